@@ -1,0 +1,155 @@
+"""Storages that others can write: notices when their bytes changed though no recorded call wrote them.
+
+NOTE [ Lines that no call shows ]
+`array *= 0` on a numpy array that shares a tensor's memory is not a call of PyTorch. While such an array may exist, the
+bytes are compared before and after every recorded call and at every line of the user's code, so that the line that
+changed them is known. Lines come from `sys.settrace`, which is left alone where somebody else (a debugger, a coverage
+tool) already uses it, and given back when the recording ends or nothing has changed for many lines.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import zlib
+from types import FrameType
+from typing import Any
+
+import torch
+
+from inplace.capture.identity import Identities, TensorRef
+from inplace.capture.source import Stacks
+from inplace.model import StorageId
+
+_WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
+_LARGEST = 1 << 22  # bytes beyond which a storage is not watched at each line
+_LINES = 20_000  # line events after which tracing stops
+_LOOKS = 5_000
+
+
+class _Watched:
+    __slots__ = ("contents", "identities", "ref", "storage")
+
+    def __init__(self, storage: StorageId, ref: TensorRef, identities: Identities) -> None:
+        self.storage, self.ref, self.identities = storage, ref, identities
+        self.contents: bytes | int | None = None
+
+    def read(self) -> bytes | int | None:
+        """The contents now, None where no recorded tensor reaches them any more."""
+        tensor = self.ref()
+        if tensor is None:
+            tensor = self.identities.over(self.storage)
+            found = self.identities.ref_of(tensor) if tensor is not None else None
+            if tensor is None or found is None:
+                return None
+            self.ref = found
+        memory = tensor.untyped_storage()
+        size, pointer = memory.nbytes(), memory.data_ptr()
+        if not pointer or not size or memory.device.type != "cpu":
+            return None
+        block = (ctypes.c_char * size).from_address(pointer)
+        return bytes(block) if size <= _WHOLE else zlib.crc32(block)
+
+
+class Contents:
+    """Watches the exported storages of one recording.
+
+    Attributes:
+        changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
+    """
+
+    def __init__(self, identities: Identities, stacks: Stacks) -> None:
+        self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
+        self._identities, self._stacks = identities, stacks
+        self._watched: dict[StorageId, _Watched] = {}
+        self._line: int | None = None
+        self._lines = self._looks = 0
+        self._tracing = False
+
+    @property
+    def watching(self) -> bool:
+        """Whether there is anything to compare."""
+        return bool(self._watched)
+
+    def watch(self, tensor: torch.Tensor) -> None:
+        """Begin to watch the storage behind `tensor`, a tensor seen before."""
+        ref = self._identities.ref_of(tensor)
+        if ref is None or ref.storage is None or tensor.device.type != "cpu":
+            return
+        if self._identities.storage_facts[ref.storage][0] > _LARGEST:
+            return
+        watched = self._watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
+        watched.contents = watched.read()
+        self._begin_lines()
+
+    def look(self, step: int) -> None:
+        """Note what changed since the last look; `step` is the next call's."""
+        self._looks += 1
+        for watched in list(self._watched.values()):
+            now = watched.read()
+            if now is None:
+                del self._watched[watched.storage]
+            elif now != watched.contents:
+                self._changed(watched, now, step)
+        if self._looks > _LOOKS:
+            self._watched.clear()
+
+    def settle(self) -> None:
+        """Take the present contents as known: a recorded call has just run."""
+        for watched in self._watched.values():
+            watched.contents = watched.read()
+
+    def stop(self) -> None:
+        """Give the line tracer back."""
+        self._watched.clear()
+        self._end_lines()
+
+    def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
+        start, stop = 0, self._identities.storage_facts[watched.storage][0]
+        old = watched.contents
+        if isinstance(old, bytes) and isinstance(now, bytes) and len(old) == len(now):
+            differing = [number for number, (one, two) in enumerate(zip(old, now, strict=True)) if one != two]
+            start, stop = differing[0], differing[-1] + 1
+        watched.contents = now
+        self.changes.append((watched.storage, step - 1, self._line, start, stop))
+
+    # ------------------------------------------------------------ lines
+
+    def _begin_lines(self) -> None:
+        if self._tracing or sys.gettrace() is not None or self._lines > _LINES:
+            return
+        self._tracing = True
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if self._stacks.is_user(frame.f_code):
+                if self._line is None:
+                    self._line = self._stacks.key_of_line(frame)
+                frame.f_trace = self._on_line
+            frame = frame.f_back
+        sys.settrace(self._on_call)
+
+    def _end_lines(self) -> None:
+        if self._tracing and getattr(sys.gettrace(), "__self__", None) is self:
+            sys.settrace(None)
+        self._tracing = False
+
+    def _on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not self._tracing or not self._stacks.is_user(frame.f_code):
+            return None
+        return self._on_line
+
+    def _on_line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not self._tracing or event not in {"line", "return"}:
+            return self._on_line if self._tracing else None
+        try:
+            self._lines += 1
+            if self._lines > _LINES or not self._watched:
+                self._end_lines()
+                return None
+            with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode
+                self.look(self._identities.step + 1)
+            self._line = self._stacks.key_of_line(frame.f_back if event == "return" else frame)
+        except Exception:  # a fault in a tracer would surface in the user's line
+            self._end_lines()
+            return None
+        return self._on_line

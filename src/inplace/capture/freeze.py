@@ -1,0 +1,208 @@
+"""What was noted while the code ran -> Trace."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, overload
+
+import torch
+
+from inplace.capture.autograd import Found
+from inplace.capture.contents import Contents
+from inplace.capture.identity import Identities
+from inplace.capture.modes import CallMode, Row
+from inplace.capture.source import Stacks
+from inplace.model import (
+    Argument,
+    Call,
+    ContentChange,
+    Failure,
+    Function,
+    GradMode,
+    GraphWalk,
+    Name,
+    Node,
+    NodeId,
+    Note,
+    Optimizer,
+    Raised,
+    SavedTensor,
+    SavedUse,
+    Stack,
+    TensorId,
+    TensorState,
+    Trace,
+)
+
+_GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
+_NEAR = 64  # calls looked back for the version of a tensor that a node made between calls has saved
+
+WalkFacts = tuple[int, bool, list[NodeId], list[Found], bool]
+
+
+class Raw:
+    """What the recorder collects beside the rows of the mode."""
+
+    def __init__(self) -> None:
+        self.walks: list[WalkFacts] = []
+        self.names: list[tuple[str, TensorId, int]] = []
+        self.modules: list[str] = []
+        self.optimizers: list[tuple[str | None, str, tuple[TensorId, ...]]] = []
+        self.notes: list[str] = []
+        self.failure: tuple[str, str, int | None] | None = None
+        self.contents: Contents | None = None
+
+
+class CallRows(Sequence[Call]):
+    """The calls of a trace, built from rows when asked for: a million calls are not a million objects."""
+
+    def __init__(self, rows: list[Row], functions: list[Function], stacks: list[Stack]) -> None:
+        self._rows, self._functions, self._stacks = rows, functions, stacks
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Call]: ...
+    def __getitem__(self, index: int | slice) -> Call | list[Call]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        step = index if index >= 0 else len(self) + index
+        row = self._rows[step]
+        return Call(
+            step=step,
+            function=self._functions[row.function],
+            stack=self._stacks[row.stack],
+            inputs=tuple(Argument(*given) for given in row.inputs),
+            outputs=row.outputs,
+            grad_mode=_GRAD_MODES[row.mode],
+            nodes=range(row.seq0, row.seq1),
+            module=row.module,
+            raised=Raised(*row.raised) if row.raised is not None else None,
+            allocated=row.allocated,
+            thread=0,
+            result=row.result,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Nodes:
+    """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
+
+    def __init__(self, rows: list[Row], states: list[TensorState]) -> None:
+        self._rows, self._states = rows, states
+        self._makers = [(row.seq0, step) for step, row in enumerate(rows) if row.seq1 > row.seq0]
+        self._starts = [start for start, _ in self._makers]
+        self.nodes: dict[NodeId, Node] = {}
+
+    def step_of(self, node: NodeId) -> tuple[int | None, int]:
+        """The call that made a node, and the last call that had ended by then."""
+        position = bisect_right(self._starts, node) - 1
+        if node < 0 or position < 0:
+            return None, -1
+        step = self._makers[position][1]
+        return (step if node < self._rows[step].seq1 else None), step
+
+    def add(self, found: Found) -> list[SavedUse]:
+        """Note a node, and what its saved tensors' counters were when it was made and when it was met."""
+        step, near = self.step_of(found.id)
+        candidates = self._near_states(step, near) if found.saved else []
+        saved, uses = [], []
+        for number, (one, version) in enumerate(zip(found.saved, found.versions, strict=True)):
+            match = _match(one, candidates)
+            saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
+            if match is not None and version is not None:
+                uses.append(SavedUse(found.id, number, match.version, version))
+        if found.id not in self.nodes:
+            self.nodes[found.id] = Node(found.id, found.name, step, found.edges, tuple(saved), found.leaf, found.custom)
+        return uses
+
+    def _near_states(self, step: int | None, near: int) -> list[TensorState]:
+        """The states of the tensors of the call that made the node, as that call left them; the likeliest first.
+
+        For a node made between calls (a custom function's), those of the calls before it, the last first.
+        """
+        steps: Iterable[int] = (step,) if step is not None else range(near, max(near - _NEAR, -1), -1)
+        if step is None:
+            following = [near + 1] if near + 1 < len(self._rows) else []
+            before_use = [self._states[given[1]] for later in following for given in self._rows[later].inputs]
+        else:
+            before_use = []
+        found = before_use
+        for one in steps:
+            row = self._rows[one]
+            found += [self._states[output] for output in row.outputs]
+            found += [self._states[given[2]] for given in row.inputs]
+        return found
+
+
+def _match(saved: SavedTensor, candidates: list[TensorState]) -> TensorState | None:
+    if saved.storage is None:
+        return None
+    over = [state for state in candidates if state.storage == saved.storage]
+    return next((state for state in over if _same(saved, state)), over[0] if over else None)
+
+
+def _same(saved: SavedTensor, state: TensorState) -> bool:
+    return saved.layout is state.layout and saved.offset == state.offset
+
+
+def freeze(
+    raw: Raw, mode: CallMode, identities: Identities, stacks: Stacks, label: Callable[[str], str | None], title: str
+) -> Trace:
+    """Build the trace of a recording that has ended."""
+    sources, sites, frozen_stacks = stacks.freeze(label)
+    states = identities.frozen_states()
+    nodes = _Nodes(mode.rows, states)
+    walks = tuple(_walk(facts, nodes) for facts in raw.walks)
+    return Trace(
+        torch=str(torch.__version__),
+        sources=sources,
+        sites=sites,
+        calls=CallRows(mode.rows, mode.functions, frozen_stacks),
+        states=states,
+        tensors=identities.frozen_tensors(),
+        storages=identities.frozen_storages(),
+        nodes=tuple(nodes.nodes.values()),
+        walks=walks,
+        changes=_changes(raw, frozen_stacks),
+        names=tuple(Name(*facts) for facts in raw.names),
+        modules=tuple(raw.modules),
+        optimizers=tuple(Optimizer(*facts) for facts in raw.optimizers),
+        notes=tuple(Note(text) for text in raw.notes),
+        failure=_failure(raw.failure, frozen_stacks),
+        title=title,
+    )
+
+
+def _walk(facts: WalkFacts, nodes: _Nodes) -> GraphWalk:
+    step, is_backward, roots, found, complete = facts
+    uses: list[SavedUse] = []
+    for one in found:
+        uses += nodes.add(one)
+    return GraphWalk(step, is_backward, tuple(roots), tuple(one.id for one in found), tuple(uses), complete)
+
+
+def _changes(raw: Raw, stacks: list[Stack]) -> tuple[ContentChange, ...]:
+    found = raw.contents.changes if raw.contents is not None else []
+    return tuple(
+        ContentChange(storage, after, after + 1, start, stop, stacks[stack] if stack is not None else None)
+        for storage, after, stack, start, stop in found
+    )
+
+
+def _failure(facts: tuple[str, str, int | None] | None, stacks: list[Stack]) -> Failure | None:
+    if facts is None:
+        return None
+    kind, message, stack = facts
+    return Failure(kind, message, stacks[stack] if stack is not None else None)
+
+

@@ -1,0 +1,128 @@
+"""What the functions that arrive at the mode are: their kind, and which arguments their schema says they change."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from inplace.model import Function, Kind
+
+Called = Callable[..., Any]
+
+TO_PYTHON = frozenset({"item", "tolist", "__float__", "__int__", "__index__", "__complex__"})
+EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "storage", "share_memory_", "data_ptr"})
+BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
+
+# Questions about a tensor, not operations on it. They arrive as calls all the same (FACTS.md), so pass them fast.
+_QUESTIONS = """
+    __len__ __repr__ __str__ __format__ __hash__ __dir__ __dlpack_device__ __reduce_ex__ __contains__
+    size dim ndimension numel nelement element_size stride storage_offset storage_type type_as_str
+    is_complex is_floating_point is_signed is_conj is_neg is_contiguous is_pinned is_shared is_same_size is_set_to
+    is_inference is_nonzero get_device has_names is_tensor is_storage is_distributed is_coalesced
+    register_hook register_post_accumulate_grad_hook retain_grad _is_view _is_zerotensor
+    _set_grad_enabled set_grad_enabled _record_function_enter_new _record_function_enter
+    _record_function_exit _record_function_exit._RecordFunction
+    result_type can_cast promote_types get_default_dtype is_grad_enabled is_inference_mode_enabled
+    _has_compatible_shallow_copy_type _dimI _dimV _nnz sparse_dim dense_dim names
+    is_vulkan_available _use_cudnn_ctc_loss cudnn_is_acceptable _debug_has_internal_overlap
+""".split()
+QUESTIONS = frozenset(_QUESTIONS)
+
+# Getters that give out tensors over the same bytes, or that tell what the user expects to find (`grad`).
+GETTERS = frozenset({"data", "grad", "T", "mT", "H", "mH", "real", "imag"})
+SETTERS = frozenset({"data", "grad", "requires_grad", "real", "imag"})
+
+# batch_norm and instance_norm change their running statistics without an alias annotation in the schema, and without
+# moving `_version` (FACTS.md); position and keyword of the flag that decides, and the arguments that change then.
+_BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
+    "torch.nn.functional.batch_norm": (5, "training", False, ("1", "2", "running_mean", "running_var")),
+    "torch.batch_norm": (5, "training", False, ("3", "4", "running_mean", "running_var")),
+    "torch.nn.functional.instance_norm": (5, "use_input_stats", True, ("1", "2", "running_mean", "running_var")),
+}
+
+
+def is_getter(func: Called) -> bool:
+    """Whether `func` reads an attribute (`Tensor.data.__get__`)."""
+    return getattr(func, "__name__", "") == "__get__"
+
+
+def attribute_of(func: Called) -> str:
+    """The attribute that a getter or setter is about; empty for other functions."""
+    return str(getattr(getattr(func, "__self__", None), "__name__", ""))
+
+
+def is_question(func: Called) -> bool:
+    """Whether `func` only asks about a tensor and can be passed without a record."""
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        return attribute_of(func) not in GETTERS
+    if name == "__set__":
+        return attribute_of(func) not in SETTERS
+    return name in QUESTIONS or name.startswith("_record_function")
+
+
+def name_of(func: Called) -> str:
+    """The name PyTorch exports `func` under, such as `torch.Tensor.add_`."""
+    with contextlib.suppress(Exception):
+        found = torch.overrides.resolve_name(func)
+        if found:
+            return str(found)
+    name = getattr(func, "__qualname__", None) or getattr(func, "__name__", None) or type(func).__name__
+    module = getattr(func, "__module__", None) or ""
+    return f"{module}.{name}" if module else str(name)
+
+
+def variant_of(name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
+    """Whether this call of a function whose flags decide what it changes does change it (`training`, `inplace`)."""
+    buffers = _BUFFERS.get(name)
+    if buffers is not None:
+        position, keyword, default, _ = buffers
+        return bool(args[position]) if len(args) > position else bool(kwargs.get(keyword, default))
+    return kwargs.get("inplace") is True
+
+
+def describe(func: Called, name: str, *, variant: bool) -> Function:
+    """The plain facts about `func`; `variant` is what `variant_of` said of the call."""
+    label = attribute_of(func) if name.endswith(("__get__", "__set__")) else name.rsplit(".", 1)[-1]
+    return Function(name=name, label=label, kind=_kind(name, label), writes=_writes(name, label, variant=variant))
+
+
+def _kind(name: str, label: str) -> Kind:
+    if name.endswith("__get__"):
+        return Kind.GETTER
+    if name.endswith("__set__"):
+        return Kind.SETTER
+    if name in BACKWARD:
+        return Kind.BACKWARD
+    if label in TO_PYTHON:
+        return Kind.TO_PYTHON
+    return Kind.EXPORT if label in EXPORTS else Kind.OP
+
+
+def _writes(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
+    if name in _BUFFERS:
+        return _BUFFERS[name][3] if variant else ()
+    if variant:
+        return ("0", "input")
+    if label == "__setitem__" or (name.startswith("torch.Tensor.") and name.endswith("data.__set__")):
+        return ("0",)
+    return (*_schema_writes(label), "out")
+
+
+def _schema_writes(label: str) -> tuple[str, ...]:
+    """Arguments that some overload of `aten::label` marks as written, by position and by name.
+
+    Arguments called `out` are given by keyword in Python, so their position says nothing.
+    """
+    found: dict[str, None] = {}
+    for schema in torch._C._jit_get_schemas_for_operator(f"aten::{label}"):
+        for position, argument in enumerate(schema.arguments):
+            if argument.alias_info is None or not argument.alias_info.is_write or argument.is_out:
+                continue
+            found[argument.name] = None
+            if not argument.kwarg_only:
+                found[str(position)] = None
+    return tuple(found)

@@ -1,0 +1,298 @@
+"""Recorder: pushes the mode, collects, freezes, always undoes."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from inplace.capture.autograd import Found, Walker
+from inplace.capture.contents import Contents
+from inplace.capture.freeze import Raw, freeze
+from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.modes import CallMode, Hooks, Known
+from inplace.capture.names import borrow_locals, scan
+from inplace.capture.source import Stacks
+from inplace.errors import RecordingError
+from inplace.model import BEFORE, Kind, TensorId, Trace
+
+_WALKS = 16  # graph walks made for one backward line; later ones only where something suspicious happened
+_HANDLE = torch.overrides.handle_torch_function.__code__
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+def _no_label(file: str) -> str | None:
+    return None
+
+
+class Recorder(Hooks):
+    """Records the calls of the code that runs between `start` and `stop` in this thread.
+
+    Args:
+        title: what people are shown as the name of the recording (`In[3]`, `train.py`).
+        is_cell: tells from a code object's file name whether it is the code that was asked to be recorded.
+        namespace: where the user's variables are; None to leave names to the source text.
+        label: the name to show for a file, None for its last part.
+
+    Raises:
+        RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
+    """
+
+    _current: Recorder | None = None
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        is_cell: Callable[[str], bool],
+        namespace: Mapping[str, object] | None = None,
+        label: Callable[[str], str | None] = _no_label,
+    ) -> None:
+        self._title, self._namespace, self._label = title, namespace, label
+        self._identities = Identities()
+        self._stacks = Stacks(is_cell)
+        self._walker = Walker(self._identities)
+        self._contents = Contents(self._identities, self._stacks)
+        self._mode = CallMode(self._identities, self._stacks, self)
+        self._raw = Raw()
+        self._raw.contents = self._contents
+        self._modules: dict[int, int] = {}
+        self._module_refs: list[Any] = []
+        self._optimizers: dict[int, int] = {}
+        self._walked: dict[int, int] = {}
+        self._fresh_walk = False
+        self._undo = contextlib.ExitStack()
+        self._trace: Trace | None = None
+
+    # ------------------------------------------------------------ beginning and end
+
+    def start(self) -> None:
+        """Begin to record."""
+        if Recorder._current is not None:
+            raise RecordingError("a recording is going on already: end it before you begin another")
+        Recorder._current = self
+        self._undo.callback(self._forget_current)
+        try:
+            self._protected(self._note_names, BEFORE)
+            hook = register_optimizer_step_pre_hook(self._on_step)
+            self._undo.callback(hook.remove)
+            self._undo.enter_context(self._mode)
+        except BaseException:
+            self._undo.close()
+            raise
+
+    def stop(self, error: BaseException | None = None) -> Trace:
+        """End the recording and give its trace; `error` is the exception that ended the user's code, if one did."""
+        try:
+            self._mode.active = False
+            self._protected(self._contents.look, len(self._mode.rows))
+            self._contents.stop()
+        finally:
+            self._undo.close()
+        self._identities.step = len(self._mode.rows)
+        self._identities.detail = True
+        self._protected(self._note_names, len(self._mode.rows))
+        if error is not None:
+            self._protected(self._note_error, error)
+        self._protected(self._last_walk)
+        self._trace = freeze(
+            self._raw, self._mode, self._identities, self._stacks, self._label, self._title
+        )
+        return self._trace
+
+    @property
+    def trace(self) -> Trace:
+        """The trace; there is none before `stop`."""
+        if self._trace is None:
+            raise RecordingError("this recording has not ended yet: read its trace after the with block")
+        return self._trace
+
+    def __enter__(self) -> Recorder:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop(error)
+        if error is not None:
+            self.strip(error)
+
+    @staticmethod
+    def strip(error: BaseException) -> None:
+        """Take our frames out of the tracebacks of `error`, its causes and contexts."""
+        seen: set[int] = set()
+        queue: list[BaseException | None] = [error]
+        while queue:
+            one = queue.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            one.__traceback__ = _without_ours(one.__traceback__)
+            queue += [one.__cause__, one.__context__]
+
+    def _forget_current(self) -> None:
+        Recorder._current = None
+
+    def _protected(self, action: Callable[..., None], *args: Any) -> None:
+        try:
+            action(*args)
+        except Exception as fault:
+            self.fault(fault)
+
+    # ------------------------------------------------------------ what the mode asks of us
+
+    @property
+    def watching(self) -> bool:  # type: ignore[override]
+        return self._contents.watching or bool(self._identities.external)
+
+    def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
+        if self.watching:
+            self.look()
+        if known.kind is Kind.BACKWARD:
+            self._fresh_walk = self._walked.get(stack, 0) < _WALKS
+            self._walked[stack] = self._walked.get(stack, 0) + 1
+            if self._fresh_walk:
+                self._walk(_roots(args, kwargs), is_backward=True)
+
+    def after(self, known: Known, before: tuple[Any, ...], result: Any) -> None:
+        if known.kind is Kind.EXPORT and before:
+            self._contents.watch(before[0][1])
+        if self.watching:
+            self.settle()
+
+    def raised(self, known: Known, before: tuple[Any, ...]) -> None:
+        if known.kind is Kind.BACKWARD and not self._fresh_walk:
+            self._walk([tensor for _, tensor, _ in before], is_backward=True)
+
+    def look(self) -> None:
+        while self._identities.external:
+            tensor = self._identities.over(self._identities.external.pop())
+            if tensor is not None:
+                self._contents.watch(tensor)
+        self._contents.look(len(self._mode.rows))
+
+    def settle(self) -> None:
+        self._contents.settle()
+
+    def module_of(self, frame: FrameType) -> int | None:
+        # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
+        module = frame.f_locals.get("self")
+        if module is None:
+            return None
+        return self._module_id(module, type(module).__name__)
+
+    def fault(self, error: Exception) -> None:
+        self._mode.active = False
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
+        self._raw.notes.append(
+            f"Recording stopped after call {len(self._mode.rows)} because of a fault of ours at {line} "
+            f"({type(error).__name__}: {error}). Your code was not affected; please report it."
+        )
+
+    # ------------------------------------------------------------ graphs
+
+    def _walk(self, roots: list[torch.Tensor], *, is_backward: bool) -> None:
+        nodes = [tensor.grad_fn for tensor in roots if tensor.requires_grad and tensor.grad_fn is not None]
+        if not nodes:
+            return
+        found, complete = self._walker.walk(nodes)
+        self._raw.walks.append((len(self._mode.rows), is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
+
+    def _last_walk(self) -> None:
+        live = [tensor for tensor in self._identities.live() if type(tensor) in PLAIN and tensor.requires_grad]
+        self._walk(live, is_backward=False)
+
+    def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if self._mode.active and id(optimizer) not in self._optimizers:
+            with torch._C.DisableTorchFunction():
+                self._protected(self._note_optimizer, optimizer, None)
+
+    def _note_optimizer(self, optimizer: torch.optim.Optimizer, name: str | None) -> None:
+        params = tuple(
+            self._identities.id_of(param)
+            for group in optimizer.param_groups
+            for param in group["params"]
+            if type(param) in PLAIN
+        )
+        position = self._optimizers.get(id(optimizer))
+        if position is None:
+            self._optimizers[id(optimizer)] = len(self._raw.optimizers)
+            self._raw.optimizers.append((name, type(optimizer).__name__, params))
+        elif name is not None and self._raw.optimizers[position][0] is None:
+            self._raw.optimizers[position] = (name, *self._raw.optimizers[position][1:])
+
+    # ------------------------------------------------------------ names
+
+    def _note_names(self, step: int) -> None:
+        if self._namespace is not None:
+            self._take_names(self._namespace, step)
+
+    def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
+        for path, value in scan(namespace):
+            if isinstance(value, torch.nn.Module):
+                self._module_id(value, path)
+            elif isinstance(value, torch.optim.Optimizer):
+                self._note_optimizer(value, path)
+            else:
+                self._raw.names.append((path, self._identities.id_of(value), step))
+
+    def _module_id(self, module: torch.nn.Module, name: str) -> int:
+        found = self._modules.get(id(module))
+        if found is not None and self._module_refs[found]() is module:
+            if self._raw.modules[found] == type(module).__name__:
+                self._raw.modules[found] = name
+            return found
+        self._modules[id(module)] = len(self._raw.modules)
+        self._raw.modules.append(name)
+        self._module_refs.append(weakref.ref(module))
+        return len(self._raw.modules) - 1
+
+    def _note_error(self, error: BaseException) -> None:
+        stack = self._stacks.key_of_traceback(error.__traceback__)
+        self._raw.failure = (type(error).__name__, str(error), stack)
+        step = len(self._mode.rows)
+        traceback = error.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            if self._stacks.is_user(frame.f_code) and frame.f_locals is not frame.f_globals:
+                borrow_locals(frame, lambda found: self._take_names(found, step))
+            traceback = traceback.tb_next
+
+
+def _roots(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    first = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
+    found = first if isinstance(first, tuple | list) else [first]
+    return [tensor for tensor in found if type(tensor) in PLAIN]
+
+
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback without our frames and without those that the mode added.
+
+    A function written in Python (`Tensor.backward`) hands itself to the mode, which calls it again: its first frame and
+    `handle_torch_function` stand above ours and would not be there without us.
+    """
+    entries: list[TracebackType] = []
+    entry = traceback
+    while entry is not None:
+        ours = entry.tb_frame.f_code.co_filename.startswith(_OURS)
+        if ours and entries and entries[-1].tb_frame.f_code is _HANDLE:
+            entries.pop()
+            again = entry.tb_next
+            if entries and again is not None and entries[-1].tb_frame.f_code is again.tb_frame.f_code:
+                entries.pop()
+        if not ours:
+            entries.append(entry)
+        entry = entry.tb_next
+    for entry, following in zip(entries, [*entries[1:], None], strict=True):
+        entry.tb_next = following
+    return entries[0] if entries else None

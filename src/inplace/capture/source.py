@@ -1,0 +1,225 @@
+"""Which line of the user's code made a call: cheap keys while the code runs, places in its source afterwards."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import linecache
+import site
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+import torch
+
+from inplace.model import Position, Site, Source, Stack, StackFrame
+
+USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
+_DEEPEST = 48  # user frames kept of a stack; recursion beyond it says nothing new
+
+Key = tuple[int, ...]
+_OURS = str(Path(__file__).resolve().parents[1])
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_MODULE_CALL = torch.nn.Module._call_impl.__code__
+
+
+def _library_roots() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _TORCH}
+    found.update(site.getsitepackages() if hasattr(site, "getsitepackages") else [])
+    found.add(site.getusersitepackages() if hasattr(site, "getusersitepackages") else _TORCH)
+    return tuple(str(Path(path).resolve()) for path in found if path)
+
+
+_LIBRARIES = _library_roots()
+
+
+class Stacks:
+    """Interns the user's stacks. Holds code objects, which hold no tensor, until the trace is frozen."""
+
+    def __init__(self, is_cell: Callable[[str], bool]) -> None:
+        self._is_cell = is_cell
+        self._roles: dict[int, int] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._ids: dict[Key, int] = {}
+
+    def key_of(self, frame: FrameType | None) -> tuple[int, FrameType | None]:
+        """The id of the user's stack at `frame`, and the innermost frame in which an `nn.Module` runs its forward."""
+        key: list[int] = []
+        entry = 0
+        module: FrameType | None = None
+        roles = self._roles
+        while frame is not None:
+            code = frame.f_code
+            role = roles.get(id(code))
+            if role is None:
+                role = self._classify(code)
+            if role == USER:
+                key += (id(code), frame.f_lasti, entry)
+                entry = 0
+                if len(key) > 3 * _DEEPEST:
+                    break
+            elif role == STOP:
+                break
+            else:
+                entry = id(code)
+                if role == MODULE and module is None:
+                    module = frame
+            frame = frame.f_back
+        return self._intern(tuple(key)), module
+
+    def key_of_line(self, frame: FrameType | None) -> int | None:
+        """The id of the user's stack at the beginning of a line, for code that made no call there."""
+        while frame is not None and not self.is_user(frame.f_code):
+            frame = frame.f_back
+        if frame is None:
+            return None
+        outer, _ = self.key_of(frame.f_back)
+        rest = next((key for key, number in self._ids.items() if number == outer), ())
+        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *rest))
+
+    def is_user(self, code: CodeType) -> bool:
+        """Whether this code was written by the user."""
+        role = self._roles.get(id(code))
+        return (self._classify(code) if role is None else role) == USER
+
+    def key_of_traceback(self, traceback: TracebackType | None) -> int | None:
+        """The id of the user's stack that an exception left, None if no frame of it is the user's."""
+        frames: list[tuple[int, int, int]] = []
+        entry_of_last = 0
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if self.is_user(code):
+                frames.append((id(code), traceback.tb_lasti, 0))
+                entry_of_last = 0
+            elif frames and not entry_of_last and self._roles[id(code)] != STOP:
+                entry_of_last = id(code)
+                frames[-1] = (*frames[-1][:2], entry_of_last)
+            traceback = traceback.tb_next
+        if not frames:
+            return None
+        return self._intern(tuple(part for found in reversed(frames) for part in found))
+
+    def _intern(self, key: Key) -> int:
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = len(self._ids)
+        return found
+
+    def _classify(self, code: CodeType) -> int:
+        role = self._role(code)
+        self._codes[id(code)] = code  # held, so that its id stays taken
+        self._roles[id(code)] = role
+        return role
+
+    def _role(self, code: CodeType) -> int:
+        name = code.co_filename
+        if code is _MODULE_CALL:
+            return MODULE
+        if self._is_cell(name):
+            return USER
+        if name.startswith("<") and not name.startswith("<ipython-input"):
+            return LIBRARY
+        path = str(Path(name).resolve()) if not name.startswith("<") else name
+        if path.startswith(_OURS):
+            return STOP
+        if path.endswith("IPython/core/interactiveshell.py"):
+            return STOP
+        return LIBRARY if path.startswith(_LIBRARIES) else USER
+
+    # ------------------------------------------------------------ freezing
+
+    def freeze(self, label: Callable[[str], str | None]) -> tuple[tuple[Source, ...], tuple[Site, ...], list[Stack]]:
+        """Resolve every interned stack: sources with their text, places in them, and the stacks over those."""
+        resolver = _Resolver(self._codes, self._is_cell, label)
+        stacks = [resolver.stack(key) for key in self._ids]
+        return tuple(resolver.sources), tuple(resolver.sites), stacks
+
+
+class _Resolver:
+    def __init__(
+        self, codes: dict[int, CodeType], is_cell: Callable[[str], bool], label: Callable[[str], str | None]
+    ) -> None:
+        self._codes, self._is_cell, self._label = codes, is_cell, label
+        self.sources: list[Source] = []
+        self.sites: list[Site] = []
+        self._source_ids: dict[str, int] = {}
+        self._site_ids: dict[tuple[int, int], int] = {}
+
+    def stack(self, key: Key) -> Stack:
+        triples = zip(key[0::3], key[1::3], key[2::3], strict=True)
+        return Stack(tuple(StackFrame(self._site(c, i), self._entry(e)) for c, i, e in triples))
+
+    def _entry(self, code: int) -> str | None:
+        if not code:
+            return None
+        found = self._codes[code]
+        return str(getattr(found, "co_qualname", found.co_name))
+
+    def _site(self, code: int, instruction: int) -> int:
+        found = self._site_ids.get((code, instruction))
+        if found is None:
+            owner = self._codes[code]
+            source = self._source(owner.co_filename)
+            place = position_of(owner, instruction, self.sources[source].text)
+            found = self._site_ids[(code, instruction)] = len(self.sites)
+            self.sites.append(Site(source, owner.co_name, place))
+        return found
+
+    def _source(self, name: str) -> int:
+        found = self._source_ids.get(name)
+        if found is None:
+            text = "".join(linecache.getlines(name)) or None
+            label = self._label(name) or Path(name).name
+            found = self._source_ids[name] = len(self.sources)
+            self.sources.append(Source(label, name, text, self._is_cell(name)))
+        return found
+
+
+def position_of(code: CodeType, instruction: int, text: str | None) -> Position:
+    """The range of source that the instruction at byte offset `instruction` of `code` came from.
+
+    A negative `instruction` stands for a whole line, by its number.
+    """
+    if instruction < 0:
+        return _whole_statement(-instruction, text)
+    if sys.version_info >= (3, 11):
+        for number, found in enumerate(code.co_positions()):
+            if number == instruction // 2:
+                line, end_line, column, end_column = found
+                if line is not None and end_line is not None and column is not None and end_column is not None:
+                    return Position(line, column, end_line, end_column)
+                break
+    return _whole_statement(_line_of(code, instruction), text)
+
+
+def _line_of(code: CodeType, instruction: int) -> int:
+    line = code.co_firstlineno
+    for start, number in dis.findlinestarts(code):
+        if start > instruction:
+            break
+        line = number if number is not None else line
+    return line
+
+
+def _whole_statement(line: int, text: str | None) -> Position:
+    """Python 3.10 knows the line only: the innermost statement that covers it is what can be said."""
+    best: Any = None
+    try:
+        tree: ast.AST | None = ast.parse(text or "")
+    except SyntaxError:
+        tree = None
+    for node in ast.walk(tree) if tree is not None else ():
+        simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
+        if simple and node.lineno <= line <= (node.end_lineno or node.lineno):
+            best = node
+    if best is not None:
+        return Position(best.lineno, best.col_offset, best.end_lineno, best.end_col_offset)
+    lines = (text or "").splitlines()
+    content = lines[line - 1] if 0 < line <= len(lines) else ""
+    stripped = content.strip()
+    start = len(content) - len(content.lstrip())
+    return Position(line, start, line, start + len(stripped.encode()))

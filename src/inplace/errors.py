@@ -1,0 +1,13 @@
+"""The few exceptions that are ours. Each subclasses the built-in that a caller would catch."""
+
+
+class TraceFormatError(ValueError):
+    """Raised when a file or value is not a trace of ours, or one of a format that this version does not know."""
+
+
+class RecordingError(RuntimeError):
+    """Raised when a recording is begun inside another one, or a trace is read before its recording has ended."""
+
+
+class OptionError(ValueError):
+    """Raised when an option on the magic's line or the command line is not one we know."""

@@ -1,0 +1,432 @@
+"""Trace and its parts: what was observed, as plain frozen values.
+
+Nothing here imports torch and nothing here holds a tensor, so a trace can be written to JSON, read back and analysed on
+a machine that has no torch.
+
+Units: sizes and offsets named `bytes` are bytes, those named `offset` and `strides` are elements, a `step` counts calls
+from 0.
+Ids are small integers given out in order of first sight, and never given out twice in one trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import NewType
+
+TensorId = NewType("TensorId", int)
+StorageId = NewType("StorageId", int)
+CounterId = NewType("CounterId", int)
+NodeId = NewType("NodeId", int)
+StateId = NewType("StateId", int)
+
+BEFORE = -1
+"""The step of things that were there before the first recorded call."""
+
+
+class GradMode(Enum):
+    """Grad mode at the time of a call (`c10/core/GradMode.h`, `InferenceMode.h`)."""
+
+    GRAD = "grad"
+    NO_GRAD = "no-grad"
+    INFERENCE = "inference"
+
+
+class Kind(Enum):
+    """What a recorded function does, as far as a reader of the trace must tell them apart."""
+
+    OP = "op"
+    GETTER = "getter"
+    SETTER = "setter"
+    BACKWARD = "backward"
+    TO_PYTHON = "to-python"
+    EXPORT = "export"
+
+
+# ---------------------------------------------------------------- where
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A range of source text: lines from 1, columns from 0 in UTF-8 bytes, as Python's `ast` counts them."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file or cell of the user.
+
+    `label` is what people are shown (`In[3]`, `train.py`), `file` what Python calls it, `text` is None where no text
+    could be found. `is_cell` marks the code that was asked to be recorded, as against helpers it calls.
+    """
+
+    label: str
+    file: str
+    text: str | None
+    is_cell: bool
+
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text without line ends; empty where there is no text."""
+        return tuple(self.text.splitlines()) if self.text is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the user's code that was being run: `source` indexes `Trace.sources`."""
+
+    source: int
+    function: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """One user frame of a call.
+
+    `site` indexes `Trace.sites`; `entry` names the library function that this frame called on the way to the call
+    (`Optimizer.step`, `Module._call_impl`, `Function.apply`), None where the user's code made the call itself.
+    """
+
+    site: int
+    entry: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The user's frames under a call, innermost first; library frames are left out, but named as `entry`."""
+
+    frames: tuple[StackFrame, ...]
+
+
+# ---------------------------------------------------------------- what
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that was called: `name` as PyTorch exports it (`torch.Tensor.add_`), `label` as one writes it (`add_`).
+
+    `writes` are the arguments that its schema marks as changed (`alias_info.h`, `isWrite`), by `Argument.path`;
+    also `out`, and those few buffers that PyTorch changes without saying so in the schema (`batch_norm`).
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A block of bytes behind one or more tensors.
+
+    `external` storages belong to somebody else (numpy, shared memory, a buffer), who can write without PyTorch knowing.
+    `died` is the first step at which no recorded tensor reached it any more, None if one did to the end.
+    """
+
+    id: StorageId
+    bytes: int
+    device: str
+    external: bool
+    born: int
+    died: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor object: identity only, what changes is in `TensorState`.
+
+    `type` is the class name (`Tensor`, `Parameter`). `origin` is the step of the call that gave it out, `BEFORE` if it
+    was there earlier, None if it appeared between calls (`torch.Tensor(...)`, `from_numpy`, a custom function).
+    """
+
+    id: TensorId
+    type: str
+    origin: int | None
+    first_seen: int
+    died: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Shape and strides in elements, and what one element is; shared by many states."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    dtype: str
+    itemsize: int
+    device: str
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class TensorState:
+    """What was true of a tensor at some step.
+
+    `storage` is None for tensors without one that can be read (sparse, fake, functorch-wrapped): their layout is known,
+    their bytes are not. `version` is None for inference tensors, which have no counter. `node` is the `grad_fn`.
+    `base` is the tensor this one is a view of. `creation` is PyTorch's `CreationMeta` for views, in lower case.
+    `values` are the elements in row order, kept for small tensors only.
+    """
+
+    tensor: TensorId
+    storage: StorageId | None
+    counter: CounterId | None
+    offset: int
+    layout: Layout
+    version: int | None
+    requires_grad: bool
+    is_leaf: bool
+    node: NodeId | None
+    base: TensorId | None
+    creation: str | None
+    values: tuple[float | int | bool | str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A tensor that went into a call.
+
+    `path` says where: `0`, `1` for positions, the name for keywords, `0[2]` inside lists.
+    `before` and `after` index `Trace.states`; they are equal where nothing changed.
+    """
+
+    path: str
+    before: StateId
+    after: StateId
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception that left a call."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function that the user's code invoked, directly or through a library.
+
+    `nodes` are the sequence numbers of the autograd nodes made during the call.
+    `module` indexes `Trace.modules`: the innermost `nn.Module` whose forward was running.
+    `allocated` counts bytes of the storages that first appeared in the outputs.
+    `result` is the Python number that a `TO_PYTHON` call gave out.
+    """
+
+    step: int
+    function: Function
+    stack: Stack
+    inputs: tuple[Argument, ...]
+    outputs: tuple[StateId, ...]
+    grad_mode: GradMode
+    nodes: range
+    module: int | None
+    raised: Raised | None
+    allocated: int
+    thread: int
+    result: float | int | None
+
+
+# ---------------------------------------------------------------- autograd
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where a gradient flows on to: input number `input` of node `node` (`torch/csrc/autograd/edge.h`)."""
+
+    node: NodeId
+    input: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTensor:
+    """A tensor that a node keeps for backward (`torch/csrc/autograd/saved_variable.h`).
+
+    `name` is PyTorch's (`result`, `self`), or the attribute for a tensor kept on a custom function's `ctx`
+    (`counted` is then False: autograd doesn't check it).
+    `tensor` is the recorded tensor with the same bytes, None for one that only the node knows.
+    `storage`, `offset` and `layout` say which bytes; None where the save was packed by a hook.
+    """
+
+    name: str
+    tensor: TensorId | None
+    storage: StorageId | None
+    offset: int
+    layout: Layout | None
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One backward function, found by walking the graph from a tensor.
+
+    `step` is the call that made it, None for nodes made between calls (a custom function's own node).
+    `leaf` is the tensor an accumulate-grad node adds into. `custom` marks `torch.autograd.Function` subclasses.
+    """
+
+    id: NodeId
+    name: str
+    step: int | None
+    edges: tuple[Edge, ...]
+    saved: tuple[SavedTensor, ...]
+    leaf: TensorId | None
+    custom: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavedUse:
+    """A saved tensor at the moment a backward was about to read it.
+
+    `version_saved` is the counter when the node was made, `version` the counter at use. Backward raises if they differ.
+    """
+
+    node: NodeId
+    saved: int
+    version_saved: int | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphWalk:
+    """What autograd held at one moment: just before the call `step` (a backward), or at the end of the recording.
+
+    `roots` are the nodes the walk began from, `reached` the nodes found, `uses` their saved tensors then.
+    `complete` is False where the walk stopped at its limit.
+    """
+
+    step: int
+    is_backward: bool
+    roots: tuple[NodeId, ...]
+    reached: tuple[NodeId, ...]
+    uses: tuple[SavedUse, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContentChange:
+    """Bytes of an exported storage that changed though no recorded call wrote them (numpy, dlpack, shared memory).
+
+    It happened after call `after` and before call `before`; `stack` is the line that was running, None if unknown.
+    `start` and `stop` are bytes from the start of the storage.
+    """
+
+    storage: StorageId
+    after: int
+    before: int
+    start: int
+    stop: int
+    stack: Stack | None
+
+
+# ---------------------------------------------------------------- names
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name of the user's that reached a tensor: `model.fc1.weight`, `history[2]`.
+
+    `step` is when it was looked at: `BEFORE` for the start, otherwise the number of calls made by then.
+    """
+
+    path: str
+    tensor: TensorId
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An optimizer of the user's and the tensors it was built over; `name` is None where no variable reached it."""
+
+    name: str | None
+    type: str
+    params: tuple[TensorId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the recorder could not do, in one sentence for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The exception that ended the recorded code; `stack` is where, None if no line of the user's is known."""
+
+    type: str
+    message: str
+    stack: Stack | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that was observed of one run, in the order in which it happened.
+
+    `calls` is a sequence that may build its items on demand: keep what you need of an item, not a list of all.
+    """
+
+    torch: str
+    sources: tuple[Source, ...]
+    sites: tuple[Site, ...]
+    calls: Sequence[Call]
+    states: Sequence[TensorState]
+    tensors: tuple[Tensor, ...]
+    storages: tuple[Storage, ...]
+    nodes: tuple[Node, ...]
+    walks: tuple[GraphWalk, ...]
+    changes: tuple[ContentChange, ...]
+    names: tuple[Name, ...]
+    modules: tuple[str, ...]
+    optimizers: tuple[Optimizer, ...]
+    notes: tuple[Note, ...]
+    failure: Failure | None = None
+    title: str = field(default="")
+
+    @cached_property
+    def node_by_id(self) -> dict[NodeId, Node]:
+        """Nodes by id."""
+        return {node.id: node for node in self.nodes}
+
+    def tensor(self, tensor: TensorId) -> Tensor:
+        """The tensor with this id."""
+        return self.tensors[tensor]
+
+    def storage(self, storage: StorageId) -> Storage:
+        """The storage with this id."""
+        return self.storages[storage]
+
+    def state(self, state: StateId) -> TensorState:
+        """The tensor state with this id."""
+        return self.states[state]
+
+    def site(self, frame: StackFrame) -> Site:
+        """The place a stack frame was at."""
+        return self.sites[frame.site]
+
+    def writes(self, call: Call) -> Iterator[Argument]:
+        """The arguments of `call` that it changed, or would have changed had it not raised.
+
+        Found from what moved (version counter, storage) and from what the function's schema says, never from its name.
+        """
+        for argument in call.inputs:
+            if argument.path.split("[", 1)[0] in call.function.writes or self._moved(argument):
+                yield argument
+
+    def _moved(self, argument: Argument) -> bool:
+        if argument.before == argument.after:
+            return False
+        before, after = self.states[argument.before], self.states[argument.after]
+        return before.version != after.version or before.storage != after.storage

@@ -1,0 +1,28 @@
+# title: slice of a ReLU output scaled in place by a helper of the flow
+# kind: saved-tensor-modified
+# raises: RuntimeError
+# culprit: 16
+# victim: 20
+# names: params, widths, raw
+# fix: raw = raw / math.sqrt(hidden)
+# source: https://github.com/bayesiains/nflows/issues/89
+import math
+import torch
+from torch import nn
+
+BINS = 3
+
+def rescale(raw, hidden):
+    raw /= math.sqrt(hidden)
+    return raw
+
+def spline_params(net, x):
+    params = net(x).clamp(min=-3).relu()
+    widths, heights = params[..., :BINS], params[..., BINS:]
+    return torch.softmax(rescale(widths, 6), -1), torch.softmax(heights, -1)
+
+torch.manual_seed(120)
+net = nn.Linear(2, 2 * BINS)
+w, h = spline_params(net, torch.randn(4, 2))
+loss = (w - h).square().sum()
+loss.backward()
