@@ -290,11 +290,12 @@ class Node:
 class SavedUse:
     """A saved tensor at the moment a backward was about to read it.
 
-    `version_saved` is the counter when the node was made, `version` the counter at use. Backward raises if they differ.
+    `counter` is the version counter that the save shares. `version_saved` is the counter when the node was made, `version` the counter at use. Backward raises if they differ.
     """
 
     node: NodeId
     saved: int
+    counter: CounterId | None
     version_saved: int | None
     version: int | None
 

@@ -2,7 +2,7 @@
 # kind: silent-corruption
 # raises: none
 # culprit: 16
-# victim: 15
+# victim: 12
 # names: attn
 # fix: scores.masked_fill(mask, -inf) before softmax
 # source: https://github.com/jadore801120/attention-is-all-you-need-pytorch/issues/16

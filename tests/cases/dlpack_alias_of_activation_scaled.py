@@ -2,7 +2,7 @@
 # kind: silent-corruption
 # raises: none
 # culprit: 18
-# victim: 15
+# victim: 15, 16
 # names: h, alias
 # fix: torch.from_dlpack(h.detach().clone())
 # source: own reduction of https://github.com/pytorch/pytorch/pull/57110

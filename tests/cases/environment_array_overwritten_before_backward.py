@@ -17,7 +17,7 @@ class Env:
 
     def step(self, action):
         self.obs += self.rng.normal(size=3).astype(np.float32)
-        return self.obs, -float(abs(action))
+        return self.obs, 1.0 - float(abs(action))
 
 torch.manual_seed(203)
 env, net = Env(), nn.Linear(3, 1)

@@ -115,12 +115,14 @@ class Walker:
 
     def _fact(self, name: str, kept: torch.Tensor, *, counted: bool) -> tuple[SavedTensor, int | None]:
         storage: StorageId | None = self._identities.storage_of(kept)
+        ref = self._identities.ref_of(kept)
+        tensor = ref.tensor if ref is not None else None
         if storage is None:
-            return SavedTensor(name, None, None, 0, None, counted=counted), None
+            return SavedTensor(name, tensor, None, 0, None, counted=counted), None
         offset = self._identities.offset_of(kept, storage)
         layout = self._identities.layout_of(kept)
         version = None if kept.is_inference() else kept._version
-        return SavedTensor(name, None, storage, offset, layout, counted=counted), version
+        return SavedTensor(name, tensor, storage, offset, layout, counted=counted), version
 
     def _attributes_of(self, node: Any) -> tuple[str, ...]:
         kind = type(node)

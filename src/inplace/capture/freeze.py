@@ -120,7 +120,7 @@ class _Nodes:
             match = _match(one, candidates)
             saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
             if match is not None and version is not None:
-                uses.append(SavedUse(found.id, number, match.version, version))
+                uses.append(SavedUse(found.id, number, match.counter, match.version, version))
         if found.id not in self.nodes:
             self.nodes[found.id] = Node(found.id, found.name, step, found.edges, tuple(saved), found.leaf, found.custom)
         return uses

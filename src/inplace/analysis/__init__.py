@@ -1,0 +1,36 @@
+"""Analysis: pure functions from a trace to findings. `analyze` runs them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from inplace.analysis.alias import overlapping_writes
+from inplace.analysis.index import Index
+from inplace.analysis.leaf import inference_tensors, refused_writes
+from inplace.analysis.report import Finding, Report
+from inplace.analysis.version import stale_saves, unseen_writes
+from inplace.model import Trace
+
+__all__ = ["CHECKS", "Report", "analyze"]
+
+Check = Callable[[Index], Iterator[Finding]]
+
+CHECKS: tuple[Check, ...] = (
+    stale_saves,
+    refused_writes,
+    inference_tensors,
+    overlapping_writes,
+    unseen_writes,
+)
+
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+def analyze(trace: Trace) -> Report:
+    """What the trace shows to be wrong, or to be safe where it looks wrong; the worst first, else in order of checks."""
+    index = Index(trace)
+    found: dict[object, Finding] = {}
+    for check in CHECKS:
+        for finding in check(index):
+            found.setdefault((finding.kind, finding.severity, finding.culprits, finding.victim), finding)
+    return Report(trace, tuple(sorted(found.values(), key=lambda finding: _ORDER[finding.severity])))

@@ -1,0 +1,110 @@
+"""Which bytes tensors touch, and whether two tensors, or two elements of one, share any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inplace.analysis.index import Index, Write
+from inplace.analysis.report import Finding, OverlappingWrite
+from inplace.model import Layout, TensorState
+
+_ENUMERATED = 20_000  # elements up to which two strided tensors are compared exactly
+
+
+def byte_span(state: TensorState) -> range:
+    """Bytes of the storage that `state` may touch, from the start of the storage; gaps between elements included."""
+    return span(state.offset, state.layout)
+
+
+def span(offset: int, layout: Layout) -> range:
+    """Bytes from the first to the last element of a layout at `offset` elements; empty for 0 elements."""
+    if layout.numel == 0 or layout.strides is None:
+        return range(0)
+    last = offset + sum((size - 1) * stride for size, stride in zip(layout.shape, layout.strides, strict=True))
+    return range(offset * layout.itemsize, (last + 1) * layout.itemsize)
+
+
+def overlaps(one: TensorState, two: TensorState) -> bool:
+    """Whether two tensors share at least one byte. Exact up to 20,000 elements, else by span (may say yes for gaps)."""
+    if one.storage is None or one.storage != two.storage:
+        return False
+    return layouts_overlap(one.offset, one.layout, two.offset, two.layout)
+
+
+def layouts_overlap(offset_one: int, one: Layout, offset_two: int, two: Layout) -> bool:
+    """Whether two layouts over the same storage share at least one byte."""
+    first, second = span(offset_one, one), span(offset_two, two)
+    if not first or not second or first.stop <= second.start or second.stop <= first.start:
+        return False
+    if one.itemsize != two.itemsize or max(one.numel, two.numel) > _ENUMERATED:
+        return True
+    return not set(elements(offset_one, one)).isdisjoint(elements(offset_two, two))
+
+
+def elements(offset: int, layout: Layout) -> Iterator[int]:
+    """The element numbers that a layout touches, in row order."""
+    found = [offset]
+    for size, stride in zip(layout.shape, layout.strides or (), strict=True):
+        found = [start + number * stride for start in found for number in range(size)]
+    return iter(found)
+
+
+def overlaps_itself(layout: Layout) -> bool:
+    """Whether two elements of one tensor share bytes, as `expand` and `unfold` make them."""
+    strides = layout.strides or ()
+    dims = sorted((abs(stride), size) for size, stride in zip(layout.shape, strides, strict=True) if size > 1)
+    reach = 0
+    for stride, size in dims:
+        if stride <= reach:
+            return layout.numel > 0 and (stride == 0 or _repeats(layout))
+        reach += stride * (size - 1)
+    return False
+
+
+def _repeats(layout: Layout) -> bool:
+    if layout.numel > _ENUMERATED:
+        return False
+    found = list(elements(0, layout))
+    return len(set(found)) != len(found)
+
+
+def overlapping_writes(index: Index) -> Iterator[Finding]:
+    """Yield writes whose target overlaps itself, or overlaps an input in part."""
+    for write in index.writes:
+        how = _how(index, write)
+        if how is None:
+            continue
+        raised = write.call.raised is not None
+        place = index.place(write.call)
+        names = [*index.names_of(write.before.tensor), *index.names_at(place), *index.names_over(write.before.storage)]
+        yield OverlappingWrite(
+            severity="error" if raised else "warning",
+            culprits=index.places(write.call),
+            victim=None,
+            names=tuple(dict.fromkeys(names)),
+            tensor=write.before.tensor,
+            how=how,
+            raised=raised,
+        )
+
+
+def _how(index: Index, write: Write) -> str | None:
+    state = write.before
+    refused = write.call.raised is not None
+    if refused and (state.requires_grad and state.is_leaf and index.in_grad_mode(write.call)):
+        return None  # refused for being a leaf, before any overlap was looked at
+    whole = write.call.function.label in {"fill_", "zero_"}  # one value everywhere: the order can't matter
+    if overlaps_itself(state.layout) and not whole:
+        return "expanded"
+    if write.call.function.label == "__setitem__" and not refused:
+        return None  # the target is a part of the tensor that the trace does not know
+    for argument in write.call.inputs:
+        other = index.trace.states[argument.before]
+        if other.tensor != state.tensor and _in_part(state, other):
+            return "partial"
+    return None
+
+
+def _in_part(target: TensorState, source: TensorState) -> bool:
+    same = target.offset == source.offset and target.layout == source.layout
+    return not same and target.storage == source.storage and overlaps(target, source)

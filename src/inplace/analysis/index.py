@@ -1,0 +1,246 @@
+"""One pass over a trace that every check shares: who wrote, who made, where, and by which names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from inplace.analysis.code import Code, root_of
+from inplace.analysis.report import Place
+from inplace.model import (
+    Argument,
+    Call,
+    GradMode,
+    Kind,
+    NodeId,
+    Position,
+    Site,
+    Stack,
+    StackFrame,
+    StorageId,
+    TensorId,
+    TensorState,
+    Trace,
+)
+
+_APPLY = ("Function.apply", "apply")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One argument that one call changed, with its states before and after."""
+
+    call: Call
+    argument: Argument
+    before: TensorState
+    after: TensorState
+
+    @property
+    def counted(self) -> bool:
+        """Whether the version counter moved."""
+        return self.before.version != self.after.version
+
+
+class Index:
+    """Look-ups over one trace, computed when first asked for."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.calls: list[Call] = list(trace.calls)
+
+    # ------------------------------------------------------------ calls and tensors
+
+    @cached_property
+    def writes(self) -> list[Write]:
+        """Every write, in order; those of calls that raised are what the call would have written."""
+        states = self.trace.states
+        return [
+            Write(call, argument, states[argument.before], states[argument.after])
+            for call in self.calls
+            for argument in self.trace.writes(call)
+        ]
+
+    @cached_property
+    def writes_to(self) -> dict[StorageId, list[Write]]:
+        """The writes that happened, by the storage they changed, in order."""
+        found: dict[StorageId, list[Write]] = defaultdict(list)
+        for write in self.writes:
+            if write.call.raised is not None and not write.counted:
+                continue
+            for storage in {write.before.storage, write.after.storage}:
+                if storage is not None:
+                    found[storage].append(write)
+        return found
+
+    @cached_property
+    def makers(self) -> dict[TensorId, list[Call]]:
+        """The calls that gave out or changed each tensor, in order."""
+        found: dict[TensorId, list[Call]] = defaultdict(list)
+        for call in self.calls:
+            made = {self.trace.states[state].tensor for state in call.outputs}
+            made.update(self.trace.states[argument.before].tensor for argument in self.trace.writes(call))
+            for tensor in made:
+                found[tensor].append(call)
+        return found
+
+    @cached_property
+    def last_state(self) -> dict[TensorId, TensorState]:
+        """The last noted state of each tensor."""
+        return {state.tensor: state for state in self.trace.states}
+
+    def maker(self, tensor: TensorId, before: int) -> Call | None:
+        """The last call before step `before` that gave out or changed a tensor."""
+        calls = [call for call in self.makers.get(tensor, ()) if call.step < before and call.raised is None]
+        return calls[-1] if calls else None
+
+    def backward_raised(self, step: int) -> bool:
+        """Whether the call at `step` is a backward that raised."""
+        return step < len(self.calls) and self.calls[step].raised is not None
+
+    # ------------------------------------------------------------ places
+
+    @cached_property
+    def codes(self) -> tuple[Code, ...]:
+        """The parsed sources."""
+        return tuple(Code(source) for source in self.trace.sources)
+
+    def site(self, frame: StackFrame) -> Site:
+        """The site of a frame."""
+        return self.trace.sites[frame.site]
+
+    def place(self, call: Call) -> Place | None:
+        """The innermost line of the user's that made a call."""
+        return self.place_of(call.stack, call.step)
+
+    def places(self, call: Call) -> tuple[Place, ...]:
+        """The innermost line of the user's, and the innermost line of the recorded cell where that is another file."""
+        return self.places_of(call.stack, call.step)
+
+    def place_of(self, stack: Stack, step: int | None) -> Place | None:
+        """The innermost place of a stack."""
+        return self.at(stack.frames[0], step) if stack.frames else None
+
+    def places_of(self, stack: Stack, step: int | None) -> tuple[Place, ...]:
+        """The innermost place, and the innermost one in the recorded cell where that is in another file."""
+        found = [self.at(frame, step) for frame in stack.frames[:1]]
+        sources = self.trace.sources
+        if found and not sources[self.site(stack.frames[0]).source].is_cell:
+            in_cell = next((f for f in stack.frames if sources[self.site(f).source].is_cell), None)
+            if in_cell is not None:
+                found.append(self.at(in_cell, step))
+        return tuple(found)
+
+    def at(self, frame: StackFrame, step: int | None) -> Place:
+        """The place of one frame."""
+        site = self.site(frame)
+        source = self.trace.sources[site.source]
+        code = self.codes[site.source].text(site.position)
+        return Place(source.label, source.file, site.position, code, step)
+
+    def code_of(self, place: Place) -> Code:
+        """The parsed source a place is in."""
+        for number, source in enumerate(self.trace.sources):
+            if source.file == place.file:
+                return self.codes[number]
+        raise KeyError(place.file)
+
+    def apply_frame(self, call: Call) -> StackFrame | None:
+        """The user's frame that called `Function.apply`, where a call ran inside a custom function's forward."""
+        return next((f for f in call.stack.frames if f.entry in _APPLY), None)
+
+    def place_of_node(self, node: NodeId) -> Place | None:
+        """Where the user's code made a node."""
+        found = self.trace.node_by_id[node]
+        if found.step is not None:
+            return self.place(self.calls[found.step])
+        return self._place_of_custom(node)
+
+    def _place_of_custom(self, node: NodeId) -> Place | None:
+        """A custom function's node is made between calls: after those of its forward, before the use of its output."""
+        earlier = [call for call in self.calls if call.nodes.stop <= node]
+        for call in reversed(earlier[-64:]):
+            frame = self.apply_frame(call)
+            if frame is not None:
+                return self.at(frame, None)
+        using = next((c for c in self.calls if any(self._state(a).node == node for a in c.inputs)), None)
+        return self.place(using) if using is not None else None
+
+    def _state(self, argument: Argument) -> TensorState:
+        return self.trace.states[argument.before]
+
+    # ------------------------------------------------------------ names
+
+    @cached_property
+    def runtime_names(self) -> dict[TensorId, list[str]]:
+        """The names that reached each tensor when they were looked at, the shortest first."""
+        found: dict[TensorId, dict[str, None]] = defaultdict(dict)
+        for name in sorted(self.trace.names, key=lambda one: (len(one.path), one.path)):
+            found[name.tensor][name.path] = None
+        return {tensor: list(names) for tensor, names in found.items()}
+
+    @cached_property
+    def source_names(self) -> dict[TensorId, list[str]]:
+        """The names that the source gives to each tensor: what its maker's result was assigned to."""
+        found: dict[TensorId, dict[str, None]] = defaultdict(dict)
+        for call in self.calls:
+            place = self.place(call) if len(call.outputs) == 1 else None
+            if place is None:
+                continue
+            tensor = self.trace.states[call.outputs[0]].tensor
+            for target in self.code_of(place).assigned_from(place.position):
+                found[tensor][target] = None
+        return {tensor: list(names) for tensor, names in found.items()}
+
+    def names_of(self, tensor: TensorId) -> list[str]:
+        """Every name known of a tensor: those it was seen under, then those its source gives it."""
+        return list(dict.fromkeys([*self.runtime_names.get(tensor, []), *self.source_names.get(tensor, [])]))
+
+    @cached_property
+    def tensors_of(self) -> dict[StorageId, list[TensorId]]:
+        """The tensors that were ever over each storage."""
+        found: dict[StorageId, dict[TensorId, None]] = defaultdict(dict)
+        for state in self.trace.states:
+            if state.storage is not None:
+                found[state.storage][state.tensor] = None
+        return {storage: list(tensors) for storage, tensors in found.items()}
+
+    def names_over(self, storage: StorageId | None) -> list[str]:
+        """Every name known of the tensors over a storage."""
+        if storage is None:
+            return []
+        return list(dict.fromkeys(name for t in self.tensors_of.get(storage, []) for name in self.names_of(t)))
+
+    def names_at(self, *places: Place | None) -> list[str]:
+        """The user's variables that some places mention: what they assign, what they write to, what they use."""
+        found: list[str] = []
+        for place in places:
+            if place is None:
+                continue
+            code = self.code_of(place)
+            receiver = code.receiver(place.position)
+            found += [receiver] if receiver and root_of(receiver) not in {"torch", "F", "nn"} else []
+            found += code.targets(place.position)
+            found += code.roots(place.position)
+        return list(dict.fromkeys(found))
+
+    # ------------------------------------------------------------ small questions
+
+    def statement_of(self, call: Call) -> tuple[str, Position] | None:
+        """A key for the statement of the user's that made a call."""
+        place = self.place(call)
+        if place is None:
+            return None
+        statement = self.code_of(place).statement(place.position)
+        if statement is None:
+            return place.file, place.position
+        end = statement.end_lineno or statement.lineno
+        return place.file, Position(statement.lineno, statement.col_offset, end, statement.end_col_offset or 0)
+
+    def in_grad_mode(self, call: Call) -> bool:
+        """Whether autograd was recording during a call."""
+        return call.grad_mode is GradMode.GRAD
+
+    def is_kind(self, call: Call, kind: Kind) -> bool:
+        """Whether a call is of one kind."""
+        return call.function.kind is kind

@@ -1,0 +1,27 @@
+# title: advantages computed by an inference_mode function are cloned before the policy loss
+# kind: harmless
+# raises: none
+# culprit: none
+# victim: none
+# names: none
+# fix: nothing to fix
+# source: own reduction of https://github.com/ai4co/rl4co/issues/272
+import torch
+from torch import nn
+
+@torch.inference_mode()
+def compute_advantages(value_net, obs, returns):
+    values = value_net(obs).squeeze(-1)
+    return returns - values
+
+def policy_loss(policy, obs, actions, adv):
+    logp = policy(obs).log_softmax(-1)
+    taken = logp.gather(1, actions[:, None]).squeeze(1)
+    return -(taken * adv).mean()
+
+torch.manual_seed(1102)
+policy, value_net = nn.Linear(3, 2), nn.Linear(3, 1)
+obs, returns = torch.randn(6, 3), torch.randn(6)
+adv = compute_advantages(value_net, obs, returns).clone()
+loss = policy_loss(policy, obs, torch.randint(2, (6,)), adv)
+loss.backward()

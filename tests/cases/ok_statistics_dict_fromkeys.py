@@ -1,0 +1,16 @@
+# title: per-class sums made with dict.fromkeys are replaced, never written
+# kind: harmless
+# raises: none
+# culprit: none
+# victim: none
+# names: none
+# fix: nothing to fix
+# source: own reduction of https://github.com/linkedin/Liger-Kernel/pull/269
+import torch
+
+classes = ["cat", "dog", "bird"]
+sums = dict.fromkeys(classes, torch.zeros(2))
+torch.manual_seed(501)
+for label, feat in zip(["cat", "dog", "cat"], torch.ones(3, 2)):
+    sums[label] = sums[label] + feat
+print({k: v.tolist() for k, v in sums.items()})
