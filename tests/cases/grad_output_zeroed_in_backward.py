@@ -2,8 +2,8 @@
 # kind: custom-function
 # raises: none
 # culprit: 20
-# victim: 27
-# names: grad, grad_output, h, gated
+# victim: none
+# names: grad_output, grad, h, gated, shortcut, out
 # fix: grad = grad_output.clone()
 # source: own reduction of https://pytorch.org/docs/stable/notes/extending.html
 import torch

@@ -2,8 +2,8 @@
 # kind: custom-function
 # raises: none
 # culprit: 17
-# victim: 18
-# names: right, grad, g
+# victim: none
+# names: right, left, both, grad, g
 # fix: right.register_hook(lambda g: g.clamp(-0.5, 0.5))
 # source: own reduction of https://pytorch.org/docs/stable/generated/torch.Tensor.register_hook.html
 import torch

@@ -2,7 +2,7 @@
 # kind: custom-function
 # raises: none
 # culprit: 16
-# victim: 28
+# victim: 14, 28
 # names: x, pre, y
 # fix: y = x.sigmoid() out of place
 # source: own reduction of https://github.com/linkedin/Liger-Kernel/issues/254

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from inplace.analysis.alias import overlapping_writes
+from inplace.analysis.cut import detached_graphs
 from inplace.analysis.index import Index
 from inplace.analysis.leaf import inference_tensors, refused_writes
+from inplace.analysis.rebound import rebound_leaves
 from inplace.analysis.report import Finding, Report
+from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
 from inplace.model import Trace
 
@@ -21,6 +24,9 @@ CHECKS: tuple[Check, ...] = (
     inference_tensors,
     overlapping_writes,
     unseen_writes,
+    rebound_leaves,
+    detached_graphs,
+    shared_references,
 )
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}

@@ -92,6 +92,33 @@ class Code:
             return self.targets(position)
         return ()
 
+    def assignment_above(self, position: Position, name: str) -> Position | None:
+        """The right side of the last assignment to `name` at or above a line."""
+        best: Position | None = None
+        for statement in self._statements:
+            value = getattr(statement, "value", None)
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.expr):
+                continue
+            found = Position(*_range(value))
+            if statement.lineno <= position.line and name in self.targets(found) and (best is None or found.line >= best.line):
+                best = found
+        return best
+
+    def apply_above(self, position: Position, names: frozenset[str]) -> Position | None:
+        """The last `X.apply(...)` at or above a line whose result is assigned to one of some names, or used there."""
+        best: Position | None = None
+        for statement in self._statements:
+            if hasattr(statement, "body") or statement.lineno > position.line:
+                continue
+            for node in ast.walk(statement):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "apply":
+                    continue
+                found = Position(*_range(node))
+                named = not names.isdisjoint(self.targets(found)) or statement.lineno == position.line
+                if named and (best is None or found.line >= best.line):
+                    best = found
+        return best
+
     def receiver(self, position: Position) -> str | None:
         """The text of what is written to at a range: `h` of `h.relu_()`, of `h += 1` and of `h[0] = 1`."""
         node = self.node(position)

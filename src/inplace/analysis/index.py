@@ -18,6 +18,7 @@ from inplace.model import (
     Site,
     Stack,
     StackFrame,
+    StateId,
     StorageId,
     TensorId,
     TensorState,
@@ -89,6 +90,20 @@ class Index:
         """The last noted state of each tensor."""
         return {state.tensor: state for state in self.trace.states}
 
+    @cached_property
+    def sightings(self) -> dict[TensorId, list[tuple[int, StateId]]]:
+        """(step, state) whenever a call found or left a tensor in a state, in order."""
+        found: dict[TensorId, list[tuple[int, StateId]]] = defaultdict(list)
+        for call in self.calls:
+            for argument in call.inputs:
+                found[self.trace.states[argument.before].tensor].append((call.step, argument.before))
+            for argument in call.inputs:
+                if argument.after != argument.before:
+                    found[self.trace.states[argument.after].tensor].append((call.step, argument.after))
+            for state in call.outputs:
+                found[self.trace.states[state].tensor].append((call.step, state))
+        return found
+
     def maker(self, tensor: TensorId, before: int) -> Call | None:
         """The last call before step `before` that gave out or changed a tensor."""
         calls = [call for call in self.makers.get(tensor, ()) if call.step < before and call.raised is None]
@@ -157,14 +172,27 @@ class Index:
         return self._place_of_custom(node)
 
     def _place_of_custom(self, node: NodeId) -> Place | None:
-        """A custom function's node is made between calls: after those of its forward, before the use of its output."""
-        earlier = [call for call in self.calls if call.nodes.stop <= node]
-        for call in reversed(earlier[-64:]):
-            frame = self.apply_frame(call)
-            if frame is not None:
-                return self.at(frame, None)
+        """A custom function's node is made by `apply`, before the calls of its forward and the use of its output."""
+        following = next((call for call in self.calls if call.nodes.start > node), None)
+        frame = self.apply_frame(following) if following is not None else None
+        if frame is not None:
+            return self.at(frame, None)
         using = next((c for c in self.calls if any(self._state(a).node == node for a in c.inputs)), None)
-        return self.place(using) if using is not None else None
+        if using is None:
+            return None
+        tensor = next(self._state(a) for a in using.inputs if self._state(a).node == node)
+        return self._assignment_of(self.names_of(tensor.tensor), using)
+
+    def _assignment_of(self, names: list[str], using: Call) -> Place | None:
+        """The last `name = X.apply(...)` above the line that uses the name; that line itself where there is none."""
+        place = self.place(using)
+        if place is None:
+            return None
+        mentioned = [*names, *self.names_at(place)]
+        found = self.code_of(place).apply_above(place.position, frozenset(mentioned))
+        if found is None:
+            return place
+        return Place(place.label, place.file, found, self.code_of(place).text(found), None)
 
     def _state(self, argument: Argument) -> TensorState:
         return self.trace.states[argument.before]

@@ -34,6 +34,8 @@ def _refused(index: Index, write: Write) -> Finding | None:
         return None
     base = index.last_state.get(state.base) if state.base is not None else None
     if state.base is None and state.requires_grad and state.is_leaf:
+        if _through_view(write):
+            return LeafViewWrite(**_common(index, write), tensor=state.tensor, base=state.tensor)
         return LeafWrite(**_common(index, write), tensor=state.tensor)
     if state.creation in _FORBIDDING and state.base is not None:
         maker = index.maker(state.tensor, write.call.step)
@@ -44,6 +46,15 @@ def _refused(index: Index, write: Write) -> Finding | None:
     if state.creation == "inference":
         return _inference(index, write.call, state)
     return None
+
+
+def _through_view(write: Write) -> bool:
+    """Whether an item assignment writes to a view: numbers and slices make one, a tensor index writes to the whole.
+
+    See `torch/csrc/autograd/python_variable_indexing.cpp`, `THPVariable_setitem`.
+    """
+    indexed = any(argument.path == "1" for argument in write.call.inputs)
+    return write.call.function.label == "__setitem__" and not indexed
 
 
 def _common(index: Index, write: Write) -> dict[str, object]:

@@ -162,10 +162,13 @@ def _changes_after(index: Index, one: _Use) -> list[ContentChange]:
 
 
 def _made_by(index: Index, node: Node) -> int:
-    """The step of the call that made a node; for one made between calls, the last call before it."""
+    """The step of the call that made a node; for a custom function's, the last call of its forward."""
     if node.step is not None:
         return node.step
-    return max((call.step for call in index.calls if call.nodes.stop <= node.id), default=-1)
+    step = max((call.step for call in index.calls if call.nodes.stop <= node.id), default=-1)
+    while step + 1 < len(index.calls) and index.apply_frame(index.calls[step + 1]) is not None:
+        step += 1
+    return step
 
 
 def _touches(saved: SavedTensor, state: TensorState) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -37,7 +37,8 @@ from inplace.model import (
 )
 
 _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
-_NEAR = 64  # calls looked back for the version of a tensor that a node made between calls has saved
+_NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
+APPLY = frozenset({"Function.apply", "apply"})
 
 WalkFacts = tuple[int, bool, list[NodeId], list[Found], bool]
 
@@ -97,19 +98,22 @@ class CallRows(Sequence[Call]):
 class _Nodes:
     """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
 
-    def __init__(self, rows: list[Row], states: list[TensorState]) -> None:
+    def __init__(self, rows: list[Row], states: list[TensorState], stacks: list[Stack]) -> None:
         self._rows, self._states = rows, states
+        self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
         self._makers = [(row.seq0, step) for step, row in enumerate(rows) if row.seq1 > row.seq0]
         self._starts = [start for start, _ in self._makers]
+        self._ends = [row.seq1 for row in rows]  # never falls, so the calls that had ended by a node can be counted
         self.nodes: dict[NodeId, Node] = {}
 
     def step_of(self, node: NodeId) -> tuple[int | None, int]:
         """The call that made a node, and the last call that had ended by then."""
         position = bisect_right(self._starts, node) - 1
-        if node < 0 or position < 0:
-            return None, -1
-        step = self._makers[position][1]
-        return (step if node < self._rows[step].seq1 else None), step
+        if node >= 0 and position >= 0:
+            step = self._makers[position][1]
+            if node < self._rows[step].seq1:
+                return step, step
+        return None, bisect_right(self._ends, node) - 1
 
     def add(self, found: Found) -> list[SavedUse]:
         """Note a node, and what its saved tensors' counters were when it was made and when it was met."""
@@ -128,19 +132,26 @@ class _Nodes:
     def _near_states(self, step: int | None, near: int) -> list[TensorState]:
         """The states of the tensors of the call that made the node, as that call left them; the likeliest first.
 
-        For a node made between calls (a custom function's), those of the calls before it, the last first.
+        A custom function's node is made before its forward runs, and no call made it: then the calls of that forward,
+        the last first, and the tensors as the call after them found them.
         """
-        steps: Iterable[int] = (step,) if step is not None else range(near, max(near - _NEAR, -1), -1)
-        if step is None:
-            following = [near + 1] if near + 1 < len(self._rows) else []
-            before_use = [self._states[given[1]] for later in following for given in self._rows[later].inputs]
-        else:
-            before_use = []
-        found = before_use
-        for one in steps:
+        if step is not None:
+            row = self._rows[step]
+            return [self._states[one] for one in (*row.outputs, *(given[2] for given in row.inputs))]
+        following = range(near + 1, min(near + 1 + _NEAR, len(self._rows)))
+        inner: list[int] = []
+        for later in following:
+            if not self._inside[self._rows[later].stack]:
+                break
+            inner.append(later)
+        after = near + 1 + len(inner)
+        found = [self._states[given[1]] for given in self._rows[after].inputs] if after < len(self._rows) else []
+        for one in reversed(inner):
             row = self._rows[one]
-            found += [self._states[output] for output in row.outputs]
-            found += [self._states[given[2]] for given in row.inputs]
+            found += [self._states[state] for state in (*row.outputs, *(given[2] for given in row.inputs))]
+        if near >= 0:
+            row = self._rows[near]
+            found += [self._states[state] for state in (*row.outputs, *(given[2] for given in row.inputs))]
         return found
 
 
@@ -161,7 +172,7 @@ def freeze(
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
     states = identities.frozen_states()
-    nodes = _Nodes(mode.rows, states)
+    nodes = _Nodes(mode.rows, states, frozen_stacks)
     walks = tuple(_walk(facts, nodes) for facts in raw.walks)
     return Trace(
         torch=str(torch.__version__),

@@ -1,0 +1,132 @@
+"""Names and container items that reach the same bytes, where one was written and another is read later."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from inplace.analysis.alias import overlaps
+from inplace.analysis.code import root_of
+from inplace.analysis.index import Index, Write
+from inplace.analysis.report import Finding, Place, SharedReference
+from inplace.model import BEFORE, Call, Kind, StorageId, TensorState
+
+_MOST = 6
+
+
+def shared_references(index: Index) -> Iterator[Finding]:
+    """Yield repeated items first (they are hardly ever meant), then swaps, then names that share what was written."""
+    told: set[StorageId] = set()
+    for finding in (*_repeated(index), *_swaps(index)):
+        told.add(finding.storage)
+        yield finding
+    yield from _names_sharing(index, told)
+
+
+def _repeated(index: Index) -> Iterator[SharedReference]:
+    """A list given to one call holds the same bytes twice, and they were written after they first went out."""
+    told: set[object] = set()
+    for call in index.calls:
+        if call.function.label in {"cat", "stack", "concat", "vstack", "hstack", "tensor"}:
+            for storage, states in _same_bytes(index, call).items():
+                writes = [write for write in index.writes_to.get(storage, ()) if write.call.step < call.step]
+                sources = _given_out(index, states, call.step)
+                if (not writes and not _moved_unseen(index, states)) or (storage, call.stack) in told:
+                    continue
+                told.add((storage, call.stack))
+                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
+
+
+def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
+    found: dict[tuple[object, ...], list[TensorState]] = defaultdict(list)
+    for argument in call.inputs:
+        state = index.trace.states[argument.before]
+        if "[" in argument.path and state.storage is not None and state.layout.numel:
+            found[(argument.path.split("[")[0], state.storage, state.offset, state.layout)].append(state)
+    return {states[0].storage: states for states in found.values() if len(states) > 1 and states[0].storage is not None}
+
+
+def _moved_unseen(index: Index, states: list[TensorState]) -> bool:
+    """Whether a tensor was seen at different versions though no call is known to have written it (`.grad`)."""
+    tensors = {state.tensor for state in states}
+    versions = {index.trace.states[s].version for t in tensors for _, s in index.sightings.get(t, ())}
+    return len(versions) > 1
+
+
+def _given_out(index: Index, states: list[TensorState], before: int) -> list[Call]:
+    """The calls of other kinds than writes that gave out these tensors."""
+    tensors = {state.tensor for state in states}
+    found = []
+    for call in index.calls[:before]:
+        given = {index.trace.states[state].tensor for state in call.outputs}
+        if given & tensors:
+            found.append(call)
+    return found
+
+
+def _swaps(index: Index) -> Iterator[SharedReference]:
+    """Within one statement a view was overwritten before it was copied from (`x[0], x[1] = x[1], x[0]`)."""
+    items = [write for write in index.writes if write.call.function.label == "__setitem__" and write.call.raised is None]
+    for first, second in zip(items, items[1:], strict=False):
+        if index.statement_of(first.call) != index.statement_of(second.call):
+            continue
+        value = next((index.trace.states[a.before] for a in second.call.inputs if a.path == "2"), None)
+        source = next((index.trace.states[a.before] for a in first.call.inputs if a.path == "2"), None)
+        if value is None or source is None or value.storage != first.after.storage:
+            continue
+        made = index.maker(value.tensor, second.call.step)
+        if made is None or made.step >= first.call.step or not _written_by(index, first, value):
+            continue
+        yield _finding(index, value.storage, [first, second], [], "swap", "warning")
+
+
+def _written_by(index: Index, write: Write, view: TensorState) -> bool:
+    """Whether an item assignment wrote the bytes of a view: the same view exists twice when both sides name it."""
+    sighted = [state for state in index.trace.states if state.tensor == view.tensor]
+    values = {state.values for state in sighted if state.values is not None}
+    return len(values) > 1 or (len(values) == 0 and overlaps(write.after, view))
+
+
+def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReference]:
+    """Two variables of the user's reach bytes that were written while both did."""
+    roots: dict[StorageId, dict[str, None]] = defaultdict(dict)
+    paths: dict[StorageId, dict[str, None]] = defaultdict(dict)
+    for name in index.trace.names:
+        state = index.last_state.get(name.tensor)
+        if state is None or state.storage is None or name.step == BEFORE:
+            continue
+        roots[state.storage][root_of(name.path)] = None
+        paths[state.storage][name.path] = None
+    for storage, found in sorted(roots.items()):
+        writes = index.writes_to.get(storage, [])
+        many = len(found) > 1 or _items_of_one(paths[storage])
+        if storage in told or not many or not writes:
+            continue
+        states = [state for state in index.trace.states if state.storage == storage]
+        makers = [call for call in _given_out(index, states, len(index.calls)) if call.function.kind is not Kind.BACKWARD]
+        yield _finding(index, storage, writes, makers, "snapshot", "info")
+
+
+def _items_of_one(paths: dict[str, None]) -> bool:
+    """Whether several items of one plain container are the same bytes."""
+    items = [path for path in paths if path.endswith("]")]
+    return len(items) > 1
+
+
+def _finding(
+    index: Index, storage: StorageId | None, writes: list[Write], others: list[Call], how: str, severity: str
+) -> SharedReference:
+    places: dict[object, Place] = {}
+    for call in [*(write.call for write in writes), *others]:
+        for place in index.places(call):
+            places.setdefault((place.file, place.position), place)
+    culprits = tuple(places.values())[:_MOST]
+    names = [*index.names_over(storage), *index.names_at(*culprits)]
+    return SharedReference(
+        severity="warning" if severity == "warning" else "info",
+        culprits=culprits,
+        victim=None,
+        names=tuple(dict.fromkeys(names)),
+        storage=storage if storage is not None else StorageId(-1),
+        how=how,
+    )
