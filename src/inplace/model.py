@@ -422,9 +422,14 @@ class Trace:
 
         Found from what moved (version counter, storage) and from what the function's schema says, never from its name.
         """
+        declared = [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes]
+        yield from declared
+        # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
+        counters = {self.states[argument.before].counter for argument in declared}
         for argument in call.inputs:
-            if argument.path.split("[", 1)[0] in call.function.writes or self._moved(argument):
-                yield argument
+            if argument not in declared and self._moved(argument):
+                if self.states[argument.before].counter not in counters:
+                    yield argument
 
     def _moved(self, argument: Argument) -> bool:
         if argument.before == argument.after:

@@ -11,7 +11,7 @@ from inplace.analysis.leaf import inference_tensors, refused_writes
 from inplace.analysis.rebound import rebound_leaves
 from inplace.analysis.report import Finding, Report
 from inplace.analysis.shared import shared_references
-from inplace.analysis.version import stale_saves, unseen_writes
+from inplace.analysis.version import edited_inputs, stale_saves, unseen_writes
 from inplace.model import Trace
 
 __all__ = ["CHECKS", "Report", "analyze"]
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     inference_tensors,
     overlapping_writes,
     unseen_writes,
+    edited_inputs,
     rebound_leaves,
     detached_graphs,
     shared_references,

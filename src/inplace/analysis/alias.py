@@ -96,13 +96,35 @@ def _how(index: Index, write: Write) -> str | None:
     whole = write.call.function.label in {"fill_", "zero_"}  # one value everywhere: the order can't matter
     if overlaps_itself(state.layout) and not whole:
         return "expanded"
-    if write.call.function.label == "__setitem__" and not refused:
-        return None  # the target is a part of the tensor that the trace does not know
+    item = write.call.function.label == "__setitem__"
+    if item and not refused:  # the target is a part of the tensor that the trace does not know
+        return "indices" if _repeats_indices(index, write) else None
     for argument in write.call.inputs:
         other = index.trace.states[argument.before]
         if other.tensor != state.tensor and _in_part(state, other):
             return "partial"
+        if item and argument.path.startswith("1") and overlaps(state, other):
+            return "partial"  # the index is read while the tensor it lies in is written
     return None
+
+
+def _repeats_indices(index: Index, write: Write) -> bool:
+    """Whether an item assignment updates what it read at the same repeated indices (`x[i] += 1`): only one update stays."""
+    states = index.trace.states
+    indices = [states[a.before] for a in write.call.inputs if a.path.split("[")[0] == "1"]
+    value = next((states[a.before] for a in write.call.inputs if a.path == "2"), None)
+    rows = [state.values for state in indices if state.layout.dtype in {"int64", "int32"}]
+    if value is None or not rows or any(row is None for row in rows):
+        return False
+    places = list(zip(*(row for row in rows if row is not None), strict=False))
+    if len(set(places)) == len(places):
+        return False
+    return any(
+        call.function.label == "__getitem__"
+        and states[call.inputs[0].before].tensor == write.before.tensor
+        and index.statement_of(call) == index.statement_of(write.call)
+        for call in index.makers.get(value.tensor, ())
+    )
 
 
 def _in_part(target: TensorState, source: TensorState) -> bool:

@@ -104,6 +104,19 @@ class Code:
                 best = found
         return best
 
+    def items_put_into(self, names: frozenset[str]) -> list[Position]:
+        """The places where something is appended to, or stored in, one of some containers."""
+        found = []
+        for node in ast.walk(self._tree):
+            holder: ast.expr | None = None
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                holder = node.func.value if node.func.attr in {"append", "extend", "insert", "appendleft"} else None
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                holder = node.targets[0].value
+            if holder is not None and isinstance(node, ast.expr | ast.stmt) and ast.unparse(holder) in names:
+                found.append(Position(*_range(node)))
+        return found
+
     def apply_above(self, position: Position, names: frozenset[str]) -> Position | None:
         """The last `X.apply(...)` at or above a line whose result is assigned to one of some names, or used there."""
         best: Position | None = None

@@ -37,11 +37,12 @@ def _refused(index: Index, write: Write) -> Finding | None:
         if _through_view(write):
             return LeafViewWrite(**_common(index, write), tensor=state.tensor, base=state.tensor)
         return LeafWrite(**_common(index, write), tensor=state.tensor)
-    if state.creation in _FORBIDDING and state.base is not None:
+    of_leaf = base is not None and base.requires_grad and base.is_leaf
+    if state.creation in _FORBIDDING and state.base is not None and not (of_leaf and state.creation == "no_grad_mode"):
         maker = index.maker(state.tensor, write.call.step)
         made = index.place(maker) if maker is not None else None
         return MultiOutputWrite(**_common(index, write), tensor=state.tensor, creation=state.creation, made=made)
-    if base is not None and base.requires_grad and base.is_leaf and state.base is not None:
+    if of_leaf and state.base is not None:
         return LeafViewWrite(**_common(index, write), tensor=state.tensor, base=state.base)
     if state.creation == "inference":
         return _inference(index, write.call, state)

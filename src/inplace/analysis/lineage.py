@@ -41,9 +41,10 @@ def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
             continue
         seen.add(key)
         state = _state_before(index, one, step)
-        if state is not None and state.requires_grad and state.is_leaf and not _taken_as_leaf(index, one, call):
+        if state is not None and state.requires_grad and state.is_leaf:
             found.leaves[one] = None
-            continue
+            if call is None or not _made_leaf(index, one, call):
+                continue
         if call is None or not call.inputs:
             if state is not None:
                 found.unknown[one] = state
@@ -56,12 +57,14 @@ def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
     return found
 
 
-def _taken_as_leaf(index: Index, tensor: TensorId, call: Call | None) -> bool:
-    """Whether a leaf was declared one after it had been computed from others (`loss.requires_grad_(True)`)."""
-    if call is None or call.function.label not in {"requires_grad_", "requires_grad"}:
-        return False
-    earlier = _maker(index, tensor, call.step)
-    return earlier is not None and bool(earlier.inputs)
+def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
+    """Whether a call made a leaf out of computed values (`requires_grad_`, `torch.tensor(loss, requires_grad=True)`).
+
+    An update step writes to a leaf too, but what it computes with is not where the leaf's gradient path began.
+    """
+    if call.function.label in {"requires_grad_", "requires_grad"}:
+        return True
+    return not any(index.trace.states[argument.before].tensor == tensor for argument in call.inputs)
 
 
 def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
@@ -93,9 +96,14 @@ def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
     after = next((index.trace.states[s] for s in call.outputs if index.trace.states[s].tensor == made), None)
     if after is None:
         after = next((index.trace.states[a.after] for a in call.inputs if index.trace.states[a.after].tensor == made), None)
-    if after is None or after.requires_grad or call.raised is not None:
+    if after is None or call.raised is not None or (after.requires_grad and not _fresh_leaf(index, call, after)):
         return None
     return live_input(index, call)
+
+
+def _fresh_leaf(index: Index, call: Call, after: TensorState) -> bool:
+    """Whether a call gave out a leaf that it did not take in."""
+    return after.is_leaf and all(index.trace.states[argument.before].tensor != after.tensor for argument in call.inputs)
 
 
 def live_input(index: Index, call: Call) -> TensorState | None:

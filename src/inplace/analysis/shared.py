@@ -31,10 +31,11 @@ def _repeated(index: Index) -> Iterator[SharedReference]:
             for storage, states in _same_bytes(index, call).items():
                 writes = [write for write in index.writes_to.get(storage, ()) if write.call.step < call.step]
                 sources = _given_out(index, states, call.step)
-                if (not writes and not _moved_unseen(index, states)) or (storage, call.stack) in told:
+                if (storage, call.stack) in told:
                     continue
                 told.add((storage, call.stack))
-                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
+                written = bool(writes) or _moved_unseen(index, states)
+                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning" if written else "info")
 
 
 def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
@@ -113,6 +114,18 @@ def _items_of_one(paths: dict[str, None]) -> bool:
     return len(items) > 1
 
 
+def _stored(index: Index, users: list[Call]) -> list[Place]:
+    """Where the items of the list that a call was given were put into it."""
+    found = []
+    for call in users:
+        place = index.place(call)
+        if place is not None:
+            code = index.code_of(place)
+            put = code.items_put_into(frozenset(code.roots(place.position)))
+            found += [Place(place.label, place.file, position, code.text(position), None) for position in put]
+    return found
+
+
 def _finding(
     index: Index, storage: StorageId | None, writes: list[Write], others: list[Call], how: str, severity: str
 ) -> SharedReference:
@@ -120,6 +133,8 @@ def _finding(
     for call in [*(write.call for write in writes), *others]:
         for place in index.places(call):
             places.setdefault((place.file, place.position), place)
+    for place in _stored(index, others[-1:]) if how == "repeated" else ():
+        places.setdefault((place.file, place.position), place)
     culprits = tuple(places.values())[:_MOST]
     names = [*index.names_over(storage), *index.names_at(*culprits)]
     return SharedReference(

@@ -123,6 +123,8 @@ class _Nodes:
         for number, (one, version) in enumerate(zip(found.saved, found.versions, strict=True)):
             match = _match(one, candidates)
             saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
+            if match is None and one.tensor is not None:  # `p.data = new`: the saved tensor itself took other bytes
+                match = next((state for state in candidates if state.tensor == one.tensor), None)
             if match is not None and version is not None:
                 uses.append(SavedUse(found.id, number, match.counter, match.version, version))
         if found.id not in self.nodes:

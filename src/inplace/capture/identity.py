@@ -30,6 +30,7 @@ PLAIN: frozenset[type] = frozenset(
     {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
 )
 SMALL = 16  # elements whose values are worth showing
+SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
 
 _creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
 _is_functional = torch._is_functional_tensor
@@ -39,7 +40,7 @@ _OPAQUE = Layout((), None, "unknown", 0, "unknown")
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
     """A weak reference that carries what we know of its tensor, so that one object serves both."""
 
-    __slots__ = ("counter", "key", "pointer", "state", "storage", "tensor", "version")
+    __slots__ = ("counter", "guessed", "key", "pointer", "state", "storage", "tensor", "version")
 
     key: int
     tensor: TensorId
@@ -48,6 +49,7 @@ class TensorRef(weakref.ref):  # type: ignore[type-arg]
     state: StateId
     storage: StorageId | None
     counter: CounterId | None
+    guessed: bool
 
 
 class _LiveStorage:
@@ -120,11 +122,14 @@ class Identities:
         if known is None:
             known = self._meet(tensor, origin)
         self._move_storage(known, facts[0])
+        moved = known.counter is not None and known.version != facts[2]
         known.pointer, known.version = facts[1], facts[2]
+        if moved and known.guessed:
+            self._check_guess(known)
         base = tensor._base
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
-            known.counter = self._counter(known, facts[2], base, aliases, own=own)
+            known.counter = self._counter(known, facts[2], base, aliases, own=own or facts[3])
         live = self._by_id[facts[0]]
         layout, itemsize = self._layout(tensor)
         known.state = self._note(
@@ -181,12 +186,16 @@ class Identities:
 
     # ------------------------------------------------------------ parts of a state
 
-    def _facts(self, tensor: torch.Tensor) -> tuple[StorageId, int, int | None]:
+    def _facts(self, tensor: torch.Tensor) -> tuple[StorageId, int, int | None, bool]:
+        """Storage, address, version, and whether the storage is a second one over bytes known already."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         live = self._storages.get(key) or self._meet_storage(storage, key, tensor)
+        if live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
+            live.pointer = storage.data_ptr()
+            self.storage_facts[live.id][0] = storage.nbytes()
         version = None if tensor.is_inference() else tensor._version
-        return live.id, tensor.data_ptr(), version
+        return live.id, tensor.data_ptr(), version, live.key != key
 
     def _meet_storage(self, storage: Any, key: int, tensor: torch.Tensor) -> _LiveStorage:
         pointer = storage.data_ptr()
@@ -237,9 +246,21 @@ class Identities:
                 if state[1] == known.storage and state[2] is not None:
                     return CounterId(state[2])
             if not aliases and (counter := self._counter_of_twin(known, version)) is not None:
+                known.guessed = True
                 return counter
         self.counters += 1
         return CounterId(self.counters - 1)
+
+    def _check_guess(self, known: TensorRef) -> None:
+        """Correct a counter that was only inferred: of two tensors that share one, both have moved or neither."""
+        known.guessed = False
+        for ref in list(self._known.values()):
+            if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
+                continue
+            if tensor._version != known.version:
+                known.counter = CounterId(self.counters)
+                self.counters += 1
+            return
 
     def _counter_of_twin(self, known: TensorRef, version: int) -> CounterId | None:
         """The counter of a tensor over the same storage that stands at the same version, none where it can't be told.
@@ -282,6 +303,7 @@ class Identities:
         known.key = id(tensor)
         known.tensor = TensorId(len(self.tensor_facts))
         known.storage = known.counter = None
+        known.guessed = False
         self.tensor_facts.append([type(tensor).__name__, origin, self.step, None])
         self._known[known.key] = known
         return known
@@ -352,7 +374,10 @@ def _autograd(tensor: torch.Tensor) -> tuple[NodeId | None, int]:
     """The node and the flags: 1 requires grad, 2 leaf, 4 inference."""
     if not tensor.requires_grad:
         return None, 6 if tensor.is_inference() else 2
-    node = tensor.grad_fn
+    try:
+        node = tensor.grad_fn
+    except RuntimeError:  # a view made under no_grad whose base was written since: autograd has no answer either
+        return None, 1
     return (None, 3) if node is None else (NodeId(node._sequence_nr()), 1)
 
 
@@ -363,7 +388,7 @@ def _creation(tensor: torch.Tensor) -> str | None:
 
 
 def _values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
-    if tensor.numel() > SMALL or tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+    if tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL) or tensor.device.type != "cpu" or tensor.layout is not torch.strided:
         return None
     if tensor.is_complex() or tensor.is_quantized:
         return None
