@@ -78,7 +78,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place in the user's code that was being run: `source` indexes `Trace.sources`."""
+    """A place in the user's code that was being run: `source` indexes `Trace.sources`.
+
+    `function` is the qualified name of the function it lies in (the bare name on Python 3.10).
+    """
 
     source: int
     function: str
@@ -224,6 +227,7 @@ class Call:
     `module` indexes `Trace.modules`: the innermost `nn.Module` whose forward was running.
     `allocated` counts bytes of the storages that first appeared in the outputs.
     `result` is the Python number that a `TO_PYTHON` call gave out.
+    `within` is the step of the backward that was running (the call was made by a hook, a custom backward, a checkpoint).
     """
 
     step: int
@@ -238,6 +242,7 @@ class Call:
     allocated: int
     thread: int
     result: float | int | None
+    within: int | None
 
 
 # ---------------------------------------------------------------- autograd

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from inplace.analysis.alias import overlapping_writes
+from inplace.analysis.custom import edited_gradients, edited_inputs
 from inplace.analysis.cut import detached_graphs
 from inplace.analysis.index import Index
 from inplace.analysis.leaf import inference_tensors, refused_writes
 from inplace.analysis.rebound import rebound_leaves
 from inplace.analysis.report import Finding, Report
 from inplace.analysis.shared import shared_references
-from inplace.analysis.version import edited_inputs, stale_saves, unseen_writes
+from inplace.analysis.version import stale_saves, unseen_writes
 from inplace.model import Trace
 
 __all__ = ["CHECKS", "Report", "analyze"]
@@ -25,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     overlapping_writes,
     unseen_writes,
     edited_inputs,
+    edited_gradients,
     rebound_leaves,
     detached_graphs,
     shared_references,

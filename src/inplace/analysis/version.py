@@ -206,36 +206,3 @@ def _names(index: Index, one: _Use, culprits: tuple[Place, ...], victim: Victim 
     places = [*culprits[:3], victim.place if victim is not None else None]
     own = index.names_of(one.saved.tensor) if one.saved.tensor is not None else []
     return tuple(dict.fromkeys([*own, *index.names_over(one.saved.storage), *index.names_at(*places)]))
-
-
-def edited_inputs(index: Index) -> Iterator[Finding]:
-    """Yield writes that a custom function's forward makes to an input without `mark_dirty`.
-
-    Autograd isn't told: earlier nodes that saved the input aren't refused, and later ones don't see this node.
-    A tensor that was marked has the custom function's node as its `grad_fn` afterwards.
-    """
-    told: set[tuple[Place, ...]] = set()
-    for write in index.writes:
-        frame = index.apply_frame(write.call)
-        if frame is None or not write.before.requires_grad or write.before.is_leaf or write.call.raised is not None:
-            continue
-        begun = next((c.step for c in index.calls[write.call.step :: -1] if index.apply_frame(c) != frame), -1)
-        seen = index.sightings[write.before.tensor]
-        earlier = [step for step, _ in seen if step <= begun]
-        after = [index.trace.states[state] for step, state in seen if step > write.call.step]
-        outside = [state for state in after if state.node != write.before.node]
-        culprits = index.places_of(write.call.stack, write.call.step)
-        if not earlier or outside or culprits in told:
-            continue
-        told.add(culprits)
-        victim = Victim(index.at(frame, None), "")
-        names = [*index.names_at(*culprits, victim.place), *index.names_over(write.before.storage)]
-        yield CustomFunction(
-            severity="warning",
-            culprits=culprits,
-            victim=victim,
-            names=tuple(dict.fromkeys(names)),
-            node=None,
-            saved="",
-            silent=True,
-        )

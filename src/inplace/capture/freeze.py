@@ -87,6 +87,7 @@ class CallRows(Sequence[Call]):
             allocated=row.allocated,
             thread=0,
             result=row.result,
+            within=row.within,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -103,7 +104,9 @@ class _Nodes:
         self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
         self._makers = [(row.seq0, step) for step, row in enumerate(rows) if row.seq1 > row.seq0]
         self._starts = [start for start, _ in self._makers]
-        self._ends = [row.seq1 for row in rows]  # never falls, so the calls that had ended by a node can be counted
+        # A backward ends after the calls of its hooks, so count it by its beginning: then these never fall.
+        running = {row.within for row in rows}
+        self._ends = [row.seq0 if row.step in running else row.seq1 for row in rows]
         self.nodes: dict[NodeId, Node] = {}
 
     def step_of(self, node: NodeId) -> tuple[int | None, int]:

@@ -22,7 +22,7 @@ _QUESTIONS = """
     size dim ndimension numel nelement element_size stride storage_offset storage_type type_as_str
     is_complex is_floating_point is_signed is_conj is_neg is_contiguous is_pinned is_shared is_same_size is_set_to
     is_inference is_nonzero get_device has_names is_tensor is_storage is_distributed is_coalesced
-    register_hook register_post_accumulate_grad_hook retain_grad _is_view _is_zerotensor
+    register_post_accumulate_grad_hook retain_grad _is_view _is_zerotensor
     _set_grad_enabled set_grad_enabled _record_function_enter_new _record_function_enter
     _record_function_exit _record_function_exit._RecordFunction
     result_type can_cast promote_types get_default_dtype is_grad_enabled is_inference_mode_enabled

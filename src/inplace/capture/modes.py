@@ -9,7 +9,6 @@ through untouched.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -65,6 +64,8 @@ class Row:
         "seq0",
         "seq1",
         "stack",
+        "step",
+        "within",
     )
 
     inputs: tuple[tuple[str, StateId, StateId], ...]
@@ -77,6 +78,8 @@ class Row:
         self.raised: tuple[str, str] | None = None
         self.allocated = 0
         self.result: float | int | None = None
+        self.step = -1
+        self.within: int | None = None
 
 
 class CallMode(TorchFunctionMode):
@@ -97,7 +100,7 @@ class CallMode(TorchFunctionMode):
         self._known: dict[Any, Known] = {}
         self._ids: dict[Function, int] = {}
         self._detailed: dict[int, int] = {}
-        self._thread = threading.get_ident()
+        self._running: list[int] = []  # steps of the backwards that are running, outermost first
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -115,13 +118,30 @@ class CallMode(TorchFunctionMode):
             self._hooks.fault(fault)
         if row is None or known is None or before is None:
             return func(*args, **kwargs)
+        running = known.kind is Kind.BACKWARD
+        if running:
+            self._running.append(row.step)
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
             self._guarded(self._end_raised, known, row, before, error)
+            del args, kwargs, before, row  # the traceback holds this frame, and must not hold the user's tensors with it
             raise
+        finally:
+            if running:
+                self._running.pop()
         self._guarded(self._end, known, row, before, result)
         return result
+
+    def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the autograd engine with the mode on, so that hooks and custom backwards are seen.
+
+        While a call is handled the mode is off for whatever it does inside; for a backward that is the user's own Python.
+        """
+        if not self.active or not self._running:
+            return engine(*args, **kwargs)
+        with self:
+            return engine(*args, **kwargs)
 
     # ------------------------------------------------------------ one call
 
@@ -152,7 +172,11 @@ class CallMode(TorchFunctionMode):
         tensors = tuple(_tensors(args, kwargs)) if _transforming() is None else ()
         see = identities.see
         before = tuple([(path, tensor, see(tensor)) for path, tensor in tensors])
-        row.seq0 = _sequence()
+        row.step = identities.step
+        row.within = self._running[-1] if self._running else None
+        row.inputs = tuple([(path, state, state) for path, _, state in before])
+        row.seq0 = row.seq1 = _sequence()
+        self.rows.append(row)
         return row, before
 
     def _id(self, function: Function) -> int:
@@ -174,7 +198,6 @@ class CallMode(TorchFunctionMode):
             row.allocated = sum(facts[0] for facts in identities.storage_facts[storages:])
         if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
             row.result = result
-        self.rows.append(row)
         if not known.plain:
             self._hooks.after(known, before, result)
         elif self._hooks.watching:
@@ -188,15 +211,14 @@ class CallMode(TorchFunctionMode):
         if self._identities.is_known(tensor):
             return self._identities.see(tensor)
         aliases = tuple(state for _, _, state in row.inputs)
-        return self._identities.read(tensor, origin=len(self.rows), aliases=aliases, own=own)
+        return self._identities.read(tensor, origin=row.step, aliases=aliases, own=own)
 
     def _end_raised(self, known: Known, row: Row, before: tuple[Any, ...], error: BaseException) -> None:
         row.seq1 = _sequence()
         see = self._identities.see
         row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
         row.raised = (type(error).__name__, str(error).partition("\n")[0][:500])
-        self.rows.append(row)
-        self._hooks.raised(known, before)
+        self._hooks.raised(known, before, row.step)
 
     def _guarded(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -218,7 +240,7 @@ class Hooks:
         """A call that is no plain operation has returned."""
         raise NotImplementedError
 
-    def raised(self, known: Known, before: tuple[Any, ...]) -> None:
+    def raised(self, known: Known, before: tuple[Any, ...], step: int) -> None:
         """A call has raised."""
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -66,7 +67,7 @@ class Recorder(Hooks):
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
         self._walked: dict[int, int] = {}
-        self._fresh_walk = False
+        self._walked_steps: set[int] = set()
         self._undo = contextlib.ExitStack()
         self._trace: Trace | None = None
 
@@ -82,6 +83,7 @@ class Recorder(Hooks):
             self._protected(self._note_names, BEFORE)
             hook = register_optimizer_step_pre_hook(self._on_step)
             self._undo.callback(hook.remove)
+            self._see_inside_backward()
             self._undo.enter_context(self._mode)
         except BaseException:
             self._undo.close()
@@ -137,6 +139,14 @@ class Recorder(Hooks):
             one.__traceback__ = _without_ours(one.__traceback__)
             queue += [one.__cause__, one.__context__]
 
+    def _see_inside_backward(self) -> None:
+        """Let the engine run under the mode: `Tensor.backward`, `autograd.backward` and `autograd.grad` all call this."""
+        engine = getattr(torch.autograd, "_engine_run_backward", None)
+        if engine is None:
+            return
+        self._undo.callback(setattr, torch.autograd, "_engine_run_backward", engine)
+        torch.autograd._engine_run_backward = partial(self._mode.run_engine, engine)
+
     def _forget_current(self) -> None:
         Recorder._current = None
 
@@ -156,10 +166,9 @@ class Recorder(Hooks):
         if self.watching:
             self.look()
         if known.kind is Kind.BACKWARD:
-            self._fresh_walk = self._walked.get(stack, 0) < _WALKS
             self._walked[stack] = self._walked.get(stack, 0) + 1
-            if self._fresh_walk:
-                self._walk(_roots(args, kwargs), is_backward=True)
+            if self._walked[stack] <= _WALKS:
+                self._walk(_roots(args, kwargs), len(self._mode.rows), is_backward=True)
 
     def after(self, known: Known, before: tuple[Any, ...], result: Any) -> None:
         if known.kind is Kind.EXPORT and before:
@@ -167,9 +176,9 @@ class Recorder(Hooks):
         if self.watching:
             self.settle()
 
-    def raised(self, known: Known, before: tuple[Any, ...]) -> None:
-        if known.kind is Kind.BACKWARD and not self._fresh_walk:
-            self._walk([tensor for _, tensor, _ in before], is_backward=True)
+    def raised(self, known: Known, before: tuple[Any, ...], step: int) -> None:
+        if known.kind is Kind.BACKWARD and step not in self._walked_steps:
+            self._walk([tensor for _, tensor, _ in before], step, is_backward=True)
 
     def look(self) -> None:
         while self._identities.external:
@@ -201,16 +210,17 @@ class Recorder(Hooks):
 
     # ------------------------------------------------------------ graphs
 
-    def _walk(self, roots: list[torch.Tensor], *, is_backward: bool) -> None:
+    def _walk(self, roots: list[torch.Tensor], step: int, *, is_backward: bool) -> None:
+        self._walked_steps.add(step)
         nodes = [tensor.grad_fn for tensor in roots if tensor.requires_grad and tensor.grad_fn is not None]
         if not nodes:
             return
         found, complete = self._walker.walk(nodes)
-        self._raw.walks.append((len(self._mode.rows), is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
+        self._raw.walks.append((step, is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
 
     def _last_walk(self) -> None:
         live = [tensor for tensor in self._identities.live() if type(tensor) in PLAIN and tensor.requires_grad]
-        self._walk(live, is_backward=False)
+        self._walk(live, len(self._mode.rows), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._mode.active and id(optimizer) not in self._optimizers:

@@ -166,7 +166,7 @@ class _Resolver:
             source = self._source(owner.co_filename)
             place = position_of(owner, instruction, self.sources[source].text)
             found = self._site_ids[(code, instruction)] = len(self.sites)
-            self.sites.append(Site(source, owner.co_name, place))
+            self.sites.append(Site(source, str(getattr(owner, "co_qualname", owner.co_name)), place))
         return found
 
     def _source(self, name: str) -> int:
