@@ -296,6 +296,7 @@ class SavedUse:
     """A saved tensor at the moment a backward was about to read it.
 
     `counter` is the version counter that the save shares. `version_saved` is the counter when the node was made, `version` the counter at use. Backward raises if they differ.
+    `changed` is whether the elements differ from those saved; None where they were not both read (large tensors).
     """
 
     node: NodeId
@@ -303,6 +304,7 @@ class SavedUse:
     counter: CounterId | None
     version_saved: int | None
     version: int | None
+    changed: bool | None
 
 
 @dataclass(frozen=True, slots=True)

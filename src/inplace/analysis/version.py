@@ -86,7 +86,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
 
 
 def _unseen(index: Index, one: _Use) -> Finding | None:
-    if one.saved.storage is None or one.saved.layout is None:
+    if one.saved.storage is None or one.saved.layout is None or one.use.changed is False:
         return None
     replaced = _replaced(index, one)
     writes = [w for w in _writes_after(index, one) if _hidden(one, w) and _touches(one.saved, w.after) and _changed(w)]
@@ -153,7 +153,9 @@ def _writes_after(index: Index, one: _Use) -> list[Write]:
     if one.saved.storage is None:
         return []
     begun = _made_by(index, one.node)
-    return [write for write in index.writes_to.get(one.saved.storage, ()) if begun < write.call.step < one.walk.step]
+    writes = index.writes_to.get(one.saved.storage, ())
+    # The call that saved a tensor may itself write its bytes, through an alias with another counter.
+    return [write for write in writes if begun <= write.call.step < one.walk.step]
 
 
 def _changes_after(index: Index, one: _Use) -> list[ContentChange]:

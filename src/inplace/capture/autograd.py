@@ -14,21 +14,24 @@ from typing import Any
 
 import torch
 
-from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.identity import PLAIN, Identities, small_values
 from inplace.model import Edge, NodeId, SavedTensor, StorageId, TensorId
+
+Kept = tuple[SavedTensor, int | None, tuple[Any, ...] | None]
 
 LIMIT = 20_000  # nodes of one walk
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One node as it was when the walk met it; `versions` are the counters of its saved tensors then."""
+    """One node as it was when the walk met it; `versions` and `values` are those of its saved tensors then."""
 
     id: NodeId
     name: str
     edges: tuple[Edge, ...]
     saved: tuple[SavedTensor, ...]
     versions: tuple[int | None, ...]
+    values: tuple[tuple[Any, ...] | None, ...]
     leaf: TensorId | None
     custom: bool
 
@@ -78,18 +81,19 @@ class Walker:
     def _found(self, node: Any, number: NodeId, edges: tuple[Edge, ...]) -> Found:
         leaf = getattr(node, "variable", None)
         custom = isinstance(node, torch.autograd.function.BackwardCFunction)
-        pairs = list(self._saved(node, custom=custom))
+        kept = list(self._saved(node, custom=custom))
         return Found(
             id=number,
             name=str(node.name()).removeprefix("torch::autograd::"),
             edges=edges,
-            saved=tuple(saved for saved, _ in pairs),
-            versions=tuple(version for _, version in pairs),
+            saved=tuple(saved for saved, _, _ in kept),
+            versions=tuple(version for _, version, _ in kept),
+            values=tuple(values for _, _, values in kept),
             leaf=self._identities.id_of(leaf) if type(leaf) in PLAIN else None,
             custom=custom,
         )
 
-    def _saved(self, node: Any, *, custom: bool) -> Iterator[tuple[SavedTensor, int | None]]:
+    def _saved(self, node: Any, *, custom: bool) -> Iterator[Kept]:
         for attribute in self._attributes_of(node):
             try:
                 handle = getattr(node, attribute)
@@ -105,24 +109,24 @@ class Walker:
                 if type(kept) in PLAIN:
                     yield self._fact(name, kept, counted=False)
 
-    def _read(self, name: str, handle: Any) -> Iterator[tuple[SavedTensor, int | None]]:
+    def _read(self, name: str, handle: Any) -> Iterator[Kept]:
         if getattr(handle, "unpack_hook", None) is not None:
-            yield SavedTensor(name, None, None, 0, None, counted=False), None
+            yield SavedTensor(name, None, None, 0, None, counted=False), None, None
             return
         data = getattr(handle, "data", None)
         if data is not None and type(data) in PLAIN:
             yield self._fact(name, data, counted=True)
 
-    def _fact(self, name: str, kept: torch.Tensor, *, counted: bool) -> tuple[SavedTensor, int | None]:
+    def _fact(self, name: str, kept: torch.Tensor, *, counted: bool) -> Kept:
         storage: StorageId | None = self._identities.storage_of(kept)
         ref = self._identities.ref_of(kept)
         tensor = ref.tensor if ref is not None else None
         if storage is None:
-            return SavedTensor(name, tensor, None, 0, None, counted=counted), None
+            return SavedTensor(name, tensor, None, 0, None, counted=counted), None, None
         offset = self._identities.offset_of(kept, storage)
         layout = self._identities.layout_of(kept)
         version = None if kept.is_inference() else kept._version
-        return SavedTensor(name, tensor, storage, offset, layout, counted=counted), version
+        return SavedTensor(name, tensor, storage, offset, layout, counted=counted), version, small_values(kept)
 
     def _attributes_of(self, node: Any) -> tuple[str, ...]:
         kind = type(node)

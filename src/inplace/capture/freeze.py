@@ -38,6 +38,23 @@ from inplace.model import (
 
 _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
 _NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
+# The argument that a saved tensor of this name was (`tools/autograd/derivatives.yaml` names them as the schema does).
+_PATHS = {"self": "0", "other": "1", "mat1": "0", "mat2": "1", "input": "0", "weight": "1"}
+# In-place functions whose derivative is written with `result`, and those whose derivative uses an argument.
+_KEEP_RESULT = frozenset(
+    "exp_ exp2_ expm1_ sigmoid_ tanh_ sqrt_ rsqrt_ reciprocal_ relu_ tan_ elu_ selu_ celu_ leaky_relu_ hardtanh_ "
+    "threshold_ rrelu_".split()
+)
+_KEEP_ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "mul_": (("other", "1"),),
+    "multiply_": (("other", "1"),),
+    "div_": (("other", "1"),),
+    "divide_": (("other", "1"),),
+    "true_divide_": (("other", "1"),),
+    "addcmul_": (("tensor1", "1"), ("tensor2", "2")),
+    "addcdiv_": (("tensor1", "1"), ("tensor2", "2")),
+    "masked_fill_": (("mask", "1"),),
+}
 APPLY = frozenset({"Function.apply", "apply"})
 
 WalkFacts = tuple[int, bool, list[NodeId], list[Found], bool]
@@ -99,8 +116,10 @@ class CallRows(Sequence[Call]):
 class _Nodes:
     """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
 
-    def __init__(self, rows: list[Row], states: list[TensorState], stacks: list[Stack]) -> None:
-        self._rows, self._states = rows, states
+    def __init__(
+        self, rows: list[Row], states: list[TensorState], stacks: list[Stack], functions: list[Function]
+    ) -> None:
+        self._rows, self._states, self._functions = rows, states, functions
         self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
         self._makers = [(row.seq0, step) for step, row in enumerate(rows) if row.seq1 > row.seq0]
         self._starts = [start for start, _ in self._makers]
@@ -118,31 +137,86 @@ class _Nodes:
                 return step, step
         return None, bisect_right(self._ends, node) - 1
 
-    def add(self, found: Found) -> list[SavedUse]:
-        """Note a node, and what its saved tensors' counters were when it was made and when it was met."""
+    def add(self, found: Found, walked: int) -> list[SavedUse]:
+        """Note a node met by the walk at step `walked`, and its saved tensors' versions when saved and then."""
         step, near = self.step_of(found.id)
-        candidates = self._near_states(step, near) if found.saved else []
+        known, versions, values = found.saved, found.versions, found.values
+        if found.name == "CopySlices" and step is not None:
+            inner, versions_now = self._inside_copy_slices(step, walked)
+            known, versions = tuple(inner), tuple(versions_now)
+            values = (None,) * len(known)
         saved, uses = [], []
-        for number, (one, version) in enumerate(zip(found.saved, found.versions, strict=True)):
-            match = _match(one, candidates)
+        for number, (one, version, now) in enumerate(zip(known, versions, values, strict=True)):
+            match = self._match(one, step, near)
             saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
-            if match is None and one.tensor is not None:  # `p.data = new`: the saved tensor itself took other bytes
-                match = next((state for state in candidates if state.tensor == one.tensor), None)
             if match is not None and version is not None:
-                uses.append(SavedUse(found.id, number, match.counter, match.version, version))
+                changed = _changed(one, match, now)
+                uses.append(SavedUse(found.id, number, match.counter, match.version, version, changed))
         if found.id not in self.nodes:
             self.nodes[found.id] = Node(found.id, found.name, step, found.edges, tuple(saved), found.leaf, found.custom)
         return uses
 
-    def _near_states(self, step: int | None, near: int) -> list[TensorState]:
-        """The states of the tensors of the call that made the node, as that call left them; the likeliest first.
+    def _match(self, saved: SavedTensor, step: int | None, near: int) -> TensorState | None:
+        """The state of a tensor of the call that made a node, as it was when the node saved it.
 
-        A custom function's node is made before its forward runs, and no call made it: then the calls of that forward,
-        the last first, and the tensors as the call after them found them.
+        Results are saved as the call left them, arguments as it found them (`b.mul_(b[1:])` saves an argument that the
+        same call then writes). Where a tensor and its `.data` both went in, the argument of that name is meant.
         """
-        if step is not None:
+        if saved.storage is None:
+            return None
+        if step is None:
+            candidates = self._near_states(near)
+        else:
             row = self._rows[step]
-            return [self._states[one] for one in (*row.outputs, *(given[2] for given in row.inputs))]
+            before = [(path, self._states[state]) for path, state, _ in row.inputs]
+            first = [state for path, state in before if path == _PATHS.get(saved.name)]
+            outputs = [self._states[state] for state in row.outputs]
+            after = [self._states[state] for _, _, state in row.inputs]
+            inputs = first + [state for _, state in before]
+            candidates = outputs + after if saved.name.startswith("result") else inputs + outputs
+        same_tensor = [state for state in candidates if saved.tensor is not None and state.tensor == saved.tensor]
+        over = [state for state in candidates if state.storage == saved.storage]
+        exact = [state for state in over if _same(saved, state)]
+        return next(iter([*same_tensor, *exact, *over]), None)
+
+    def _inside_copy_slices(self, step: int, walked: int) -> tuple[list[SavedTensor], list[int | None]]:
+        """What the function inside a `CopySlices` node saved, which PyTorch shows nobody.
+
+        An in-place call on a view is recorded as `CopySlices` around the call's own node
+        (`torch/csrc/autograd/functions/tensor.h`); what that node keeps follows from the call.
+        """
+        row = self._rows[step]
+        label = self._functions[row.function].label
+        found: list[SavedTensor] = []
+        versions: list[int | None] = []
+        wanted = [("result", "0", 2)] if label in _KEEP_RESULT else []
+        wanted += [(name, path, 1) for name, path in _KEEP_ARGUMENTS.get(label, ())]
+        for name, path, moment in wanted:
+            given = next((one for one in row.inputs if one[0] == path), None)
+            if given is None:
+                continue
+            state = self._states[given[moment]]
+            found.append(SavedTensor(name, state.tensor, state.storage, state.offset, state.layout, counted=True))
+            versions.append(self._version_at(state, walked))
+        return found, versions
+
+    def _version_at(self, state: TensorState, walked: int) -> int | None:
+        """The last version that was seen of a state's counter before a step."""
+        for row in reversed(self._rows[:walked]):
+            for _, _, after in row.inputs:
+                if self._states[after].counter == state.counter:
+                    return self._states[after].version
+            for output in row.outputs:
+                if self._states[output].counter == state.counter:
+                    return self._states[output].version
+        return state.version
+
+    def _near_states(self, near: int) -> list[TensorState]:
+        """The states of the tensors around a custom function's node, which no call made; the likeliest first.
+
+        It is made before its forward runs: so the tensors as the call after that forward found them, then those of the
+        calls of the forward, the last first.
+        """
         following = range(near + 1, min(near + 1 + _NEAR, len(self._rows)))
         inner: list[int] = []
         for later in following:
@@ -160,11 +234,11 @@ class _Nodes:
         return found
 
 
-def _match(saved: SavedTensor, candidates: list[TensorState]) -> TensorState | None:
-    if saved.storage is None:
+def _changed(saved: SavedTensor, match: TensorState, now: tuple[Any, ...] | None) -> bool | None:
+    """Whether a small saved tensor has other elements now than the tensor it was saved from had then."""
+    if now is None or match.values is None or saved.layout is None or saved.layout.shape != match.layout.shape:
         return None
-    over = [state for state in candidates if state.storage == saved.storage]
-    return next((state for state in over if _same(saved, state)), over[0] if over else None)
+    return repr(now) != repr(match.values)  # so that nan equals nan
 
 
 def _same(saved: SavedTensor, state: TensorState) -> bool:
@@ -177,7 +251,7 @@ def freeze(
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
     states = identities.frozen_states()
-    nodes = _Nodes(mode.rows, states, frozen_stacks)
+    nodes = _Nodes(mode.rows, states, frozen_stacks, mode.functions)
     walks = tuple(_walk(facts, nodes) for facts in raw.walks)
     return Trace(
         torch=str(torch.__version__),
@@ -203,7 +277,7 @@ def _walk(facts: WalkFacts, nodes: _Nodes) -> GraphWalk:
     step, is_backward, roots, found, complete = facts
     uses: list[SavedUse] = []
     for one in found:
-        uses += nodes.add(one)
+        uses += nodes.add(one, step)
     return GraphWalk(step, is_backward, tuple(roots), tuple(one.id for one in found), tuple(uses), complete)
 
 

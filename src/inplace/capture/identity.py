@@ -99,10 +99,16 @@ class Identities:
                     return known.state
             except RuntimeError:  # became something without a counter or without memory
                 pass
-        return self.read(tensor)
+        return self.read(tensor, fresh=known is None)
 
     def read(
-        self, tensor: torch.Tensor, *, origin: int | None = None, aliases: tuple[StateId, ...] = (), own: bool = False
+        self,
+        tensor: torch.Tensor,
+        *,
+        origin: int | None = None,
+        aliases: tuple[StateId, ...] = (),
+        own: bool = False,
+        fresh: bool = True,
     ) -> StateId:
         """Read `tensor` in full and note its state.
 
@@ -111,6 +117,7 @@ class Identities:
             origin: the step of the call that gave it out; None where it was first met as an argument.
             aliases: states of tensors whose counter it may share (the inputs of the call that gave it out).
             own: True where it is known to start a counter of its own (`.data`).
+            fresh: whether the call just run gave it out, so that its `grad_fn` is up to date; see NOTE [ Stale views ].
         """
         known = self._known.get(id(tensor))
         if _is_functional(tensor):
@@ -136,16 +143,21 @@ class Identities:
             known,
             offset=(facts[1] - live.pointer) // itemsize if facts[1] and itemsize else tensor.storage_offset(),
             layout=layout,
-            autograd=_autograd(tensor),
+            autograd=_autograd(tensor, readable=fresh or base is None),
             base=base_id,
             creation=_creation(tensor) if base is not None else None,
-            values=_values(tensor) if self.detail else None,
+            values=small_values(tensor) if self.detail else None,
         )
         return known.state
 
     def is_known(self, tensor: torch.Tensor) -> bool:
         """Whether this tensor object was seen before."""
         return id(tensor) in self._known
+
+    def may_ask(self, tensor: torch.Tensor) -> bool:
+        """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
+        known = self._known.get(id(tensor))
+        return tensor._base is None or (known is not None and known.version == tensor._version)
 
     def ref_of(self, tensor: torch.Tensor) -> TensorRef | None:
         """What is known of a tensor that was seen before."""
@@ -370,15 +382,26 @@ class Identities:
         return tuple(Storage(StorageId(number), *facts) for number, facts in enumerate(self.storage_facts))
 
 
-def _autograd(tensor: torch.Tensor) -> tuple[NodeId | None, int]:
-    """The node and the flags: 1 requires grad, 2 leaf, 4 inference."""
+def _autograd(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None, int]:
+    """The node and the flags: 1 requires grad, 2 leaf, 4 inference.
+
+    NOTE [ Stale views ]
+    When a base is written, the `grad_fn` of its other views is made anew the next time somebody asks for it
+    (`torch/csrc/autograd/variable.cpp`, `VariableHooks::grad_fn`). Asking is not free of effects: an in-place call on
+    such a view is refused as one on a leaf until somebody has asked, and `is_leaf` asks too. So we ask only for tensors
+    that a call gave out, and say of other views what is true of their base.
+    """
     if not tensor.requires_grad:
         return None, 6 if tensor.is_inference() else 2
+    owner = tensor if readable or tensor._base is None else tensor._base
+    flags = 3 if owner.is_leaf else 1
+    if not readable or flags == 3:
+        return None, flags
     try:
         node = tensor.grad_fn
     except RuntimeError:  # a view made under no_grad whose base was written since: autograd has no answer either
-        return None, 1
-    return (None, 3) if node is None else (NodeId(node._sequence_nr()), 1)
+        return None, flags
+    return (None if node is None else NodeId(node._sequence_nr())), flags
 
 
 def _creation(tensor: torch.Tensor) -> str | None:
@@ -387,12 +410,14 @@ def _creation(tensor: torch.Tensor) -> str | None:
     return str(_creation_meta(tensor).name).lower()
 
 
-def _values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+    """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
     if tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL) or tensor.device.type != "cpu" or tensor.layout is not torch.strided:
         return None
     if tensor.is_complex() or tensor.is_quantized:
         return None
-    return tuple(tensor.detach().reshape(-1).tolist())
+    # `data` rather than `detach()`: that one asks for `grad_fn`, see NOTE [ Stale views ].
+    return tuple(tensor.data.reshape(-1).tolist())
 
 
 def _frozen(row: tuple[Any, ...], layouts: list[Layout]) -> TensorState:

@@ -190,8 +190,11 @@ class CallMode(TorchFunctionMode):
         identities = self._identities
         row.seq1 = _sequence()
         reread = known.kind is Kind.SETTER or known.function.label == "requires_grad_"
-        settle = identities.read if reread else identities.see
-        row.inputs = tuple([(path, state, settle(tensor)) for path, tensor, state in before])
+        see = identities.see
+        for _, tensor, _ in before:
+            if reread or tensor is result:
+                identities.read(tensor, fresh=tensor is result)
+        row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
         if result is not None and _transforming() is None:
             storages = len(identities.storage_facts)
             row.outputs = tuple(self._out(known, row, before, tensor) for tensor in _outputs(result))

@@ -219,7 +219,7 @@ class Recorder(Hooks):
         self._raw.walks.append((step, is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
 
     def _last_walk(self) -> None:
-        live = [tensor for tensor in self._identities.live() if type(tensor) in PLAIN and tensor.requires_grad]
+        live = [t for t in self._identities.live() if t.requires_grad and self._identities.may_ask(t)]
         self._walk(live, len(self._mode.rows), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
