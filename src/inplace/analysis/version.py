@@ -86,7 +86,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
 
 
 def _unseen(index: Index, one: _Use) -> Finding | None:
-    if one.saved.storage is None or one.saved.layout is None or one.use.changed is False:
+    if one.saved.storage is None or one.saved.layout is None or one.use.changed is False or _own_buffer(index, one):
         return None
     replaced = _replaced(index, one)
     writes = [w for w in _writes_after(index, one) if _hidden(one, w) and _touches(one.saved, w.after) and _changed(w)]
@@ -111,6 +111,18 @@ def _unseen(index: Index, one: _Use) -> Finding | None:
         saved=one.saved.name,
         storage=one.saved.storage,
         how=how,
+    )
+
+
+def _own_buffer(index: Index, one: _Use) -> bool:
+    """Whether a save is a running statistic of the very batch norm that updates it: in training it isn't read back."""
+    if one.node.step is None:
+        return False
+    call = index.calls[one.node.step]
+    return any(
+        not one.saved.name.startswith("result") and argument.before == argument.after
+        and index.trace.states[argument.before].tensor == one.saved.tensor
+        for argument in index.trace.writes(call)
     )
 
 

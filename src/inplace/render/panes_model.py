@@ -1,0 +1,307 @@
+"""Diagram and its parts: everything the picture shows, as plain frozen values that JSON can carry.
+
+Long sequences are columns (`Calls`): one row per call would be too much to send for a run of 100,000 calls.
+Positions inside the autograd pane are pixels at 100 %; columns of source text count characters, not bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal
+
+FORMAT = 1
+
+Role = Literal["culprit", "victim", "write", "cut", "alias"]
+Scalar = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A piece of source in the picture: `source` indexes `Diagram.sources`, -1 where that source is not shown."""
+
+    source: int
+    label: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    code: str
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One line of the user's, as it is and as it is proposed."""
+
+    line: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One finding, told: the sentences, the places, and what it has to do with in the other panes."""
+
+    severity: str
+    kind: str
+    headline: str
+    message: str
+    why: str
+    fix: str
+    diff: Diff | None
+    culprits: tuple[Spot, ...]
+    victim: Spot | None
+    names: tuple[str, ...]
+    names_hidden: int
+    steps: tuple[int, ...]
+    tensors: tuple[int, ...]
+    storages: tuple[int, ...]
+    nodes: tuple[int, ...]
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marked range of source text; `finding` indexes `Diagram.findings`, -1 for marks that are none of theirs."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    role: Role
+    finding: int
+    step: int | None
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePane:
+    """The lines of one source around what ran; `first` is the number of `lines[0]`, `hidden` counts lines left out."""
+
+    label: str
+    is_cell: bool
+    first: int
+    lines: tuple[str, ...]
+    hidden: int
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorBox:
+    """One tensor of the references pane.
+
+    `moves` are (step, version) whenever the version was seen to differ; `pieces` are byte ranges of the storage (a strided
+    tensor has several, at most 64); `cells` are the elements of `StorageBox.values` it shows, in row order, empty where
+    it is too large. `touched` are the steps of calls it went into or came out of, `touched_hidden` counts those left out.
+    """
+
+    id: int
+    names: tuple[str, ...]
+    names_hidden: int
+    was: str
+    type: str
+    dtype: str
+    shape: tuple[int, ...]
+    requires_grad: bool
+    is_leaf: bool
+    storage: int
+    base: int
+    born: int
+    died: int
+    moves: tuple[tuple[int, int], ...]
+    pieces: tuple[tuple[int, int], ...]
+    pieces_exact: bool
+    cells: tuple[int, ...]
+    touched: tuple[int, ...]
+    touched_hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageBox:
+    """One block of bytes and what it held: `values` are (step, {element: value}) changes, for small storages only.
+
+    `elements` is 0 where no values are shown. `shared` are byte ranges that several shown tensors reach.
+    """
+
+    id: int
+    bytes: int
+    device: str
+    external: bool
+    born: int
+    died: int
+    itemsize: int
+    elements: int
+    tensors: tuple[int, ...]
+    tensors_hidden: int
+    shared: tuple[tuple[int, int], ...]
+    values: tuple[tuple[int, tuple[tuple[int, Scalar], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Names, tensors and storages; the hidden counts say what is not drawn."""
+
+    tensors: tuple[TensorBox, ...]
+    storages: tuple[StorageBox, ...]
+    tensors_hidden: int
+    storages_hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A saved tensor on its node; `stale` where backward will refuse it, `silent` where it reads other values unseen."""
+
+    name: str
+    tensor: int
+    text: str
+    saved: int | None
+    now: int | None
+    stale: bool
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBox:
+    """A box of the autograd pane: a node, a leaf, or (`kind` culprit) the call that broke a save. Centre and size."""
+
+    id: int
+    kind: Literal["node", "leaf", "custom", "rebase", "culprit", "more"]
+    title: str
+    subtitle: str
+    step: int
+    tensor: int
+    finding: int
+    keeps: tuple[Keep, ...]
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLink:
+    """A routed line of the autograd pane: the points of a chain of cubic Bezier curves, from data to what it made."""
+
+    tail: int
+    head: int
+    kind: Literal["flow", "overwrite", "more"]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Autograd:
+    """The autograd pane; `hidden` counts nodes that are not drawn, `note` says what a reader must know of the layout."""
+
+    width: float
+    height: float
+    boxes: tuple[NodeBox, ...]
+    links: tuple[NodeLink, ...]
+    total: int
+    hidden: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What many calls have in common: numbers in `Calls.texts`, the place, and flags."""
+
+    label: int
+    place: int
+    code: int
+    module: int
+    mode: int
+    flags: int
+    allocated: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """Where calls were made: innermost line shown, and the line of the recorded cell that led there."""
+
+    source: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    cell_line: int
+    function: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How the list of calls folds. `lines` are first steps of runs of calls from one line of the cell.
+
+    `rounds` are (first step, loop line, number of the iteration from 1, 0 after the loop) in order of steps.
+    """
+
+    lines: tuple[int, ...]
+    rounds: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The timeline in columns. `forms[i]` of call i; writes are sparse and sorted by step.
+
+    `write_steps` are differences to the previous entry. `memory` are (step, live bytes) in order, thinned to 2,000.
+    `raised` maps the steps of calls that raised to what they said. `results` are numbers given to Python.
+    """
+
+    count: int
+    hidden: int
+    texts: tuple[str, ...]
+    forms: tuple[Form, ...]
+    places: tuple[CallPlace, ...]
+    form: tuple[int, ...]
+    write_steps: tuple[int, ...]
+    write_tensors: tuple[int, ...]
+    write_from: tuple[int, ...]
+    write_moved: tuple[int, ...]
+    memory: tuple[tuple[int, int], ...]
+    raised: tuple[tuple[int, str], ...]
+    results: tuple[tuple[int, Scalar], ...]
+    folds: Folds
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The exception that ended the recorded code."""
+
+    type: str
+    message: str
+    spot: Spot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """The whole picture of one run."""
+
+    title: str
+    torch: str
+    findings: tuple[Verdict, ...]
+    findings_hidden: int
+    sources: tuple[SourcePane, ...]
+    references: References
+    autograd: Autograd
+    calls: Calls
+    notes: tuple[str, ...]
+    ending: Ending | None
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, object]:
+        """The diagram as dicts, lists, strings, numbers and None."""
+        found = plain(self)
+        assert isinstance(found, dict)
+        return found
+
+
+def plain(value: object) -> object:
+    """A value of this module as JSON values; numbers that JSON has no word for become strings."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        if value and type(value[0]) in (int, str):  # a long column: of one type, or already plain
+            return [plain(one) if isinstance(one, tuple) or type(one) is float else one for one in value]
+        return [plain(one) for one in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    return value
