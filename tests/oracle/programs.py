@@ -2,8 +2,9 @@
 
 A program is text, so that a failing one can be read, and every line of it is one statement.
 All values stay positive, every operation has a gradient that is nowhere zero, and a write that autograd can't see
-shifts every element: so a saved tensor with other values means another gradient. (A write to one element whose gradient
-is zero anyway, or a factor that cancels further down, would leave the gradient right by chance.)
+shifts every element, and everything that has a gradient path is part of the loss with a weight of its own: so a saved
+tensor with other values means another gradient. (A write to an element whose gradient is zero anyway, or a factor that
+cancels further down, would leave the gradient right by chance.)
 """
 
 from __future__ import annotations
@@ -160,8 +161,7 @@ class Maker:
 
     def _finish(self) -> None:
         live = sorted(self._live - self._leaves) or sorted(self._live)
-        used = self._rng.sample(live, min(len(live), self._rng.randint(1, 3)))
-        terms = " + ".join(f"({name} * 1.5).sum()" for name in used)
+        terms = " + ".join(f"({name} * {1.1 + 0.37 * number:.2f}).sum()" for number, name in enumerate(live))
         self.program.add(f"loss = {terms}")
         self.program.add("loss.backward()")
 

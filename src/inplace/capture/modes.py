@@ -193,7 +193,8 @@ class CallMode(TorchFunctionMode):
         see = identities.see
         for _, tensor, _ in before:
             if reread or tensor is result:
-                identities.read(tensor, fresh=tensor is result)
+                # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
+                identities.read(tensor, fresh=tensor is result and row.mode == 0)
         row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
         if result is not None and _transforming() is None:
             storages = len(identities.storage_facts)

@@ -11,7 +11,7 @@ from typing import Literal
 
 FORMAT = 1
 
-Role = Literal["culprit", "victim", "write", "cut", "alias"]
+Role = Literal["culprit", "victim", "write", "cut", "alias", "raised"]
 Scalar = float | int | bool | str
 
 

@@ -1,0 +1,193 @@
+"""The timeline: calls in columns, how they fold into lines and iterations, and the bytes that are live at each step."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from inplace.model import BEFORE, Call, GradMode, Kind, Position, Stack, Storage, Trace
+from inplace.render.panes_model import CallPlace, Calls, Folds, Form, Scalar
+from inplace.render.panes_source import Loop, Texts
+
+_CALLS = 200_000  # calls in the picture at most
+_WRITES = 100_000
+_POINTS = 1_000  # steps of the memory curve at which it may turn, twice
+_ROUNDS = 20_000
+_LINES = 100_000
+_RESULTS = 500
+_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
+
+WRITES, RAISED, BACKWARD, TO_PYTHON, WITHIN, LIBRARY = 1, 2, 4, 8, 16, 32
+"""Flags of a form: it changed a tensor, raised, is a backward, gave a number to Python, ran in one, was a library's."""
+
+
+class Timeline:
+    """One pass over the calls of a trace, turned into columns."""
+
+    def __init__(self, trace: Trace, texts: Texts) -> None:
+        self._trace, self._texts = trace, texts
+        self._strings: dict[str, int] = {}
+        self._forms: dict[tuple[object, ...], int] = {}
+        self._made: list[Form] = []
+        self._places: dict[Stack, int] = {}
+        self._spots: list[tuple[int, CallPlace]] = []
+        self._loops: list[Loop | None] = []
+        self._form: list[int] = []
+        self._writes: list[tuple[int, int, int, int]] = []
+        self._raised: list[tuple[int, str]] = []
+        self._results: list[tuple[int, Scalar]] = []
+        self.written: Counter[tuple[int, Position]] = Counter()
+        self.first_written: dict[tuple[int, Position], int] = {}
+        for call, _ in zip(trace.calls, range(_CALLS), strict=False):
+            self._add(call)
+
+    def _add(self, call: Call) -> None:
+        place = self._places.get(call.stack)
+        if place is None:
+            place = self._places[call.stack] = self._new_place(call.stack)
+        changed = self._changes(call)
+        flags = (WRITES if changed else 0) | self._flags(call)
+        key = (call.function.label, place, call.module, call.grad_mode, flags, call.allocated)
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = self._new_form(call, place, flags)
+        self._form.append(form)
+        if call.raised is not None and len(self._raised) < _RESULTS:
+            self._raised.append((call.step, f"{call.raised.type}: {call.raised.message[:400]}"))
+        if call.result is not None and len(self._results) < _RESULTS:
+            self._results.append((call.step, call.result))
+
+    def _flags(self, call: Call) -> int:
+        kind = call.function.kind
+        return (
+            (RAISED if call.raised is not None else 0)
+            | (BACKWARD if kind is Kind.BACKWARD else 0)
+            | (TO_PYTHON if kind in (Kind.TO_PYTHON, Kind.EXPORT) else 0)
+            | (WITHIN if call.within is not None else 0)
+            | (LIBRARY if call.stack.frames and call.stack.frames[0].entry is not None else 0)
+        )
+
+    def _changes(self, call: Call) -> bool:
+        if not call.function.writes and all(a.before == a.after for a in call.inputs):
+            return False
+        states, found = self._trace.states, False
+        for argument in self._trace.writes(call):
+            before, after = states[argument.before], states[argument.after]
+            moved = (after.version or 0) - (before.version or 0)
+            if len(self._writes) < _WRITES:
+                known = -1 if before.version is None else before.version
+                self._writes.append((call.step, before.tensor, known, moved))
+            found = True
+        site = self._texts.innermost(call.stack) if found else None
+        if site is not None:
+            self.written[(site.source, site.position)] += 1
+            self.first_written.setdefault((site.source, site.position), call.step)
+        return found
+
+    def _string(self, text: str) -> int:
+        return self._strings.setdefault(text, len(self._strings))
+
+    def _new_place(self, stack: Stack) -> int:
+        site, texts = self._texts.innermost(stack), self._texts
+        self._loops.append(texts.loop(stack))
+        if site is None:
+            self._spots.append((-1, CallPlace(-1, 0, 0, 0, 0, 0, self._string(""))))
+            return len(self._spots) - 1
+        at = site.position
+        cell = next(texts.in_cell(stack), None)
+        place = CallPlace(
+            source=-1,
+            line=at.line,
+            column=texts.column(site.source, at.line, at.column),
+            end_line=at.end_line,
+            end_column=texts.column(site.source, at.end_line, at.end_column),
+            cell_line=cell.position.line if cell is not None else 0,
+            function=self._string(site.function[:80]),
+        )
+        self._spots.append((site.source, place))
+        return len(self._spots) - 1
+
+    def _new_form(self, call: Call, place: int, flags: int) -> Form:
+        site = self._texts.innermost(call.stack)
+        code = self._string(self._texts.piece(site) if site is not None else "")
+        module = self._string(self._trace.modules[call.module][:120]) if call.module is not None else -1
+        mode = _MODES.index(call.grad_mode)
+        self._made.append(Form(self._string(call.function.label[:80]), place, code, module, mode, flags, call.allocated))
+        return len(self._made) - 1
+
+    def count_visits(self) -> Counter[int]:
+        """How many kinds of calls were made from each source."""
+        return Counter(source for source, _ in self._spots if source >= 0)
+
+    def calls(self, shown: dict[int, int]) -> Calls:
+        """The columns, with sources numbered as in the picture."""
+        steps = [0, *(step for step, *_ in self._writes)]
+        rows = self._writes
+        return Calls(
+            count=len(self._form),
+            hidden=len(self._trace.calls) - len(self._form),
+            texts=tuple(self._strings),
+            forms=tuple(self._made),
+            places=tuple(_numbered(place, shown.get(source, -1)) for source, place in self._spots),
+            form=tuple(self._form),
+            write_steps=tuple(after - before for before, after in pairwise(steps)),
+            write_tensors=tuple(row[1] for row in rows),
+            write_from=tuple(row[2] for row in rows),
+            write_moved=tuple(row[3] for row in rows),
+            memory=live_bytes(self._trace.storages),
+            raised=tuple(self._raised),
+            results=tuple(self._results),
+            folds=self._folds(),
+        )
+
+    def _folds(self) -> Folds:
+        places = [form.place for form in self._made]
+        lines: list[int] = []
+        rounds: list[tuple[int, int, int]] = []
+        last_line, loop, statement, number = -1, 0, -1, 0
+        for step, form in enumerate(self._form):
+            place = places[form]
+            spot, now = self._spots[place][1], self._loops[place]
+            begin, at = now if now is not None else (0, 0)
+            if begin != loop or (begin and at < statement):
+                number = number + 1 if begin == loop else int(begin > 0)
+                rounds.append((step, begin, number))
+                last_line = -1
+            loop, statement = begin, at
+            line = spot.cell_line or spot.line
+            if line != last_line:
+                lines.append(step)
+                last_line = line
+        return Folds(tuple(lines[:_LINES]), tuple(rounds[:_ROUNDS]))
+
+
+def _numbered(place: CallPlace, source: int) -> CallPlace:
+    return CallPlace(
+        source, place.line, place.column, place.end_line, place.end_column, place.cell_line, place.function
+    )
+
+
+def live_bytes(storages: Iterable[Storage]) -> tuple[tuple[int, int], ...]:
+    """(step, bytes live from then on) in order, thinned so that peaks stay."""
+    moved: defaultdict[int, int] = defaultdict(int)
+    for storage in storages:
+        moved[max(storage.born, BEFORE)] += storage.bytes
+        if storage.died is not None:
+            moved[storage.died] -= storage.bytes
+    curve, live = [], 0
+    for step in sorted(moved):
+        live += moved[step]
+        curve.append((step, live))
+    return tuple(_thinned(curve, lambda point: point[1]))
+
+
+def _thinned(curve: list[tuple[int, int]], height: Callable[[tuple[int, int]], int]) -> list[tuple[int, int]]:
+    if len(curve) <= 2 * _POINTS:
+        return curve
+    size = -(-len(curve) // _POINTS)
+    found = []
+    for start in range(0, len(curve), size):
+        part = curve[start : start + size]
+        found += sorted({min(part, key=height), max(part, key=height)})
+    return found
