@@ -88,11 +88,12 @@ class SourcePane:
 
 @dataclass(frozen=True, slots=True)
 class TensorBox:
-    """One tensor of the references pane.
+    """One tensor of the references pane; `storage`, `base`, `counter` are ids or -1, `died` is a step or -1.
 
-    `moves` are (step, version) whenever the version was seen to differ; `pieces` are byte ranges of the storage (a strided
-    tensor has several, at most 64); `cells` are the elements of `StorageBox.values` it shows, in row order, empty where
-    it is too large. `touched` are the steps of calls it went into or came out of, `touched_hidden` counts those left out.
+    `was` is the name its source gave it, for a tensor that no name reaches any more. `pieces` are byte ranges of the
+    storage (a strided tensor has several); not `exact` where they are one span with gaps in it. `cells` are the elements
+    of its storage that it shows, in row order, empty where there are too many. `touched` are the steps of calls it went
+    into or came out of, as differences to the previous one.
     """
 
     id: int
@@ -106,19 +107,31 @@ class TensorBox:
     is_leaf: bool
     storage: int
     base: int
+    counter: int
     born: int
     died: int
-    moves: tuple[tuple[int, int], ...]
     pieces: tuple[tuple[int, int], ...]
-    pieces_exact: bool
+    exact: bool
     cells: tuple[int, ...]
     touched: tuple[int, ...]
     touched_hidden: int
 
 
 @dataclass(frozen=True, slots=True)
+class CounterBox:
+    """One version counter: (step, version) whenever another version was seen, valid after that call, up to `until`.
+
+    Tensors that share it move together. `until` is -1 where nothing was left out.
+    """
+
+    id: int
+    moves: tuple[tuple[int, int], ...]
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
 class StorageBox:
-    """One block of bytes and what it held: `values` are (step, {element: value}) changes, for small storages only.
+    """One block of bytes; `values` are (step, ((element, value), ...)) as they were seen to change, up to `until`.
 
     `elements` is 0 where no values are shown. `shared` are byte ranges that several shown tensors reach.
     """
@@ -135,14 +148,16 @@ class StorageBox:
     tensors_hidden: int
     shared: tuple[tuple[int, int], ...]
     values: tuple[tuple[int, tuple[tuple[int, Scalar], ...]], ...]
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Names, tensors and storages; the hidden counts say what is not drawn."""
+    """Names, tensors, counters and storages; the hidden counts say what is not drawn."""
 
     tensors: tuple[TensorBox, ...]
     storages: tuple[StorageBox, ...]
+    counters: tuple[CounterBox, ...]
     tensors_hidden: int
     storages_hidden: int
 

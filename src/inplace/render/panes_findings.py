@@ -1,0 +1,90 @@
+"""The findings as the picture tells them, and which tensors, storages and nodes each one is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from inplace.analysis.report import Finding, Report
+from inplace.model import Call, NodeId, StorageId, TensorId, Trace
+from inplace.render.panes_model import Diff, Verdict
+from inplace.render.panes_source import Texts
+
+_FINDINGS = 60  # findings told at most
+_NAMES = 8
+_TEXT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What one finding is about, by id, the most important first."""
+
+    steps: tuple[int, ...]
+    tensors: tuple[TensorId, ...]
+    storages: tuple[StorageId, ...]
+    nodes: tuple[NodeId, ...]
+
+
+def about(finding: Finding, trace: Trace) -> About:
+    """The calls, tensors, storages and nodes of a finding: its own fields, then what its culprits wrote."""
+    places = [*finding.culprits, *([finding.victim.place] if finding.victim is not None else [])]
+    steps = list(dict.fromkeys(place.step for place in places if place.step is not None))
+    tensors: dict[TensorId, None] = {}
+    storages: dict[StorageId, None] = {}
+    for field in fields(finding):
+        value = getattr(finding, field.name)
+        if field.name in ("tensor", "base", "leaf", "now") and value is not None:
+            tensors[value] = None
+        elif field.name == "storage" and value is not None:
+            storages[value] = None
+    for place in finding.culprits:
+        if place.step is not None and 0 <= place.step < len(trace.calls):
+            _add_written(trace.calls[place.step], trace, tensors, storages)
+    node = getattr(finding, "node", None)
+    if node is not None and node in trace.node_by_id:
+        for saved in trace.node_by_id[node].saved:
+            if saved.name == getattr(finding, "saved", None):
+                tensors.update({saved.tensor: None} if saved.tensor is not None else {})
+                storages.update({saved.storage: None} if saved.storage is not None else {})
+    return About(tuple(steps), tuple(tensors), tuple(storages), () if node is None else (node,))
+
+
+def _add_written(
+    call: Call, trace: Trace, tensors: dict[TensorId, None], storages: dict[StorageId, None]
+) -> None:
+    for argument in trace.writes(call):
+        state = trace.states[argument.before]
+        tensors[state.tensor] = None
+        if state.storage is not None:
+            storages[state.storage] = None
+
+
+def verdicts(report: Report, abouts: list[About], texts: Texts, shown: dict[int, int]) -> tuple[Verdict, ...]:
+    """The findings with their sentences, in the report's order."""
+    return tuple(
+        _verdict(finding, report.trace, facts, texts, shown)
+        for finding, facts in list(zip(report.findings, abouts, strict=True))[:_FINDINGS]
+    )
+
+
+def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: dict[int, int]) -> Verdict:
+    from inplace.render import wording  # sentences are needed only where a finding is told
+
+    rewrite = finding.rewrite
+    return Verdict(
+        severity=finding.severity,
+        kind=finding.kind,
+        headline=wording.headline(finding, trace)[:_TEXT],
+        message=wording.message(finding, trace)[:_TEXT],
+        why=wording.why(finding, trace)[:_TEXT],
+        fix=wording.fix_summary(finding, trace)[:_TEXT],
+        diff=None if rewrite is None else Diff(rewrite.line, rewrite.old[:_TEXT], rewrite.new[:_TEXT]),
+        culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
+        victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
+        names=tuple(name[:80] for name in finding.names[:_NAMES]),
+        names_hidden=max(0, len(finding.names) - _NAMES),
+        steps=facts.steps,
+        tensors=facts.tensors,
+        storages=facts.storages,
+        nodes=facts.nodes,
+        example=finding.kind,
+    )

@@ -1,0 +1,235 @@
+"""The references pane: which tensors and storages are drawn, what bytes they cover, and what they held at each step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from inplace.model import BEFORE, CounterId, Layout, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.render.panes_findings import About
+from inplace.render.panes_model import CounterBox, References, Scalar, StorageBox, TensorBox
+from inplace.render.panes_source import Texts
+
+_STORAGES = 24  # storages drawn at most
+_TENSORS = 8  # tensors drawn of one storage at most
+_NAMES = 6
+_PIECES = 64
+_CELLS = 24  # elements of a storage whose values are shown at most
+_CHANGES = 1_000  # changes of values kept of one storage
+_MOVES = 5_000  # versions kept of one counter
+_TOUCHED = 3_000
+
+
+class Memory:
+    """What the references pane shows of a trace, for the findings it has."""
+
+    def __init__(self, trace: Trace, abouts: list[About], texts: Texts) -> None:
+        self._trace, self._texts = trace, texts
+        self.last: dict[TensorId, TensorState] = {state.tensor: state for state in trace.states}
+        self.names = names_of(trace)
+        self._told = {tensor for one in abouts for tensor in one.tensors}
+        self._over: defaultdict[StorageId, dict[TensorId, None]] = defaultdict(dict)
+        for state in trace.states:
+            if state.storage is not None:
+                self._over[state.storage][state.tensor] = None
+        self._kept = self._choose([storage for one in abouts for storage in one.storages])
+        self._drawn = {storage: self._of_storage(storage) for storage in self._kept}
+        self._was: dict[TensorId, str] = {}
+        self._moves: defaultdict[CounterId, list[tuple[int, int]]] = defaultdict(list)
+        self._values: defaultdict[StorageId, list[tuple[int, dict[int, Scalar]]]] = defaultdict(list)
+        self._held: defaultdict[StorageId, dict[int, Scalar]] = defaultdict(dict)
+        self._touched: defaultdict[TensorId, dict[int, None]] = defaultdict(dict)
+        self._watch()
+
+    # ------------------------------------------------------------ what is drawn
+
+    def _choose(self, told: list[StorageId]) -> list[StorageId]:
+        """Storages of findings first, then those that several names reach, then those with any name."""
+        named: dict[StorageId, int] = {}
+        for tensor, names in self.names.items():
+            state = self.last.get(tensor)
+            if state is not None and state.storage is not None:
+                named[state.storage] = named.get(state.storage, 0) + len(names)
+        told += [s.storage for t in self._told if (s := self.last.get(t)) is not None and s.storage is not None]
+        several = [storage for storage, count in named.items() if count > 1]
+        self._wanted = list(dict.fromkeys([*told, *several, *sorted(named)]))
+        return self._wanted[:_STORAGES]
+
+    def _of_storage(self, storage: StorageId) -> list[TensorId]:
+        over = list(self._over[storage])
+        ranked = sorted(over, key=lambda t: (t not in self._told, t not in self.names, t))
+        worth = [t for t in ranked if t in self._told or t in self.names] or ranked[:1]
+        return sorted(worth[:_TENSORS])
+
+    # ------------------------------------------------------------ what happened to it
+
+    def _watch(self) -> None:
+        """One pass over the calls, noting what was seen of the storages and counters that are drawn."""
+        states = self._trace.states
+        drawn = {tensor for tensors in self._drawn.values() for tensor in tensors}
+        counters = {self.last[tensor].counter for tensor in drawn}
+        storages = set(self._kept)
+        seen = [state.storage in storages or state.counter in counters for state in states]
+        for call in self._trace.calls:
+            for argument in call.inputs:
+                if seen[argument.before]:
+                    self._sighted(argument.before, call.step - 1, call.step)
+            for argument in call.inputs:
+                if seen[argument.after] and argument.after != argument.before:
+                    self._sighted(argument.after, call.step, call.step)
+            for state in call.outputs:
+                if seen[state]:
+                    self._sighted(state, call.step, call.step)
+                    if states[state].tensor in drawn and states[state].tensor not in self._was:
+                        self._was[states[state].tensor] = self._texts.assigned(call.stack)
+
+    def _sighted(self, number: StateId, since: int, step: int) -> None:
+        state = self._trace.states[number]
+        self._touched[state.tensor][step] = None
+        if state.counter is not None and state.version is not None:
+            moves = self._moves[state.counter]
+            if (not moves or moves[-1][1] != state.version) and len(moves) <= _MOVES:
+                moves.append((since, state.version))
+        if state.storage is not None and state.values is not None and self._elements(state.storage):
+            self._note_values(state.storage, state, since)
+
+    def _note_values(self, storage: StorageId, state: TensorState, since: int) -> None:
+        held, changes = self._held[storage], self._values[storage]
+        found: dict[int, Scalar] = {}
+        for element, value in zip(elements(state.offset, state.layout), state.values or (), strict=False):
+            if element not in held or held[element] != value:
+                found[element] = value
+        if found and len(changes) <= _CHANGES:
+            held.update(found)
+            changes.append((since, found))
+
+    def _itemsize(self, storage: StorageId) -> int:
+        sizes = {self.last[tensor].layout.itemsize for tensor in self._drawn[storage]}
+        return sizes.pop() if len(sizes) == 1 else 0
+
+    def _elements(self, storage: StorageId) -> int:
+        size = self._itemsize(storage)
+        count = self._trace.storage(storage).bytes // size if size else 0
+        return count if count <= _CELLS else 0
+
+    # ------------------------------------------------------------ as the picture has it
+
+    def references(self) -> References:
+        """The pane."""
+        drawn = [tensor for tensors in self._drawn.values() for tensor in tensors]
+        boxes = {tensor: self._tensor_box(tensor) for tensor in drawn}
+        return References(
+            tensors=tuple(boxes.values()),
+            storages=tuple(self._storage_box(storage, boxes) for storage in self._kept),
+            counters=tuple(self._counter_boxes({box.counter for box in boxes.values()})),
+            tensors_hidden=len(self._trace.tensors) - len(drawn),
+            storages_hidden=len(self._trace.storages) - len(self._kept),
+        )
+
+    def _tensor_box(self, tensor: TensorId) -> TensorBox:
+        state, about = self.last[tensor], self._trace.tensor(tensor)
+        names = self.names.get(tensor, [])
+        parts, exact = pieces(state.offset, state.layout)
+        cells = tuple(elements(state.offset, state.layout)) if self._cells_fit(state) else ()
+        steps = list(self._touched[tensor])
+        return TensorBox(
+            id=tensor,
+            names=tuple(name[:80] for name in names[:_NAMES]),
+            names_hidden=max(0, len(names) - _NAMES),
+            was="" if names else self._was.get(tensor, ""),
+            type=about.type,
+            dtype=state.layout.dtype,
+            shape=state.layout.shape,
+            requires_grad=state.requires_grad,
+            is_leaf=state.is_leaf,
+            storage=-1 if state.storage is None else state.storage,
+            base=-1 if state.base is None else state.base,
+            counter=-1 if state.counter is None else state.counter,
+            born=about.first_seen if about.origin != BEFORE else BEFORE,
+            died=-1 if about.died is None else about.died,
+            pieces=tuple(parts),
+            exact=exact,
+            cells=cells,
+            touched=tuple(after - before for before, after in pairwise([0, *steps[:_TOUCHED]])),
+            touched_hidden=max(0, len(steps) - _TOUCHED),
+        )
+
+    def _cells_fit(self, state: TensorState) -> bool:
+        return state.storage is not None and self._elements(state.storage) > 0 and state.layout.numel <= _CELLS
+
+    def _storage_box(self, storage: StorageId, boxes: dict[TensorId, TensorBox]) -> StorageBox:
+        about, changes = self._trace.storage(storage), self._values[storage]
+        drawn = self._drawn[storage]
+        cut = len(changes) > _CHANGES
+        return StorageBox(
+            id=storage,
+            bytes=about.bytes,
+            device=about.device,
+            external=about.external,
+            born=about.born,
+            died=-1 if about.died is None else about.died,
+            itemsize=self._itemsize(storage),
+            elements=self._elements(storage) if changes else 0,
+            tensors=tuple(drawn),
+            tensors_hidden=len(self._over[storage]) - len(drawn),
+            shared=tuple(shared_ranges([boxes[tensor].pieces for tensor in drawn])),
+            values=tuple((step, tuple(found.items())) for step, found in changes[:_CHANGES]),
+            until=changes[_CHANGES - 1][0] if cut else -1,
+        )
+
+    def _counter_boxes(self, wanted: set[int]) -> Iterator[CounterBox]:
+        for counter, moves in self._moves.items():
+            if counter in wanted:
+                until = moves[_MOVES - 1][0] if len(moves) > _MOVES else -1
+                yield CounterBox(counter, tuple(moves[:_MOVES]), until)
+
+
+def names_of(trace: Trace) -> dict[TensorId, list[str]]:
+    """The names that reached each tensor, the shortest first."""
+    found: defaultdict[TensorId, dict[str, None]] = defaultdict(dict)
+    for name in sorted(trace.names, key=lambda one: (len(one.path), one.path)):
+        found[name.tensor][name.path] = None
+    return {tensor: list(names) for tensor, names in found.items()}
+
+
+def elements(offset: int, layout: Layout) -> Iterator[int]:
+    """The element numbers that a layout shows, in row order."""
+    found = [offset]
+    for size, stride in zip(layout.shape, layout.strides or (), strict=False):
+        found = [start + number * stride for start in found for number in range(size)]
+    return iter(found)
+
+
+def pieces(offset: int, layout: Layout) -> tuple[list[tuple[int, int]], bool]:
+    """The byte ranges a layout covers, in order, and whether they are exact; one span with gaps where there are many."""
+    if layout.numel == 0 or layout.strides is None:
+        return [], True
+    dims = sorted((stride, size) for size, stride in zip(layout.shape, layout.strides, strict=True) if size > 1 and stride)
+    run = 1
+    while dims and dims[0][0] <= run:
+        stride, size = dims.pop(0)
+        run += stride * (size - 1)
+    starts = [offset]
+    for stride, size in reversed(dims):
+        if len(starts) * size > _PIECES:
+            last = offset + run + sum(step * (count - 1) for step, count in dims)
+            return [(offset * layout.itemsize, last * layout.itemsize)], False
+        starts = [start + number * stride for start in starts for number in range(size)]
+    return [(start * layout.itemsize, (start + run) * layout.itemsize) for start in sorted(starts)], True
+
+
+def shared_ranges(parts: list[tuple[tuple[int, int], ...]]) -> Iterator[tuple[int, int]]:
+    """The byte ranges that at least two of some tensors cover, in order."""
+    turns: defaultdict[int, int] = defaultdict(int)
+    for tensor in parts:
+        for start, stop in tensor:
+            turns[start] += 1
+            turns[stop] -= 1
+    depth, begin = 0, 0
+    for at in sorted(turns):
+        before, depth = depth, depth + turns[at]
+        if before < 2 <= depth:
+            begin = at
+        elif depth < 2 <= before:
+            yield begin, at
