@@ -11,6 +11,7 @@ from inplace.analysis.index import Index
 from inplace.analysis.leaf import inference_tensors, refused_writes
 from inplace.analysis.rebound import rebound_leaves
 from inplace.analysis.report import Finding, Report
+from inplace.analysis.safe import safe_writes
 from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
 from inplace.model import Trace
@@ -30,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     rebound_leaves,
     detached_graphs,
     shared_references,
+    safe_writes,
 )
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}

@@ -29,7 +29,7 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
         seen = index.sightings[write.before.tensor]
         earlier = [step for step, _ in seen if step <= begun]
         after = [index.trace.states[state] for step, state in seen if step > write.call.step]
-        outside = [state for state in after if state.node != write.before.node]
+        outside = [state for state in after if state.node not in {None, write.before.node}]
         culprits = index.places_of(write.call.stack, write.call.step)
         if not earlier or outside or culprits in told:
             continue

@@ -173,7 +173,11 @@ class SafeWrite(Finding):
 
     kind = "saved-tensor-modified"
     why: str
-    """`nothing-saved`, `inputs-only` (the writer's inputs were saved, not its result), `after-use`, `no-grad`."""
+    """`nothing-saved` (the node before it keeps nothing), `inputs-only` (it keeps its inputs, not its result)."""
+    node: str = ""
+    """The node that made the value which was overwritten (`AddmmBackward0`)."""
+    saved: tuple[str, ...] = ()
+    """What that node keeps instead (`mat1`, `mat2`)."""
 
 
 @dataclass(frozen=True)

@@ -164,9 +164,9 @@ def marks_of(report: Report, texts: Texts, writes: Counter[tuple[int, Position]]
     return found
 
 
-def _mark(texts: Texts, source: int, at: Position, role: Role, finding: int, step: int | None, times: int = 1) -> Mark:
+def _mark(texts: Texts, source: int, at: Position, role: Role, finding: int, step: int | None, times: int = 1) -> tuple[int, Mark]:
     start, end = texts.column(source, at.line, at.column), texts.column(source, at.end_line, at.end_column)
-    return Mark(at.line, start, at.end_line, end, role, finding, step, times)
+    return source, Mark(at.line, start, at.end_line, end, role, finding, step, times)
 
 
 def panes(texts: Texts, shown: dict[int, int], marks: list[tuple[int, Mark]]) -> tuple[SourcePane, ...]:

@@ -1,0 +1,50 @@
+"""Report -> Diagram: everything the picture shows, chosen, measured and bounded. No torch, no clock, no drawing."""
+
+from __future__ import annotations
+
+from inplace.analysis.report import Place, Report
+from inplace.model import Trace
+from inplace.render.panes_autograd import Graph
+from inplace.render.panes_findings import about, verdicts
+from inplace.render.panes_memory import Memory
+from inplace.render.panes_model import Diagram, Ending
+from inplace.render.panes_source import Texts, marks_of, panes, shown_sources
+from inplace.render.panes_timeline import Timeline
+
+__all__ = ["Diagram", "diagram"]
+
+
+def diagram(report: Report) -> Diagram:
+    """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
+    trace, texts = report.trace, Texts(report.trace)
+    abouts = [about(finding, trace) for finding in report.findings]
+    timeline = Timeline(trace, texts)
+    shown = shown_sources(report, texts, timeline.count_visits())
+    marks = marks_of(report, texts, timeline.written, timeline.first_written)
+    memory = Memory(trace, abouts, texts)
+    told = verdicts(report, abouts, texts, shown)
+    return Diagram(
+        title=trace.title[:200],
+        torch=trace.torch,
+        findings=told,
+        findings_hidden=len(report.findings) - len(told),
+        sources=panes(texts, shown, marks),
+        references=memory.references(),
+        autograd=Graph(report, abouts, memory, texts).pane(),
+        calls=timeline.calls(shown),
+        notes=tuple(note.text[:500] for note in trace.notes[:20]),
+        ending=_ending(trace, texts, shown),
+    )
+
+
+def _ending(trace: Trace, texts: Texts, shown: dict[int, int]) -> Ending | None:
+    failure = trace.failure
+    if failure is None:
+        return None
+    spot = None
+    site = next(texts.in_cell(failure.stack), None) if failure.stack is not None else None
+    if site is not None:
+        source = trace.sources[site.source]
+        step = len(trace.calls) - 1 if len(trace.calls) else None
+        spot = texts.spot(Place(source.label, source.file, site.position, texts.piece(site), step), shown)
+    return Ending(failure.type, failure.message[:2_000], spot)
