@@ -124,6 +124,7 @@ class Identities:
             return self._opaque(tensor, known, origin)
         try:
             facts = self._facts(tensor)
+            layout, itemsize = self._layout(tensor)
         except (RuntimeError, NotImplementedError):
             return self._opaque(tensor, known, origin)
         if known is None:
@@ -138,7 +139,6 @@ class Identities:
         if known.counter is None:
             known.counter = self._counter(known, facts[2], base, aliases, own=own or facts[3])
         live = self._by_id[facts[0]]
-        layout, itemsize = self._layout(tensor)
         known.state = self._note(
             known,
             offset=(facts[1] - live.pointer) // itemsize if facts[1] and itemsize else tensor.storage_offset(),
