@@ -43,7 +43,10 @@ def record_text(text: str, **namespace: Any) -> Recorded:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     variables: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "cell", **namespace}
     recorder = Recorder(
-        title="cell", is_cell=lambda file: file == name, namespace=variables, label=lambda file: "cell" if file == name else None
+        title="cell",
+        is_cell=lambda file: file == name,
+        namespace=variables,
+        label=lambda file: "cell" if file == name else None,
     )
     error: BaseException | None = None
     recorder.start()

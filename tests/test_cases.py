@@ -91,7 +91,11 @@ def wrong_with(path: Path) -> list[str]:
     if want["kind"] == "harmless":
         return wrong + [f"false alarm: {finding}" for finding in loud]
     right = [f for f in findings if f[0] == want["kind"] and (not culprits or f[2] & culprits)]
-    right = [f for f in right if (not victims or f[3] in victims) and (not words(want["names"]) or f[4] & set(words(want["names"])))]
+    right = [
+        f
+        for f in right
+        if (not victims or f[3] in victims) and (not words(want["names"]) or f[4] & set(words(want["names"])))
+    ]
     if not right:
         wrong.append(f"not found among {findings}")
     return wrong + [f"extra alarm: {f}" for f in loud if not f[2] & (culprits | victims)]

@@ -58,7 +58,10 @@ def same_tensor(one: torch.Tensor, two: torch.Tensor) -> bool:
     alike = one.shape == two.shape and one.dtype == two.dtype and one.stride() == two.stride()
     alike = alike and one.requires_grad == two.requires_grad and version_of(one) == version_of(two)
     try:
-        return alike and bool(torch.equal(one, two) or torch.equal(one.isnan(), two.isnan()) and torch.equal(one.nan_to_num(), two.nan_to_num()))
+        return alike and bool(
+            torch.equal(one, two)
+            or (torch.equal(one.isnan(), two.isnan()) and torch.equal(one.nan_to_num(), two.nan_to_num()))
+        )
     except NotImplementedError:  # torch.equal knows no complex half
         return alike
 
@@ -90,7 +93,9 @@ def _run_op(op: Any, function: Callable[..., Any], *, in_place: bool) -> Callabl
         first = sample.input.clone() if in_place and isinstance(sample.input, torch.Tensor) else sample.input
         result = function(first, *sample.args, **sample.kwargs)
         outputs = [t for t in tensors_in(result) if t.requires_grad]
-        leaves = [t for t in tensors_in([sample.input, list(sample.args), list(sample.kwargs.values())]) if t.requires_grad]
+        leaves = [
+            t for t in tensors_in([sample.input, list(sample.args), list(sample.kwargs.values())]) if t.requires_grad
+        ]
         gradients: Any = ()
         if outputs and leaves:
             gradients = torch.autograd.grad([t.abs().sum() for t in outputs], leaves, allow_unused=True)

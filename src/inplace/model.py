@@ -434,9 +434,12 @@ class Trace:
         # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
         counters = {self.states[argument.before].counter for argument in declared}
         for argument in call.inputs:
-            if argument not in declared and self._moved(argument):
-                if self.states[argument.before].counter not in counters:
-                    yield argument
+            if (
+                argument not in declared
+                and self.states[argument.before].counter not in counters
+                and self._moved(argument)
+            ):
+                yield argument
 
     def _moved(self, argument: Argument) -> bool:
         if argument.before == argument.after:

@@ -89,7 +89,9 @@ class Maker:
         self.program.add("k = torch.full((4,), 1.25)")
         self._sizes["k"] = SIZE
         for _ in range(length):
-            self._rng.choice([self._apply, self._apply, self._apply, self._view, self._write, self._write, self._alias])()
+            self._rng.choice(
+                [self._apply, self._apply, self._apply, self._view, self._write, self._write, self._alias]
+            )()
         self._finish()
         return self.program
 

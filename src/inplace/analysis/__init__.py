@@ -38,7 +38,7 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 def analyze(trace: Trace) -> Report:
-    """What the trace shows to be wrong, or to be safe where it looks wrong; the worst first, else in order of checks."""
+    """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in order of checks."""
     index = Index(trace)
     found: dict[object, Finding] = {}
     for check in CHECKS:

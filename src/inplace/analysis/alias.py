@@ -109,7 +109,7 @@ def _how(index: Index, write: Write) -> str | None:
 
 
 def _repeats_indices(index: Index, write: Write) -> bool:
-    """Whether an item assignment updates what it read at the same repeated indices (`x[i] += 1`): only one update stays."""
+    """Whether an item assignment updates what it read at repeated indices (`x[i] += 1`): only one update stays."""
     states = index.trace.states
     indices = [states[a.before] for a in write.call.inputs if a.path.split("[")[0] == "1"]
     value = next((states[a.before] for a in write.call.inputs if a.path == "2"), None)

@@ -100,7 +100,11 @@ class Code:
             if not isinstance(statement, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.expr):
                 continue
             found = Position(*_range(value))
-            if statement.lineno <= position.line and name in self.targets(found) and (best is None or found.line >= best.line):
+            if (
+                statement.lineno <= position.line
+                and name in self.targets(found)
+                and (best is None or found.line >= best.line)
+            ):
                 best = found
         return best
 
@@ -124,7 +128,11 @@ class Code:
             if hasattr(statement, "body") or statement.lineno > position.line:
                 continue
             for node in ast.walk(statement):
-                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "apply":
+                if (
+                    not isinstance(node, ast.Call)
+                    or not isinstance(node.func, ast.Attribute)
+                    or node.func.attr != "apply"
+                ):
                     continue
                 found = Position(*_range(node))
                 named = not names.isdisjoint(self.targets(found)) or statement.lineno == position.line

@@ -56,7 +56,11 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
     told: set[tuple[Place, ...]] = set()
     for write in index.writes:
         call = write.call
-        if call.within is None or index.trace.tensors[write.before.tensor].origin is not None or call.raised is not None:
+        if (
+            call.within is None
+            or index.trace.tensors[write.before.tensor].origin is not None
+            or call.raised is not None
+        ):
             continue
         walk = next((walk for walk in index.trace.walks if walk.is_backward and walk.step == call.within), None)
         edited = _edited(index, walk, call) if walk is not None else None
@@ -82,7 +86,7 @@ def _edit(index: Index, write: Write, culprits: tuple[Place, ...], node: Node) -
 
 
 def _edited(index: Index, walk: GraphWalk, call: Call) -> Node | None:
-    """The node whose incoming gradient a call inside a backward edits: a custom function's, or that of a hooked tensor."""
+    """The node whose incoming gradient a call inside a backward edits: a custom function's, or a hooked tensor's."""
     nodes = [index.trace.node_by_id[node] for node in walk.reached]
     site = index.site(call.stack.frames[0]) if call.stack.frames else None
     if site is None:

@@ -107,8 +107,8 @@ def _matching_exits(index: Index, backward: Call, behind: Lineage) -> list[CutCa
         storages.add(state.storage)
     for call in behind.calls.values():
         if not call.inputs or call.function.label == "tensor":
-            for state in call.outputs:
-                numbers.update(index.trace.states[state].values or ())
+            for output in call.outputs:
+                numbers.update(index.trace.states[output].values or ())
     found = [
         cut
         for cut in _exits(index, backward)
@@ -118,7 +118,7 @@ def _matching_exits(index: Index, backward: Call, behind: Lineage) -> list[CutCa
 
 
 def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
-    """Tensors that no call made but whose numbers are those of one-element tensors with a path (`torch.Tensor(list)`)."""
+    """Tensors that no call made, with the numbers of one-element tensors that have a path (`torch.Tensor(list)`)."""
     known: dict[object, TensorState] = {}
     for state in index.trace.states:
         if state.requires_grad and not state.is_leaf and state.values is not None and len(state.values) == 1:
@@ -126,7 +126,9 @@ def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
     found = []
     for tensor, state in behind.unknown.items():
         given = next((known[value] for value in state.values or () if value in known), None)
-        using = next((call for call in index.calls if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
+        using = next(
+            (call for call in index.calls if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None
+        )
         if given is not None and using is not None:
             found.append(CutCall(using, given))
     return found
@@ -161,15 +163,15 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
             places.setdefault((place.file, place.position), place)
     first = cuts[0]
     maker = index.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
-    place = index.place(maker) if maker is not None else index.place(first.call)
+    lost_at = index.place(maker if maker is not None else first.call)
     without = tuple(sorted(name for leaf in leaves for name in index.names_of(leaf)[:1]))
-    names = [*index.names_of(first.given.tensor), *index.names_at(*places.values(), place), *without]
+    names = [*index.names_of(first.given.tensor), *index.names_at(*places.values(), lost_at), *without]
     return Cut(
         severity="error" if raised else "warning",
         culprits=tuple(places.values())[:_MOST],
-        victim=Victim(place, "") if place is not None else None,
+        victim=Victim(lost_at, "") if lost_at is not None else None,
         names=tuple(dict.fromkeys(names)),
-        how=how_cut(index, first),
+        how=how_cut(first),
         without_grad=without,
         raised=raised,
     )
@@ -178,7 +180,7 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
 def _places(index: Index, cut: CutCall) -> list[Place]:
     """Where the path was lost; for a tensor no call made, also the line that made it."""
     found = list(index.places(cut.call))
-    if how_cut(index, cut) == "dtype" and found:
+    if how_cut(cut) == "dtype" and found:
         code = index.code_of(found[0])
         for argument in cut.call.inputs:
             state = index.trace.states[argument.before]
@@ -196,11 +198,14 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
     switched = [
         call
         for call in index.calls[: backward.step]
-        if call.function.label in {"requires_grad", "requires_grad_"} and call.inputs
+        if call.function.label in {"requires_grad", "requires_grad_"}
+        and call.inputs
         and not index.trace.states[call.inputs[0].after].requires_grad
     ]
     calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
-    places = dict.fromkeys(place for call in calls for place in index.places(call)) or dict.fromkeys(index.places(backward))
+    places = dict.fromkeys(place for call in calls for place in index.places(call)) or dict.fromkeys(
+        index.places(backward)
+    )
     last = behind.calls[max(behind.calls)] if behind.calls else backward
     victim = index.place(last)
     frozen = [name for tensor in behind.unknown for name in index.names_of(tensor)[:1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from inplace.analysis.index import Index, Write
 from inplace.analysis.report import (
@@ -58,7 +59,7 @@ def _through_view(write: Write) -> bool:
     return write.call.function.label == "__setitem__" and not indexed
 
 
-def _common(index: Index, write: Write) -> dict[str, object]:
+def _common(index: Index, write: Write) -> dict[str, Any]:
     place = index.place(write.call)
     tensors = [write.before.tensor, *([write.before.base] if write.before.base is not None else [])]
     names = [name for tensor in tensors for name in index.names_of(tensor)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from inplace.analysis.index import Index
-from inplace.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
+from inplace.model import Call, GradMode, Kind, TensorId, TensorState
 
 _MOST = 20_000  # calls looked at for one lineage
 
@@ -71,7 +71,9 @@ def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
     """The last call before a step that gave out a tensor, or wrote to its storage."""
     made = index.maker(tensor, before)
     state = index.last_state.get(tensor)
-    for write in reversed(index.writes_to.get(state.storage, [])) if state is not None and state.storage is not None else ():
+    for write in (
+        reversed(index.writes_to.get(state.storage, [])) if state is not None and state.storage is not None else ()
+    ):
         if write.call.step >= before:
             continue
         if made is None or write.call.step > made.step:
@@ -95,7 +97,9 @@ def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
     """The input whose gradient path ended at a call that made `made`."""
     after = next((index.trace.states[s] for s in call.outputs if index.trace.states[s].tensor == made), None)
     if after is None:
-        after = next((index.trace.states[a.after] for a in call.inputs if index.trace.states[a.after].tensor == made), None)
+        after = next(
+            (index.trace.states[a.after] for a in call.inputs if index.trace.states[a.after].tensor == made), None
+        )
     if after is None or call.raised is not None or (after.requires_grad and not _fresh_leaf(index, call, after)):
         return None
     return live_input(index, call)
@@ -140,12 +144,7 @@ def _writes_only(index: Index, call: Call) -> bool:
     return all(index.trace.states[state].tensor in inputs for state in call.outputs)
 
 
-def storage_before(index: Index, argument: Argument) -> StorageId | None:
-    """The storage an argument had when it went in."""
-    return index.trace.states[argument.before].storage
-
-
-def how_cut(index: Index, cut: CutCall) -> str:
+def how_cut(cut: CutCall) -> str:
     """What kind of call cut the path, for the wording."""
     call = cut.call
     label = call.function.label

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from inplace.analysis.alias import overlaps
 from inplace.analysis.code import root_of
@@ -67,8 +68,10 @@ def _given_out(index: Index, states: list[TensorState], before: int) -> list[Cal
 
 def _swaps(index: Index) -> Iterator[SharedReference]:
     """Within one statement a view was overwritten before it was copied from (`x[0], x[1] = x[1], x[0]`)."""
-    items = [write for write in index.writes if write.call.function.label == "__setitem__" and write.call.raised is None]
-    for first, second in zip(items, items[1:], strict=False):
+    items = [
+        write for write in index.writes if write.call.function.label == "__setitem__" and write.call.raised is None
+    ]
+    for first, second in pairwise(items):
         if index.statement_of(first.call) != index.statement_of(second.call):
             continue
         value = next((index.trace.states[a.before] for a in second.call.inputs if a.path == "2"), None)
@@ -104,7 +107,9 @@ def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReferen
         if storage in told or not many or not writes:
             continue
         states = [state for state in index.trace.states if state.storage == storage]
-        makers = [call for call in _given_out(index, states, len(index.calls)) if call.function.kind is not Kind.BACKWARD]
+        makers = [
+            call for call in _given_out(index, states, len(index.calls)) if call.function.kind is not Kind.BACKWARD
+        ]
         yield _finding(index, storage, writes, makers, "snapshot", "info")
 
 

@@ -56,7 +56,13 @@ def _stale(index: Index, one: _Use) -> StaleSave | CustomFunction:
     names = _names(index, one, culprits, victim)
     if one.node.custom:
         return CustomFunction(
-            severity="error", culprits=culprits, victim=victim, names=names, node=one.node.id, saved=one.saved.name, silent=False
+            severity="error",
+            culprits=culprits,
+            victim=victim,
+            names=names,
+            node=one.node.id,
+            saved=one.saved.name,
+            silent=False,
         )
     return StaleSave(
         severity="error",
@@ -99,7 +105,13 @@ def _unseen(index: Index, one: _Use) -> Finding | None:
     names = _names(index, one, culprits, victim)
     if one.node.custom and not one.saved.counted:
         return CustomFunction(
-            severity="warning", culprits=culprits, victim=victim, names=names, node=one.node.id, saved=one.saved.name, silent=True
+            severity="warning",
+            culprits=culprits,
+            victim=victim,
+            names=names,
+            node=one.node.id,
+            saved=one.saved.name,
+            silent=True,
         )
     how = "external" if changes else "replaced" if replaced else _how(writes)
     return UnseenWrite(
@@ -120,7 +132,8 @@ def _own_buffer(index: Index, one: _Use) -> bool:
         return False
     call = index.calls[one.node.step]
     return any(
-        not one.saved.name.startswith("result") and argument.before == argument.after
+        not one.saved.name.startswith("result")
+        and argument.before == argument.after
         and index.trace.states[argument.before].tensor == one.saved.tensor
         for argument in index.trace.writes(call)
     )

@@ -42,8 +42,25 @@ _NEAR = 64  # calls of a custom function's forward that are looked at for what i
 _PATHS = {"self": "0", "other": "1", "mat1": "0", "mat2": "1", "input": "0", "weight": "1"}
 # In-place functions whose derivative is written with `result`, and those whose derivative uses an argument.
 _KEEP_RESULT = frozenset(
-    "exp_ exp2_ expm1_ sigmoid_ tanh_ sqrt_ rsqrt_ reciprocal_ relu_ tan_ elu_ selu_ celu_ leaky_relu_ hardtanh_ "
-    "threshold_ rrelu_".split()
+    [
+        "exp_",
+        "exp2_",
+        "expm1_",
+        "sigmoid_",
+        "tanh_",
+        "sqrt_",
+        "rsqrt_",
+        "reciprocal_",
+        "relu_",
+        "tan_",
+        "elu_",
+        "selu_",
+        "celu_",
+        "leaky_relu_",
+        "hardtanh_",
+        "threshold_",
+        "rrelu_",
+    ]
 )
 _KEEP_ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
     "mul_": (("other", "1"),),
@@ -108,7 +125,11 @@ class CallRows(Sequence[Call]):
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other))
+        return (
+            isinstance(other, Sequence)
+            and len(self) == len(other)
+            and all(a == b for a, b in zip(self, other, strict=True))
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -294,5 +315,3 @@ def _failure(facts: tuple[str, str, int | None] | None, stacks: list[Stack]) -> 
         return None
     kind, message, stack = facts
     return Failure(kind, message, stacks[stack] if stack is not None else None)
-
-

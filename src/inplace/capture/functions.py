@@ -17,18 +17,72 @@ EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "sto
 BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
 
 # Questions about a tensor, not operations on it. They arrive as calls all the same (FACTS.md), so pass them fast.
-_QUESTIONS = """
-    __len__ __repr__ __str__ __format__ __hash__ __dir__ __dlpack_device__ __reduce_ex__ __contains__
-    size dim ndimension numel nelement element_size stride storage_offset storage_type type_as_str
-    is_complex is_floating_point is_signed is_conj is_neg is_contiguous is_pinned is_shared is_same_size is_set_to
-    is_inference is_nonzero get_device has_names is_tensor is_storage is_distributed is_coalesced
-    register_post_accumulate_grad_hook retain_grad _is_view _is_zerotensor
-    _set_grad_enabled set_grad_enabled _record_function_enter_new _record_function_enter
-    _record_function_exit _record_function_exit._RecordFunction
-    result_type can_cast promote_types get_default_dtype is_grad_enabled is_inference_mode_enabled
-    _has_compatible_shallow_copy_type _dimI _dimV _nnz sparse_dim dense_dim names
-    is_vulkan_available _use_cudnn_ctc_loss cudnn_is_acceptable _debug_has_internal_overlap
-""".split()
+_QUESTIONS = [
+    "__len__",
+    "__repr__",
+    "__str__",
+    "__format__",
+    "__hash__",
+    "__dir__",
+    "__dlpack_device__",
+    "__reduce_ex__",
+    "__contains__",
+    "size",
+    "dim",
+    "ndimension",
+    "numel",
+    "nelement",
+    "element_size",
+    "stride",
+    "storage_offset",
+    "storage_type",
+    "type_as_str",
+    "is_complex",
+    "is_floating_point",
+    "is_signed",
+    "is_conj",
+    "is_neg",
+    "is_contiguous",
+    "is_pinned",
+    "is_shared",
+    "is_same_size",
+    "is_set_to",
+    "is_inference",
+    "is_nonzero",
+    "get_device",
+    "has_names",
+    "is_tensor",
+    "is_storage",
+    "is_distributed",
+    "is_coalesced",
+    "register_post_accumulate_grad_hook",
+    "retain_grad",
+    "_is_view",
+    "_is_zerotensor",
+    "_set_grad_enabled",
+    "set_grad_enabled",
+    "_record_function_enter_new",
+    "_record_function_enter",
+    "_record_function_exit",
+    "_record_function_exit._RecordFunction",
+    "result_type",
+    "can_cast",
+    "promote_types",
+    "get_default_dtype",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "_has_compatible_shallow_copy_type",
+    "_dimI",
+    "_dimV",
+    "_nnz",
+    "sparse_dim",
+    "dense_dim",
+    "names",
+    "is_vulkan_available",
+    "_use_cudnn_ctc_loss",
+    "cudnn_is_acceptable",
+    "_debug_has_internal_overlap",
+]
 QUESTIONS = frozenset(_QUESTIONS)
 
 # Getters that give out tensors over the same bytes, or that tell what the user expects to find (`grad`).

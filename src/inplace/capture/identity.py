@@ -32,6 +32,9 @@ PLAIN: frozenset[type] = frozenset(
 SMALL = 16  # elements whose values are worth showing
 SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
 
+_CROWDED = 256  # storages known, from which on the dead ones are let go of at once
+_LEAF = 3  # the flags of a leaf that requires grad
+
 _creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
 _is_functional = torch._is_functional_tensor
 _OPAQUE = Layout((), None, "unknown", 0, "unknown")
@@ -228,8 +231,10 @@ class Identities:
         if not pointer:
             return None
         for live in self._by_id.values():
-            if live.pointer and live.pointer <= pointer < live.pointer + max(self.storage_facts[live.id][0], 1) and (
-                pointer + size <= live.pointer + self.storage_facts[live.id][0] and not live.ref.expired()
+            if (
+                live.pointer
+                and live.pointer <= pointer < live.pointer + max(self.storage_facts[live.id][0], 1)
+                and (pointer + size <= live.pointer + self.storage_facts[live.id][0] and not live.ref.expired())
             ):
                 return live
         return None
@@ -245,7 +250,13 @@ class Identities:
         return found, self.layouts[found].itemsize
 
     def _counter(
-        self, known: TensorRef, version: int | None, base: torch.Tensor | None, aliases: tuple[StateId, ...], *, own: bool
+        self,
+        known: TensorRef,
+        version: int | None,
+        base: torch.Tensor | None,
+        aliases: tuple[StateId, ...],
+        *,
+        own: bool,
     ) -> CounterId | None:
         """Which version counter a tensor met now counts with (`c10/core/TensorImpl.h`, Version Counter Sharing)."""
         if version is None:
@@ -341,7 +352,7 @@ class Identities:
         # what autograd saved is found dead at the next sweep.
         if live.users <= 0:
             self.storage_facts[live.id][4] = self.step
-            if len(self._storages) > 256 and live.ref.expired():
+            if len(self._storages) > _CROWDED and live.ref.expired():
                 self._forget(live)
 
     def _forget(self, live: _LiveStorage) -> None:
@@ -394,8 +405,8 @@ def _autograd(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None, i
     if not tensor.requires_grad:
         return None, 6 if tensor.is_inference() else 2
     owner = tensor if readable or tensor._base is None else tensor._base
-    flags = 3 if owner.is_leaf else 1
-    if not readable or flags == 3:
+    flags = _LEAF if owner.is_leaf else 1
+    if not readable or flags == _LEAF:
         return None, flags
     try:
         node = tensor.grad_fn
@@ -412,7 +423,11 @@ def _creation(tensor: torch.Tensor) -> str | None:
 
 def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
     """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
-    if tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL) or tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+    if (
+        tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL)
+        or tensor.device.type != "cpu"
+        or tensor.layout is not torch.strided
+    ):
         return None
     if tensor.is_complex() or tensor.is_quantized:
         return None

@@ -125,7 +125,12 @@ class CallMode(TorchFunctionMode):
             result = func(*args, **kwargs)
         except BaseException as error:
             self._guarded(self._end_raised, known, row, before, error)
-            del args, kwargs, before, row  # the traceback holds this frame, and must not hold the user's tensors with it
+            del (
+                args,
+                kwargs,
+                before,
+                row,
+            )  # the traceback holds this frame, and must not hold the user's tensors with it
             raise
         finally:
             if running:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -13,6 +15,7 @@ from inplace.capture.identity import PLAIN
 
 _DEEPEST = 6  # steps from a variable to a tensor
 _WIDEST = 4096  # items looked at in one container
+_OURS = 3  # references to a frame's locals that are the frame's own and ours: `found`, and the argument that counts
 _MOST = 20_000  # objects looked at in one scan
 _SKIPPED = (ModuleType, FunctionType, type, str, bytes, int, float, complex, bool, type(None))
 
@@ -24,7 +27,9 @@ def scan(namespace: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
     Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out.
     """
     queue: list[tuple[str, object, int]] = [
-        (name, value, 0) for name, value in list(namespace.items()) if not name.startswith("_") and name not in {"In", "Out"}
+        (name, value, 0)
+        for name, value in list(namespace.items())
+        if not name.startswith("_") and name not in {"In", "Out"}
     ]
     seen: set[int] = set()
     for path, value, depth in queue:  # grows while we look
@@ -47,23 +52,22 @@ def _inside(value: object) -> Iterator[tuple[str, object]]:
         yield from _inside_module(value)
     elif isinstance(value, torch.optim.Optimizer):
         return  # its parameters are named by whoever owns them
-    elif type(value) is dict:
-        for key, item in list(value.items())[:_WIDEST]:
+    elif isinstance(value, dict):  # `dict.items`, so that no subclass's own runs
+        for key, item in list(islice(dict.items(value), _WIDEST)):
             if isinstance(key, str | int):
                 yield f"[{key!r}]", item
-    elif type(value) in (list, tuple) or isinstance(value, tuple):
-        for number, item in enumerate(list(value)[:_WIDEST]):
-            yield f"[{number}]", item
-    elif isinstance(value, dict):  # OrderedDict, defaultdict: items() is dict's own
-        for key, item in list(dict.items(value))[:_WIDEST]:
-            if isinstance(key, str | int):
-                yield f"[{key!r}]", item
-    elif isinstance(value, list):
-        for number, item in enumerate(list.__iter__(value)):
+    elif isinstance(value, list | tuple | deque):
+        for number, item in enumerate(list(islice(_iterate(value), _WIDEST))):
             yield f"[{number}]", item
     elif (attributes := _attributes(value)) is not None:
         for name, item in attributes:
             yield f".{name}", item
+
+
+def _iterate(value: list[object] | tuple[object, ...] | deque[object]) -> Iterator[object]:
+    """Iterate over a sequence as its built-in type does, so that no subclass's own `__iter__` runs."""
+    kind = next(kind for kind in (list, tuple, deque) if isinstance(value, kind))
+    return iter(kind.__iter__(value))
 
 
 def _inside_module(module: torch.nn.Module) -> Iterator[tuple[str, object]]:
@@ -104,5 +108,5 @@ def borrow_locals(frame: FrameType, use: Callable[[Mapping[str, object]], None])
     try:
         use(found)
     finally:
-        if sys.getrefcount(found) <= 3:  # the frame, `found`, the argument
+        if sys.getrefcount(found) <= _OURS:
             found.clear()

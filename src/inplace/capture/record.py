@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from inplace.capture.autograd import Found, Walker
+from inplace.capture.autograd import Walker
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.identity import PLAIN, Identities
@@ -21,14 +21,17 @@ from inplace.capture.modes import CallMode, Hooks, Known
 from inplace.capture.names import borrow_locals, scan
 from inplace.capture.source import Stacks
 from inplace.errors import RecordingError
-from inplace.model import BEFORE, Kind, TensorId, Trace
+from inplace.model import BEFORE, Kind, Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _WALKS = 16  # graph walks made for one backward line; later ones only where something suspicious happened
 _HANDLE = torch.overrides.handle_torch_function.__code__
 _OURS = str(Path(__file__).resolve().parents[1])
 
 
-def _no_label(file: str) -> str | None:
+def _no_label(_file: str) -> str | None:
     return None
 
 
@@ -103,9 +106,7 @@ class Recorder(Hooks):
         if error is not None:
             self._protected(self._note_error, error)
         self._protected(self._last_walk)
-        self._trace = freeze(
-            self._raw, self._mode, self._identities, self._stacks, self._label, self._title
-        )
+        self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
         return self._trace
 
     @property
@@ -115,7 +116,7 @@ class Recorder(Hooks):
             raise RecordingError("this recording has not ended yet: read its trace after the with block")
         return self._trace
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -140,7 +141,7 @@ class Recorder(Hooks):
             queue += [one.__cause__, one.__context__]
 
     def _see_inside_backward(self) -> None:
-        """Let the engine run under the mode: `Tensor.backward`, `autograd.backward` and `autograd.grad` all call this."""
+        """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         engine = getattr(torch.autograd, "_engine_run_backward", None)
         if engine is None:
             return

@@ -244,9 +244,11 @@ class CallPlace:
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """How the list of calls folds. `lines` are first steps of runs of calls from one line of the cell.
+    """How the list of calls folds.
 
-    `rounds` are (first step, loop line, number of the iteration from 1, 0 after the loop) in order of steps.
+    `lines` are first steps of runs of calls from one line of the cell, as differences to the previous one.
+
+    `rounds` are (first step, line of the loop, number of the iteration from 1), in order; line and number are 0 outside.
     """
 
     lines: tuple[int, ...]

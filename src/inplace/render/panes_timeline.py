@@ -159,7 +159,8 @@ class Timeline:
             if line != last_line:
                 lines.append(step)
                 last_line = line
-        return Folds(tuple(lines[:_LINES]), tuple(rounds[:_ROUNDS]))
+        begins = lines[:_LINES]
+        return Folds(tuple(after - before for before, after in pairwise([0, *begins])), tuple(rounds[:_ROUNDS]))
 
 
 def _numbered(place: CallPlace, source: int) -> CallPlace:

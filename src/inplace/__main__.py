@@ -1,0 +1,8 @@
+"""`python -m inplace`: hands over to `cli.main`."""
+
+import sys
+
+from inplace.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
