@@ -112,7 +112,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that was called: `name` as PyTorch exports it (`torch.Tensor.add_`), `label` as one writes it (`add_`).
+    """A function that was called: `name` as PyTorch exports it (`torch.Tensor.add_`), `label` as written (`add_`).
 
     `writes` are the arguments that its schema marks as changed (`alias_info.h`, `isWrite`), by `Argument.path`;
     also `out`, and those few buffers that PyTorch changes without saying so in the schema (`batch_norm`).
@@ -227,7 +227,8 @@ class Call:
     `module` indexes `Trace.modules`: the innermost `nn.Module` whose forward was running.
     `allocated` counts bytes of the storages that first appeared in the outputs.
     `result` is the Python number that a `TO_PYTHON` call gave out.
-    `within` is the step of the backward that was running (the call was made by a hook, a custom backward, a checkpoint).
+    `within` is the step of the backward that was running (a hook, a custom backward or a
+    checkpoint made the call).
     """
 
     step: int
@@ -295,7 +296,8 @@ class Node:
 class SavedUse:
     """A saved tensor at the moment a backward was about to read it.
 
-    `counter` is the version counter that the save shares. `version_saved` is the counter when the node was made, `version` the counter at use. Backward raises if they differ.
+    `counter` is the version counter that the save shares. `version_saved` is its value when the node was made,
+    `version` its value at use: backward raises if they differ.
     `changed` is whether the elements differ from those saved; None where they were not both read (large tensors).
     """
 

@@ -1,4 +1,4 @@
-"""Judge many programs: `python -m tests.oracle 10000` prints how many were run, how they ended, and every disagreement."""
+"""Judge many programs: `python -m tests.oracle 10000` prints how many were run and every disagreement."""
 
 from __future__ import annotations
 

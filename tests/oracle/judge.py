@@ -36,7 +36,7 @@ def run(text: str, name: str, *, record: bool) -> tuple[dict[str, Any], BaseExce
 
 
 def disagreements(program: Program) -> Iterator[str]:
-    """Where our report and what PyTorch did with a program differ; nothing for a program that raised before backward."""
+    """Where our report and what PyTorch did with a program differ; nothing where it raised before backward."""
     plain, plain_error, _ = run(program.text, "<plain>", record=False)
     ours, error, report = run(program.text, "<program>", record=True)
     assert report is not None

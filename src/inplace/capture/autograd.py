@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from inplace.capture.identity import PLAIN, Identities, small_values
+from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.reading import small_values
 from inplace.model import Edge, NodeId, SavedTensor, StorageId, TensorId
 
 Kept = tuple[SavedTensor, int | None, tuple[Any, ...] | None]
@@ -64,7 +65,7 @@ class Walker:
 
     def id_of(self, node: Any) -> NodeId:
         """The id of one node: its sequence number, or minus one minus the leaf's id for accumulate-grad nodes."""
-        leaf = getattr(node, "variable", None)
+        leaf: Any = getattr(node, "variable", None)
         if type(leaf) in PLAIN:
             return NodeId(-1 - self._identities.id_of(leaf))
         number = int(node._sequence_nr())
@@ -79,7 +80,7 @@ class Walker:
             order.append(node)
 
     def _found(self, node: Any, number: NodeId, edges: tuple[Edge, ...]) -> Found:
-        leaf = getattr(node, "variable", None)
+        leaf: Any = getattr(node, "variable", None)
         custom = isinstance(node, torch.autograd.function.BackwardCFunction)
         kept = list(self._saved(node, custom=custom))
         return Found(

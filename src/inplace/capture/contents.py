@@ -76,7 +76,7 @@ class Contents:
         ref = self._identities.ref_of(tensor)
         if ref is None or ref.storage is None or tensor.device.type != "cpu":
             return
-        if self._identities.storage_facts[ref.storage][0] > _LARGEST:
+        if self._identities.storages.sizes[ref.storage] > _LARGEST:
             return
         watched = self._watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
         watched.contents = watched.read()
@@ -105,7 +105,7 @@ class Contents:
         self._end_lines()
 
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
-        start, stop = 0, self._identities.storage_facts[watched.storage][0]
+        start, stop = 0, self._identities.storages.sizes[watched.storage]
         old = watched.contents
         if isinstance(old, bytes) and isinstance(now, bytes) and len(old) == len(now):
             differing = [number for number, (one, two) in enumerate(zip(old, now, strict=True)) if one != two]

@@ -210,13 +210,13 @@ class _Nodes:
         label = self._functions[row.function].label
         found: list[SavedTensor] = []
         versions: list[int | None] = []
-        wanted = [("result", "0", 2)] if label in _KEEP_RESULT else []
-        wanted += [(name, path, 1) for name, path in _KEEP_ARGUMENTS.get(label, ())]
-        for name, path, moment in wanted:
+        wanted = [("result", "0")] if label in _KEEP_RESULT else []
+        wanted += _KEEP_ARGUMENTS.get(label, ())
+        for name, path in wanted:
             given = next((one for one in row.inputs if one[0] == path), None)
             if given is None:
                 continue
-            state = self._states[given[moment]]
+            state = self._states[given[2] if name == "result" else given[1]]
             found.append(SavedTensor(name, state.tensor, state.storage, state.offset, state.layout, counted=True))
             versions.append(self._version_at(state, walked))
         return found, versions
@@ -281,7 +281,7 @@ def freeze(
         calls=CallRows(mode.rows, mode.functions, frozen_stacks),
         states=states,
         tensors=identities.frozen_tensors(),
-        storages=identities.frozen_storages(),
+        storages=identities.storages.frozen(),
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
         changes=_changes(raw, frozen_stacks),

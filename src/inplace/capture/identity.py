@@ -2,8 +2,7 @@
 
 NOTE [ Nothing is kept alive ]
 A tensor is known by a weak reference whose callback forgets it, so `id(tensor)` is a safe key while the entry stands.
-A storage is known by a `StorageWeakRef`: it keeps the address of the `StorageImpl` taken, so that the key can't be
-given to another storage, while the memory itself is freed on time.
+Storages are known in a like way; see storages.py.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ import weakref
 from typing import Any
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
+from inplace.capture.reading import autograd_of, creation_of, small_values
+from inplace.capture.storages import LiveStorage, Storages
 from inplace.model import (
     CounterId,
     Layout,
-    NodeId,
     StateId,
-    Storage,
     StorageId,
     Tensor,
     TensorId,
@@ -29,13 +27,8 @@ from inplace.model import (
 PLAIN: frozenset[type] = frozenset(
     {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
 )
-SMALL = 16  # elements whose values are worth showing
-SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
 
-_CROWDED = 256  # storages known, from which on the dead ones are let go of at once
-_LEAF = 3  # the flags of a leaf that requires grad
 
-_creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
 _is_functional = torch._is_functional_tensor
 _OPAQUE = Layout((), None, "unknown", 0, "unknown")
 
@@ -55,19 +48,6 @@ class TensorRef(weakref.ref):  # type: ignore[type-arg]
     guessed: bool
 
 
-class _LiveStorage:
-    """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
-
-    __slots__ = ("id", "key", "pointer", "ref", "users")
-
-    def __init__(self, storage: StorageId, key: int, pointer: int, ref: StorageWeakRef) -> None:
-        self.id = storage
-        self.key = key
-        self.pointer = pointer
-        self.ref = ref
-        self.users = 0
-
-
 class Identities:
     """Gives out ids and notes the states of tensors as they are seen.
 
@@ -81,15 +61,11 @@ class Identities:
         self.detail = True
         self.states: list[tuple[Any, ...]] = []
         self.layouts: list[Layout] = []
-        self.storage_facts: list[list[Any]] = []
+        self.storages = Storages()
         self.tensor_facts: list[list[Any]] = []
         self.counters = 0
-        self.external: list[StorageId] = []
         self._known: dict[int, TensorRef] = {}
-        self._storages: dict[int, _LiveStorage] = {}
-        self._by_id: dict[StorageId, _LiveStorage] = {}
         self._layout_ids: dict[tuple[Any, ...], int] = {}
-        self._twins: list[StorageWeakRef] = []
 
     # ------------------------------------------------------------ seeing
 
@@ -132,7 +108,10 @@ class Identities:
             return self._opaque(tensor, known, origin)
         if known is None:
             known = self._meet(tensor, origin)
-        self._move_storage(known, facts[0])
+        if known.storage != facts[0].id:
+            self.storages.leave(known.storage, self.step)
+            known.storage = facts[0].id
+            self.storages.enter(known.storage)
         moved = known.counter is not None and known.version != facts[2]
         known.pointer, known.version = facts[1], facts[2]
         if moved and known.guessed:
@@ -141,14 +120,13 @@ class Identities:
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
             known.counter = self._counter(known, facts[2], base, aliases, own=own or facts[3])
-        live = self._by_id[facts[0]]
         known.state = self._note(
             known,
-            offset=(facts[1] - live.pointer) // itemsize if facts[1] and itemsize else tensor.storage_offset(),
+            offset=(facts[1] - facts[0].pointer) // itemsize if facts[1] and itemsize else tensor.storage_offset(),
             layout=layout,
-            autograd=_autograd(tensor, readable=fresh or base is None),
+            autograd=autograd_of(tensor, readable=fresh or base is None),
             base=base_id,
-            creation=_creation(tensor) if base is not None else None,
+            creation=creation_of(tensor) if base is not None else None,
             values=small_values(tensor) if self.detail else None,
         )
         return known.state
@@ -173,16 +151,17 @@ class Identities:
     def storage_of(self, tensor: torch.Tensor) -> StorageId | None:
         """The id of a tensor's storage if it was met before, without noting the tensor itself."""
         try:
-            live = self._storages.get(tensor.untyped_storage()._cdata)
+            live = self.storages.known(tensor.untyped_storage()._cdata)
         except (RuntimeError, NotImplementedError):
             return None
         return live.id if live is not None else None
 
     def offset_of(self, tensor: torch.Tensor, storage: StorageId) -> int:
         """Offset in elements of `tensor` in a storage that is alive."""
-        live = self._by_id.get(storage)
-        pointer = tensor.data_ptr()
-        return (pointer - live.pointer) // tensor.element_size() if live and pointer else tensor.storage_offset()
+        start, pointer = self.storages.pointer_of(storage), tensor.data_ptr()
+        if start and pointer:
+            return (pointer - start) // tensor.element_size()
+        return int(tensor.storage_offset())
 
     def layout_of(self, tensor: torch.Tensor) -> Layout:
         """The layout of a tensor."""
@@ -195,49 +174,18 @@ class Identities:
     def over(self, storage: StorageId) -> torch.Tensor | None:
         """Some live tensor over this storage; let go of it soon."""
         for ref in list(self._known.values()):
-            if ref.storage == storage and (tensor := ref()) is not None:
+            tensor: torch.Tensor | None = ref() if ref.storage == storage else None
+            if tensor is not None:
                 return tensor
         return None
 
     # ------------------------------------------------------------ parts of a state
 
-    def _facts(self, tensor: torch.Tensor) -> tuple[StorageId, int, int | None, bool]:
+    def _facts(self, tensor: torch.Tensor) -> tuple[LiveStorage, int, int | None, bool]:
         """Storage, address, version, and whether the storage is a second one over bytes known already."""
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        live = self._storages.get(key) or self._meet_storage(storage, key, tensor)
-        if live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
-            live.pointer = storage.data_ptr()
-            self.storage_facts[live.id][0] = storage.nbytes()
+        live, second = self.storages.meet(tensor, self.step)
         version = None if tensor.is_inference() else tensor._version
-        return live.id, tensor.data_ptr(), version, live.key != key
-
-    def _meet_storage(self, storage: Any, key: int, tensor: torch.Tensor) -> _LiveStorage:
-        pointer = storage.data_ptr()
-        external = not storage.resizable()
-        if external and (twin := self._same_memory(pointer, storage.nbytes())) is not None:
-            # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
-            self._storages[key] = twin
-            self._twins.append(StorageWeakRef(storage))  # so that this address stays taken too
-            return twin
-        live = _LiveStorage(StorageId(len(self.storage_facts)), key, pointer, StorageWeakRef(storage))
-        self._storages[key] = self._by_id[live.id] = live
-        if external:
-            self.external.append(live.id)
-        self.storage_facts.append([storage.nbytes(), str(tensor.device), external, self.step, None])
-        return live
-
-    def _same_memory(self, pointer: int, size: int) -> _LiveStorage | None:
-        if not pointer:
-            return None
-        for live in self._by_id.values():
-            if (
-                live.pointer
-                and live.pointer <= pointer < live.pointer + max(self.storage_facts[live.id][0], 1)
-                and (pointer + size <= live.pointer + self.storage_facts[live.id][0] and not live.ref.expired())
-            ):
-                return live
-        return None
+        return live, tensor.data_ptr(), version, second
 
     def _layout(self, tensor: torch.Tensor) -> tuple[int, int]:
         key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
@@ -331,38 +279,10 @@ class Identities:
         self._known[known.key] = known
         return known
 
-    def _move_storage(self, known: TensorRef, storage: StorageId) -> None:
-        if known.storage == storage:
-            return
-        self._leave(known.storage)
-        known.storage = storage
-        self._by_id[storage].users += 1
-
     def _gone(self, ref: TensorRef) -> None:
         self._known.pop(ref.key, None)
         self.tensor_facts[ref.tensor][3] = self.step
-        self._leave(ref.storage)
-
-    def _leave(self, storage: StorageId | None) -> None:
-        live = self._by_id.get(storage) if storage is not None else None
-        if live is None:
-            return
-        live.users -= 1
-        # The tensor that leaves still holds the storage while its callback runs, so look at the others only:
-        # what autograd saved is found dead at the next sweep.
-        if live.users <= 0:
-            self.storage_facts[live.id][4] = self.step
-            if len(self._storages) > _CROWDED and live.ref.expired():
-                self._forget(live)
-
-    def _forget(self, live: _LiveStorage) -> None:
-        self._storages.pop(live.key, None)
-        self._by_id.pop(live.id, None)
-
-    def sweep(self) -> None:
-        """Let go of the addresses of storages that have died since."""
-        for live in [live for live in self._by_id.values() if live.users <= 0 and live.ref.expired()]:
-            self._forget(live)
+        self.storages.leave(ref.storage, self.step)
 
     def _opaque(self, tensor: torch.Tensor, known: TensorRef | None, origin: int | None) -> StateId:
         """Note a tensor whose memory can't be read (sparse, functional): identity only."""
@@ -384,55 +304,6 @@ class Identities:
     def frozen_tensors(self) -> tuple[Tensor, ...]:
         """The tensors met."""
         return tuple(Tensor(TensorId(number), *facts) for number, facts in enumerate(self.tensor_facts))
-
-    def frozen_storages(self) -> tuple[Storage, ...]:
-        """The storages met; those that still have users, or whose memory stands, did not die."""
-        for live in self._by_id.values():
-            if live.users > 0:
-                self.storage_facts[live.id][4] = None
-        return tuple(Storage(StorageId(number), *facts) for number, facts in enumerate(self.storage_facts))
-
-
-def _autograd(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None, int]:
-    """The node and the flags: 1 requires grad, 2 leaf, 4 inference.
-
-    NOTE [ Stale views ]
-    When a base is written, the `grad_fn` of its other views is made anew the next time somebody asks for it
-    (`torch/csrc/autograd/variable.cpp`, `VariableHooks::grad_fn`). Asking is not free of effects: an in-place call on
-    such a view is refused as one on a leaf until somebody has asked, and `is_leaf` asks too. So we ask only for tensors
-    that a call gave out, and say of other views what is true of their base.
-    """
-    if not tensor.requires_grad:
-        return None, 6 if tensor.is_inference() else 2
-    owner = tensor if readable or tensor._base is None else tensor._base
-    flags = _LEAF if owner.is_leaf else 1
-    if not readable or flags == _LEAF:
-        return None, flags
-    try:
-        node = tensor.grad_fn
-    except RuntimeError:  # a view made under no_grad whose base was written since: autograd has no answer either
-        return None, flags
-    return (None if node is None else NodeId(node._sequence_nr())), flags
-
-
-def _creation(tensor: torch.Tensor) -> str | None:
-    if _creation_meta is None:
-        return None
-    return str(_creation_meta(tensor).name).lower()
-
-
-def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
-    """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
-    if (
-        tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL)
-        or tensor.device.type != "cpu"
-        or tensor.layout is not torch.strided
-    ):
-        return None
-    if tensor.is_complex() or tensor.is_quantized:
-        return None
-    # `data` rather than `detach()`: that one asks for `grad_fn`, see NOTE [ Stale views ].
-    return tuple(tensor.data.reshape(-1).tolist())
 
 
 def _frozen(row: tuple[Any, ...], layouts: list[Layout]) -> TensorState:

@@ -141,7 +141,7 @@ class CallMode(TorchFunctionMode):
     def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the autograd engine with the mode on, so that hooks and custom backwards are seen.
 
-        While a call is handled the mode is off for whatever it does inside; for a backward that is the user's own Python.
+        While a call is handled the mode is off for what it does inside; for a backward that is the user's own Python.
         """
         if not self.active or not self._running:
             return engine(*args, **kwargs)
@@ -202,9 +202,9 @@ class CallMode(TorchFunctionMode):
                 identities.read(tensor, fresh=tensor is result and row.mode == 0)
         row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
         if result is not None and _transforming() is None:
-            storages = len(identities.storage_facts)
+            storages = len(identities.storages.sizes)
             row.outputs = tuple(self._out(known, row, before, tensor) for tensor in _outputs(result))
-            row.allocated = sum(facts[0] for facts in identities.storage_facts[storages:])
+            row.allocated = sum(identities.storages.sizes[storages:])
         if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
             row.result = result
         if not known.plain:

@@ -66,8 +66,9 @@ def _inside(value: object) -> Iterator[tuple[str, object]]:
 
 def _iterate(value: list[object] | tuple[object, ...] | deque[object]) -> Iterator[object]:
     """Iterate over a sequence as its built-in type does, so that no subclass's own `__iter__` runs."""
-    kind = next(kind for kind in (list, tuple, deque) if isinstance(value, kind))
-    return iter(kind.__iter__(value))
+    if isinstance(value, list):
+        return list.__iter__(value)
+    return tuple.__iter__(value) if isinstance(value, tuple) else deque.__iter__(value)
 
 
 def _inside_module(module: torch.nn.Module) -> Iterator[tuple[str, object]]:

@@ -26,6 +26,7 @@ from inplace.model import BEFORE, Kind, Trace
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_ENGINE = "_engine_run_backward"
 _WALKS = 16  # graph walks made for one backward line; later ones only where something suspicious happened
 _HANDLE = torch.overrides.handle_torch_function.__code__
 _OURS = str(Path(__file__).resolve().parents[1])
@@ -142,11 +143,11 @@ class Recorder(Hooks):
 
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
-        engine = getattr(torch.autograd, "_engine_run_backward", None)
+        engine = getattr(torch.autograd, _ENGINE, None)
         if engine is None:
             return
-        self._undo.callback(setattr, torch.autograd, "_engine_run_backward", engine)
-        torch.autograd._engine_run_backward = partial(self._mode.run_engine, engine)
+        self._undo.callback(setattr, torch.autograd, _ENGINE, engine)
+        setattr(torch.autograd, _ENGINE, partial(self._mode.run_engine, engine))
 
     def _forget_current(self) -> None:
         Recorder._current = None
@@ -161,7 +162,7 @@ class Recorder(Hooks):
 
     @property
     def watching(self) -> bool:  # type: ignore[override]
-        return self._contents.watching or bool(self._identities.external)
+        return self._contents.watching or bool(self._identities.storages.external)
 
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
         if self.watching:
@@ -182,8 +183,8 @@ class Recorder(Hooks):
             self._walk([tensor for _, tensor, _ in before], step, is_backward=True)
 
     def look(self) -> None:
-        while self._identities.external:
-            tensor = self._identities.over(self._identities.external.pop())
+        while self._identities.storages.external:
+            tensor = self._identities.over(self._identities.storages.external.pop())
             if tensor is not None:
                 self._contents.watch(tensor)
         self._contents.look(len(self._mode.rows))

@@ -214,7 +214,7 @@ def _whole_statement(line: int, text: str | None) -> Position:
         tree = None
     for node in ast.walk(tree) if tree is not None else ():
         simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
-        if simple and node.lineno <= line <= (node.end_lineno or node.lineno):
+        if simple and isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
             best = node
     if best is not None:
         return Position(best.lineno, best.col_offset, best.end_lineno, best.end_col_offset)

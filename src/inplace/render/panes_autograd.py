@@ -81,9 +81,12 @@ class Graph:
 
     # ------------------------------------------------------------ what is written
 
-    def _name_of(self, saved: SavedTensor) -> str:
-        """What the user calls a saved tensor; empty where no name reaches it."""
+    def _name_of(self, saved: SavedTensor, step: int | None) -> str:
+        """What the user calls a saved tensor, best the name that the call that saved it gave it; empty where none does."""
         names = self._memory.names.get(saved.tensor, []) if saved.tensor is not None else []
+        given = self._texts.assigned(self._trace.calls[step].stack) if step is not None else ""
+        if given and given in names:
+            return given
         if not names and saved.storage is not None:
             over = [box for box in self._memory.names if self._storage_of(box) == saved.storage]
             names = [name for tensor in over for name in self._memory.names[tensor]]
@@ -102,7 +105,7 @@ class Graph:
             now = use.version if use is not None else getattr(finding, "version_now", None)
             silent = isinstance(finding, UnseenWrite)
             stale = not silent and (finding is not None or (before is not None and now is not None and before != now))
-            name = self._name_of(saved)
+            name = self._name_of(saved, node.step)
             text = _cut(f"{saved.name} = {name}" if name and name != saved.name else saved.name, _TITLE)
             tensor = -1 if saved.tensor is None else saved.tensor
             found.append(Keep(saved.name, tensor, text, before, now, stale, silent))

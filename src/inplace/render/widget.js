@@ -335,7 +335,7 @@ function bannerPane(board) {
     update(state, before) {
       if (before && before.finding === state.finding) return;
       const finding = diagram.findings[state.finding];
-      el.dataset.severity = finding ? finding.severity : "none";
+      board.el.dataset.severity = finding ? finding.severity : "none";
       el.replaceChildren(...(finding ? told(state) : quiet()).filter(Boolean));
     },
   };
@@ -455,6 +455,8 @@ function sourcePane(board) {
   const counts = callCounts(run);
   /** @type {Map<string, any>} */
   const rows = new Map();
+  /** @type {{row: any, text: string, line: number, marks: any[]}[]} */
+  const marked = [];
   run.diagram.sources.forEach((/** @type {any} */ source, /** @type {number} */ number) => addSource(source, number));
   const shown = run.diagram.sources[0];
   const el = pane("source", "Source", shown ? shown.label : "no source", body);
@@ -477,22 +479,39 @@ function sourcePane(board) {
   /** @param {string} text @param {number} source @param {number} line @param {any[]} marks */
   function lineRow(text, source, line, marks) {
     const key = `${source}:${line}`;
-    const roles = RANK.filter((role) => marks.some((mark) => mark.role === role && mark.line === line));
-    const kept = roles.filter((role) => role !== "write" || roles.length === 1).slice(0, 2);
     const times = counts.get(key) ?? 0;
     const row = h(
       "div",
       {
-        class: `ip-line ${kept.map((role) => `ip-has-${role}`).join(" ")}`, role: "option", id: `${board.uid}-line-${source}-${line}`,
-        "aria-selected": "false", "data-line": key, title: kept.map((role) => SAID[/** @type {keyof typeof SAID} */ (role)]).join("; ") || null,
+        class: "ip-line", role: "option", id: `${board.uid}-line-${source}-${line}`, "aria-selected": "false", "data-line": key,
         onclick: () => chooseLine(key), onpointerenter: () => board.hover({ line: key }), onpointerleave: () => board.hover(null),
       },
       h("span", { class: "ip-no" }, String(line)),
-      h("span", { class: "ip-gutter" }, kept.map((role) => h("i", { class: `ip-mark ip-role-${role}` }, icon(/** @type {any} */ (role), SAID[/** @type {keyof typeof SAID} */ (role)])))),
-      h("code", {}, pieces(text, line, marks)),
+      h("span", { class: "ip-gutter" }),
+      h("code", {}, pieces(text, line, [])),
       h("span", { class: "ip-times" }, times > 1 ? `${times.toLocaleString("en")} calls` : ""),
     );
+    if (marks.length) marked.push({ row, text, line, marks });
     return row;
+  }
+
+  /** The marks of the told finding first and in colour, those of others in grey. @param {number} finding */
+  function markLines(finding) {
+    for (const { row, text, line, marks } of marked) {
+      const own = marks.map((/** @type {any} */ mark) => ({ ...mark, told: mark.finding === finding || mark.role === "raised" }));
+      const rank = (/** @type {any} */ mark) => RANK.indexOf(mark.role) + (mark.told ? 0 : RANK.length);
+      own.sort((/** @type {any} */ a, /** @type {any} */ b) => rank(a) - rank(b));
+      const kept = own.filter((/** @type {any} */ mark, /** @type {number} */ i) => mark.line === line && own.findIndex((/** @type {any} */ one) => one.line === line && one.role === mark.role) === i);
+      const shown = kept.filter((/** @type {any} */ mark) => mark.told || kept.length === 1 || !kept.some((/** @type {any} */ one) => one.told)).slice(0, 2);
+      row.children[1].replaceChildren(...shown.map(badge));
+      row.children[2].replaceChildren(...pieces(text, line, own));
+    }
+  }
+
+  /** @param {any} mark */
+  function badge(mark) {
+    const said = SAID[/** @type {keyof typeof SAID} */ (mark.role)];
+    return h("i", { class: `ip-mark ip-role-${mark.role} ${mark.told ? "is-told" : ""}`, title: said }, icon(mark.role, said));
   }
 
   /** A line of text in runs of equal colour and underline. @param {string} text @param {number} line @param {any[]} marks */
@@ -504,13 +523,10 @@ function sourcePane(board) {
       const start = Array.from(text.slice(0, match.index)).length;
       Array.from(match[0]).forEach((_, i) => { look[start + i][0] = word; });
     }
-    for (const role of [...RANK].reverse()) {
-      for (const mark of marks) {
-        if (mark.role !== role) continue;
-        const from = mark.line === line ? mark.column : letters.length - text.trimStart().length;
-        const to = mark.end_line === line ? mark.end_column : letters.length;
-        for (let i = from; i < Math.min(to, letters.length); i += 1) look[i][1] = role;
-      }
+    for (const mark of [...marks].reverse()) {
+      const from = mark.line === line ? mark.column : letters.length - text.trimStart().length;
+      const to = mark.end_line === line ? mark.end_column : letters.length;
+      for (let i = from; i < Math.min(to, letters.length); i += 1) look[i][1] = `${mark.role}${mark.told ? " is-told" : ""}`;
     }
     return runsOf(letters, look);
   }
@@ -557,6 +573,7 @@ function sourcePane(board) {
   return {
     el,
     update(state, before) {
+      if (!before || before.finding !== state.finding) markLines(state.finding);
       if (!before || before.step !== state.step || before.query !== state.query) update(state);
     },
     relate(related) {
@@ -663,7 +680,7 @@ function referencesPane(board) {
     if (tensor.names_hidden) chips.push(h("span", { class: "ip-name ip-name-more" }, `… ${tensor.names_hidden} more`));
     if (!chips.length) chips.push(h("span", { class: "ip-name ip-name-was", title: "no name reaches it at the end" }, tensor.was || "no name"));
     const badge = h("span", { class: "ip-badge" });
-    const shape = tensor.shape.length ? tensor.shape.join(" × ") : "scalar";
+    const shape = tensor.shape.length ? `[${tensor.shape.join(", ")}]` : "scalar";
     const facts = [tensor.base >= 0 ? "view" : "", tensor.requires_grad ? (tensor.is_leaf ? "leaf, requires grad" : "requires grad") : ""].filter(Boolean);
     const card = h(
       "div", { class: "ip-card" },
@@ -1220,7 +1237,7 @@ class Board {
     this.panes = [topPane(this), bannerPane(this), scrubberPane(this), source, references, autograd, this.list];
     const [top, banner, scrubber] = this.panes;
     const notes = diagram.notes.map((/** @type {string} */ note) => h("p", {}, note));
-    this.el.append(top.el, banner.el, scrubber.el, h("div", { class: "ip-grid" }, source.el, references.el, autograd.el, this.list.el));
+    this.el.append(top.el, banner.el, scrubber.el, h("div", { class: "ip-grid" }, h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)));
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));
     host.append(this.el);
     this.listen();

@@ -1,0 +1,58 @@
+"""Single facts read off one live tensor, without an effect on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from inplace.model import NodeId
+
+SMALL = 16  # elements whose values are worth showing
+SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
+_LEAF = 3  # the flags of a leaf that requires grad
+
+_creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
+
+
+def autograd_of(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None, int]:
+    """The node and the flags: 1 requires grad, 2 leaf, 4 inference.
+
+    NOTE [ Stale views ]
+    When a base is written, the `grad_fn` of its other views is made anew the next time somebody asks for it
+    (`torch/csrc/autograd/variable.cpp`, `VariableHooks::grad_fn`). Asking is not free of effects: an in-place call on
+    such a view is refused as one on a leaf until somebody has asked, and `is_leaf` asks too. So we ask only for tensors
+    that a call gave out, and say of other views what is true of their base.
+    """
+    if not tensor.requires_grad:
+        return None, 6 if tensor.is_inference() else 2
+    owner = tensor if readable or tensor._base is None else tensor._base
+    flags = _LEAF if owner.is_leaf else 1
+    if not readable or flags == _LEAF:
+        return None, flags
+    try:
+        node = tensor.grad_fn
+    except RuntimeError:  # a view made under no_grad whose base was written since: autograd has no answer either
+        return None, flags
+    return (None if node is None else NodeId(node._sequence_nr())), flags
+
+
+def creation_of(tensor: torch.Tensor) -> str | None:
+    """PyTorch's `CreationMeta` of a view in lower case, None where this version doesn't tell."""
+    if _creation_meta is None:
+        return None
+    return str(_creation_meta(tensor).name).lower()
+
+
+def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+    """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
+    if (
+        tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL)
+        or tensor.device.type != "cpu"
+        or tensor.layout is not torch.strided
+    ):
+        return None
+    if tensor.is_complex() or tensor.is_quantized:
+        return None
+    # `data` rather than `detach()`: that one asks for `grad_fn`, see NOTE [ Stale views ].
+    return tuple(tensor.data.reshape(-1).tolist())

@@ -1,0 +1,254 @@
+"""`%%inplace` and `%inplace`: record the cell that IPython is about to run anyway, and show what was found below it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import inplace
+from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
+from inplace.errors import RecordingError
+from inplace.shell import Hooks
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+    from inplace.public import Recording
+
+STATIC = "INPLACE_STATIC"
+"""Environment variable: where it is set and not `0`, pictures are shown without the interactive widget."""
+
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_ALL_THE_SAME = "The cell runs all the same."
+_EMPTY = "this cell called no tensor function, so there is nothing to show."
+_NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
+_TWICE = "%%inplace stands more than once above this cell; once is enough."
+_NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
+_USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (show the last recording)."
+
+
+@dataclass
+class _Plan:
+    """One cell that is to be recorded, from `pre_run_cell` to `post_run_cell`."""
+
+    info: Any
+    number: int
+    files: set[str]
+    quiet: bool
+    asked: bool  # by `%%inplace` above the cell; False where `%inplace on` did
+    recorder: Recorder | None = None
+    begun: bool = False
+    hooks: Hooks | None = None
+
+    def undo(self) -> None:
+        if self.hooks is not None:
+            self.hooks.undo()
+
+
+def load(shell: Any) -> None:
+    """Make `%%inplace` and `%inplace` known to an IPython shell. Doing so again changes nothing."""
+    if shell not in _SESSIONS:
+        _SESSIONS[shell] = _Session(shell)
+
+
+def unload(shell: Any) -> None:
+    """Take out of an IPython shell everything that `load` put in."""
+    session = _SESSIONS.pop(shell, None)
+    if session is not None:
+        session.close()
+
+
+class _Session:
+    """What one shell was given, and the recording that goes on in it."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._plan: _Plan | None = None
+        self._every_cell = False
+        shell.input_transformers_cleanup.append(take_away)
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
+        shell.register_magic_function(self._cell_magic, "cell", "inplace")
+        shell.register_magic_function(self._line_magic, "line", "inplace")
+
+    def close(self) -> None:
+        shell, plan = self._shell, self._plan
+        shell.events.unregister("pre_run_cell", self._before)
+        shell.events.unregister("post_run_cell", self._after)
+        if take_away in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(take_away)
+        for kind, ours in (("cell", self._cell_magic), ("line", self._line_magic)):
+            if shell.magics_manager.magics[kind].get("inplace") == ours:
+                del shell.magics_manager.magics[kind]["inplace"]
+        if plan is not None:
+            self._plan = None
+            plan.undo()
+            if plan.recorder is not None:
+                plan.recorder.stop()
+
+    # ------------------------------------------------------------ a cell begins
+
+    def _before(self, info: Any) -> None:
+        try:
+            self._prepare(info)
+        except Exception as fault:
+            self._blame(fault)
+
+    def _prepare(self, info: Any) -> None:
+        asked = asked_for(info.raw_cell)
+        number = self._shell.execution_count - (1 if info.store_history else 0)
+        if self._plan is not None:  # `%%capture`, `get_ipython().run_cell(...)`: a cell inside the cell
+            self._plan.files.add(self._file_of(info, number))
+            if asked and not self._plan.info.raw_cell.rstrip().endswith(info.raw_cell.rstrip()):
+                self._note(_NESTED)
+            return
+        if not asked and not self._every_cell:
+            return
+        unknown = [word for line in asked for word in line.split() if word != "--quiet"]
+        if unknown:
+            self._note(f"%%inplace does not know {unknown[0]!r}; its only option is --quiet. {_ALL_THE_SAME}")
+        if len(asked) > 1:
+            self._note(_TWICE)
+        plan = _Plan(
+            info=info,
+            number=number,
+            files={self._file_of(info, number)},
+            quiet=any("--quiet" in line.split() for line in asked),
+            asked=bool(asked),
+        )
+        self._plan = plan
+        plan.hooks = Hooks(self._shell, lambda: self._start(plan))
+
+    def _file_of(self, info: Any, number: int) -> str:
+        shell = self._shell
+        code = getattr(info, "transformed_cell", None)
+        if code is None:
+            code = shell.transform_cell(info.raw_cell)
+        return str(shell.compile.get_code_name(info.raw_cell, code, number))
+
+    def _start(self, plan: _Plan) -> None:
+        if plan.begun or self._plan is not plan:
+            return
+        plan.begun = True
+        try:
+            from inplace.capture.record import Recorder
+
+            recorder = Recorder(
+                title=f"In[{plan.number}]",
+                is_cell=lambda name: name in plan.files or name in TIMED,
+                namespace=self._shell.user_ns,
+                label=lambda name: self._label(plan, name),
+            )
+            if plan.hooks is not None:
+                plan.hooks.strip_with(recorder.strip)
+            recorder.start()
+            plan.recorder = recorder
+        except RecordingError as refusal:
+            self._note(f"{refusal}. {_ALL_THE_SAME}")
+        except Exception as fault:
+            self._blame(fault)
+
+    def _label(self, plan: _Plan, file: str) -> str | None:
+        if file in TIMED:
+            return f"In[{plan.number}] below %%time"
+        named = self._shell.compile.format_code_name(file)
+        return named[1] if named else None
+
+    # ------------------------------------------------------------ a cell ends
+
+    def _after(self, result: Any) -> None:
+        plan = self._plan
+        if plan is None:
+            return
+        # IPython makes up a result, with another info, where an exception reached it from outside the cell's code.
+        if result is not None and result.info is not plan.info and result.info.raw_cell != plan.info.raw_cell:
+            return
+        self._plan = None
+        plan.undo()
+        try:
+            self._finish(plan, getattr(result, "error_in_exec", None))
+        except KeyboardInterrupt:
+            self._note("the report was interrupted; %inplace why tries again.")
+        except Exception as fault:
+            self._blame(fault)
+
+    def _finish(self, plan: _Plan, error: BaseException | None) -> None:
+        if plan.recorder is None:
+            return
+        with source_of_timed(plan.info.raw_cell):
+            trace = plan.recorder.stop(error)
+        if not plan.asked and not trace.calls:
+            return
+        from inplace.public import Recording
+
+        inplace.last = Recording.of(trace)
+        if plan.quiet:
+            return
+        if trace.calls or trace.notes:
+            self._show(inplace.last)
+        elif error is None:
+            self._note(_EMPTY)
+
+    def _show(self, recording: Recording) -> None:
+        try:
+            self._display(recording)
+        except Exception as fault:
+            self._blame(fault)
+
+    def _display(self, recording: Recording) -> None:
+        from IPython.display import display
+
+        bundle = dict(recording._repr_mimebundle_())
+        if getattr(self._shell, "kernel", None) is not None and os.environ.get(STATIC, "0") in {"", "0"}:
+            try:
+                found = recording.widget()._repr_mimebundle_()
+                bundle.update({key: v for key, v in _data(found).items() if key == _WIDGET_VIEW})
+            except ImportError:
+                pass  # the still picture is complete
+        display(bundle, raw=True)
+
+    def _note(self, sentence: str) -> None:
+        from IPython.display import display
+
+        display({"text/plain": f"inplace: {sentence}"}, raw=True)
+
+    def _blame(self, fault: Exception) -> None:
+        self._note(
+            f"no picture because of a fault of ours ({type(fault).__name__}: {fault}). "
+            "Your cell ran as it does without us; please report it."
+        )
+
+    # ------------------------------------------------------------ the magics
+
+    def _cell_magic(self, line: str, cell: str) -> None:
+        """Record this cell and show, below its output, what was written in place and what that did to autograd.
+
+        The cell runs exactly as it does without this line. Another cell magic may follow on the next line.
+
+        Options:
+            --quiet: show nothing; the recording is `inplace.last`, and `%inplace why` shows it.
+        """
+        # Reached by `run_cell_magic` only: above a cell, the line is taken away before IPython looks for magics.
+        self._shell.run_cell(f"{MAGIC} {line}".rstrip() + f"\n{cell}")
+
+    def _line_magic(self, line: str) -> None:
+        """Record every cell from now on (`%inplace on`), stop doing so (`off`), or show the last recording (`why`)."""
+        word = line.strip()
+        if word in {"on", "off"}:
+            self._every_cell = word == "on"
+        elif word != "why":
+            self._note(_USAGE)
+        elif inplace.last is None:
+            self._note(_NO_RECORDING)
+        else:
+            self._show(inplace.last)
+
+
+_SESSIONS: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
+
+
+def _data(bundle: Any) -> dict[str, Any]:
+    """The data of what `_repr_mimebundle_` gave, with or without metadata."""
+    found = bundle[0] if isinstance(bundle, tuple) else bundle
+    return dict(found or {})
