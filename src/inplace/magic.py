@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import inplace
 from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
@@ -143,7 +142,7 @@ class _Session:
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
             recorder.start()
-            plan.recorder = recorder
+            plan.recorder = recorder  # an interrupt within `start` undoes it there
         except RecordingError as refusal:
             self._note(f"{refusal}. {_ALL_THE_SAME}")
         except Exception as fault:
@@ -245,7 +244,7 @@ class _Session:
             self._show(inplace.last)
 
 
-_SESSIONS: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
+_SESSIONS: dict[Any, _Session] = {}
 
 
 def _data(bundle: Any) -> dict[str, Any]:

@@ -85,13 +85,14 @@ function size(bytes) {
   return `${bytes < 0 ? "−" : ""}${unit && count < 10 ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
 }
 
-/** @param {any} value */
-function short(value) {
+/** A number in few letters. @param {any} value @param {number} [digits] */
+function short(value, digits = 3) {
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value)) return Math.abs(value) < 1e5 ? String(value) : value.toExponential(0);
-  const text = Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4 ? value.toPrecision(3) : value.toExponential(1);
-  return text.includes("e") ? text : String(Number(text));
+  if (Number.isInteger(value) && Math.abs(value) < 1e5) return String(value);
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(Math.max(digits, size >= 1 ? String(Math.trunc(size)).length : 0))));
+  return value.toExponential(Math.min(1, digits - 1));
 }
 
 /** @param {number} count @param {string} one @param {string} [many] */
@@ -322,7 +323,7 @@ function bannerPane(board) {
 
   function quiet() {
     const { ending, calls } = diagram;
-    const text = ending ? `${ending.type}: ${ending.message}` : "Nothing that was overwritten was still needed.";
+    const text = ending ? `${ending.type}: ${ending.message}` : "Nothing found: no overwritten tensor was still needed.";
     const writes = new Set(board.run.writeSteps).size;
     return [
       h("div", { class: "ip-headline" }, h("span", { class: "ip-severity" }, ending ? "raised" : "no finding"), h("h2", {}, text)),
@@ -397,12 +398,13 @@ function scrubberPane(board) {
     const parts = [
       h("span", { class: "ip-step" }, `call ${(step + 1).toLocaleString("en")} of ${(run.count + run.calls.hidden).toLocaleString("en")}`),
       h("code", {}, run.text(form.code) || run.text(form.label)),
+      run.text(form.code).includes(run.text(form.label).replace(/^__|__$/g, "")) || form.label < 0 || !(form.flags & FLAG.LIBRARY) ? null : h("span", { class: "ip-dim" }, "through ", h("code", {}, run.text(form.label))),
       place.line ? h("span", { class: "ip-dim" }, `line ${place.line}`) : null,
     ];
     if (run.raised.has(step)) parts.push(h("span", { class: "ip-say ip-bad" }, icon("raised"), run.raised.get(step)));
     else if (writes.length) parts.push(h("span", { class: "ip-say" }, icon("write"), wrote(writes)));
     else if (form.flags & FLAG.BACKWARD) parts.push(h("span", { class: "ip-dim" }, "reads what the graph kept"));
-    const readers = run.readers(writes.map((write) => write.tensor)).filter((tensor) => tensor.names.length);
+    const readers = run.readers(writes.map((write) => write.tensor)).filter((tensor) => tensor.names.length && run.lives(tensor, step));
     if (readers.length) {
       const names = readers.flatMap((tensor) => tensor.names).slice(0, 6);
       parts.push(h("span", { class: "ip-say" }, icon("alias"), "also changes what ", h("b", {}, names.join(", ")), names.length > 1 ? " read" : " reads"));
@@ -601,10 +603,8 @@ function callCounts(run) {
 
 /** Scroll a row into the sight of its pane, without moving the page. @param {HTMLElement} body @param {HTMLElement} row */
 function intoSight(body, row) {
-  const top = row.offsetTop - body.offsetTop;
-  if (top < body.scrollTop || top + row.offsetHeight > body.scrollTop + body.clientHeight) {
-    body.scrollTop = Math.max(0, top - body.clientHeight / 3);
-  }
+  const [inner, outer] = [row.getBoundingClientRect(), body.getBoundingClientRect()];
+  if (inner.top < outer.top || inner.bottom > outer.bottom) body.scrollTop += inner.top - outer.top - body.clientHeight / 3;
 }
 
 /** @param {string} name @param {string} title @param {string} note @param {...any} children */
@@ -645,14 +645,14 @@ function referencesPane(board) {
       frame.append(hatch);
     }
     const dead = storage.external ? " · memory of another library" : "";
+    const more = storage.tensors_hidden ? `… ${counted(storage.tensors_hidden, "more tensor")}, unnamed` : "";
     return h(
       "div",
       { class: "ip-store", "data-storage": storage.id },
       frame,
-      h("div", { class: "ip-store-head" }, `${size(storage.bytes)} on ${storage.device}${dead}`),
+      h("div", { class: "ip-store-head" }, `${size(storage.bytes)} on ${storage.device}${dead}`, more && h("span", {}, more)),
       tensors.flatMap((/** @type {any} */ tensor, /** @type {number} */ i) => row(tensor, storage, i + 2)),
       ruler(storage, tensors.length + 2),
-      storage.tensors_hidden ? h("div", { class: "ip-more ip-wide" }, `… ${counted(storage.tensors_hidden, "more tensor")} over these bytes, unnamed`) : null,
     );
   }
 
@@ -741,8 +741,9 @@ function referencesPane(board) {
     flag(badge, "is-moved", moved);
     flag(hit, "is-away", !run.lives(tensor, state.step));
     flag(hit, "is-written", written.includes(tensor.id));
-    let other = false;
-    for (const { cell, element } of one.cells) other = fillCell(cell, contents, element, state.compare) || other;
+    const lives = run.lives(tensor, state.step);
+    if (!lives) badge.textContent = tensor.born > state.step ? "not made yet" : "gone";
+    const other = fillCells(one, contents, state.compare, lives);
     flag(hit, "is-other", other && !written.includes(tensor.id));
     flag(hit, "is-chosen", state.tensor === tensor.id);
     hit.setAttribute("aria-selected", String(state.tensor === tensor.id));
@@ -750,23 +751,27 @@ function referencesPane(board) {
     hit.setAttribute("aria-label", said.filter(Boolean).join(", "));
   }
 
-  /** @param {any} cell @param {Map<number, any>[]} contents @param {number} element @param {boolean} compare */
-  function fillCell(cell, [before, after], element, compare) {
-    const [old, value] = [before.get(element), after.get(element)];
-    const changed = old !== undefined && value !== undefined && old !== value;
-    const wide = one(cell) >= 26;
-    flag(cell, "is-changed", changed);
-    flag(cell, "is-empty", value === undefined);
-    cell.title = value === undefined ? "not seen yet" : changed ? `${short(old)} → ${short(value)}` : short(value);
-    if (!wide) cell.replaceChildren();
-    else if (compare && changed) cell.replaceChildren(h("del", {}, short(old)), h("b", {}, short(value)));
-    else cell.replaceChildren(value === undefined ? "" : short(value));
-    return changed;
-  }
-
-  /** Width of a cell in pixels, from its share of the lane: measured once for all. @param {any} cell */
-  function one(cell) {
-    return (parseFloat(cell.style.width) / 100) * laneWidth;
+  /** Write the values into the cells of a tensor; whether any of them changed. @param {any} one @param {Map<number, any>[]} contents @param {boolean} compare @param {boolean} lives */
+  function fillCells({ cells }, contents, compare, lives) {
+    if (!cells.length) return false;
+    const [before, after] = contents;
+    const room = ((parseFloat(cells[0].cell.style.width) / 100) * laneWidth - 6) / 7.3;
+    const values = cells.map(({ element }) => (lives ? after.get(element) : undefined));
+    const olds = cells.map(({ element }) => (lives ? before.get(element) : undefined));
+    const digits = [3, 2, 1].find((count) => [...values, ...olds].every((value) => value === undefined || short(value, count).length <= room));
+    let any = false;
+    cells.forEach(({ cell }, i) => {
+      const [old, value] = [olds[i], values[i]];
+      const changed = old !== undefined && value !== undefined && old !== value;
+      any ||= changed;
+      flag(cell, "is-changed", changed);
+      flag(cell, "is-empty", value === undefined);
+      cell.title = value === undefined ? "not seen yet" : changed ? `${old} → ${value}` : String(value);
+      if (digits === undefined || value === undefined) cell.replaceChildren();
+      else if (compare && changed) cell.replaceChildren(h("del", {}, short(old, digits)), h("b", {}, short(value, digits)));
+      else cell.replaceChildren(short(value, digits));
+    });
+    return any;
   }
 
   let laneWidth = 240;
@@ -833,6 +838,7 @@ function autogradPane(board) {
   }, s("defs", {}, arrowHead(tip, ""), arrowHead(`${tip}-bad`, "ip-bad-tip")));
   /** @type {Map<number, any>} */
   const boxes = new Map();
+  const boxOf = new Map(autograd.boxes.map((/** @type {any} */ box) => [box.id, box]));
   /** @type {any[]} */
   const links = [];
   for (const link of autograd.links) addLink(link);
@@ -848,13 +854,18 @@ function autogradPane(board) {
     return s("marker", { id, class: name, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse", markerUnits: "userSpaceOnUse" }, s("path", { d: "M0 .500 8 4 0 7.500z" }));
   }
 
+  /** @param {number} finding */
+  function severityOf(finding) {
+    return finding >= 0 ? run.diagram.findings[finding]?.severity : null;
+  }
+
   /** @param {any} link */
   function addLink(link) {
     const [first, ...rest] = link.points;
     let d = `M${first.join(" ")}`;
     for (let i = 0; i + 2 < rest.length; i += 3) d += `C${rest.slice(i, i + 3).map((/** @type {number[]} */ point) => point.join(" ")).join(" ")}`;
     const bad = link.kind === "overwrite";
-    const path = s("path", { d, class: `ip-link ip-link-${link.kind}`, "marker-end": `url(#${bad ? `${tip}-bad` : tip})` });
+    const path = s("path", { d, class: `ip-link ip-link-${link.kind}`, "data-severity": bad ? severityOf(boxOf.get(link.tail)?.finding ?? -1) : null, "marker-end": `url(#${bad ? `${tip}-bad` : tip})` });
     links.push({ path, link });
     drawing.append(path);
   }
@@ -865,7 +876,7 @@ function autogradPane(board) {
     const [x, y] = [box.x - box.w / 2, box.y - box.h / 2];
     const says = [box.kind === "leaf" ? "leaf" : box.kind === "culprit" ? "overwrites" : "node", box.title, box.subtitle, ...box.keeps.map(keptAs)].filter(Boolean).join(", ");
     const group = s("g", {
-      class: `ip-box ip-box-${box.kind} ${broken ? "ip-broken" : ""}`, role: "option", id: `${board.uid}-node-${box.id}`, "aria-selected": "false", "aria-label": says, "data-node": box.id,
+      class: `ip-box ip-box-${box.kind} ${broken ? "ip-broken" : ""}`, role: "option", "data-severity": severityOf(box.finding), id: `${board.uid}-node-${box.id}`, "aria-selected": "false", "aria-label": says, "data-node": box.id,
       onclick: () => choose(box), onpointerenter: () => board.hover({ node: box.id }), onpointerleave: () => board.hover(null),
     });
     const round = box.kind === "leaf" ? box.h / 2 : 6;

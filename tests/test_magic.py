@@ -1,0 +1,364 @@
+"""`%%inplace` in a real IPython shell and a real kernel: the cell does what it does without it, and we say our piece."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import inplace
+from inplace.capture.record import Recorder
+
+CELL = """a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
+a.add_(10)
+x = torch.randn(3, requires_grad=True)
+h = torch.sigmoid(x)
+g = h.relu_()
+g.sum().backward()
+"""
+EMPTY = "inplace: this cell called no tensor function, so there is nothing to show."
+
+
+@dataclass
+class Ran:
+    """What one cell did."""
+
+    stdout: str
+    shown: list[dict[str, Any]]
+    result: Any
+
+    @property
+    def notes(self) -> list[str]:
+        """The text of everything that was displayed."""
+        return [data["text/plain"] for data in self.shown]
+
+
+class Shell:
+    """A fresh IPython whose displays are kept."""
+
+    def __init__(self) -> None:
+        InteractiveShell.clear_instance()
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "NoColor" if not hasattr(InteractiveShell, "xmode") else "nocolor"
+        self.ip = InteractiveShell.instance(config=config)
+        self.ip.display_pub = CapturingDisplayPublisher(parent=self.ip)
+        self.run("import torch\ntorch.manual_seed(0)\nimport inplace\n%load_ext inplace")
+
+    def run(self, cell: str) -> Ran:
+        """Run a cell as a user does."""
+        self.ip.display_pub.outputs.clear()
+        with capture_output(display=False) as captured:
+            result = self.ip.run_cell(cell, store_history=True)
+        text = captured.stdout + captured.stderr
+        return Ran(text, [output["data"] for output in self.ip.display_pub.outputs], result)
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Shell]]:
+    """Fresh shells, one after the other."""
+    monkeypatch.setattr(inplace, "last", None)
+    kept = sys.excepthook, dict(vars(sys.modules["builtins"]))
+    yield Shell
+    if InteractiveShell.initialized():
+        inplace.unload_ipython_extension(InteractiveShell.instance())
+    InteractiveShell.clear_instance()
+    sys.excepthook = kept[0]
+    assert Recorder._current is None
+
+
+@pytest.fixture
+def shell(make: Callable[[], Shell]) -> Shell:
+    """A fresh shell."""
+    return make()
+
+
+def _same_time(text: str) -> str:
+    text = re.sub(r"(CPU times|Wall time).*", r"\1", text)
+    return re.sub(r"0x[0-9a-f]+", "0x", text)
+
+
+CELLS = {
+    "expression": "1 + 1",
+    "tensor": "torch.ones(2).add_(1)",
+    "semicolon": "torch.ones(2);",
+    "printing": "t = torch.ones(2)\nprint(t)\nt.mul_(2)\nt",
+    "underscore": "(_, __)",
+    "await": "import asyncio\nawait asyncio.sleep(0)\nt = torch.ones(1)\nt.add_(1)",
+    "shell command": "out = !echo hello\nprint(out)\n!echo again",
+    "line magic": "%pwd\nx = %pwd\nlen(x) > 0",
+    "help": "torch.ones?",
+    "error": "t = torch.ones(2)\nt.add_(1)\nt.frob()",
+    "backward": CELL,
+    "error in a function": "def f(t):\n    return t.view(7)\nt = torch.ones(2)\nf(t)",
+    "error in a cause": (
+        "x = torch.zeros(1, requires_grad=True)\n"
+        "try:\n    x.add_(1)\nexcept RuntimeError as e:\n    raise ValueError('no') from e"
+    ),
+    "error in torch's own code": "torch.nn.Linear(2, 3)(torch.ones(1, 5))",
+    "syntax error": "t = torch.ones(2)\nt = = 2",
+    "indentation error": "if True:\nx = 1",
+    "bad token": "x = 'abc\ny = 2",
+    "interrupt": "t = torch.ones(2)\nt.add_(1)\nraise KeyboardInterrupt",
+    "exit": "t = torch.ones(2)\nraise SystemExit(3)",
+    "class and future": "from __future__ import annotations\nclass A:\n    x: B\nA.__annotations__",
+    "unknown magic": "%nosuchmagic\n1",
+    "exec": "exec('t = torch.ones(1)\\nt.add_(1)')\nt",
+    "no tensors": "sum(range(10))",
+}
+TIMED = {
+    "time": "%%time\nt = torch.ones(2)\nt.add_(1)\nt",
+    "time error": "%%time\nt = torch.ones(2)\nt.frob()",
+    "capture": "%%capture z\nt = torch.ones(2)\nprint(t.add_(1))",
+    "unknown": "%%nosuch\nx",
+}
+
+
+def _outcome(shell: Shell, cell: str) -> tuple[Any, ...]:
+    shell.run("torch.manual_seed(1); 'before'")
+    before = {k: repr(v) for k, v in shell.ip.user_ns["Out"].items()}
+    ran = shell.run(cell)
+    error = ran.result.error_in_exec or ran.result.error_before_exec
+    stored = (
+        [] if error is None else [(f.filename, f.lineno, f.name) for f in traceback.extract_tb(error.__traceback__)]
+    )
+    after = {k: repr(v) for k, v in shell.ip.user_ns["Out"].items()}
+    return (
+        re.sub(r"<ipython-input-(\d+)-\w+>", r"<\1>", _same_time(ran.stdout)),
+        [(Path(name).name if not name.startswith("<ipython") else "cell", *rest) for name, *rest in stored],
+        type(error),
+        str(error).partition("(<ipython")[0],
+        ran.result.execution_count,
+        ran.result.success,
+        repr(ran.result.result),
+        after.keys() - before.keys(),
+        after,
+        [repr(shell.ip.user_ns.get(name)) for name in ("_", "__", "___")],
+    )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_does_what_it_does_without_the_magic(make: Callable[[], Shell], name: str) -> None:
+    plain = _outcome(make(), "# the line above\n" + CELLS[name])
+    magic = _outcome(make(), "%%inplace\n" + CELLS[name])
+    blank = [(re.sub(r"(?m)^( *)1 # the line above$", r"\g<1>1", plain[0]), *plain[1:])]
+    assert [(re.sub(r"(?m)^( *1) +$", r"\1", magic[0]), *magic[1:])] == blank
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_another_cell_magic_follows(make: Callable[[], Shell], name: str) -> None:
+    assert _outcome(make(), "%%inplace\n" + TIMED[name]) == _outcome(make(), TIMED[name])
+
+
+@pytest.mark.parametrize("name", [*CELLS, *TIMED])
+def test_every_cell_does_what_it_does_without(make: Callable[[], Shell], name: str) -> None:
+    cell = {**CELLS, **TIMED}[name]
+    plain = make()
+    plain.run("pass")
+    expected = _outcome(plain, cell)
+    shell = make()
+    shell.run("%inplace on")
+    assert _outcome(shell, cell) == expected
+
+
+# ------------------------------------------------------------ what is shown
+
+
+def test_the_culprit_and_its_line_are_shown(shell: Shell) -> None:
+    ran = shell.run("%%inplace\n" + CELL)
+    (data,) = ran.shown
+    assert "relu_" in data["text/plain"]
+    assert "sigmoid" in data["text/plain"]
+    (culprit, *_) = inplace.last.report.findings[0].culprits
+    assert (culprit.label, culprit.position.line, culprit.code) == ("In[2]", 6, "h.relu_()")
+
+
+def test_below_time_the_lines_are_those_below_it(shell: Shell) -> None:
+    shell.run("%%inplace\n%%time\n" + CELL)
+    (culprit, *_) = inplace.last.report.findings[0].culprits
+    assert (culprit.label, culprit.position.line, culprit.code) == ("In[2] below %%time", 5, "h.relu_()")
+
+
+@pytest.mark.parametrize("above", ["%%time", "%%capture z"])
+def test_it_may_stand_below_another_magic(shell: Shell, above: str) -> None:
+    ran = shell.run(f"{above}\n%%inplace\n{CELL}")
+    assert inplace.last.report.findings[0].culprits[0].code == "h.relu_()"
+    assert "relu_" in ran.notes[-1]
+    assert "already" not in "".join(ran.notes)
+
+
+def test_a_function_of_an_earlier_cell_has_that_cell_s_label(shell: Shell) -> None:
+    shell.run("def spoil(h):\n    return h.relu_()")
+    shell.run("%%inplace\nx = torch.zeros(3, requires_grad=True)\nh = torch.sigmoid(x)\nspoil(h)\nh.sum().backward()")
+    labels = {source.label for source in inplace.last.trace.sources}
+    assert {"In[2]", "In[3]"} <= labels
+
+
+@pytest.mark.parametrize(
+    "cell", ["%%inplace", "%%inplace\n", "%%inplace\n\n  \n", "%%inplace\nx = 1", "%%inplace\npass"]
+)
+def test_a_cell_without_tensors_gets_one_quiet_line(shell: Shell, cell: str) -> None:
+    ran = shell.run(cell)
+    assert (ran.notes, ran.stdout) == ([EMPTY], "")
+
+
+def test_a_syntax_error_gets_nothing_from_us(shell: Shell) -> None:
+    assert shell.run("%%inplace\nt = = 1").shown == []
+    assert shell.run("%%inplace\nt = torch.ones(1)").notes != []
+
+
+def test_quiet_shows_nothing_and_keeps_the_recording(shell: Shell) -> None:
+    assert shell.run("%%inplace --quiet\n" + CELL).shown == []
+    assert inplace.last.report.findings
+
+
+def test_an_unknown_option_is_named_and_the_cell_runs(shell: Shell) -> None:
+    ran = shell.run("%%inplace --frobnicate\ny = torch.ones(1).add_(1)")
+    assert ran.notes[0].startswith("inplace: %%inplace does not know '--frobnicate'; its only option is --quiet.")
+    assert shell.ip.user_ns["y"].item() == 2
+
+
+def test_twice_above_a_cell_is_one_sentence(shell: Shell) -> None:
+    ran = shell.run("%%inplace\n%%inplace\ny = 1 / 0")
+    assert ran.notes == ["inplace: %%inplace stands more than once above this cell; once is enough."]
+    assert "----> 3 y = 1 / 0" in ran.stdout
+
+
+@pytest.mark.parametrize("inner", ["run_cell('%%inplace\\ny.add_(1)')", "run_cell_magic('inplace', '', 'y.add_(1)')"])
+def test_nested_is_one_sentence_and_the_code_runs(shell: Shell, inner: str) -> None:
+    ran = shell.run(f"%%inplace\ny = torch.zeros(1)\nget_ipython().{inner}\ny.mul_(2);")
+    assert ran.notes[0].startswith("inplace: this cell is being recorded already")
+    assert len(ran.notes) == 2
+    assert shell.ip.user_ns["y"].item() == 2
+
+
+def test_the_magic_itself_can_be_called(shell: Shell) -> None:
+    ran = shell.run(f"get_ipython().run_cell_magic('inplace', '', {CELL!r})")
+    assert "relu_" in ran.notes[-1]
+
+
+def test_help_tells_what_it_does(shell: Shell) -> None:
+    assert "Record this cell" in str(shell.ip.object_inspect("%%inplace")["docstring"])
+    assert "inplace on" in str(shell.ip.object_inspect("%inplace")["docstring"])
+    assert shell.run("%%inplace?").result.success
+
+
+@pytest.mark.parametrize("cell", ["", "\nx = 1", "\nx = 1\n"])
+def test_the_terminal_waits_for_the_end_of_the_cell(shell: Shell, cell: str) -> None:
+    expected = shell.ip.check_complete("%%time" + cell)
+    assert shell.ip.check_complete("%%inplace" + cell) == expected
+
+
+# ------------------------------------------------------------ the line magic
+
+
+def test_on_records_every_cell_and_off_ends_it(shell: Shell) -> None:
+    assert shell.run("%inplace on").shown == []
+    assert shell.run("x = 1").shown == []
+    assert len(shell.run("y = torch.ones(1)\ny.add_(1);").shown) == 1
+    assert len(shell.run("%%inplace\ny.add_(1);").shown) == 1
+    assert shell.run("%inplace off").shown == []
+    assert shell.run("y.add_(1);").shown == []
+
+
+def test_why_shows_the_last_recording_or_how_to_get_one(shell: Shell) -> None:
+    assert shell.run("%inplace why").notes == [
+        "inplace: nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
+    ]
+    shell.run("%%inplace --quiet\n" + CELL)
+    assert "relu_" in shell.run("%inplace why").notes[0]
+
+
+@pytest.mark.parametrize("word", ["", "maybe", "on off"])
+def test_another_word_is_answered(shell: Shell, word: str) -> None:
+    (note,) = shell.run(f"%inplace {word}").notes
+    assert note.startswith("inplace: %inplace takes one word: on")
+
+
+# ------------------------------------------------------------ nothing is left behind
+
+
+def test_loading_twice_shows_once_and_unloading_leaves_nothing(shell: Shell) -> None:
+    ip = shell.ip
+    inplace.load_ipython_extension(ip)
+    assert len(shell.run("%%inplace\nx = 1").shown) == 1
+    shell.run("%reload_ext inplace")
+    assert len(shell.run("%%inplace\nx = 1").shown) == 1
+    assert ip.ast_transformers == []
+    assert "showtraceback" not in vars(ip)
+    shell.run("%unload_ext inplace")
+    assert "inplace" not in {**ip.magics_manager.magics["cell"], **ip.magics_manager.magics["line"]}
+    assert "inplace" not in repr(ip.input_transformers_cleanup) + repr(ip.events.callbacks)
+    assert "UsageError" in shell.run("%%inplace\nx = 1").stdout
+
+
+def test_unloading_within_the_recorded_cell(shell: Shell) -> None:
+    ran = shell.run("%%inplace\nt = torch.ones(1)\n%unload_ext inplace\nt.add_(1)")
+    assert ran.result.success
+    assert Recorder._current is None
+    assert "showtraceback" not in vars(shell.ip)
+
+
+def test_a_recording_that_goes_on_already_is_left_alone(shell: Shell) -> None:
+    shell.run("r = inplace.record()\nr.__enter__()")
+    ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
+    assert ran.notes[0].startswith("inplace: a recording is going on already")
+    assert ran.result.success
+    shell.run("r.__exit__(None, None, None)")
+
+
+@pytest.mark.parametrize("method", ["start", "stop", "_prepare", "_display"])
+def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    from inplace.magic import _Session
+
+    kept = Recorder.stop
+
+    def fail(self: Any, *args: Any) -> None:
+        if isinstance(self, Recorder) and method == "stop":
+            kept(self, *args)
+        raise LookupError("oh")
+
+    monkeypatch.setattr(Recorder if method in {"start", "stop"} else _Session, method, fail)
+    ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
+    assert ran.notes == [
+        "inplace: no picture because of a fault of ours (LookupError: oh). "
+        "Your cell ran as it does without us; please report it."
+    ]
+    assert ran.result.success
+    assert shell.ip.user_ns["_"].item() == 2
+    assert Recorder._current is None
+
+
+def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from inplace.magic import _Session
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Session, "_display", interrupted)
+    ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
+    assert ran.notes == ["inplace: the report was interrupted; %inplace why tries again."]
+    assert torch.overrides._get_current_function_mode() is None
+
+
+def test_autoreload_works_below_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = tmp_path / "reloaded_by_inplace.py"
+    module.write_text("import torch\none = torch.ones(1)\ndef f(t):\n    return t.add_(1)\n")
+    shell.run("%load_ext autoreload\n%autoreload 2\nfrom reloaded_by_inplace import f")
+    assert shell.run("%%inplace\nf(torch.zeros(1)).item()").result.result == 1
+    module.write_text("import torch\none = torch.ones(1)\ndef f(t):\n    return t.add_(2).mul_(1)\n")
+    assert shell.run("%%inplace\nf(torch.zeros(1)).item()").result.result == 2
+    assert [call.function.rpartition(".")[2] for call in inplace.last.trace.calls] == ["zeros", "add_", "mul_", "item"]
