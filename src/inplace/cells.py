@@ -51,9 +51,9 @@ def asked_for(cell: str) -> list[str]:
 @contextmanager
 def source_of_timed(cell: str) -> Iterator[None]:
     """Let the source of what stands below `%%time` be found, which IPython compiles under a name without text."""
-    lines = cell.lstrip("\n").splitlines(keepends=True)
+    lines = take_away(cell.lstrip("\n").splitlines(keepends=True))
     while lines and lines[0].startswith("%%"):
-        lines = lines[1:]
+        lines = take_away(lines[1:])
     missing = [name for name in TIMED if name not in linecache.cache]
     for name in missing:
         linecache.cache[name] = (sum(map(len, lines)), None, lines, name)

@@ -43,5 +43,5 @@ def analyze(trace: Trace) -> Report:
     found: dict[object, Finding] = {}
     for check in CHECKS:
         for finding in check(index):
-            found.setdefault((finding.kind, finding.severity, finding.culprits, finding.victim), finding)
+            found.setdefault((type(finding), finding.severity, *finding.lines), finding)
     return Report(trace, tuple(sorted(found.values(), key=lambda finding: _ORDER[finding.severity])))

@@ -54,6 +54,12 @@ class Finding:
     names: tuple[str, ...]
     rewrite: Rewrite | None = None
 
+    @property
+    def lines(self) -> tuple[object, ...]:
+        """What tells two findings apart for a reader: the places, whatever call or iteration showed them."""
+        places = [*self.culprits, *([self.victim.place] if self.victim is not None else [])]
+        return (self.kind, self.victim is None, *((place.file, place.position) for place in places))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleSave(Finding):

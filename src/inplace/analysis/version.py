@@ -34,7 +34,7 @@ def _uses(index: Index) -> Iterator[_Use]:
 
 def stale_saves(index: Index) -> Iterator[Finding]:
     """Yield saved tensors that a backward refused, the one it met first in front."""
-    found: dict[tuple[int, tuple[Place, ...]], Finding] = {}
+    found: dict[object, Finding] = {}
     stale = [
         one
         for one in _uses(index)
@@ -43,8 +43,7 @@ def stale_saves(index: Index) -> Iterator[Finding]:
     # The engine runs nodes made last first (`torch/csrc/autograd/engine.cpp`, ReadyQueue orders by sequence number).
     for one in sorted(stale, key=lambda one: (one.walk.step, -one.node.id)):
         finding = _stale(index, one)
-        victim = finding.victim.place.position.line if finding.victim is not None else 0
-        found.setdefault((victim, finding.culprits), finding)
+        found.setdefault(finding.lines, finding)
     yield from found.values()
 
 
@@ -80,14 +79,13 @@ def _stale(index: Index, one: _Use) -> StaleSave | CustomFunction:
 
 def unseen_writes(index: Index) -> Iterator[Finding]:
     """Yield writes to saved bytes that the save's version does not show: backward computes with the new values."""
-    found: dict[tuple[object, ...], Finding] = {}
+    found: dict[object, Finding] = {}
     for one in _uses(index):
         if index.backward_raised(one.walk.step) and one.use.version != one.use.version_saved:
             continue
         finding = _unseen(index, one)
         if finding is not None:
-            victim = finding.victim.place.position if finding.victim is not None else None
-            found.setdefault((victim, finding.culprits), finding)
+            found.setdefault(finding.lines, finding)
     yield from found.values()
 
 

@@ -72,7 +72,9 @@ def _by_graphviz(pygraphviz: Any, sizes: Mapping[int, Size], lines: Sequence[Lin
 
     centres = {box: placed(graph.get_node(str(box)).attr["pos"]) for box in sizes}
     routes = tuple(
-        tuple(placed(point) for point in graph.get_edge(str(line.tail), str(line.head), str(number)).attr["pos"].split())
+        tuple(
+            placed(point) for point in graph.get_edge(str(line.tail), str(line.head), str(number)).attr["pos"].split()
+        )
         for number, line in enumerate(lines)
     )
     return Plan(width + 2 * _EDGE, height + 2 * _EDGE, centres, routes, "")
@@ -86,7 +88,7 @@ def layered(sizes: Mapping[int, Size], lines: Sequence[Line]) -> Plan:
     rows = _rows(sizes, lines)
     centres, width, height = _placed(rows, sizes)
     routes = tuple(_straight(line, centres, sizes) for line in lines)
-    note = "Laid out without Graphviz: install torch-inplace with its widget extra for routed lines."
+    note = "Laid out without Graphviz: the pygraphviz package is missing."
     return Plan(width, height, centres, routes, note)
 
 
@@ -147,4 +149,3 @@ def _straight(line: Line, centres: Mapping[int, Point], sizes: Mapping[int, Size
         return (x0, y0), ((2 * x0 + x1) / 3, y0), ((x0 + 2 * x1) / 3, y1), (x1, y1)
     y0, y1 = y0 + sizes[line.tail][1] / 2, y1 - sizes[line.head][1] / 2
     return (x0, y0), (x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2), (x1, y1)
-

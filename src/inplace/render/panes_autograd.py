@@ -119,7 +119,9 @@ class Graph:
         title = _cut(_BACKWARD.sub("", node.name) or node.name, _TITLE)
         kind = "rebase" if node.name == "CopySlices" else "custom" if node.custom else "node"
         step = -1 if node.step is None else node.step
-        box = NodeBox(node.id, "node", title, self._line(node.step), step, -1, finding, self._keeps(node, flagged), 0, 0, 0, 0)
+        box = NodeBox(
+            node.id, "node", title, self._line(node.step), step, -1, finding, self._keeps(node, flagged), 0, 0, 0, 0
+        )
         return replace(box, kind=kind)  # type: ignore[arg-type]
 
     def _leaf_box(self, node: Node, finding: int) -> NodeBox:
@@ -169,7 +171,18 @@ class Graph:
             step = -1 if place.step is None else place.step
             verb = "changed it unseen" if isinstance(finding, UnseenWrite) else "overwrote it"
             box = NodeBox(
-                _CULPRIT - number, "culprit", title, f"line {place.position.line} {verb}", step, -1, number, (), 0, 0, 0, 0
+                _CULPRIT - number,
+                "culprit",
+                title,
+                f"line {place.position.line} {verb}",
+                step,
+                -1,
+                number,
+                (),
+                0,
+                0,
+                0,
+                0,
             )
             yield box, Line(box.id, node, beside=True)
 
@@ -186,7 +199,13 @@ class Graph:
         )
         total = len(self._trace.nodes)
         return Autograd(
-            round(plan.width, 1), round(plan.height, 1), tuple(placed), routed, total, total - len(self._kept), plan.note
+            round(plan.width, 1),
+            round(plan.height, 1),
+            tuple(placed),
+            routed,
+            total,
+            total - len(self._kept),
+            plan.note,
         )
 
 

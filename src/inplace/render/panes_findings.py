@@ -48,9 +48,7 @@ def about(finding: Finding, trace: Trace) -> About:
     return About(tuple(steps), tuple(tensors), tuple(storages), () if node is None else (node,))
 
 
-def _add_written(
-    call: Call, trace: Trace, tensors: dict[TensorId, None], storages: dict[StorageId, None]
-) -> None:
+def _add_written(call: Call, trace: Trace, tensors: dict[TensorId, None], storages: dict[StorageId, None]) -> None:
     for argument in trace.writes(call):
         state = trace.states[argument.before]
         tensors[state.tensor] = None

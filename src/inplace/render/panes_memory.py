@@ -15,9 +15,9 @@ _STORAGES = 24  # storages drawn at most
 _TENSORS = 8  # tensors drawn of one storage at most
 _NAMES = 6
 _PIECES = 64
-_CELLS = 24  # elements of a storage whose values are shown at most
+_CELLS = 16  # elements of a storage whose values are shown at most
 _CHANGES = 1_000  # changes of values kept of one storage
-_MOVES = 5_000  # versions kept of one counter
+_MOVES = 40_000  # versions kept of all counters
 _TOUCHED = 3_000
 
 
@@ -37,8 +37,10 @@ class Memory:
         self._drawn = {storage: self._of_storage(storage) for storage in self._kept}
         self._was: dict[TensorId, str] = {}
         self._moves: defaultdict[CounterId, list[tuple[int, int]]] = defaultdict(list)
-        self._values: defaultdict[StorageId, list[tuple[int, dict[int, Scalar]]]] = defaultdict(list)
-        self._held: defaultdict[StorageId, dict[int, Scalar]] = defaultdict(dict)
+        self._values: defaultdict[StorageId, list[tuple[int, dict[int, Scalar | None]]]] = defaultdict(list)
+        self._held: defaultdict[StorageId, dict[int, Scalar | None]] = defaultdict(dict)
+        self._valued: dict[StorageId, tuple[CounterId | None, int | None]] = {}
+        self._cells = defaultdict(int, {storage: self._elements(storage) for storage in self._kept})
         self._touched: defaultdict[TensorId, dict[int, None]] = defaultdict(dict)
         self._watch()
 
@@ -69,6 +71,7 @@ class Memory:
         states = self._trace.states
         drawn = {tensor for tensors in self._drawn.values() for tensor in tensors}
         counters = {self.last[tensor].counter for tensor in drawn}
+        self._most_moves = _MOVES // max(1, len(counters))
         storages = set(self._kept)
         seen = [state.storage in storages or state.counter in counters for state in states]
         for call in self._trace.calls:
@@ -89,17 +92,23 @@ class Memory:
         self._touched[state.tensor][step] = None
         if state.counter is not None and state.version is not None:
             moves = self._moves[state.counter]
-            if (not moves or moves[-1][1] != state.version) and len(moves) <= _MOVES:
+            if (not moves or moves[-1][1] != state.version) and len(moves) <= self._most_moves:
                 moves.append((since, state.version))
-        if state.storage is not None and state.values is not None and self._elements(state.storage):
+        if state.storage is not None and self._cells[state.storage]:
             self._note_values(state.storage, state, since)
 
     def _note_values(self, storage: StorageId, state: TensorState, since: int) -> None:
+        """Note values that are new; forget those known where a version without values shows that there are others."""
         held, changes = self._held[storage], self._values[storage]
-        found: dict[int, Scalar] = {}
-        for element, value in zip(elements(state.offset, state.layout), state.values or (), strict=False):
-            if element not in held or held[element] != value:
-                found[element] = value
+        found: dict[int, Scalar | None] = {}
+        mark = (state.counter, state.version)
+        if state.values is None:
+            if held and self._valued.get(storage) != mark:
+                found = dict.fromkeys(held)
+        else:
+            self._valued[storage] = mark
+            seen = zip(elements(state.offset, state.layout), state.values, strict=False)
+            found = {element: value for element, value in seen if held.get(element) != value}
         if found and len(changes) <= _CHANGES:
             held.update(found)
             changes.append((since, found))
@@ -156,7 +165,7 @@ class Memory:
         )
 
     def _cells_fit(self, state: TensorState) -> bool:
-        return state.storage is not None and self._elements(state.storage) > 0 and state.layout.numel <= _CELLS
+        return state.storage is not None and self._cells[state.storage] > 0 and state.layout.numel <= _CELLS
 
     def _storage_box(self, storage: StorageId, boxes: dict[TensorId, TensorBox]) -> StorageBox:
         about, changes = self._trace.storage(storage), self._values[storage]
@@ -170,7 +179,7 @@ class Memory:
             born=about.born,
             died=-1 if about.died is None else about.died,
             itemsize=self._itemsize(storage),
-            elements=self._elements(storage) if changes else 0,
+            elements=self._cells[storage] if changes else 0,
             tensors=tuple(drawn),
             tensors_hidden=len(self._over[storage]) - len(drawn),
             shared=tuple(shared_ranges([boxes[tensor].pieces for tensor in drawn])),
@@ -181,8 +190,9 @@ class Memory:
     def _counter_boxes(self, wanted: set[int]) -> Iterator[CounterBox]:
         for counter, moves in self._moves.items():
             if counter in wanted:
-                until = moves[_MOVES - 1][0] if len(moves) > _MOVES else -1
-                yield CounterBox(counter, tuple(moves[:_MOVES]), until)
+                most = self._most_moves
+                until = moves[most - 1][0] if len(moves) > most else -1
+                yield CounterBox(counter, tuple(moves[:most]), until)
 
 
 def names_of(trace: Trace) -> dict[TensorId, list[str]]:
@@ -205,7 +215,9 @@ def pieces(offset: int, layout: Layout) -> tuple[list[tuple[int, int]], bool]:
     """The byte ranges a layout covers, in order, and whether they are exact; one span with gaps where there are many."""
     if layout.numel == 0 or layout.strides is None:
         return [], True
-    dims = sorted((stride, size) for size, stride in zip(layout.shape, layout.strides, strict=True) if size > 1 and stride)
+    dims = sorted(
+        (stride, size) for size, stride in zip(layout.shape, layout.strides, strict=True) if size > 1 and stride
+    )
     run = 1
     while dims and dims[0][0] <= run:
         stride, size = dims.pop(0)

@@ -133,6 +133,7 @@ class CounterBox:
 class StorageBox:
     """One block of bytes; `values` are (step, ((element, value), ...)) as they were seen to change, up to `until`.
 
+    A value is None from where it is known to have changed, but not to what.
     `elements` is 0 where no values are shown. `shared` are byte ranges that several shown tensors reach.
     """
 
@@ -147,7 +148,7 @@ class StorageBox:
     tensors: tuple[int, ...]
     tensors_hidden: int
     shared: tuple[tuple[int, int], ...]
-    values: tuple[tuple[int, tuple[tuple[int, Scalar], ...]], ...]
+    values: tuple[tuple[int, tuple[tuple[int, Scalar | None], ...]], ...]
     until: int
 
 

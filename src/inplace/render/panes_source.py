@@ -133,7 +133,9 @@ def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[in
     sources = report.trace.sources
     wanted = [number for number, source in enumerate(sources) if source.is_cell]
     for finding in report.findings:
-        wanted += [texts.source_of(place) for place in _places(finding.culprits, finding.victim and finding.victim.place)]
+        wanted += [
+            texts.source_of(place) for place in _places(finding.culprits, finding.victim and finding.victim.place)
+        ]
     wanted += [number for number, _ in visits.most_common(_SOURCES)]
     kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines[number]][:_SOURCES]
     return {number: place for place, number in enumerate(kept)}
@@ -143,7 +145,9 @@ def _places(culprits: tuple[Place, ...], victim: Place | None) -> list[Place]:
     return [*culprits, *([victim] if victim is not None else [])]
 
 
-def marks_of(report: Report, texts: Texts, writes: Counter[tuple[int, Position]], first: dict[tuple[int, Position], int]) -> list[tuple[int, Mark]]:
+def marks_of(
+    report: Report, texts: Texts, writes: Counter[tuple[int, Position]], first: dict[tuple[int, Position], int]
+) -> list[tuple[int, Mark]]:
     """Every mark, with the trace number of its source: findings first, then where the run ended, then other writes."""
     found: list[tuple[int, Mark]] = []
     for number, finding in enumerate(report.findings):
@@ -164,7 +168,9 @@ def marks_of(report: Report, texts: Texts, writes: Counter[tuple[int, Position]]
     return found
 
 
-def _mark(texts: Texts, source: int, at: Position, role: Role, finding: int, step: int | None, times: int = 1) -> tuple[int, Mark]:
+def _mark(
+    texts: Texts, source: int, at: Position, role: Role, finding: int, step: int | None, times: int = 1
+) -> tuple[int, Mark]:
     start, end = texts.column(source, at.line, at.column), texts.column(source, at.end_line, at.end_column)
     return source, Mark(at.line, start, at.end_line, end, role, finding, step, times)
 

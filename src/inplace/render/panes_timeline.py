@@ -113,7 +113,9 @@ class Timeline:
         code = self._string(self._texts.piece(site) if site is not None else "")
         module = self._string(self._trace.modules[call.module][:120]) if call.module is not None else -1
         mode = _MODES.index(call.grad_mode)
-        self._made.append(Form(self._string(call.function.label[:80]), place, code, module, mode, flags, call.allocated))
+        self._made.append(
+            Form(self._string(call.function.label[:80]), place, code, module, mode, flags, call.allocated)
+        )
         return len(self._made) - 1
 
     def count_visits(self) -> Counter[int]:

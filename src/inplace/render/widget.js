@@ -299,10 +299,10 @@ function bannerPane(board) {
         "div",
         { class: "ip-headline" },
         h("span", { class: "ip-severity" }, finding.severity),
-        h("h2", {}, finding.headline),
+        h("h2", {}, finding.headline.replace(/\.$/, "")),
         all > 1 ? turner(state.finding, all) : null,
       ),
-      finding.message === finding.headline ? null : h("p", { class: "ip-message" }, finding.message),
+      finding.message.includes(finding.headline) ? null : h("p", { class: "ip-message" }, finding.message),
       story(finding),
       remedy(finding),
     ];
@@ -504,7 +504,7 @@ function sourcePane(board) {
       const rank = (/** @type {any} */ mark) => RANK.indexOf(mark.role) + (mark.told ? 0 : RANK.length);
       own.sort((/** @type {any} */ a, /** @type {any} */ b) => rank(a) - rank(b));
       const kept = own.filter((/** @type {any} */ mark, /** @type {number} */ i) => mark.line === line && own.findIndex((/** @type {any} */ one) => one.line === line && one.role === mark.role) === i);
-      const shown = kept.filter((/** @type {any} */ mark) => mark.told || kept.length === 1 || !kept.some((/** @type {any} */ one) => one.told)).slice(0, 2);
+      const shown = kept.filter((/** @type {any} */ mark) => mark.told || kept.length === 1 || !kept.some((/** @type {any} */ one) => one.told)).slice(0, kept.some((/** @type {any} */ one) => one.told) ? 2 : 1);
       row.children[1].replaceChildren(...shown.map(badge));
       row.children[2].replaceChildren(...pieces(text, line, own));
     }
@@ -737,7 +737,7 @@ function referencesPane(board) {
     const now = run.version(tensor, state.step);
     const then = run.version(tensor, from);
     const moved = now !== null && then !== null && now !== then;
-    badge.textContent = now === null ? (tensor.counter < 0 ? "no version" : "–") : moved ? `v${then} → v${now}` : `v${now}`;
+    badge.textContent = now === null ? (tensor.counter < 0 ? "no version" : "version not kept") : moved ? `v${then} → v${now}` : `v${now}`;
     flag(badge, "is-moved", moved);
     flag(hit, "is-away", !run.lives(tensor, state.step));
     flag(hit, "is-written", written.includes(tensor.id));
@@ -756,17 +756,21 @@ function referencesPane(board) {
     if (!cells.length) return false;
     const [before, after] = contents;
     const room = ((parseFloat(cells[0].cell.style.width) / 100) * laneWidth - 6) / 7.3;
-    const values = cells.map(({ element }) => (lives ? after.get(element) : undefined));
-    const olds = cells.map(({ element }) => (lives ? before.get(element) : undefined));
+    const values = cells.map(({ element }) => (lives ? (after.get(element) ?? undefined) : undefined));
+    const olds = cells.map(({ element }) => (lives ? (before.get(element) ?? undefined) : undefined));
     const digits = [3, 2, 1].find((count) => [...values, ...olds].every((value) => value === undefined || short(value, count).length <= room));
     let any = false;
+    const highest = Math.max(...values.map((value) => (typeof value === "number" ? Math.abs(value) : 0)), 1e-30);
     cells.forEach(({ cell }, i) => {
       const [old, value] = [olds[i], values[i]];
       const changed = old !== undefined && value !== undefined && old !== value;
       any ||= changed;
       flag(cell, "is-changed", changed);
       flag(cell, "is-empty", value === undefined);
-      cell.title = value === undefined ? "not seen yet" : changed ? `${old} → ${value}` : String(value);
+      flag(cell, "is-bar", digits === undefined && typeof value === "number");
+      flag(cell, "is-below", typeof value === "number" && value < 0);
+      cell.style.setProperty("--size", `${typeof value === "number" ? (44 * Math.abs(value)) / highest : 0}%`);
+      cell.title = value === undefined ? "value not recorded at this call" : changed ? `${old} → ${value}` : String(value);
       if (digits === undefined || value === undefined) cell.replaceChildren();
       else if (compare && changed) cell.replaceChildren(h("del", {}, short(old, digits)), h("b", {}, short(value, digits)));
       else cell.replaceChildren(short(value, digits));
@@ -1179,7 +1183,10 @@ function callsPane(board) {
       const step = row.kind === "call" ? row.at : by > 0 ? row.start : Math.max(0, row.stop - 1);
       board.choose(step === board.state.step ? Math.min(run.count - 1, Math.max(0, step + by)) : step);
     },
-    resize: paint,
+    resize() {
+      reveal(board.state.step);
+      for (const [at, child] of painted) mark(child, rows[at], board.state, board.related);
+    },
   };
 }
 

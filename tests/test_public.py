@@ -1,0 +1,80 @@
+"""The Python face: `record`, `analyze`, `load`, and what a recording shows of itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import inplace
+from inplace.errors import RecordingError
+
+
+def recorded() -> inplace.Recording:
+    """A recording of a stale save."""
+    with pytest.raises(RuntimeError), inplace.record() as recording:
+        x = torch.ones(3, requires_grad=True)
+        h = torch.sigmoid(x)
+        h.relu_()
+        h.sum().backward()
+    return recording
+
+
+def test_a_block_is_recorded() -> None:
+    """A `with` block gives a recording that prints the finding and holds the report."""
+    recording = recorded()
+
+    report = inplace.analyze(recording)
+
+    assert report.findings[0].kind == "saved-tensor-modified"
+    assert "h.relu_() changed h" in str(recording)
+    assert inplace.analyze(recording.trace).findings == report.findings
+
+
+def test_a_recording_survives_a_file(tmp_path: Path) -> None:
+    """What `save` wrote, `load` reads: the same text."""
+    recording = recorded()
+    recording.save(tmp_path / "trace.json")
+
+    again = inplace.load(tmp_path / "trace.json")
+
+    assert str(again) == str(recording)
+
+
+def test_recordings_do_not_nest() -> None:
+    """A recording inside another, a second use and a look too early each give one clear sentence."""
+    with inplace.record() as recording:
+        with pytest.raises(RecordingError, match="going on already"), inplace.record():
+            pass
+        with pytest.raises(RecordingError, match="not ended"):
+            _ = recording.trace
+        assert "not ended" in repr(recording)
+    with pytest.raises(RecordingError, match="has ended"), recording:
+        pass
+
+
+def test_displays_are_self_contained() -> None:
+    """The page and the picture name the culprit and ask nothing of a network."""
+    recording = recorded()
+
+    page, picture, bundle = recording.to_html(), recording.to_svg(), recording._repr_mimebundle_()
+
+    assert "h.relu_()" in page
+    assert "h.relu_()" in picture
+    assert "h.relu_()" in bundle["text/plain"]
+    assert "digraph" in recording.to_dot()
+    for text in (page, picture):
+        assert "https://" not in text.replace("https://www.w3.org", "")
+        assert 'src="http' not in text
+
+
+def test_importing_is_cheap() -> None:
+    """`import inplace` loads neither torch nor a widget library."""
+    code = "import sys, inplace; print(sorted({'torch', 'anywidget', 'IPython', 'graphviz'} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
