@@ -22,7 +22,9 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "capture": ({"model", "errors", "capture"}, {"torch"}),
     "public": ({"model", "errors", "analysis", "codec", "render", "capture"}, set()),
     "cli": ({"model", "errors", "analysis", "codec", "contract", "render", "capture"}, set()),
-    "magic": ({"*"}, {"IPython", "torch"}),
+    "magic": ({"*"}, {"IPython"}),
+    "shell": ({"*"}, {"IPython"}),
+    "cells": ({"*"}, {"IPython"}),
     "": ({"*"}, set()),
     "__main__": ({"cli"}, set()),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -19,6 +20,7 @@ from traitlets.config import Config
 
 import inplace
 from inplace.capture.record import Recorder
+from inplace.magic import STATIC
 
 CELL = """a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
 a.add_(10)
@@ -29,6 +31,7 @@ g.sum().backward()
 """
 EMPTY = "inplace: this cell called no tensor function, so there is nothing to show."
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 FAULT = (
     "inplace: no picture because of a fault of ours (LookupError: oh). "
     "Your cell ran as it does without us; please report it."
@@ -347,7 +350,7 @@ def test_a_recording_that_goes_on_already_is_left_alone(shell: Shell) -> None:
     shell.run("r.__exit__(None, None, None)")
 
 
-@pytest.mark.parametrize("method", ["start", "stop", "_prepare", "_display"])
+@pytest.mark.parametrize("method", ["start", "stop", "_prepare", "_finish"])
 def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Whatever breaks in us, the cell's result stands."""
     from inplace.magic import _Session
@@ -374,7 +377,7 @@ def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytes
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Session, "_display", interrupted)
+    monkeypatch.setattr(_Session, "_bundle", interrupted)
     ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
     assert ran.notes == ["inplace: the report was interrupted; %inplace why tries again."]
     assert torch.overrides._get_current_function_mode() is None
@@ -396,3 +399,53 @@ def test_autoreload_works_below_it(shell: Shell, tmp_path: Path, monkeypatch: py
         "mul_",
         "item",
     ]
+
+
+# ------------------------------------------------------------ a kernel
+
+IN_A_KERNEL = {
+    "what is displayed": "%%inplace\n" + CELL,
+    "an awaited cell": "%%inplace\nimport asyncio\nt = torch.ones(1)\nawait asyncio.sleep(0)\nt.add_(1)",
+    "an interrupt": "%%inplace\nt = torch.ones(1)\nt.add_(1)\nraise KeyboardInterrupt",
+    "nothing": "%%inplace\n1 + 1",
+    "below time": "%%inplace\n%%time\nt = torch.ones(1)\nt.add_(1)",
+    "afterwards": "torch.overrides._get_current_function_mode()",
+}
+
+
+@pytest.fixture(scope="module", params=["widget", "static"])
+def ran_in_a_kernel(request: pytest.FixtureRequest) -> tuple[str, dict[str, list[Any]]]:
+    """The outputs of `IN_A_KERNEL` in one real kernel, with and without the widget."""
+    nbclient = pytest.importorskip("nbclient")
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    first = "import torch, inplace\n%load_ext inplace"
+    notebook = new_notebook(cells=[new_code_cell(source) for source in (first, *IN_A_KERNEL.values())])
+    client = nbclient.NotebookClient(notebook, allow_errors=True, timeout=120, kernel_name="python3")
+    static = "1" if request.param == "static" else "0"
+    client.execute(env={**os.environ, STATIC: static, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    return request.param, {name: cell.outputs for name, cell in zip(IN_A_KERNEL, notebook.cells[1:], strict=True)}
+
+
+def test_a_kernel_shows_one_picture_below_the_traceback(ran_in_a_kernel: tuple[str, dict[str, list[Any]]]) -> None:
+    """Text, a still picture and, unless told otherwise, the widget; line numbers as in the cell."""
+    kind, outputs = ran_in_a_kernel
+    error, shown = outputs["what is displayed"]
+    traceback_text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    assert error.ename == "RuntimeError"
+    assert re.search(r"-+> 7 g\.sum\(\)\.backward\(\)", traceback_text)
+    assert "inplace" not in traceback_text.partition("RuntimeError: one of")[0]
+    expected = {"text/plain", "image/svg+xml"} | ({VIEW} if kind == "widget" else set())
+    assert set(shown.data) == expected
+    assert "relu_" in shown.data["text/plain"]
+
+
+def test_a_kernel_runs_other_cells_as_ever(ran_in_a_kernel: tuple[str, dict[str, list[Any]]]) -> None:
+    """Await, an interrupt, a cell without tensors, `%%time`; and no mode is left on."""
+    _, outputs = ran_in_a_kernel
+    kinds = {name: [output.output_type for output in found] for name, found in outputs.items()}
+    assert kinds["an awaited cell"] == ["execute_result", "display_data"]
+    assert kinds["an interrupt"] == ["error", "display_data"]
+    assert outputs["nothing"][1].data == {"text/plain": EMPTY}
+    assert kinds["below time"][-2:] == ["execute_result", "display_data"]
+    assert outputs["afterwards"] == []

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from inplace.public import Recording
 
 STATIC = "INPLACE_STATIC"
-"""Environment variable: where it is set and not `0`, pictures are shown without the interactive widget."""
+"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: there is no widget (each has
+an id of its own), and a cell is called `this cell`, not `In[3]` (tools such as nbval don't count cells)."""
 
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _ALL_THE_SAME = "The cell runs all the same."
@@ -83,8 +84,7 @@ class _Session:
         if plan is not None:
             self._plan = None
             plan.undo()
-            if plan.recorder is not None:
-                plan.recorder.stop()
+            _abandon(plan)
 
     # ------------------------------------------------------------ a cell begins
 
@@ -134,7 +134,7 @@ class _Session:
             from inplace.capture.record import Recorder
 
             recorder = Recorder(
-                title=f"In[{plan.number}]",
+                title=_name(plan),
                 is_cell=lambda name: name in plan.files or name in TIMED,
                 namespace=self._shell.user_ns,
                 label=lambda name: self._label(plan, name),
@@ -150,9 +150,11 @@ class _Session:
 
     def _label(self, plan: _Plan, file: str) -> str | None:
         if file in TIMED:
-            return f"In[{plan.number}] below %%time"
+            return f"{_name(plan)} below %%time"
+        if file in plan.files and _is_static():
+            return _name(plan)
         named = self._shell.compile.format_code_name(file)
-        return named[1] if named else None
+        return ("an earlier cell" if _is_static() else named[1]) if named else None
 
     # ------------------------------------------------------------ a cell ends
 
@@ -171,6 +173,8 @@ class _Session:
             self._note("the report was interrupted; %inplace why tries again.")
         except Exception as fault:
             self._blame(fault)
+        finally:
+            _abandon(plan)
 
     def _finish(self, plan: _Plan, error: BaseException | None) -> None:
         if plan.recorder is None:
@@ -191,26 +195,31 @@ class _Session:
 
     def _show(self, recording: Recording) -> None:
         try:
-            self._display(recording)
+            bundle = self._bundle(recording)
         except Exception as fault:
+            self._display({"text/plain": str(recording)})
             self._blame(fault)
+        else:
+            self._display(bundle)
 
-    def _display(self, recording: Recording) -> None:
+    def _bundle(self, recording: Recording) -> dict[str, Any]:
+        """The recording in every form that the front end may choose from; a terminal has only text."""
+        if getattr(self._shell, "kernel", None) is None:
+            return {"text/plain": str(recording)}
+        bundle: dict[str, Any] = dict(recording._repr_mimebundle_())
+        if not _is_static():
+            found = recording.widget()._repr_mimebundle_()
+            data = found[0] if isinstance(found, tuple) else found  # with or without metadata
+            bundle |= {kind: value for kind, value in (data or {}).items() if kind == _WIDGET_VIEW}
+        return bundle
+
+    def _display(self, bundle: dict[str, Any]) -> None:
         from IPython.display import display
 
-        bundle = dict(recording._repr_mimebundle_())
-        if getattr(self._shell, "kernel", None) is not None and os.environ.get(STATIC, "0") in {"", "0"}:
-            try:
-                found = recording.widget()._repr_mimebundle_()
-                bundle.update({key: v for key, v in _data(found).items() if key == _WIDGET_VIEW})
-            except ImportError:
-                pass  # the still picture is complete
         display(bundle, raw=True)
 
     def _note(self, sentence: str) -> None:
-        from IPython.display import display
-
-        display({"text/plain": f"inplace: {sentence}"}, raw=True)
+        self._display({"text/plain": f"inplace: {sentence}"})
 
     def _blame(self, fault: Exception) -> None:
         self._note(
@@ -247,7 +256,16 @@ class _Session:
 _SESSIONS: dict[Any, _Session] = {}
 
 
-def _data(bundle: Any) -> dict[str, Any]:
-    """The data of what `_repr_mimebundle_` gave, with or without metadata."""
-    found = bundle[0] if isinstance(bundle, tuple) else bundle
-    return dict(found or {})
+def _abandon(plan: _Plan) -> None:
+    """End a recording that has not ended, and make nothing of it."""
+    recorder = plan.recorder
+    if recorder is not None and type(recorder)._current is recorder:
+        recorder.stop()
+
+
+def _is_static() -> bool:
+    return os.environ.get(STATIC, "0") not in {"", "0"}
+
+
+def _name(plan: _Plan) -> str:
+    return "this cell" if _is_static() else f"In[{plan.number}]"

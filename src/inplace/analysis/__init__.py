@@ -10,7 +10,7 @@ from inplace.analysis.cut import detached_graphs
 from inplace.analysis.index import Index
 from inplace.analysis.leaf import inference_tensors, refused_writes
 from inplace.analysis.rebound import rebound_leaves
-from inplace.analysis.report import Finding, Report
+from inplace.analysis.report import Finding, Report, SharedReference, StaleSave, UnseenWrite
 from inplace.analysis.safe import safe_writes
 from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
@@ -44,4 +44,8 @@ def analyze(trace: Trace) -> Report:
     for check in CHECKS:
         for finding in check(index):
             found.setdefault((type(finding), finding.severity, *finding.lines), finding)
-    return Report(trace, tuple(sorted(found.values(), key=lambda finding: _ORDER[finding.severity])))
+    told = {finding.storage for finding in found.values() if isinstance(finding, StaleSave | UnseenWrite)}
+    kept = [
+        f for f in found.values() if not (isinstance(f, SharedReference) and f.how == "snapshot" and f.storage in told)
+    ]
+    return Report(trace, tuple(sorted(kept, key=lambda finding: _ORDER[finding.severity])))

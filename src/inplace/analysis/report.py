@@ -171,6 +171,8 @@ class SharedReference(Finding):
     storage: StorageId
     how: str
     """`repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`."""
+    reaching: tuple[str, ...] = ()
+    """The names that were seen to reach the bytes; `names` also has those the places mention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,4 +149,5 @@ def _finding(
         names=tuple(dict.fromkeys(names)),
         storage=storage if storage is not None else StorageId(-1),
         how=how,
+        reaching=tuple(index.names_over(storage)),
     )

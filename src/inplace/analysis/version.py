@@ -230,4 +230,7 @@ def _victim(index: Index, node: Node) -> Victim | None:
 def _names(index: Index, one: _Use, culprits: tuple[Place, ...], victim: Victim | None) -> tuple[str, ...]:
     places = [*culprits[:3], victim.place if victim is not None else None]
     own = index.names_of(one.saved.tensor) if one.saved.tensor is not None else []
-    return tuple(dict.fromkeys([*own, *index.names_over(one.saved.storage), *index.names_at(*places)]))
+    known = [*own, *index.names_over(one.saved.storage)]
+    mine = own or known
+    written = [name for name in index.names_at(*culprits[:1]) if name in mine]  # as the culprit itself calls it
+    return tuple(dict.fromkeys([*written, *known, *index.names_at(*places)]))

@@ -1,4 +1,4 @@
-"""Where the boxes of a directed diagram go: by Graphviz where the `pygraphviz` wheel is installed, else in plain layers.
+"""Where the boxes of a directed diagram go: by Graphviz where `pygraphviz` is installed, else in plain layers.
 
 Positions are pixels from the top left, y downwards; a box is placed by its centre. Lines are chains of cubic Bezier
 curves: a first point, then three points for each curve.

@@ -82,7 +82,7 @@ class Graph:
     # ------------------------------------------------------------ what is written
 
     def _name_of(self, saved: SavedTensor, step: int | None) -> str:
-        """What the user calls a saved tensor, best the name that the call that saved it gave it; empty where none does."""
+        """What the user calls a saved tensor, at best the name its maker's line gave it; empty where there is none."""
         names = self._memory.names.get(saved.tensor, []) if saved.tensor is not None else []
         given = self._texts.assigned(self._trace.calls[step].stack) if step is not None else ""
         if given and given in names:
@@ -129,9 +129,9 @@ class Graph:
         assert leaf is not None
         names = self._memory.names.get(leaf, [])
         state = self._memory.last.get(leaf)
-        shape = " × ".join(map(str, state.layout.shape)) if state is not None else ""
+        shape = ", ".join(map(str, state.layout.shape)) if state is not None else ""
         title = _cut(names[0], _TITLE) if names else "unnamed leaf"
-        detail = f"leaf · {shape or 'scalar'}"
+        detail = f"leaf · [{shape}]" if shape else "leaf · scalar"
         return NodeBox(node.id, "leaf", title, detail, -1, leaf, finding, (), 0, 0, 0, 0)
 
     def _line(self, step: int | None) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from inplace.model import BEFORE, CounterId, Layout, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.render.panes_columns import Scalar
 from inplace.render.panes_findings import About
-from inplace.render.panes_model import CounterBox, References, Scalar, StorageBox, TensorBox
+from inplace.render.panes_model import CounterBox, References, StorageBox, TensorBox
 from inplace.render.panes_source import Texts
 
 _STORAGES = 24  # storages drawn at most
@@ -19,6 +20,7 @@ _CELLS = 16  # elements of a storage whose values are shown at most
 _CHANGES = 1_000  # changes of values kept of one storage
 _MOVES = 40_000  # versions kept of all counters
 _TOUCHED = 3_000
+_SHARED = 2  # tensors that make a byte a shared one
 
 
 class Memory:
@@ -212,7 +214,7 @@ def elements(offset: int, layout: Layout) -> Iterator[int]:
 
 
 def pieces(offset: int, layout: Layout) -> tuple[list[tuple[int, int]], bool]:
-    """The byte ranges a layout covers, in order, and whether they are exact; one span with gaps where there are many."""
+    """The byte ranges a layout covers, in order, and whether they are exact; one span with gaps if there are many."""
     if layout.numel == 0 or layout.strides is None:
         return [], True
     dims = sorted(
@@ -241,7 +243,7 @@ def shared_ranges(parts: list[tuple[tuple[int, int], ...]]) -> Iterator[tuple[in
     depth, begin = 0, 0
     for at in sorted(turns):
         before, depth = depth, depth + turns[at]
-        if before < 2 <= depth:
+        if before < _SHARED <= depth:
             begin = at
-        elif depth < 2 <= before:
+        elif depth < _SHARED <= before:
             yield begin, at

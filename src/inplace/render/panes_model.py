@@ -1,18 +1,20 @@
 """Diagram and its parts: everything the picture shows, as plain frozen values that JSON can carry.
 
-Long sequences are columns (`Calls`): one row per call would be too much to send for a run of 100,000 calls.
+Long sequences are columns (`panes_columns`): a row for each of 100,000 calls would be too much to send.
 Positions inside the autograd pane are pixels at 100 %; columns of source text count characters, not bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
+from math import isfinite
 from typing import Literal
+
+from inplace.render.panes_columns import Calls, Scalar
 
 FORMAT = 1
 
 Role = Literal["culprit", "victim", "write", "cut", "alias", "raised"]
-Scalar = float | int | bool | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class TensorBox:
     """One tensor of the references pane; `storage`, `base`, `counter` are ids or -1, `died` is a step or -1.
 
     `was` is the name its source gave it, for a tensor that no name reaches any more. `pieces` are byte ranges of the
-    storage (a strided tensor has several); not `exact` where they are one span with gaps in it. `cells` are the elements
+    storage (a strided tensor has several); not `exact` where they are one span with gaps. `cells` are the elements
     of its storage that it shows, in row order, empty where there are too many. `touched` are the steps of calls it went
     into or came out of, as differences to the previous one.
     """
@@ -165,7 +167,7 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A saved tensor on its node; `stale` where backward will refuse it, `silent` where it reads other values unseen."""
+    """A saved tensor on its node; `stale` where backward will refuse it, `silent` where it reads other values."""
 
     name: str
     tensor: int
@@ -206,7 +208,7 @@ class NodeLink:
 
 @dataclass(frozen=True, slots=True)
 class Autograd:
-    """The autograd pane; `hidden` counts nodes that are not drawn, `note` says what a reader must know of the layout."""
+    """The autograd pane; `hidden` counts nodes that are not drawn, `note` says what the layout lacks."""
 
     width: float
     height: float
@@ -215,69 +217,6 @@ class Autograd:
     total: int
     hidden: int
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What many calls have in common: numbers in `Calls.texts`, the place, and flags."""
-
-    label: int
-    place: int
-    code: int
-    module: int
-    mode: int
-    flags: int
-    allocated: int
-
-
-@dataclass(frozen=True, slots=True)
-class CallPlace:
-    """Where calls were made: innermost line shown, and the line of the recorded cell that led there."""
-
-    source: int
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    cell_line: int
-    function: int
-
-
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """How the list of calls folds.
-
-    `lines` are first steps of runs of calls from one line of the cell, as differences to the previous one.
-
-    `rounds` are (first step, line of the loop, number of the iteration from 1), in order; line and number are 0 outside.
-    """
-
-    lines: tuple[int, ...]
-    rounds: tuple[tuple[int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """The timeline in columns. `forms[i]` of call i; writes are sparse and sorted by step.
-
-    `write_steps` are differences to the previous entry. `memory` are (step, live bytes) in order, thinned to 2,000.
-    `raised` maps the steps of calls that raised to what they said. `results` are numbers given to Python.
-    """
-
-    count: int
-    hidden: int
-    texts: tuple[str, ...]
-    forms: tuple[Form, ...]
-    places: tuple[CallPlace, ...]
-    form: tuple[int, ...]
-    write_steps: tuple[int, ...]
-    write_tensors: tuple[int, ...]
-    write_from: tuple[int, ...]
-    write_moved: tuple[int, ...]
-    memory: tuple[tuple[int, int], ...]
-    raised: tuple[tuple[int, str], ...]
-    results: tuple[tuple[int, Scalar], ...]
-    folds: Folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +259,6 @@ def plain(value: object) -> object:
         if value and type(value[0]) in (int, str):  # a long column: of one type, or already plain
             return [plain(one) if isinstance(one, tuple) or type(one) is float else one for one in value]
         return [plain(one) for one in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value

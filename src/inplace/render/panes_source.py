@@ -1,4 +1,4 @@
-"""The source pane: which lines of which files are shown, what is marked on them, and places as the picture names them."""
+"""The source pane: which lines of which files are shown, what is marked on them, and how places are named."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _LINES = 400  # lines shown of one source at most
 _AROUND = 12  # lines shown before and after what matters, where a source is cut
 _WIDTH = 400  # characters of a line at most
 _MARKS = 300
+_PIECE = 120  # characters of the text of a call at most
 
 Loop = tuple[int, int]
 """The line a loop begins on, and the number of the statement of its body (from 0) that a place lies in."""
 
 
 class Texts:
-    """The user's sources as text: lines, pieces, and what their syntax says. Columns come in bytes, go out in characters."""
+    """The user's sources: lines, pieces, and what their syntax says. Columns come in bytes and go out in characters."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
@@ -47,8 +48,8 @@ class Texts:
             return ""
         end = position.end_column if position.end_line == position.line else None
         text = lines[position.line - 1].encode(errors="replace")[position.column : end].decode(errors="replace")
-        more = position.end_line > position.line or len(text) > 120
-        return text[:120].rstrip() + (" …" if more else "")
+        more = position.end_line > position.line or len(text) > _PIECE
+        return text[:_PIECE].rstrip() + (" …" if more else "")
 
     def spot(self, place: Place, shown: dict[int, int]) -> Spot:
         """A place as the picture names it."""
@@ -129,12 +130,13 @@ def _position(node: ast.expr) -> Position:
 
 
 def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[int, int]:
-    """Which sources are shown, as trace number -> number in the picture: the cell, findings' files, then the busiest."""
+    """Which sources are shown, as number in the trace -> in the picture: the cell, findings' files, the busiest."""
     sources = report.trace.sources
     wanted = [number for number, source in enumerate(sources) if source.is_cell]
     for finding in report.findings:
         wanted += [
-            texts.source_of(place) for place in _places(finding.culprits, finding.victim and finding.victim.place)
+            texts.source_of(place)
+            for place in _places(finding.culprits, finding.victim.place if finding.victim is not None else None)
         ]
     wanted += [number for number, _ in visits.most_common(_SOURCES)]
     kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines[number]][:_SOURCES]

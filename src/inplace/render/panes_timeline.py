@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from inplace.model import BEFORE, Call, GradMode, Kind, Position, Stack, Storage, Trace
-from inplace.render.panes_model import CallPlace, Calls, Folds, Form, Scalar
+from inplace.render.panes_columns import CallPlace, Calls, Folds, Form, Scalar
 from inplace.render.panes_source import Loop, Texts
 
 _CALLS = 200_000  # calls in the picture at most
@@ -108,7 +108,7 @@ class Timeline:
         self._spots.append((site.source, place))
         return len(self._spots) - 1
 
-    def _new_form(self, call: Call, place: int, flags: int) -> Form:
+    def _new_form(self, call: Call, place: int, flags: int) -> int:
         site = self._texts.innermost(call.stack)
         code = self._string(self._texts.piece(site) if site is not None else "")
         module = self._string(self._trace.modules[call.module][:120]) if call.module is not None else -1

@@ -760,6 +760,7 @@ function referencesPane(board) {
     const olds = cells.map(({ element }) => (lives ? (before.get(element) ?? undefined) : undefined));
     const digits = [3, 2, 1].find((count) => [...values, ...olds].every((value) => value === undefined || short(value, count).length <= room));
     let any = false;
+    flag(cells[0].cell.parentNode, "is-unknown", lives && values.every((value) => value === undefined));
     const highest = Math.max(...values.map((value) => (typeof value === "number" ? Math.abs(value) : 0)), 1e-30);
     cells.forEach(({ cell }, i) => {
       const [old, value] = [olds[i], values[i]];

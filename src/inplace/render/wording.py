@@ -188,7 +188,10 @@ def _overlap(finding: OverlappingWrite, trace: Trace) -> tuple[str, str]:
 
 def _inference(finding: InferenceTensor, trace: Trace) -> tuple[str, str]:
     what = f"{_culprits(finding, trace)} made {_name(finding)} under inference_mode."
-    return what, f"Autograd needed to save it or to track a write to it at {_victim(finding, trace)}, and such a tensor has no version counter."
+    return (
+        what,
+        f"Autograd needed to save it or to track a write to it at {_victim(finding, trace)}, and such a tensor has no version counter.",
+    )
 
 
 _CUTS = {
@@ -208,7 +211,9 @@ def _cut(finding: Cut, trace: Trace) -> tuple[str, str]:
         return f"{_culprits(finding, trace)} leaves nothing behind the loss that requires grad.", (
             "backward() raises: there is no gradient to compute."
         )
-    what = f"{_culprits(finding, trace)} {_CUTS[finding.how]}, so the autograd path through {_name(finding)} ends there."
+    what = (
+        f"{_culprits(finding, trace)} {_CUTS[finding.how]}, so the autograd path through {_name(finding)} ends there."
+    )
     if finding.raised:
         return what, "backward() raises: the loss it starts from does not require grad."
     return what, f"{lost} get{'s' if len(finding.without_grad) <= 1 else ''} no gradient: .grad stays None."
@@ -224,18 +229,22 @@ def _rebound(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
 
 
 def _shared(finding: SharedReference, trace: Trace) -> tuple[str, str]:
-    names = _joined(finding.names[:4])
+    names = _joined(finding.reaching or finding.names[:2])
+    writer = f"{where(finding.culprits[0], trace)}: {quote(finding.culprits[0])}" if finding.culprits else "a call"
     if finding.how == "swap":
         what = f"{_culprits(finding, trace)} copies from a view that the same statement has overwritten already."
         return what, "x[0] and x[1] are views, not copies, so both ends of the swap read the same bytes."
     if finding.how == "repeated":
         what = f"{_culprits(finding, trace)}: several items of one list are the same bytes ({names})."
         return what, "A write through one of them shows in all of them."
-    return f"{names} reach the same bytes, which {_culprits(finding, trace)} wrote.", "A write through one name shows under every other."
+    return f"{names} reach the same bytes, which {writer} wrote.", "A write through one name shows under every other."
 
 
 def _safe(finding: SafeWrite, trace: Trace) -> tuple[str, str]:
-    return f"{_culprits(finding, trace)} is safe: {keeps_only(finding.node, finding.saved)}.", "backward() ran through it."
+    return (
+        f"{_culprits(finding, trace)} is safe: {keeps_only(finding.node, finding.saved)}.",
+        "backward() ran through it.",
+    )
 
 
 _SENTENCES: dict[type[Finding], Callable[[Any, Trace], tuple[str, str]]] = {

@@ -1,0 +1,70 @@
+"""The timeline of a diagram as columns: what many calls have in common is said once, and a call is one number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Scalar = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What many calls have in common: numbers in `Calls.texts`, the place, and flags."""
+
+    label: int
+    place: int
+    code: int
+    module: int
+    mode: int
+    flags: int
+    allocated: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """Where calls were made: innermost line shown, and the line of the recorded cell that led there."""
+
+    source: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    cell_line: int
+    function: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How the list of calls folds.
+
+    `lines` are first steps of runs of calls from one line of the cell, as differences to the previous one.
+
+    `rounds` are (first step, line of the loop, number of the iteration from 1), in order; 0 and 0 outside of loops.
+    """
+
+    lines: tuple[int, ...]
+    rounds: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The timeline in columns. `forms[i]` of call i; writes are sparse and sorted by step.
+
+    `write_steps` are differences to the previous entry. `memory` are (step, live bytes) in order, thinned to 2,000.
+    `raised` maps the steps of calls that raised to what they said. `results` are numbers given to Python.
+    """
+
+    count: int
+    hidden: int
+    texts: tuple[str, ...]
+    forms: tuple[Form, ...]
+    places: tuple[CallPlace, ...]
+    form: tuple[int, ...]
+    write_steps: tuple[int, ...]
+    write_tensors: tuple[int, ...]
+    write_from: tuple[int, ...]
+    write_moved: tuple[int, ...]
+    memory: tuple[tuple[int, int], ...]
+    raised: tuple[tuple[int, str], ...]
+    results: tuple[tuple[int, Scalar], ...]
+    folds: Folds
