@@ -77,12 +77,13 @@ class Shell:
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Shell]]:
     """Fresh shells, one after the other."""
     monkeypatch.setattr(inplace, "last", None)
-    kept = sys.excepthook, dict(vars(sys.modules["builtins"]))
+    monkeypatch.delenv(STATIC, raising=False)
+    kept = sys.excepthook
     yield Shell
     if InteractiveShell.initialized():
         inplace.unload_ipython_extension(InteractiveShell.instance())
     InteractiveShell.clear_instance()
-    sys.excepthook = kept[0]
+    sys.excepthook = kept
     assert Recorder._current is None
 
 
@@ -284,6 +285,16 @@ def test_the_terminal_waits_for_the_end_of_the_cell(shell: Shell, cell: str) -> 
     """Typed in a terminal, a cell ends where that of any other cell magic ends."""
     expected = shell.ip.check_complete("%%time" + cell)
     assert shell.ip.check_complete("%%inplace" + cell) == expected
+
+
+def test_static_outputs_number_no_cells(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With INPLACE_STATIC=1 nothing depends on how often the cell was run."""
+    monkeypatch.setenv(STATIC, "1")
+    shell.run("def spoil(h):\n    return h.relu_()")
+    cell = "%%inplace\nx = torch.ones(3, requires_grad=True)\nh = torch.sigmoid(x)\nspoil(h)\nh.sum().backward()"
+    first, second = shell.run(cell), shell.run(cell)
+    assert first.notes == second.notes
+    assert {source.label for source in inplace.last.trace.sources} == {"this cell", "an earlier cell"}
 
 
 # ------------------------------------------------------------ the line magic

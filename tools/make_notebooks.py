@@ -49,8 +49,8 @@ b = a
 c = a[1:]
 a.add_(10)
 ---md
-Read the picture from left to right: **names** stand for **tensors**, and tensors look into a **storage**, which is a row
-of bytes.
+Read the picture from left to right: **names** stand for **tensors**, and tensors look into a **storage**, which is a
+row of bytes.
 
 - `a` and `b` are one tensor. Nothing tells them apart.
 - `c` is another tensor, yet it owns no numbers: it is a *view*, and its bytes are the last eight of the same storage.

@@ -50,7 +50,7 @@ def page(title: str, diagrams: Sequence[Diagram]) -> str:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)} - inplace</title>
+<title>{html.escape(_writable(title))} - inplace</title>
 <style>{_PAGE_STYLE}{style}</style>
 </head>
 <body>
@@ -71,4 +71,9 @@ def as_data(diagram: Diagram) -> str:
     text = json.dumps(diagram.to_json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter, escape in _ESCAPES.items():
         text = text.replace(letter, escape)
+    return _writable(text)
+
+
+def _writable(text: str) -> str:
+    """Text that can be encoded: a lone surrogate becomes its escape, which JSON reads back."""
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")

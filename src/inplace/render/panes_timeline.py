@@ -177,7 +177,7 @@ def live_bytes(storages: Iterable[Storage]) -> tuple[tuple[int, int], ...]:
     for storage in storages:
         moved[max(storage.born, BEFORE)] += storage.bytes
         if storage.died is not None:
-            moved[storage.died] -= storage.bytes
+            moved[storage.died + 1] -= storage.bytes  # what died after a call was there while it ran
     curve, live = [], 0
     for step in sorted(moved):
         live += moved[step]

@@ -53,7 +53,7 @@ _ESCAPES = {
 def remedy(finding: Finding, trace: Trace) -> str:
     """One or two sentences that say what to do."""
     if isinstance(finding, StaleSave | CustomFunction):
-        return _saved(finding)
+        return _saved(finding, trace)
     if isinstance(finding, UnseenWrite):
         return _ESCAPES[finding.how]
     if isinstance(finding, LeafWrite | LeafViewWrite):
@@ -74,7 +74,7 @@ def remedy(finding: Finding, trace: Trace) -> str:
     return "Nothing to fix."
 
 
-def _saved(finding: StaleSave | CustomFunction) -> str:
+def _saved(finding: StaleSave | CustomFunction, trace: Trace) -> str:
     if isinstance(finding, CustomFunction) and finding.node is None:
         return "Call ctx.mark_dirty(...) on the input, or write to a clone of it."
     if finding.saved == "grad_output":
@@ -83,6 +83,9 @@ def _saved(finding: StaleSave | CustomFunction) -> str:
     if place is not None and ".step(" in place.code:
         return f"Call {_short(place)} after every backward() that needs the old weights, or run the forward again."
     instead = out_of_place(place) if place is not None else None
+    if instead is not None and place is not None and not _is_statement(place, trace):
+        instead = f"{instead.partition(' = ')[2]} in place of {_short(place)}"
+        return f"Write {instead}, or change a copy (.clone())."
     if instead is not None:
         return f"Write {instead} instead, or change a copy (.clone())."
     return "Write out of place, change a clone, or run backward() first."
@@ -101,6 +104,14 @@ def _rebound(finding: ReboundLeaf) -> str:
         f"Give the result another name, or update the leaf in place under torch.no_grad(); "
         f"for a new start, end the line with .detach().requires_grad_() and read {name}.grad of that."
     )
+
+
+def _is_statement(place: Place, trace: Trace) -> bool:
+    """Whether the code of a place is the whole of its line, as against a part of an assignment or a chain."""
+    source = next((source for source in trace.sources if source.file == place.file), None)
+    lines = source.lines() if source is not None else ()
+    line = lines[place.position.line - 1] if 0 < place.position.line <= len(lines) else place.code
+    return line.strip().rstrip(";") == place.code.strip()
 
 
 def _short(place: Place) -> str:

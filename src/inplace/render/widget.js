@@ -206,7 +206,7 @@ class Run {
 
   /** Whether a tensor is there after a call. @param {any} tensor @param {number} step */
   lives(tensor, step) {
-    return tensor.born <= step && (tensor.died < 0 || step < tensor.died);
+    return tensor.born <= step && (tensor.died < 0 || step <= tensor.died);
   }
 
   /** What the user calls a tensor. @param {number} id */
@@ -1068,8 +1068,8 @@ function callsPane(board) {
     const text = round ? `iteration ${round[2]} of ${many(round[1])}` : cellText(place) || run.text(run.form(row.start).code);
     return h(
       "div",
-      { class: `ip-call ip-fold ip-fold-${row.kind} ip-depth-${row.depth}`, role: "option", "aria-expanded": String(open), onclick: () => toggle(row) },
-      h("span", { class: "ip-no" }, icon(open ? "open" : "shut")),
+      { class: `ip-call ip-fold ip-fold-${row.kind} ip-depth-${row.depth}`, role: "option", onclick: () => toggle(row) },
+      h("span", { class: "ip-no" }, icon(open ? "open" : "shut", open ? "unfolded" : "folded")),
       h("span", { class: "ip-where" }, round ? `${round[1]}` : String(place.cell_line || place.line || "")),
       h(round ? "span" : "code", { class: "ip-what" }, text),
       h("span", { class: "ip-badges" }, h("span", { class: "ip-dim" }, counted(row.stop - row.start, "call"))),

@@ -1,0 +1,63 @@
+"""The HTML page has everything in it, and nothing of the user's can become markup or script."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from inplace.render.diagram import diagram
+from inplace.render.html import as_data, to_html
+from inplace.render.widget import DiagramWidget
+from tests.browser.traces import README, record
+
+HOSTILE = "</script><script>alert(1)</script><!--\u2028\u2029&amp;"
+
+
+def test_page_carries_the_diagram():
+    """The diagram in the page is the diagram, read back."""
+    picture = diagram(record(README))
+
+    page = to_html(picture)
+
+    data = re.search(r'<script type="application/json" id="inplace-0">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert json.loads(data.group(1)) == json.loads(json.dumps(picture.to_json()))
+
+
+def test_page_asks_for_nothing_outside():
+    """No address, no import, and a policy that would refuse them."""
+    page = to_html(diagram(record(README)))
+
+    assert "default-src 'none'" in page
+    assert not re.search(r"""(?:src|href|url\()\s*=?\s*["']?(?:https?:)?//""", page)
+    assert not re.search(r"^\s*import\s.*from", page.split('<script type="module">')[1], re.MULTILINE)
+
+
+def test_hostile_source_cannot_leave_the_data():
+    """A script end, a comment and line separators in the user's text are escaped in the data."""
+    code = f"import torch\nt = torch.ones(2)  # {HOSTILE}\nt.add_(1)\n"
+    picture = diagram(record(code, title=HOSTILE))
+
+    text, page = as_data(picture), to_html(picture)
+
+    assert not set(text) & {"<", ">", "&", "\u2028", "\u2029"}
+    assert json.loads(text)["title"] == picture.title
+    assert "<script>alert" not in page
+
+
+def test_lone_surrogates_can_be_written():
+    """Text that is no valid Unicode is written all the same."""
+    picture = diagram(record("import torch\nt = torch.ones(2)  # x\n", title="\ud800"))
+
+    assert to_html(picture).encode()
+
+
+def test_widget_shows_the_same_diagram():
+    """The widget's trait is the diagram, and a step can be chosen."""
+    picture = diagram(record(README))
+
+    widget = DiagramWidget.of(picture)
+    widget.selected = 2
+
+    assert widget.diagram == picture.to_json()
+    assert widget.selected == 2
