@@ -3,197 +3,176 @@
 from __future__ import annotations
 
 import argparse
-import builtins
-import io
-import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, NoReturn
+
+from inplace.errors import TraceFormatError
+from inplace.outputs import Outputs, complain
+from inplace.script import Script, last_words
+
+if TYPE_CHECKING:
+    from inplace.model import Trace
 
 _UNUSABLE = 2
+_WITH_VALUE = {"--json", "--html", "--trace"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit status. 2 means that the command line itself was unusable."""
-    options = _parser().parse_args(arguments)
-    if options.command == "show":
-        return _show(options)
+    ours, theirs = _split(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    options = parser.parse_args(ours)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return _UNUSABLE
     problem = _problem(options)
     if problem is not None:
-        print(f"inplace: {problem}", file=sys.stderr)
+        complain(problem)
         return _UNUSABLE
-    return _run(options)
+    shown = options.command == "show"
+    outputs = Outputs(
+        json=options.json,
+        html=options.html,
+        trace=options.write,
+        quiet=options.quiet,
+        text=1 if shown and options.json != "-" else 2,
+    )
+    return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our options with the script, and the script's own arguments, which argparse would not leave as they are."""
+    if not arguments or arguments[0] != "run":
+        return list(arguments), []
+    position = 1
+    while position < len(arguments):
+        word = arguments[position]
+        if word == "--" or not word.startswith("-"):
+            position += word == "--"
+            break
+        position += 2 if word in _WITH_VALUE else 1
+    return list(arguments[: position + 1]), list(arguments[position + 1 :])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see {self.prog} --help).")
+        sys.exit(_UNUSABLE)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="inplace", description="Names the line that overwrote what autograd needed.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run a script and report on its tensors", allow_abbrev=False)
-    run.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
-    run.add_argument("--html", metavar="FILE", help="write the interactive page")
-    run.add_argument("--trace", metavar="FILE", help="write the trace, to be shown later with `inplace show`")
-    run.add_argument("--quiet", action="store_true", help="print no report")
-    run.add_argument("script", metavar="SCRIPT")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS")
-    show = commands.add_parser("show", help="print the report of a trace file")
+    import inplace
+
+    parser = _Parser(prog="inplace", description="Names the line that overwrote what autograd needed.")
+    parser.add_argument("--version", action="version", version=f"torch-inplace {inplace.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    run = commands.add_parser(
+        "run",
+        help="run a script and report on its tensors",
+        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] SCRIPT [ARGS...]",
+        allow_abbrev=False,
+    )
+    run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show` and inplace.load")
+    run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
+    show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
-    show.add_argument("--html", metavar="FILE", help="write the interactive page")
+    show.set_defaults(write=None)
+    for command in (run, show):
+        command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
+        command.add_argument("--html", metavar="FILE", help="write the interactive page")
+        command.add_argument("--quiet", action="store_true", help="print no report")
     return parser
 
 
 def _problem(options: argparse.Namespace) -> str | None:
     """What makes the command line unusable, in one sentence; None if nothing does."""
-    script = Path(options.script)
-    if script.is_dir():
-        return f"{options.script} is a directory: name the script in it that is to be run."
+    given = options.script if options.command == "run" else options.trace
+    kind = "script" if options.command == "run" else "trace file"
+    if Path(given).is_dir():
+        return f"{given} is a directory: name a {kind} in it."
     try:
-        script.read_bytes()
-    except OSError as error:
-        return f"{options.script} can't be read ({error.strerror}): check the path of the script."
-    for target in (options.json, options.html, options.trace):
-        if target not in {None, "-"}:
-            try:
-                with Path(target).open("a"):
-                    pass
-            except OSError as error:
-                return f"{target} can't be written ({error.strerror}): choose another file."
+        Path(given).open("rb").close()
+    except (OSError, ValueError) as error:
+        return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
+    for target in (options.json, options.html, options.write):
+        if target is None or (target == "-" and target is options.json):
+            continue
+        if Path(target).exists() and Path(target).samefile(given):
+            return f"{target} is the {kind} itself and would be overwritten: choose another file."
+        try:
+            _try_to_write(Path(target))
+        except (OSError, ValueError) as error:
+            return f"{target} can't be written ({_reason(error)}): choose another file."
     return None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _try_to_write(path: Path) -> None:
+    there = path.exists()
+    path.open("ab").close()
+    if not there:
+        path.unlink()
 
 
 # ---------------------------------------------------------------- run
 
 
-def _run(options: argparse.Namespace) -> int:
-    from inplace.capture.record import Recorder
-
-    module = _as_main(options.script, options.arguments)
-    file = options.script
-    recorder = Recorder(
-        title=Path(file).name,
-        is_cell=lambda name: name == file,
-        namespace=module.__dict__,
-    )
-    error: BaseException | None = None
-    try:
-        code = compile(_text(file), file, "exec")
-    except (SyntaxError, ValueError) as unparsed:
-        sys.excepthook(type(unparsed), unparsed.with_traceback(None), None)
-        return 1
-    recorder.start()
-    try:
-        exec(code, module.__dict__)
-    except BaseException as raised:
-        error = raised
-    try:
-        recorder.stop(error)
-    except Exception as fault:
-        _complain(fault)
-    status = _status(error)
-    sys.stdout.flush()
-    _report(recorder, options)
+def _run(script: Script, outputs: Outputs) -> int:
+    process = os.getpid()
+    script.become_main()
+    error, trace = _recorded(script)
+    status = 0 if error is None else last_words(error)
+    if os.getpid() == process:  # a process that the script has forked reports nothing
+        outputs.report(trace, error)
+    if isinstance(error, KeyboardInterrupt):
+        # Python ends with a signal, not with a number; what there is to print has been printed.
+        sys.excepthook = lambda *_: None
+        raise KeyboardInterrupt
     return status
 
 
-def _text(file: str) -> str:
-    with io.open_code(str(Path(file).resolve())) as source:
-        return io.TextIOWrapper(io.BytesIO(source.read()), encoding="utf-8").read()
-
-
-def _as_main(script: str, arguments: list[str]) -> ModuleType:
-    """Make the module that the script will run in, the way `python SCRIPT ARGS` does."""
-    module = ModuleType("__main__")
-    module.__dict__.update({"__file__": script, "__builtins__": builtins, "__spec__": None, "__cached__": None})
-    sys.modules["__main__"] = module
-    sys.argv[:] = [script, *arguments]
-    sys.path[0] = str(Path(script).resolve().parent)
-    return module
-
-
-def _status(error: BaseException | None) -> int:
-    """The exit status plain Python would give, after printing what it would print."""
+def _recorded(script: Script) -> tuple[BaseException | None, Trace | Exception]:
+    """Run a script under a recorder; gives the exception that ended it, and the trace or a fault of ours."""
     from inplace.capture.record import Recorder
 
-    if error is None:
-        return 0
-    if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            return error.code or 0
-        print(error.code, file=sys.stderr)
-        return 1
-    Recorder.strip(error)
-    sys.stdout.flush()
-    sys.excepthook(type(error), error, error.__traceback__)
-    return 130 if isinstance(error, KeyboardInterrupt) else 1
-
-
-def _report(recorder: Any, options: argparse.Namespace) -> None:
-    """Print and write what was asked for; a fault of ours is one line, and never the script's exit status."""
-    try:
-        from inplace.analysis import analyze
-
-        _write(analyze(recorder.trace), options)
-    except Exception as fault:
-        _complain(fault)
-        if options.json is not None:
-            _put(options.json, json.dumps({"format": 1, "error": None, "calls": 0, "diagnoses": []}))
-
-
-def _write(report: Any, options: argparse.Namespace) -> None:
-    from inplace.contract import diagnoses
-    from inplace.render.text import to_text
-
-    if options.json is not None:
-        _put(options.json, json.dumps(diagnoses(report), indent=2) + "\n")
-    if options.trace is not None:
-        from inplace.codec import dump
-
-        dump(report.trace, options.trace)
-    if options.html is not None:
-        _put(options.html, _page(report))
-    if not options.quiet:
-        print(to_text(report), file=sys.stderr)
-
-
-def _page(report: Any) -> str:
-    from inplace.render.diagram import diagram
-    from inplace.render.html import to_html
-
-    return to_html(diagram(report))
-
-
-def _put(target: str, text: str) -> None:
-    if target == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    else:
-        Path(target).write_text(text, encoding="utf-8")
-
-
-def _complain(fault: Exception) -> None:
-    print(
-        f"inplace: no full report, because of a fault of ours ({type(fault).__name__}: {fault}). "
-        "Your script was not affected; please report it.",
-        file=sys.stderr,
+    recorder = Recorder(
+        title=Path(script.file).name,
+        is_cell=lambda name: name == script.file,
+        namespace=script.module.__dict__,
     )
+    error: BaseException | None = None
+    recorder.start()
+    try:
+        script.run()
+    except BaseException as raised:
+        error = raised
+    try:
+        trace: Trace | Exception = recorder.stop(None if isinstance(error, SystemExit) else error)
+    except Exception as fault:
+        trace = fault
+    if error is not None:
+        Recorder.strip(error)
+    return error, trace
 
 
 # ---------------------------------------------------------------- show
 
 
-def _show(options: argparse.Namespace) -> int:
-    from inplace.analysis import analyze
+def _show(file: str, outputs: Outputs) -> int:
     from inplace.codec import load
-    from inplace.errors import TraceFormatError
-    from inplace.render.text import to_text
 
     try:
-        report = analyze(load(options.trace))
+        trace = load(file)
     except (TraceFormatError, OSError) as error:
-        print(f"inplace: {options.trace}: {error}", file=sys.stderr)
+        complain(f"{file}: {error}.")
         return _UNUSABLE
-    print(to_text(report))
-    if options.html is not None:
-        _put(options.html, _page(report))
+    outputs.report(trace)
     return 0

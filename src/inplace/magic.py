@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from inplace.public import Recording
 
 STATIC = "INPLACE_STATIC"
-"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each has
-an id of its own), and a cell is called `this cell` instead of `In[3]` (tools such as nbval don't count cells).
+"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each
+has an id of its own), and a cell is called `this cell` instead of `In[3]` (tools such as nbval don't count cells).
 """
 
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from inplace.render.diagram import diagram
+from inplace.render.diagram import Diagram, diagram
+from tests.browser.conftest import Open
 from tests.browser.traces import README, big_report, record
 
 pytestmark = pytest.mark.browser
@@ -15,12 +14,12 @@ HOSTILE = "<img src=x onerror=window.pwned=1>"
 
 
 @pytest.fixture(scope="module")
-def readme() -> Any:
+def readme() -> Diagram:
     """The picture of the README's cell."""
     return diagram(record(README))
 
 
-def test_opens_at_the_line_that_did_it(open_page, readme):
+def test_opens_at_the_line_that_did_it(open_page: Open, readme: Diagram) -> None:
     """The first finding's write is chosen, and its line, its node's culprit and its tensor are lit."""
     page = open_page(readme)
 
@@ -31,7 +30,7 @@ def test_opens_at_the_line_that_did_it(open_page, readme):
     assert page.locator(".ip-broken").count() == 1
 
 
-def test_choosing_a_line_links_the_panes(open_page, readme):
+def test_choosing_a_line_links_the_panes(open_page: Open, readme: Diagram) -> None:
     """A click on a source line chooses its call, writes its tensors and lights its names."""
     page = open_page(readme)
 
@@ -44,7 +43,7 @@ def test_choosing_a_line_links_the_panes(open_page, readme):
     assert "also changes what c reads" in page.locator(".ip-did").inner_text()
 
 
-def test_choosing_a_node_chooses_its_call(open_page, readme):
+def test_choosing_a_node_chooses_its_call(open_page: Open, readme: Diagram) -> None:
     """A click on an autograd node goes to the call that made it."""
     page = open_page(readme)
 
@@ -54,7 +53,7 @@ def test_choosing_a_node_chooses_its_call(open_page, readme):
     assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "4"
 
 
-def test_hovering_a_tensor_lights_its_lines_and_node(open_page, readme):
+def test_hovering_a_tensor_lights_its_lines_and_node(open_page: Open, readme: Diagram) -> None:
     """The pointer over a tensor lights the lines that use it and the node that keeps it."""
     page = open_page(readme)
 
@@ -68,7 +67,7 @@ def test_hovering_a_tensor_lights_its_lines_and_node(open_page, readme):
     assert page.locator(".ip-box.is-related").count() == 2
 
 
-def test_arrow_keys_step_through_the_calls(open_page, readme):
+def test_arrow_keys_step_through_the_calls(open_page: Open, readme: Diagram) -> None:
     """Left and right go one call back and on, Home and End to the ends, and versions follow."""
     page = open_page(readme)
     page.locator(".ip-code").focus()
@@ -85,7 +84,7 @@ def test_arrow_keys_step_through_the_calls(open_page, readme):
     assert "RuntimeError" in page.locator(".ip-did").inner_text()
 
 
-def test_keys_do_not_reach_the_host(open_page, readme):
+def test_keys_do_not_reach_the_host(open_page: Open, readme: Diagram) -> None:
     """Keys pressed inside are kept from the notebook around the widget."""
     page = open_page(readme)
     page.evaluate("() => { window.heard = []; document.addEventListener('keydown', event => heard.push(event.key)); }")
@@ -98,7 +97,7 @@ def test_keys_do_not_reach_the_host(open_page, readme):
     assert page.locator("[data-lm-suppress-shortcuts]").count() == 1
 
 
-def test_scrubbing_shows_what_was_there_then(open_page, readme):
+def test_scrubbing_shows_what_was_there_then(open_page: Open, readme: Diagram) -> None:
     """Before a tensor is made it is shown as not made yet; before a write its old values are shown."""
     page = open_page(readme)
 
@@ -108,7 +107,7 @@ def test_scrubbing_shows_what_was_there_then(open_page, readme):
     assert page.locator(".ip-row[data-tensor='3'] .ip-badge").inner_text() == "not made yet"
 
 
-def test_comparing_shows_before_and_after(open_page, readme):
+def test_comparing_shows_before_and_after(open_page: Open, readme: Diagram) -> None:
     """The toggle shows old values above new ones, and without it only the new ones."""
     page = open_page(readme)
     page.locator(".ip-line[data-line='0:5']").click()
@@ -121,7 +120,7 @@ def test_comparing_shows_before_and_after(open_page, readme):
     assert page.locator(".ip-row[data-tensor='0'] .ip-cell.is-changed").count() == 3
 
 
-def test_search_finds_calls_by_name_line_and_op(open_page, readme):
+def test_search_finds_calls_by_name_line_and_op(open_page: Open, readme: Diagram) -> None:
     """Typing counts the calls found, Enter goes to the next of them."""
     page = open_page(readme)
     box = page.locator(".ip-search")
@@ -137,7 +136,7 @@ def test_search_finds_calls_by_name_line_and_op(open_page, readme):
     assert page.locator(".ip-count").inner_text() == "no call"
 
 
-def test_next_finding_tells_another(open_page, readme):
+def test_next_finding_tells_another(open_page: Open, readme: Diagram) -> None:
     """`n` tells the next finding and goes to its call, `p` goes back."""
     page = open_page(readme)
     first = page.locator(".ip-headline h2").inner_text()
@@ -151,7 +150,7 @@ def test_next_finding_tells_another(open_page, readme):
     assert page.locator(".ip-headline h2").inner_text() == first
 
 
-def test_playing_runs_to_the_end(open_page, readme):
+def test_playing_runs_to_the_end(open_page: Open, readme: Diagram) -> None:
     """Play steps on until the last call and stops there."""
     page = open_page(readme)
 
@@ -162,7 +161,7 @@ def test_playing_runs_to_the_end(open_page, readme):
 
 
 @pytest.mark.parametrize("width", [320, 420, 700, 1000, 1800])
-def test_nothing_overflows_at_any_width(open_page, readme, width):
+def test_nothing_overflows_at_any_width(open_page: Open, readme: Diagram, width: int) -> None:
     """The page never scrolls sideways, from a phone's side panel to a projector."""
     page = open_page(readme, width=width)
 
@@ -173,7 +172,7 @@ def test_nothing_overflows_at_any_width(open_page, readme, width):
     assert page.locator(".ip, .ip-pane, .ip-code, .ip-stores, .ip-list, .ip-banner").evaluate_all(wide) == []
 
 
-def test_theme_follows_the_host(open_page, readme):
+def test_theme_follows_the_host(open_page: Open, readme: Diagram) -> None:
     """The system's scheme counts, unless JupyterLab, VS Code or Colab say otherwise."""
     page = open_page(readme, scheme="dark")
     theme = "document.querySelector('.ip').dataset.theme"
@@ -189,9 +188,10 @@ def test_theme_follows_the_host(open_page, readme):
     page.wait_for_selector(".ip[data-theme='dark']")
 
 
-def test_hostile_text_stays_text(open_page):
+def test_hostile_text_stays_text(open_page: Open) -> None:
     """Names, source lines and labels with markup in them are shown as they are, and run nothing."""
-    code = f'import torch\nd["{HOSTILE}"] = torch.ones(2)\nt = d["{HOSTILE}"]  # </script><script>pwned=1</script> \u2028\nt.add_(1)\n'
+    comment = "# </script><script>pwned=1</script> \u2028"
+    code = f'import torch\nd["{HOSTILE}"] = torch.ones(2)\nt = d["{HOSTILE}"]  {comment}\nt.add_(1)\n'
     picture = diagram(record(code, file=f"{HOSTILE}</script>.py", d={}))
     page = open_page(picture)
     page.locator(".ip-search").fill(HOSTILE)
@@ -202,7 +202,7 @@ def test_hostile_text_stays_text(open_page):
     assert any(HOSTILE in name for name in page.locator(".ip-name").all_inner_texts())
 
 
-def test_two_pictures_do_not_mix(open_page, readme):
+def test_two_pictures_do_not_mix(open_page: Open, readme: Diagram) -> None:
     """Two pictures on one page have their own ids and their own choice."""
     page = open_page(readme, readme)
     page.locator(".ip").first.locator(".ip-line[data-line='0:5']").click()
@@ -214,13 +214,15 @@ def test_two_pictures_do_not_mix(open_page, readme):
     assert len(ids) == len(set(ids))
 
 
-def test_everything_can_be_reached_by_tab(open_page, readme):
+def test_everything_can_be_reached_by_tab(open_page: Open, readme: Diagram) -> None:
     """Each control and each pane is a tab stop with a visible ring."""
     page = open_page(readme)
     seen = []
     for _ in range(20):
         page.keyboard.press("Tab")
-        seen.append(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"))
+        seen.append(
+            page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
+        )
 
     for label in ("Source lines", "Tensors", "Autograd nodes", "Calls", "Step", "Play"):
         assert label in seen
@@ -229,7 +231,7 @@ def test_everything_can_be_reached_by_tab(open_page, readme):
     assert page.locator(".ip-code").evaluate("el => getComputedStyle(el).outlineStyle") == "solid"
 
 
-def test_a_hundred_thousand_calls_open_and_scroll(open_page):
+def test_a_hundred_thousand_calls_open_and_scroll(open_page: Open) -> None:
     """A large run opens in seconds, keeps only the rows in sight on the page, and scrolls without long frames."""
     page = open_page(diagram(big_report()))
     opened = page.evaluate("performance.now()")
@@ -257,4 +259,4 @@ def test_a_hundred_thousand_calls_open_and_scroll(open_page):
     assert rows[1] < 50  # a frame is 16 ms; this machine may be busy with other tests
     page.locator(".ip-list").focus()
     page.keyboard.press("End")
-    assert page.locator(".ip-call.is-chosen .ip-no").inner_text().endswith("98") or page.locator(".ip-call.is-chosen").count() == 1
+    assert page.locator(".ip-call.is-chosen").count() == 1

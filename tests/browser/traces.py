@@ -13,6 +13,7 @@ from inplace.model import (
     Argument,
     Call,
     CounterId,
+    Edge,
     Function,
     GradMode,
     GraphWalk,
@@ -95,7 +96,8 @@ h.sum().backward()
 """
 
 _SITES = (
-    (3, 4, 38), (4, 8, 22), (6, 8, 13), (7, 8, 15), (8, 15, 25), (8, 4, 26), (9, 4, 15), (10, 0, 9), (11, 0, 7), (11, 0, 18),
+    (3, 4, 38), (4, 8, 22), (6, 8, 13), (7, 8, 15), (8, 15, 25), (8, 4, 26),
+    (9, 4, 15), (10, 0, 9), (11, 0, 7), (11, 0, 18),
 )  # fmt: skip
 _LABELS = ("randn", "zeros", "mul", "exp", "detach", "add_", "sigmoid", "mul_", "sum", "backward")
 _VECTOR = Layout((4,), (1,), "float32", 4, "cpu")
@@ -140,7 +142,18 @@ class _Builder:
         values = (float(version), 1.0, 2.0, 3.0)
         self.states.append(
             TensorState(
-                tensor, storage, counter, 0, _VECTOR, version, grad, leaf, None if node is None else NodeId(node), None, None, values
+                tensor,
+                storage,
+                counter,
+                0,
+                _VECTOR,
+                version,
+                grad,
+                leaf,
+                None if node is None else NodeId(node),
+                None,
+                None,
+                values,
             )
         )
         return StateId(len(self.states) - 1)
@@ -208,7 +221,7 @@ def _report(build: _Builder, x: StateId, total: StateId, h: StateId, loss: State
         storages=tuple(build.storages),
         nodes=(
             Node(NodeId(0), "SigmoidBackward0", count - 4, (), (saved,), None, custom=False),
-            Node(NodeId(1), "MulBackward0", count - 3, (), (), None, custom=False),
+            Node(NodeId(1), "MulBackward0", count - 3, (Edge(NodeId(0), 0),), (), None, custom=False),
         ),
         walks=(GraphWalk(count - 1, True, (NodeId(1),), (NodeId(1), NodeId(0)), (use,), complete=True),),
         changes=(),

@@ -13,7 +13,7 @@ from tests.browser.traces import README, record
 HOSTILE = "</script><script>alert(1)</script><!--\u2028\u2029&amp;"
 
 
-def test_page_carries_the_diagram():
+def test_page_carries_the_diagram() -> None:
     """The diagram in the page is the diagram, read back."""
     picture = diagram(record(README))
 
@@ -24,7 +24,7 @@ def test_page_carries_the_diagram():
     assert json.loads(data.group(1)) == json.loads(json.dumps(picture.to_json()))
 
 
-def test_page_asks_for_nothing_outside():
+def test_page_asks_for_nothing_outside() -> None:
     """No address, no import, and a policy that would refuse them."""
     page = to_html(diagram(record(README)))
 
@@ -33,7 +33,7 @@ def test_page_asks_for_nothing_outside():
     assert not re.search(r"^\s*import\s.*from", page.split('<script type="module">')[1], re.MULTILINE)
 
 
-def test_hostile_source_cannot_leave_the_data():
+def test_hostile_source_cannot_leave_the_data() -> None:
     """A script end, a comment and line separators in the user's text are escaped in the data."""
     code = f"import torch\nt = torch.ones(2)  # {HOSTILE}\nt.add_(1)\n"
     picture = diagram(record(code, title=HOSTILE))
@@ -45,14 +45,14 @@ def test_hostile_source_cannot_leave_the_data():
     assert "<script>alert" not in page
 
 
-def test_lone_surrogates_can_be_written():
+def test_lone_surrogates_can_be_written() -> None:
     """Text that is no valid Unicode is written all the same."""
     picture = diagram(record("import torch\nt = torch.ones(2)  # x\n", title="\ud800"))
 
     assert to_html(picture).encode()
 
 
-def test_widget_shows_the_same_diagram():
+def test_widget_shows_the_same_diagram() -> None:
     """The widget's trait is the diagram, and a step can be chosen."""
     picture = diagram(record(README))
 

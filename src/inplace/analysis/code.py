@@ -87,9 +87,11 @@ class Code:
         node = self.node(position)
         if node is statement or node is statement.value:
             return self.targets(position)
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         value = statement.value
-        if isinstance(value, ast.Tuple) and isinstance(statement, ast.Assign) and node in value.elts:
-            return self.targets(position)
+        if isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple) and node in value.elts:
+            number = value.elts.index(node)  # `left, right = h[:2], h[2:]`: each its own
+            return (ast.unparse(target.elts[number]),) if len(target.elts) == len(value.elts) else ()
         return ()
 
     def assignment_above(self, position: Position, name: str) -> Position | None:

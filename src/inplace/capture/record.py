@@ -305,6 +305,6 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
         if not ours:
             entries.append(entry)
         entry = entry.tb_next
-    for entry, following in zip(entries, [*entries[1:], None], strict=True):
+    for entry, following in zip(entries, [*entries[1:], None], strict=False):  # none at all where never raised
         entry.tb_next = following
     return entries[0] if entries else None

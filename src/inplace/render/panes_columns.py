@@ -37,13 +37,13 @@ class CallPlace:
 class Folds:
     """How the list of calls folds.
 
-    `lines` are first steps of runs of calls from one line of the cell, as differences to the previous one.
-
-    `rounds` are (first step, line of the loop, number of the iteration from 1), in order; 0 and 0 outside of loops.
+    `lines` are the first steps of runs of calls from one line of the cell, `rounds` those of iterations of loops, both
+    as differences to the previous one. `loops` are the lines of the loops that rounds belong to, 0 outside of loops.
     """
 
     lines: tuple[int, ...]
-    rounds: tuple[tuple[int, int, int], ...]
+    rounds: tuple[int, ...]
+    loops: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 
 from inplace.model import BEFORE, CounterId, Layout, StateId, StorageId, TensorId, TensorState, Trace
 from inplace.render.panes_columns import Scalar
 from inplace.render.panes_findings import About
 from inplace.render.panes_model import CounterBox, References, StorageBox, TensorBox
 from inplace.render.panes_source import Texts
+from inplace.render.panes_timeline import steps_apart
 
 _STORAGES = 24  # storages drawn at most
 _TENSORS = 8  # tensors drawn of one storage at most
@@ -18,7 +18,7 @@ _NAMES = 6
 _PIECES = 64
 _CELLS = 16  # elements of a storage whose values are shown at most
 _CHANGES = 1_000  # changes of values kept of one storage
-_MOVES = 40_000  # versions kept of all counters
+_MOVES = 120_000  # versions kept of all counters
 _TOUCHED = 3_000
 _SHARED = 2  # tensors that make a byte a shared one
 
@@ -162,7 +162,7 @@ class Memory:
             pieces=tuple(parts),
             exact=exact,
             cells=cells,
-            touched=tuple(after - before for before, after in pairwise([0, *steps[:_TOUCHED]])),
+            touched=steps_apart(steps[:_TOUCHED]),
             touched_hidden=max(0, len(steps) - _TOUCHED),
         )
 
@@ -194,7 +194,8 @@ class Memory:
             if counter in wanted:
                 most = self._most_moves
                 until = moves[most - 1][0] if len(moves) > most else -1
-                yield CounterBox(counter, tuple(moves[:most]), until)
+                steps, versions = zip(*moves[:most], strict=True)
+                yield CounterBox(counter, steps_apart(steps), steps_apart(versions), until)
 
 
 def names_of(trace: Trace) -> dict[TensorId, list[str]]:

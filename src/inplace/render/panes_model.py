@@ -121,13 +121,14 @@ class TensorBox:
 
 @dataclass(frozen=True, slots=True)
 class CounterBox:
-    """One version counter: (step, version) whenever another version was seen, valid after that call, up to `until`.
+    """One version counter: `versions` were seen from after the calls `steps` on, up to `until` (-1: to the end).
 
-    Tensors that share it move together. `until` is -1 where nothing was left out.
+    Both are differences to the previous one. Tensors that share a counter move together.
     """
 
     id: int
-    moves: tuple[tuple[int, int], ...]
+    steps: tuple[int, ...]
+    versions: tuple[int, ...]
     until: int
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from inplace.model import BEFORE, Call, GradMode, Kind, Position, Stack, Storage, Trace
@@ -13,7 +13,7 @@ from inplace.render.panes_source import Loop, Texts
 _CALLS = 200_000  # calls in the picture at most
 _WRITES = 100_000
 _POINTS = 1_000  # steps of the memory curve at which it may turn, twice
-_ROUNDS = 20_000
+_ROUNDS = 60_000
 _LINES = 100_000
 _RESULTS = 500
 _MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
@@ -124,7 +124,6 @@ class Timeline:
 
     def calls(self, shown: dict[int, int]) -> Calls:
         """The columns, with sources numbered as in the picture."""
-        steps = [0, *(step for step, *_ in self._writes)]
         rows = self._writes
         return Calls(
             count=len(self._form),
@@ -133,7 +132,7 @@ class Timeline:
             forms=tuple(self._made),
             places=tuple(_numbered(place, shown.get(source, -1)) for source, place in self._spots),
             form=tuple(self._form),
-            write_steps=tuple(after - before for before, after in pairwise(steps)),
+            write_steps=steps_apart([row[0] for row in rows]),
             write_tensors=tuple(row[1] for row in rows),
             write_from=tuple(row[2] for row in rows),
             write_moved=tuple(row[3] for row in rows),
@@ -145,24 +144,27 @@ class Timeline:
 
     def _folds(self) -> Folds:
         places = [form.place for form in self._made]
-        lines: list[int] = []
-        rounds: list[tuple[int, int, int]] = []
-        last_line, loop, statement, number = -1, 0, -1, 0
+        lines, rounds, loops = list[int](), list[int](), list[int]()
+        last_line, loop, statement = -1, -1, -1
         for step, form in enumerate(self._form):
             place = places[form]
             spot, now = self._spots[place][1], self._loops[place]
             begin, at = now if now is not None else (0, 0)
             if begin != loop or (begin and at < statement):
-                number = number + 1 if begin == loop else int(begin > 0)
-                rounds.append((step, begin, number))
+                rounds.append(step)
+                loops.append(begin)
                 last_line = -1
             loop, statement = begin, at
             line = spot.cell_line or spot.line
             if line != last_line:
                 lines.append(step)
                 last_line = line
-        begins = lines[:_LINES]
-        return Folds(tuple(after - before for before, after in pairwise([0, *begins])), tuple(rounds[:_ROUNDS]))
+        return Folds(steps_apart(lines[:_LINES]), steps_apart(rounds[:_ROUNDS]), tuple(loops[:_ROUNDS]))
+
+
+def steps_apart(steps: Sequence[int]) -> tuple[int, ...]:
+    """Numbers as differences to the previous one, the first to 0: small, and so short in JSON."""
+    return tuple(after - before for before, after in pairwise([0, *steps]))
 
 
 def _numbered(place: CallPlace, source: int) -> CallPlace:

@@ -25,7 +25,7 @@ from inplace.model import Trace
 _CUTS = {
     "detach": "Leave the detach() out, or detach only what must not be trained.",
     "data": "Leave .data out: work on the tensor itself.",
-    "item": "Keep it a tensor: combine values with torch.stack(...) or torch.cat(...), and read numbers only for logging.",
+    "item": "Keep it a tensor: combine with torch.stack(...) or torch.cat(...), and read numbers for logging only.",
     "numpy": "Stay in PyTorch for what the loss needs, and convert only copies for plotting.",
     "rebuilt": "Combine the tensors with torch.stack(...) or torch.cat(...), which keep the path.",
     "no-grad": "Move it out of the no_grad block.",
@@ -40,7 +40,7 @@ _OVERLAPS = {
 _SHARES = {
     "repeated": "Make each item its own tensor: [torch.zeros(2) for _ in range(3)], or store t.detach().clone().",
     "swap": "Swap with one indexed assignment, x[[0, 1]] = x[[1, 0]], or clone the right side.",
-    "snapshot": "If they are meant to be independent, keep a copy: .clone() for a tensor, copy.deepcopy for a state_dict.",
+    "snapshot": "If they are to be independent, keep a copy: .clone() for a tensor, copy.deepcopy for a state_dict.",
 }
 _ESCAPES = {
     "data": "Write to a copy, .detach().clone(), or write after backward().",

@@ -1,4 +1,4 @@
-"""Report -> one self-contained SVG: what broke, where, why, the names and bytes, and the graph. No script, no network."""
+"""Report -> one self-contained SVG: what broke, where and why, names and bytes, and the graph. No script in it."""
 
 from __future__ import annotations
 

@@ -127,6 +127,16 @@ function summed(steps) {
 
 // ------------------------------------------------------------------ what the diagram says, indexed
 
+/** The iterations of loops: first step, line of the loop (0 outside), number from 1. @param {any} folds @returns {[number, number, number][]} */
+function roundsOf(folds) {
+  const starts = summed(folds.rounds);
+  let number = 0;
+  return folds.loops.map((/** @type {number} */ loop, /** @type {number} */ i) => {
+    number = loop && i && folds.loops[i - 1] === loop ? number + 1 : Number(loop > 0);
+    return [starts[i], loop, number];
+  });
+}
+
 class Run {
   /** @param {any} diagram */
   constructor(diagram) {
@@ -140,7 +150,8 @@ class Run {
     this.results = new Map(diagram.calls.results);
     this.writeSteps = summed(diagram.calls.write_steps);
     this.lineStarts = summed(diagram.calls.folds.lines);
-    this.roundStarts = diagram.calls.folds.rounds.map((/** @type {number[]} */ round) => round[0]);
+    this.rounds = roundsOf(diagram.calls.folds);
+    this.roundStarts = this.rounds.map((round) => round[0]);
     /** @type {Map<number, Int32Array>} */
     this.touched = new Map();
     /** @type {Map<number, number[]>} */
@@ -188,9 +199,9 @@ class Run {
   version(tensor, step) {
     const counter = this.counters.get(tensor.counter);
     if (!counter || (counter.until >= 0 && step > counter.until)) return null;
-    counter.steps ??= counter.moves.map((/** @type {number[]} */ move) => move[0]);
-    const at = lastAtMost(counter.steps, step);
-    return at < 0 ? null : counter.moves[at][1];
+    const { steps, versions } = counter.summed ??= { steps: summed(counter.steps), versions: summed(counter.versions) };
+    const at = lastAtMost(steps, step);
+    return at < 0 ? null : versions[at];
   }
 
   /** The elements of a small storage after a call. @param {any} storage @param {number} step @returns {Map<number, any>} */
@@ -978,7 +989,6 @@ function autogradPane(board) {
 /** @param {Board} board @returns {Pane & {reveal: (step: number) => void}} */
 function callsPane(board) {
   const { run } = board;
-  const { folds } = run.calls;
   const space = h("div", { class: "ip-space" });
   const view = h("div", { class: "ip-list", role: "listbox", tabindex: "0", "aria-label": "Calls", onscroll: () => paint() }, space);
   const all = h("button", { type: "button", class: "ip-link-button", onclick: () => unfold() }, "unfold all");
@@ -994,19 +1004,15 @@ function callsPane(board) {
   /** @type {Map<number, HTMLElement>} */
   let painted = new Map();
   let unfolded = run.count <= 40;
-  const rounds = roundsOf();
-  const many = (/** @type {number} */ loop) => rounds.get(loop) ?? 0;
-
-  function roundsOf() {
-    const counts = new Map();
-    for (const [, loop] of folds.rounds) if (loop) counts.set(loop, (counts.get(loop) ?? 0) + 1);
-    return counts;
-  }
+  /** @type {Map<number, number>} */
+  const iterations = new Map();
+  for (const [, loop] of run.rounds) if (loop) iterations.set(loop, (iterations.get(loop) ?? 0) + 1);
+  const many = (/** @type {number} */ loop) => iterations.get(loop) ?? 0;
 
   /** The rows that are there with what is folded now. */
   function rebuild() {
     rows = [];
-    const given = folds.rounds.length ? folds.rounds : [[0, 0, 0]];
+    const given = run.rounds.length ? run.rounds : [[0, 0, 0]];
     for (let i = 0; i < given.length; i += 1) {
       const [start, loop] = given[i];
       const stop = i + 1 < given.length ? given[i + 1][0] : run.count;
@@ -1064,7 +1070,7 @@ function callsPane(board) {
   function foldRow(row) {
     const open = unfolded || (row.kind === "round" ? openRounds : openLines).has(row.at);
     const place = run.place(row.start);
-    const round = row.kind === "round" ? folds.rounds[row.at] : null;
+    const round = row.kind === "round" ? run.rounds[row.at] : null;
     const text = round ? `iteration ${round[2]} of ${many(round[1])}` : cellText(place) || run.text(run.form(row.start).code);
     return h(
       "div",
@@ -1145,7 +1151,7 @@ function callsPane(board) {
     const round = lastAtMost(run.roundStarts, step);
     const line = lastAtMost(run.lineStarts, step);
     const before = openRounds.size + openLines.size;
-    if (round >= 0 && folds.rounds[round][1] && !unfolded) openRounds.add(round);
+    if (round >= 0 && run.rounds[round][1] && !unfolded) openRounds.add(round);
     if (line >= 0 && !unfolded) openLines.add(line);
     if (openRounds.size + openLines.size !== before) rebuild();
     const at = rowOf(step);

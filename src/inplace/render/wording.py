@@ -107,7 +107,7 @@ def _joined(names: tuple[str, ...]) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown) or "a parameter"
 
 
-# ---------------------------------------------------------------- one function per kind: (what happened, why it matters)
+# ---------------------------------------------------------------- for each kind: (what happened, why it matters)
 
 
 def _stale(finding: StaleSave, trace: Trace) -> tuple[str, str]:
@@ -127,7 +127,8 @@ def _custom(finding: CustomFunction, trace: Trace) -> tuple[str, str]:
     if finding.node is None:
         what = f"{_culprits(finding, trace)} writes to an input of a custom function that does not mark it dirty."
         return what, "Autograd is not told of the write, so gradients through that input are silently wrong."
-    what = f"{_culprits(finding, trace)} changed {_name(finding)} after the custom function at {_victim(finding, trace)} kept it."
+    kept = f"after the custom function at {_victim(finding, trace)} kept it"
+    what = f"{_culprits(finding, trace)} changed {_name(finding)} {kept}."
     if finding.silent:
         return what, "It was kept on ctx, where autograd checks no version, so the gradient is silently wrong."
     return what, "backward() raises: the version of a tensor given to save_for_backward has moved on."
@@ -143,7 +144,8 @@ _HOW = {
 
 def _unseen(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
     node = trace.node_by_id[finding.node].name
-    what = f"{_culprits(finding, trace)} changed {_name(finding)} {_HOW[finding.how]} after {_victim(finding, trace)} saved it"
+    saved = f"after {_victim(finding, trace)} saved it"
+    what = f"{_culprits(finding, trace)} changed {_name(finding)} {_HOW[finding.how]} {saved}"
     because = "No version counter moved, so backward() did not notice and computed its gradient with the new values."
     return f"{what} ({keeps(node, finding.saved)}).", because
 
@@ -175,7 +177,8 @@ def _multi(finding: MultiOutputWrite, trace: Trace) -> tuple[str, str]:
 def _overlap(finding: OverlappingWrite, trace: Trace) -> tuple[str, str]:
     name = _name(finding)
     if finding.how == "expanded":
-        what = f"{_culprits(finding, trace)} writes to {name}, several of whose elements are the same bytes (expand, unfold)."
+        shared = "several of whose elements are the same bytes (expand, unfold)"
+        what = f"{_culprits(finding, trace)} writes to {name}, {shared}."
         wrong = "One write shows in several places, and of several writes to one place only the last stays."
     elif finding.how == "indices":
         what = f"{_culprits(finding, trace)} updates {name} at indices of which some are repeated."
@@ -190,7 +193,7 @@ def _inference(finding: InferenceTensor, trace: Trace) -> tuple[str, str]:
     what = f"{_culprits(finding, trace)} made {_name(finding)} under inference_mode."
     return (
         what,
-        f"Autograd needed to save it or to track a write to it at {_victim(finding, trace)}, and such a tensor has no version counter.",
+        f"Autograd needed to save or track it at {_victim(finding, trace)}, and it has no version counter.",
     )
 
 

@@ -1,0 +1,129 @@
+"""Where the command line's report goes: files, and the process's own standard streams."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from inplace.analysis.report import Report
+    from inplace.model import Trace
+
+_INTERRUPTED = "the report was interrupted."
+
+
+def complain(sentence: str) -> None:
+    """Say one sentence on stderr."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"inplace: {sentence}", file=sys.stderr)
+
+
+class Outputs:
+    """The files and streams asked for, noted before a script runs: it may change folder, or close or replace them.
+
+    Args:
+        json: file for the diagnoses, `-` for standard output.
+        html: file for the interactive page.
+        trace: file for the trace.
+        quiet: whether to leave the text out.
+        text: where the text goes, 1 for standard output and 2 for standard error.
+    """
+
+    def __init__(self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, text: int = 2) -> None:
+        self._json, self._html, self._trace = (_from_anywhere(name) for name in (json, html, trace))
+        self._quiet = quiet
+        self._text = _copy_of(text)
+        self._stdout = _copy_of(1) if json == "-" else None
+
+    def report(self, trace: Trace | Exception, error: BaseException | None = None) -> None:
+        """Print and write what was asked for; `error` is what ended the script.
+
+        A fault of ours, which may be there in place of a trace, is one line on stderr and changes nothing else.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        try:
+            if isinstance(trace, Exception):
+                raise trace  # noqa: TRY301  # told like every other fault
+            self._write(trace, error)
+        except KeyboardInterrupt:
+            self._say(f"inplace: {_INTERRUPTED}")
+        except OSError as refused:
+            self._say(f"inplace: {refused.filename or 'the report'} can't be written ({refused.strerror}).")
+        except Exception as fault:
+            self._say(
+                f"inplace: no full report, because of a fault of ours ({type(fault).__name__}: {fault}). "
+                "Your script was not affected; please report it."
+            )
+
+    def _write(self, trace: Trace, error: BaseException | None) -> None:
+        from inplace.analysis import analyze
+        from inplace.codec import dump
+        from inplace.render.text import to_text
+
+        if self._trace is not None:
+            dump(trace, self._trace)
+        report = analyze(trace)
+        if self._json is not None:
+            self._put_json(_diagnoses(report, error))
+        if self._html is not None:
+            Path(self._html).write_text(_page(report), encoding="utf-8")
+        if not self._quiet:
+            self._say(to_text(report))
+
+    def _put_json(self, value: dict[str, Any]) -> None:
+        text = json.dumps(value, indent=2) + "\n"
+        if self._json != "-":
+            Path(str(self._json)).write_text(text, encoding="utf-8")
+        elif self._stdout is not None:
+            with _written(self._stdout) as stream:
+                stream.write(text)
+
+    def _say(self, text: str) -> None:
+        if self._text is not None:
+            with _written(self._text) as stream:
+                stream.write(text + "\n")
+
+
+def _from_anywhere(name: str | None) -> str | None:
+    return name if name in {None, "-"} else str(Path(str(name)).absolute())
+
+
+def _copy_of(number: int) -> TextIO | None:
+    """A stream of our own to where a standard stream leads; None where it leads nowhere."""
+    stream = sys.stdout if number == 1 else sys.stderr
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        return open(os.dup(number), "w", encoding=encoding, errors="backslashreplace")  # noqa: SIM115  # kept to the end
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _written(stream: TextIO) -> Iterator[TextIO]:
+    """Write to a stream whose reader may have gone, without a word about it."""
+    with contextlib.suppress(BrokenPipeError):
+        yield stream
+        stream.flush()
+
+
+def _diagnoses(report: Report, error: BaseException | None) -> dict[str, Any]:
+    from inplace.contract import diagnoses
+
+    value = diagnoses(report)
+    if isinstance(error, SyntaxError) and value["error"] is not None and not value["error"]["line"]:
+        value["error"].update(file=error.filename or "", line=error.lineno or 0)
+    return value
+
+
+def _page(report: Report) -> str:
+    from inplace.render.diagram import diagram
+    from inplace.render.html import to_html
+
+    return to_html(diagram(report))

@@ -1,0 +1,153 @@
+"""Every sentence a user reads, stated: what happened, where, why it matters, what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.analysis.report import Place
+from inplace.model import Position
+from inplace.render.remedies import out_of_place
+from inplace.render.wording import message
+from tests.recording import record_text
+
+
+def first_message(text: str) -> str:
+    """What is said of the first finding in a piece of code."""
+    recorded = record_text(text)
+    return message(recorded.report.findings[0], recorded.trace)
+
+
+SAID = {
+    "a saved result overwritten": (
+        """
+        x = torch.ones(3, requires_grad=True)
+        h = torch.exp(x)
+        h.add_(1)
+        h.sum().backward()
+        """,
+        "line 3: h.add_(1) changed h after line 2 saved it for backward (exp keeps its result).\n"
+        "backward() raises: version is 1, version 0 was saved.\n"
+        "Write h = h.add(1) instead, or change a copy (.clone()).",
+    ),
+    "one link of a chain": (
+        """
+        x = torch.ones(3, requires_grad=True)
+        h = torch.sigmoid(x)
+        g = h.relu_()
+        g.sum().backward()
+        """,
+        "line 3: h.relu_() changed h after line 2 saved it for backward (sigmoid keeps its result).\n"
+        "backward() raises: version is 1, version 0 was saved.\n"
+        "Write h.relu() in place of h.relu_(), or change a copy (.clone()).",
+    ),
+    "disjoint slices": (
+        """
+        x = torch.ones(4, requires_grad=True)
+        h = x * 1
+        y = h[:2].exp()
+        left, right = h[:2], h[2:]
+        z = left * left
+        right.mul_(2)
+        z.sum().backward()
+        """,
+        "line 6: right.mul_(2) changed left after line 5 saved it for backward (mul keeps its factors).\n"
+        "backward() raises: version is 1, version 0 was saved. "
+        "No byte of what was saved was written, but one version counter serves the whole storage.\n"
+        "Write right = right.mul(2) instead, or change a copy (.clone()).",
+    ),
+    "a write through data": (
+        """
+        x = torch.ones(3, requires_grad=True)
+        out = x.sigmoid()
+        peek = out.data
+        peek.zero_()
+        out.sum().backward()
+        """,
+        "line 4: peek.zero_() changed out through an alias with a version counter of its own (.data) "
+        "after line 2 saved it (sigmoid keeps its result).\n"
+        "No version counter moved, so backward() did not notice and computed its gradient with the new values.\n"
+        "Write to a copy, .detach().clone(), or write after backward().",
+    ),
+    "a leaf": (
+        """
+        w = torch.ones(3, requires_grad=True)
+        w.add_(1)
+        """,
+        "line 2: w.add_(1) writes to w, a leaf that requires grad.\n"
+        "PyTorch refuses at once and changes nothing: the leaf's own value is what its gradient is about.\n"
+        "Put the update under torch.no_grad(), or write out of place under another name: new = w + ...",
+    ),
+    "an expanded tensor": (
+        """
+        rows = torch.zeros(3).expand(2, 3)
+        rows.add_(1)
+        """,
+        "line 2: rows.add_(1) writes to rows, several of whose elements are the same bytes (expand, unfold).\n"
+        "PyTorch refuses: one write shows in several places, "
+        "and of several writes to one place only the last stays.\n"
+        "Give every element its own bytes first: .clone() (or repeat instead of expand).",
+    ),
+    "a rebound leaf": (
+        """
+        w = torch.ones(3, requires_grad=True)
+        w = w * 2
+        w.sum().backward()
+        w.grad
+        """,
+        "line 2: w * 2 makes w the name of a result; the leaf it stood for has no name any more.\n"
+        "The gradient goes to the leaf, and w.grad stays None.\n"
+        "Give the result another name, or update the leaf in place under torch.no_grad(); "
+        "for a new start, end the line with .detach().requires_grad_() and read w.grad of that.",
+    ),
+    "one tensor many times": (
+        """
+        slots = [torch.zeros(2)] * 2
+        for slot in slots:
+            slot += 1
+        torch.stack(slots)
+        """,
+        "line 3: slot += 1 (and 2 more lines): several items of one list are the same bytes "
+        "(slot, slots[0] and slots[1]).\n"
+        "A write through one of them shows in all of them.\n"
+        "Make each item its own tensor: [torch.zeros(2) for _ in range(3)], or store t.detach().clone().",
+    ),
+    "a safe one": (
+        """
+        x = torch.ones(2, 3)
+        net = nn.Linear(3, 2)
+        y = net(x).relu_()
+        y.sum().backward()
+        """,
+        "line 3: net(x).relu_() is safe: linear keeps its input, not its result.\n"
+        "backward() ran through it.\n"
+        "Nothing to fix.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_sentences(name: str) -> None:
+    """A finding is told in exactly these words."""
+    text, said = SAID[name]
+
+    assert first_message(text) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "instead"),
+    [
+        ("h.relu_()", "h = h.relu()"),
+        ("out += identity", "out = out + identity"),
+        ("a.b.mul_(2, x=1)", "a.b = a.b.mul(2, x=1)"),
+        ("x[0] = 1", None),
+        ("h.add(1).relu_()", None),
+        ("p.__iadd__(1)", None),
+        ("h.relu_(", None),
+    ],
+)
+def test_out_of_place_forms(code: str, instead: str | None) -> None:
+    """An in-place call is turned into the assignment that does the same out of place, where there is a simple one."""
+    place = Place("cell", "cell", Position(1, 0, 1, len(code)), code, None)
+
+    assert out_of_place(place) == instead

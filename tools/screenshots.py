@@ -1,0 +1,91 @@
+"""Draw the pictures of docs/img anew: `python tools/screenshots.py [FOLDER]`.
+
+Needs playwright, and Chromium at /usr/bin/chromium or at the path in CHROMIUM.
+
+Each is the interactive page of one run: the README's cell in light, in dark and in a narrow side panel, a longer case,
+and a run of a hundred thousand calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from inplace.analysis.report import Report  # noqa: E402 - found only now
+from inplace.render.diagram import diagram  # noqa: E402 - as above
+from inplace.render.html import to_html  # noqa: E402 - as above
+from tests.browser.traces import README, big_report, record, record_file  # noqa: E402 - as above
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+CASES = ROOT / "tests" / "cases"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: its file, what it shows, the width of the page in pixels and the colour scheme."""
+
+    file: str
+    report: Report
+    width: int = 1360
+    scheme: str = "light"
+
+
+def shots() -> list[Shot]:
+    """What is pictured."""
+    with contextlib.redirect_stdout(io.StringIO()):  # the cases print
+        readme = record(README)
+        critic = record_file(CASES / "critic_step_between_actor_loss_and_backward.py")
+    return [
+        Shot("light.png", readme),
+        Shot("dark.png", readme, scheme="dark"),
+        Shot("model.png", critic),
+        Shot("narrow.png", readme, width=400),
+        Shot("big.png", big_report()),
+    ]
+
+
+def take(browser: Any, shot: Shot, folder: Path) -> Path:
+    """Open one page and write its picture, at twice the pixels."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "page.html"
+        file.write_text(to_html(diagram(shot.report)), encoding="utf-8")
+        page = browser.new_page(
+            viewport={"width": shot.width, "height": 800},
+            device_scale_factor=2,
+            color_scheme=shot.scheme,
+            reduced_motion="reduce",
+        )
+        page.goto(file.as_uri())
+        page.wait_for_selector(".ip-graph[width]")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        target = folder / shot.file
+        page.locator("main").screenshot(path=str(target))
+        page.close()
+    return target
+
+
+def main() -> None:
+    """Draw all pictures into the folder given, else into docs/img."""
+    from playwright.sync_api import sync_playwright
+
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "img"
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for shot in shots():
+            print(take(browser, shot, folder))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
