@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def _run(path: Path, answer: Any) -> None:
     from inplace.capture.record import Recorder
 
     torch.set_num_threads(1)
+    warnings.simplefilter("default")  # the cases are users' code: pytest's rule that warnings are errors isn't theirs
     file = str(path)
     namespace: dict[str, Any] = {"__name__": "__main__", "__file__": file}
     recorder = Recorder(title=path.name, is_cell=lambda name: name == file, namespace=namespace)

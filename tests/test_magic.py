@@ -33,7 +33,7 @@ EMPTY = "inplace: this cell called no tensor function, so there is nothing to sh
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 FAULT = (
-    "inplace: no picture because of a fault of ours (LookupError: oh). "
+    "inplace: the picture is missing or incomplete because of a fault of ours (LookupError: oh). "
     "Your cell ran as it does without us; please report it."
 )
 
@@ -388,7 +388,7 @@ def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytes
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Session, "_bundle", interrupted)
+    monkeypatch.setattr(_Session, "_forms", interrupted)
     ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
     assert ran.notes == ["inplace: the report was interrupted; %inplace why tries again."]
     assert torch.overrides._get_current_function_mode() is None
@@ -422,6 +422,19 @@ IN_A_KERNEL = {
     "below time": "%%inplace\n%%time\nt = torch.ones(1)\nt.add_(1)",
     "afterwards": "torch.overrides._get_current_function_mode()",
 }
+
+
+def test_a_form_that_cannot_be_made_leaves_the_others(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the picture fails, the text is shown, and one line tells of the fault."""
+
+    def fail(recording: object) -> dict[str, Any]:
+        raise LookupError("oh")
+
+    monkeypatch.setattr("inplace.magic._Session._forms", lambda _: [fail, lambda _: {VIEW: "view"}])
+    shown, note = shell.run("%%inplace\n" + CELL).shown
+    assert "relu_" in shown["text/plain"]
+    assert shown[VIEW] == "view"
+    assert note == {"text/plain": FAULT}
 
 
 @pytest.fixture(scope="module", params=["widget", "static"])

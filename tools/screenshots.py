@@ -67,9 +67,11 @@ def take(browser: Any, shot: Shot, folder: Path) -> Path:
         )
         page.goto(file.as_uri())
         page.wait_for_selector(".ip-graph[width]")
-        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         target = folder / shot.file
-        page.locator("main").screenshot(path=str(target))
+        # The window is made as tall as the page first: a picture of more than the window is laid out anew while taken.
+        page.set_viewport_size({"width": shot.width, "height": page.evaluate("document.documentElement.scrollHeight")})
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.screenshot(path=str(target), clip=page.locator("main").bounding_box())
         page.close()
     return target
 

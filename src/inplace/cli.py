@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
-    run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show` and inplace.load")
+    run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
     run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")

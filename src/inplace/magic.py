@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import inplace
 from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
 from inplace.errors import RecordingError
-from inplace.shell import Hooks
+from inplace.shell import Hooks, caught
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inplace.capture.record import Recorder
     from inplace.public import Recording
 
@@ -195,24 +197,20 @@ class _Session:
             self._note(_EMPTY)
 
     def _show(self, recording: Recording) -> None:
-        try:
-            bundle = self._bundle(recording)
-        except Exception as fault:
-            self._display({"text/plain": str(recording)})
+        """Show the recording in every form that the front end may choose from; a terminal has only text."""
+        bundle: dict[str, Any] = {"text/plain": str(recording)}
+        faults: list[Exception] = []
+        for form in self._forms():
+            with caught(faults):  # the other forms still tell what was found
+                bundle |= form(recording)
+        self._display(bundle)
+        for fault in faults[:1]:
             self._blame(fault)
-        else:
-            self._display(bundle)
 
-    def _bundle(self, recording: Recording) -> dict[str, Any]:
-        """The recording in every form that the front end may choose from; a terminal has only text."""
+    def _forms(self) -> list[Callable[[Recording], dict[str, Any]]]:
         if getattr(self._shell, "kernel", None) is None:
-            return {"text/plain": str(recording)}
-        bundle: dict[str, Any] = dict(recording._repr_mimebundle_())
-        if not _is_static():
-            found = recording.widget()._repr_mimebundle_()
-            data = found[0] if isinstance(found, tuple) else found  # with or without metadata
-            bundle |= {kind: value for kind, value in (data or {}).items() if kind == _WIDGET_VIEW}
-        return bundle
+            return []
+        return [_still] if _is_static() else [_still, _interactive]
 
     def _display(self, bundle: dict[str, Any]) -> None:
         from IPython.display import display
@@ -224,7 +222,7 @@ class _Session:
 
     def _blame(self, fault: Exception) -> None:
         self._note(
-            f"no picture because of a fault of ours ({type(fault).__name__}: {fault}). "
+            f"the picture is missing or incomplete because of a fault of ours ({type(fault).__name__}: {fault}). "
             "Your cell ran as it does without us; please report it."
         )
 
@@ -270,3 +268,13 @@ def _is_static() -> bool:
 
 def _name(plan: _Plan) -> str:
     return "this cell" if _is_static() else f"In[{plan.number}]"
+
+
+def _still(recording: Recording) -> dict[str, Any]:
+    return dict(recording._repr_mimebundle_())
+
+
+def _interactive(recording: Recording) -> dict[str, Any]:
+    found = recording.widget()._repr_mimebundle_()
+    data = found[0] if isinstance(found, tuple) else found  # with or without metadata
+    return {kind: value for kind, value in (data or {}).items() if kind == _WIDGET_VIEW}

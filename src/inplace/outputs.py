@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from inplace.analysis.report import Report
     from inplace.model import Trace
 
-_INTERRUPTED = "the report was interrupted."
+_INTERRUPTED = "inplace: the report was interrupted."
+_EMPTY = "inplace: this script called no tensor function, so there is nothing to show."
 
 
 def complain(sentence: str) -> None:
@@ -53,7 +54,7 @@ class Outputs:
                 raise trace  # noqa: TRY301  # told like every other fault
             self._write(trace, error)
         except KeyboardInterrupt:
-            self._say(f"inplace: {_INTERRUPTED}")
+            self._say(_INTERRUPTED)
         except OSError as refused:
             self._say(f"inplace: {refused.filename or 'the report'} can't be written ({refused.strerror}).")
         except Exception as fault:
@@ -74,8 +75,9 @@ class Outputs:
             self._put_json(_diagnoses(report, error))
         if self._html is not None:
             Path(self._html).write_text(_page(report), encoding="utf-8")
-        if not self._quiet:
-            self._say(to_text(report))
+        if self._quiet or (error is not None and not trace.calls):
+            return
+        self._say(to_text(report) if trace.calls or trace.notes else _EMPTY)
 
     def _put_json(self, value: dict[str, Any]) -> None:
         text = json.dumps(value, indent=2) + "\n"
@@ -100,7 +102,7 @@ def _copy_of(number: int) -> TextIO | None:
     stream = sys.stdout if number == 1 else sys.stderr
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
-        return open(os.dup(number), "w", encoding=encoding, errors="backslashreplace")  # noqa: SIM115  # kept to the end
+        return os.fdopen(os.dup(number), "w", encoding=encoding, errors="backslashreplace")
     except OSError:
         return None
 

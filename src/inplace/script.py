@@ -60,7 +60,7 @@ def last_words(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return _exit_status(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
-    sys.last_exc = error
+    sys.last_exc = error  # type: ignore[attr-defined]  # of Python 3.12
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,3 +75,12 @@ def _wrap(shell: Any, name: str, strip: Callable[[BaseException], None]) -> Call
 
     setattr(shell, name, show)
     return restore
+
+
+@contextmanager
+def caught(faults: list[Exception]) -> Iterator[None]:
+    """Put the exception that ends the block into a list and go on."""
+    try:
+        yield
+    except Exception as fault:
+        faults.append(fault)

@@ -147,7 +147,7 @@ class Graph:
         flagged = {
             (finding.node, finding.saved): finding  # type: ignore[attr-defined]
             for finding in self._findings
-            if getattr(finding, "node", None) is not None and hasattr(finding, "saved")
+            if getattr(finding, "node", None) in self._kept and hasattr(finding, "saved")
         }
         boxes = {node: self._box(self._trace.node_by_id[node], flagged) for node in self._kept}
         links = [

@@ -40,7 +40,8 @@ def about(finding: Finding, trace: Trace) -> About:
         if place.step is not None and 0 <= place.step < len(trace.calls):
             _add_written(trace.calls[place.step], trace, tensors, storages)
     node = getattr(finding, "node", None)
-    if node is not None and node in trace.node_by_id:
+    node = node if node in trace.node_by_id else None  # a finding about a harmless write names its node instead
+    if node is not None:
         for saved in trace.node_by_id[node].saved:
             if saved.name == getattr(finding, "saved", None):
                 tensors.update({saved.tensor: None} if saved.tensor is not None else {})

@@ -198,7 +198,7 @@ def _references(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> Non
     if not chosen:
         return
     canvas.title("NAMES AND MEMORY")
-    versions = {counter.id: counter.moves for counter in picture.references.counters}
+    versions = {counter.id: counter.versions for counter in picture.references.counters}  # as differences
     for storage in chosen:
         own = [tensor for tensor in tensors if tensor.storage == storage][:_MOST_TENSORS]
         for tensor in own:
@@ -214,7 +214,7 @@ def _references(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> Non
         canvas.y += 24
 
 
-def _tensor(canvas: _Canvas, tensor: TensorBox, size: int, moves: tuple[tuple[int, int], ...]) -> None:
+def _tensor(canvas: _Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...]) -> None:
     names = ", ".join(tensor.names[:3])
     names = names if len(names) <= 26 else names[:25] + "…"  # noqa: PLR2004 - the width of the column
     y = canvas.y + 6
@@ -223,7 +223,7 @@ def _tensor(canvas: _Canvas, tensor: TensorBox, size: int, moves: tuple[tuple[in
     shape = f"[{', '.join(map(str, tensor.shape))}]"
     grad = ", requires grad" if tensor.requires_grad else ""
     canvas.text(_PAD + 216, f"{shape} {tensor.dtype}{grad}", y=y + 15, size=11, fill=_SOFT)
-    first, last = (moves[0][1], moves[-1][1]) if moves else (0, 0)
+    first, last = (moves[0], sum(moves)) if moves else (0, 0)
     badge = f"version {first}" if first == last else f"version {first} → {last}"
     canvas.text(
         _PAD + 400, badge, y=y + 15, size=11, font_weight="600", fill=_INK if first == last else _ACCENTS["error"]

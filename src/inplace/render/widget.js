@@ -1287,7 +1287,7 @@ class Board {
     for (const name of ["keyup", "keypress"]) this.el.addEventListener(name, (event) => event.stopPropagation());
     this.follow = new ThemeFollower(this.el);
     this.sizes = new ResizeObserver(() => this.resize());
-    this.sizes.observe(this.el);
+    for (const el of [this.el, this.list.el]) this.sizes.observe(el);
   }
 
   resize() {
