@@ -35,12 +35,12 @@ generator = torch.manual_seed(0)
 
 What does this cell print? Decide before you read on.
 ---py
-a = torch.tensor([1.0, 2.0, 3.0])
-b = a
-a.add_(10)
-print(b)
+prices = torch.tensor([1.0, 2.0, 3.0])
+backup = prices
+prices.add_(10)
+print(backup)
 ---md
-`b = a` copied nothing. It gave the one tensor a second name, so whoever writes through `a` changes what `b` shows.
+`backup = prices` copied nothing. It gave the one tensor a second name, so a write through one shows under the other.
 Put `%%inplace` above the cell and look at it instead of guessing. The cell runs as before; the picture comes below it.
 ---py
 %%inplace
@@ -54,8 +54,8 @@ row of bytes.
 
 - `a` and `b` are one tensor. Nothing tells them apart.
 - `c` is another tensor, yet it owns no numbers: it is a *view*, and its bytes are the last eight of the same storage.
-- The storage has a **version**. It began at 0, and `a.add_(10)` made it 1. PyTorch counts writes, and every tensor on
-  the storage shares the count.
+- There is a **version**. It began at 0, and `a.add_(10)` made it 1. PyTorch counts writes, and a view shares the count
+  of the tensor that it looks into.
 ---py
 print(c, c._version)
 print(a.clone()._version)

@@ -25,14 +25,18 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
     if not backwards:
         return
     reached = _reached(index)
+    wanted = _wanted(index)
     told: set[TensorId] = set()
     for call in backwards:
         root = index.trace.states[call.inputs[0].before]
+        refused = call.raised is not None and not root.requires_grad
+        if not (refused or root.is_leaf or wanted - reached - told):
+            continue  # nobody misses a gradient
         behind = lineage(index, root.tensor, call.step)
-        if call.raised is not None and not root.requires_grad:
+        if refused:
             yield from _refused(index, call, behind)
             continue
-        expected = _expected(index, call, behind, reached) - told
+        expected = _expected(index, call, behind, wanted) - reached - told
         found = list(_lost(index, call, behind, expected))
         for finding, leaves in found:
             told |= leaves
@@ -49,16 +53,22 @@ def _reached(index: Index) -> set[TensorId]:
     return found
 
 
-def _expected(index: Index, backward: Call, behind: Lineage, reached: set[TensorId]) -> set[TensorId]:
-    """Leaves that no backward reached although somebody wanted their gradient."""
+def _wanted(index: Index) -> set[TensorId]:
+    """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
     wanted = {param for optimizer in index.trace.optimizers for param in optimizer.params}
     for call in index.calls:
         if call.function.kind is Kind.GETTER and call.function.label == "grad" and not call.outputs:
             wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
+    return {leaf for leaf in wanted if (state := index.last_state.get(leaf)) and state.is_leaf}
+
+
+def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
+    """The leaves whose gradient was wanted, and those behind a loss that was made to require grad again."""
+    expected = set(wanted)
     root = index.trace.states[backward.inputs[0].before]
     if root.is_leaf:  # it was made to require grad again
-        wanted.update(*(_leaves_of(index, cut) for cut in behind.cuts))
-    return {leaf for leaf in wanted - reached if (state := index.last_state.get(leaf)) and state.is_leaf}
+        expected.update(*(_leaves_of(index, cut) for cut in behind.cuts))
+    return expected
 
 
 def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:

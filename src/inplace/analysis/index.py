@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,10 @@ from inplace.model import (
 )
 
 _APPLY = ("Function.apply", "apply")
+
+
+def _step(call: Call) -> int:
+    return call.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,11 @@ class Index:
 
     def maker(self, tensor: TensorId, before: int) -> Call | None:
         """The last call before step `before` that gave out or changed a tensor."""
-        calls = [call for call in self.makers.get(tensor, ()) if call.step < before and call.raised is None]
-        return calls[-1] if calls else None
+        calls = self.makers.get(tensor, [])
+        position = bisect_left(calls, before, key=_step) - 1
+        while position >= 0 and calls[position].raised is not None:
+            position -= 1
+        return calls[position] if position >= 0 else None
 
     def backward_raised(self, step: int) -> bool:
         """Whether the call at `step` is a backward that raised."""

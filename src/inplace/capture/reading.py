@@ -30,11 +30,16 @@ def autograd_of(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None,
     flags = _LEAF if owner.is_leaf else 1
     if not readable or flags == _LEAF:
         return None, flags
-    try:
-        node = tensor.grad_fn
-    except RuntimeError:  # a view made under no_grad whose base was written since: autograd has no answer either
-        return None, flags
+    node = node_of(tensor)
     return (None if node is None else NodeId(node._sequence_nr())), flags
+
+
+def node_of(tensor: torch.Tensor) -> Any | None:
+    """The `grad_fn`; None where there is none, or where autograd has no answer itself."""
+    try:
+        return tensor.grad_fn if tensor.requires_grad else None
+    except RuntimeError:  # a view made under no_grad whose base was written since
+        return None
 
 
 def creation_of(tensor: torch.Tensor) -> str | None:

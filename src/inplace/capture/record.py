@@ -19,6 +19,7 @@ from inplace.capture.freeze import Raw, freeze
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.modes import CallMode, Hooks, Known
 from inplace.capture.names import borrow_locals, scan
+from inplace.capture.reading import node_of
 from inplace.capture.source import Stacks
 from inplace.errors import RecordingError
 from inplace.model import BEFORE, Kind, Trace
@@ -214,7 +215,7 @@ class Recorder(Hooks):
 
     def _walk(self, roots: list[torch.Tensor], step: int, *, is_backward: bool) -> None:
         self._walked_steps.add(step)
-        nodes = [tensor.grad_fn for tensor in roots if tensor.requires_grad and tensor.grad_fn is not None]
+        nodes = [node for tensor in roots if (node := node_of(tensor)) is not None]
         if not nodes:
             return
         found, complete = self._walker.walk(nodes)
