@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +18,8 @@ from inplace.analysis import analyze
 from inplace.codec import dump, from_json, load, to_json
 from inplace.errors import TraceFormatError
 from inplace.model import Trace
+from inplace.render.diagram import diagram
+from inplace.render.text import to_text
 from tests.oracle.judge import run
 from tests.oracle.programs import random_program
 from tests.recording import record_text
@@ -79,6 +85,48 @@ def test_other_files_are_refused(content: bytes, words: str, tmp_path: Path) -> 
 
     with pytest.raises(TraceFormatError, match=words):
         load(path)
+
+
+JUNK = [None, True, -1, 0, 1, 10**30, -(10**30), 0.5, "", "nan", [], {}, [None], {"float": "x"}, {"float": 10**400}]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is something in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+def test_what_is_read_can_be_looked_at() -> None:
+    """Whatever one value in a trace is replaced by, the trace is refused, or can be analysed and drawn."""
+    text = json.dumps(to_json(record_text(SAMPLE).trace))
+    value = json.loads(text)
+    random = Random(0)
+    refused = 0
+    for path in random.choices(list(places(value)), k=400):
+        damaged = json.loads(text)
+        holder = reduce(lambda found, key: found[key], path[:-1], damaged)
+        holder[path[-1]] = random.choice(JUNK)
+
+        try:
+            trace = from_json(damaged)
+        except TraceFormatError:
+            refused += 1
+            continue
+
+        report = analyze(trace)
+        assert to_text(report)
+        assert diagram(report).to_json()
+    assert 200 < refused < 400
+
+
+def test_plain_values_of_other_classes_are_kept_as_such() -> None:
+    """A message that is a str of the user's own class, or a number of another library's, is written as what it is."""
+    trace = record_text("class Odd(str): pass\nraise ValueError(Odd('oh'))").trace
+    odd = replace(trace, title=type("Odd", (str,), {})("title"))
+
+    assert from_json(json.loads(json.dumps(to_json(odd)))).title == "title"
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 import inplace
 from inplace.capture.record import Recorder
-from inplace.magic import STATIC
+from inplace.public import STATIC
 
 CELL = """a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
 a.add_(10)

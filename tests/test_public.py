@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 
 import inplace
 from inplace.errors import RecordingError
+from inplace.public import STATIC, WIDGET_VIEW
 from tests.recording import record_text
 
 
@@ -74,6 +76,47 @@ def test_displays_are_self_contained() -> None:
             re.findall(r"""(?:src|href)=["']?(?:https?:)?//|@import|url\(["']?http|\bfetch\(|XMLHttpRequest""", made)
             == []
         )
+
+
+def test_a_report_shows_itself() -> None:
+    """What `analyze` gives prints and draws as the recording does, and gives the public JSON."""
+    recording = recorded()
+
+    report = inplace.analyze(recording.trace)
+
+    assert repr(report) == str(report) == repr(recording)
+    assert report._repr_mimebundle_() == recording._repr_mimebundle_()
+    assert [one["kind"] for one in report.to_json()["diagnoses"]] == [one.kind for one in report.findings]
+
+
+IN_A_NOTEBOOK = [
+    "import torch, inplace\ndef spoil(t):\n    t.relu_()",
+    "with inplace.record() as recording:\n    h = torch.ones(2, requires_grad=True).sigmoid()\n    spoil(h)\n"
+    "    h.sum().backward()",
+    "recording",
+    "inplace.analyze(recording.trace)",
+]
+
+
+@pytest.mark.parametrize("static", ["0", "1"])
+def test_a_notebook_shows_the_widget(static: str) -> None:
+    """At the end of a cell, a recording and a report are shown as widget, picture and text, with the cells' names."""
+    nbclient = pytest.importorskip("nbclient")
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    notebook = new_notebook(cells=[new_code_cell(source) for source in IN_A_NOTEBOOK])
+    client = nbclient.NotebookClient(notebook, allow_errors=True, timeout=120, kernel_name="python3")
+    client.execute(env={**os.environ, STATIC: static, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+
+    error = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(notebook.cells[1].outputs[0].traceback))
+    assert re.search(r"-+> 4 +h\.sum\(\)\.backward\(\)", error)
+    assert "inplace/" not in error
+    for cell in notebook.cells[2:]:
+        (shown,) = cell.outputs
+        kinds = {"text/plain", "image/svg+xml"} | (set() if static == "1" else {WIDGET_VIEW})
+        assert set(shown.data) == kinds
+        assert ("this cell" if static == "1" else "In[2]") in shown.data["text/plain"]
+        assert ("an earlier cell" if static == "1" else "In[1]") in shown.data["text/plain"]
 
 
 def test_importing_is_cheap() -> None:

@@ -8,6 +8,7 @@ Calls and states are by far the most of a trace, so they are written as rows wit
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -17,12 +18,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from inplace.consistency import is_consistent
 from inplace.errors import TraceFormatError
 from inplace.model import Call, Function, Layout, Stack, TensorState, Trace
 
 FORMAT = 1
 KIND = "torch-inplace trace"
 _SHARED = (Function, Stack, Layout)
+_PLAIN = frozenset({str, int, bool, type(None)})
+_MOST = 2**63  # no number of a trace is larger
 
 
 def dump(trace: Trace, path: str | Path) -> None:
@@ -63,9 +67,12 @@ def from_json(value: Any) -> Trace:
             "record it again, or use the version that wrote it"
         )
     try:
-        return _decode_trace(value)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
-        raise TraceFormatError("this torch-inplace trace is damaged: record it again") from None
+        trace = _decode_trace(value)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
+        trace = None
+    if trace is None or not is_consistent(trace):
+        raise TraceFormatError("this torch-inplace trace is damaged: record it again")
+    return trace
 
 
 class _Shared:
@@ -74,26 +81,40 @@ class _Shared:
     def __init__(self) -> None:
         self.tables: dict[str, list[Any]] = {kind.__name__: [] for kind in _SHARED}
         self._numbers: dict[Any, int] = {}
+        self._names: dict[Any, tuple[str, ...]] = {}
 
     def encode(self, value: Any) -> Any:
-        if isinstance(value, _SHARED):
+        kind: Any = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is tuple or kind is list:
+            return [self.encode(item) for item in value]
+        if kind in _SHARED:
             return self._number(value)
-        if is_dataclass(value):
-            return [self.encode(getattr(value, f.name)) for f in fields(value)]
+        if kind is float:
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if kind is range:
+            return [value.start, value.stop]
         if isinstance(value, Enum):
             return value.value
-        if isinstance(value, range):
-            return [value.start, value.stop]
-        if isinstance(value, float) and value - value != 0:
-            return {"float": repr(value)}
-        if value is None or isinstance(value, str | int | float):
-            return value
+        if is_dataclass(kind):
+            return self._row(value)
+        for plain in (str, float, int):
+            if isinstance(value, plain):
+                return self.encode(plain(value))
         return [self.encode(item) for item in value]
+
+    def _row(self, value: Any) -> list[Any]:
+        kind: Any = type(value)
+        names = self._names.get(kind)
+        if names is None:
+            names = self._names[kind] = tuple(f.name for f in fields(kind))
+        return [self.encode(getattr(value, name)) for name in names]
 
     def _number(self, value: Any) -> int:
         found = self._numbers.get(value)
         if found is None:
-            row = [self.encode(getattr(value, f.name)) for f in fields(value)]
+            row = self._row(value)
             table = self.tables[type(value).__name__]
             found = self._numbers[value] = len(table)
             table.append(row)
@@ -182,6 +203,8 @@ def _expect(value: Any, kind: Any) -> Any:
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise TypeError(str(kind))
+    if isinstance(value, int) and not -_MOST <= value < _MOST:
+        raise OverflowError(value)
     return value
 
 

@@ -5,7 +5,7 @@ A trace that was recorded has all of this; one that was read from a file is held
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sized
 
 from inplace.model import BEFORE, Call, Layout, Node, SavedTensor, Site, Stack, TensorState, Trace
 
@@ -16,7 +16,6 @@ def is_consistent(trace: Trace) -> bool:
 
 
 def _tests(trace: Trace) -> Iterator[bool]:
-    yield all(source.text is None or len(source.text) >= 0 for source in trace.sources)
     yield all(_is_site(site, len(trace.sources)) for site in trace.sites)
     yield all(tensor.id == number for number, tensor in enumerate(trace.tensors))
     yield all(_is_step(tensor.origin, trace) for tensor in trace.tensors)
@@ -40,8 +39,8 @@ def _tests(trace: Trace) -> Iterator[bool]:
     yield trace.failure is None or trace.failure.stack is None or _is_stack(trace.failure.stack, trace)
 
 
-def _among(number: int | None, items: Iterable[object]) -> bool:
-    return number is None or 0 <= number < len(items)  # type: ignore[arg-type]
+def _among(number: int | None, items: Sized) -> bool:
+    return number is None or 0 <= number < len(items)
 
 
 def _is_step(step: int | None, trace: Trace) -> bool:
@@ -51,10 +50,7 @@ def _is_step(step: int | None, trace: Trace) -> bool:
 def _is_site(site: Site, sources: int) -> bool:
     place = site.position
     return (
-        0 <= site.source < sources
-        and 0 <= place.line <= place.end_line
-        and place.column >= 0
-        and place.end_column >= 0
+        0 <= site.source < sources and 0 <= place.line <= place.end_line and place.column >= 0 and place.end_column >= 0
     )
 
 

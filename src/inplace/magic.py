@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import inplace
 from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
 from inplace.errors import RecordingError
+from inplace.public import is_static
 from inplace.shell import Hooks, caught
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from inplace.capture.record import Recorder
     from inplace.public import Recording
 
-STATIC = "INPLACE_STATIC"
-"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each
-has an id of its own), and a cell is called `this cell` instead of `In[3]` (tools such as nbval don't count cells).
-"""
-
-_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _ALL_THE_SAME = "The cell runs all the same."
 _EMPTY = "this cell called no tensor function, so there is nothing to show."
 _NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
@@ -154,10 +148,10 @@ class _Session:
     def _label(self, plan: _Plan, file: str) -> str | None:
         if file in TIMED:
             return f"{_name(plan)} below %%time"
-        if file in plan.files and _is_static():
+        if file in plan.files and is_static():
             return _name(plan)
         named = self._shell.compile.format_code_name(file)
-        return ("an earlier cell" if _is_static() else named[1]) if named else None
+        return ("an earlier cell" if is_static() else named[1]) if named else None
 
     # ------------------------------------------------------------ a cell ends
 
@@ -210,7 +204,7 @@ class _Session:
     def _forms(self) -> list[Callable[[Recording], dict[str, Any]]]:
         if getattr(self._shell, "kernel", None) is None:
             return []
-        return [_still] if _is_static() else [_still, _interactive]
+        return [_still] if is_static() else [_still, _interactive]
 
     def _display(self, bundle: dict[str, Any]) -> None:
         from IPython.display import display
@@ -262,19 +256,13 @@ def _abandon(plan: _Plan) -> None:
         recorder.stop()
 
 
-def _is_static() -> bool:
-    return os.environ.get(STATIC, "0") not in {"", "0"}
-
-
 def _name(plan: _Plan) -> str:
-    return "this cell" if _is_static() else f"In[{plan.number}]"
+    return "this cell" if is_static() else f"In[{plan.number}]"
 
 
 def _still(recording: Recording) -> dict[str, Any]:
-    return dict(recording._repr_mimebundle_())
+    return {"image/svg+xml": recording.to_svg()}
 
 
 def _interactive(recording: Recording) -> dict[str, Any]:
-    found = recording.widget()._repr_mimebundle_()
-    data = found[0] if isinstance(found, tuple) else found  # with or without metadata
-    return {kind: value for kind, value in (data or {}).items() if kind == _WIDGET_VIEW}
+    return recording.report.live()

@@ -2,31 +2,99 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from inplace.analysis import analyze as _analyze
+from inplace.analysis.report import Report
 from inplace.errors import RecordingError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from inplace.analysis.report import Report
     from inplace.capture.record import Recorder
     from inplace.model import Trace
+
+STATIC = "INPLACE_STATIC"
+"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each
+has an id of its own), and a cell is called `this cell` instead of `In[3]` (tools such as nbval don't count cells).
+"""
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def is_static() -> bool:
+    """Whether pictures are to be still ones only, the same from run to run."""
+    return os.environ.get(STATIC, "0") not in {"", "0"}
+
+
+class Explanation(Report):
+    """A report that shows itself: as text in a terminal, as a picture in a notebook."""
+
+    def __str__(self) -> str:
+        from inplace.render.text import to_text
+
+        return to_text(self)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, **_wanted: object) -> dict[str, Any]:
+        return {"text/plain": str(self), "image/svg+xml": self.to_svg(), **self.live()}
+
+    def live(self) -> dict[str, Any]:
+        """What makes a front end show the widget; empty where no kernel keeps one alive, or INPLACE_STATIC is set."""
+        if is_static() or getattr(_shell(), "kernel", None) is None:
+            return {}
+        found = self.widget()._repr_mimebundle_()
+        data = found[0] if isinstance(found, tuple) else found  # with or without metadata
+        return {kind: value for kind, value in (data or {}).items() if kind == WIDGET_VIEW}
+
+    def widget(self) -> Any:
+        """The interactive widget, for notebooks."""
+        from inplace.render.diagram import diagram
+        from inplace.render.widget import DiagramWidget
+
+        return DiagramWidget(diagram=diagram(self).to_json())
+
+    def to_html(self) -> str:
+        """One self-contained interactive page that needs no network."""
+        from inplace.render.diagram import diagram
+        from inplace.render.html import to_html
+
+        return to_html(diagram(self))
+
+    def to_svg(self) -> str:
+        """One self-contained picture."""
+        from inplace.render.svg import to_svg
+
+        return to_svg(self)
+
+    def to_dot(self) -> str:
+        """The Graphviz source of the autograd graph."""
+        from inplace.render.dot import to_dot
+
+        return to_dot(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON value: see docs/json-contract.md."""
+        from inplace.contract import diagnoses
+
+        return diagnoses(self)
 
 
 class Recording:
     """What was recorded of one run: its trace, the report on it, and the ways to look at both.
 
-    It prints as text in a terminal and as a picture in a notebook. It holds no tensor.
+    It shows what its report shows. It holds no tensor.
     """
 
     def __init__(self, recorder: Recorder | None = None, trace: Trace | None = None) -> None:
         self._recorder, self._trace = recorder, trace
-        self._report: Report | None = None
+        self._report: Explanation | None = None
 
     @classmethod
     def of(cls, trace: Trace) -> Recording:
@@ -62,54 +130,42 @@ class Recording:
         return self._trace
 
     @property
-    def report(self) -> Report:
+    def report(self) -> Explanation:
         """The findings, the worst first; computed once."""
         if self._report is None:
-            self._report = _analyze(self.trace)
+            self._report = analyze(self.trace)
         return self._report
 
     # ------------------------------------------------------------ looking
 
     def __str__(self) -> str:
-        if self._trace is None:
-            return "a recording that has not ended yet"
-        from inplace.render.text import to_text
-
-        return to_text(self.report)
+        return "a recording that has not ended yet" if self._trace is None else str(self.report)
 
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_mimebundle_(self, **_wanted: object) -> dict[str, str]:
-        if self._trace is None:
-            return {"text/plain": str(self)}
-        return {"text/plain": str(self), "image/svg+xml": self.to_svg()}
+    def _repr_mimebundle_(self, **_wanted: object) -> dict[str, Any]:
+        return {"text/plain": str(self)} if self._trace is None else self.report._repr_mimebundle_()
 
     def widget(self) -> Any:
         """The interactive widget, for notebooks."""
-        from inplace.render.diagram import diagram
-        from inplace.render.widget import DiagramWidget
-
-        return DiagramWidget(diagram=diagram(self.report).to_json())
+        return self.report.widget()
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""
-        from inplace.render.diagram import diagram
-        from inplace.render.html import to_html
-
-        return to_html(diagram(self.report))
+        return self.report.to_html()
 
     def to_svg(self) -> str:
         """One self-contained picture."""
-        from inplace.render.svg import to_svg
-
-        return to_svg(self.report)
+        return self.report.to_svg()
 
     def to_dot(self) -> str:
         """The Graphviz source of the autograd graph."""
-        from inplace.render.dot import to_dot
+        return self.report.to_dot()
 
-        return to_dot(self.report)
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON value: see docs/json-contract.md."""
+        return self.report.to_json()
 
     # ------------------------------------------------------------ keeping
 
@@ -123,18 +179,46 @@ class Recording:
 def record() -> Recording:
     """Record the block of a `with` statement: `with inplace.record() as recording:`.
 
-    The calling file is the cell, and its module-level variables give the tensors their names.
+    The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
     """
     from inplace.capture.record import Recorder
 
     frame: FrameType = sys._getframe(1)
     file = frame.f_code.co_filename
-    return Recording(Recorder(title=Path(file).name, is_cell=lambda name: name == file, namespace=frame.f_globals))
+
+    def label(name: str) -> str | None:
+        called = cell_name(name)
+        return called if called is None or not is_static() else "this cell" if name == file else "an earlier cell"
+
+    return Recording(
+        Recorder(
+            title=label(file) or Path(file).name,
+            is_cell=lambda name: name == file,
+            namespace=frame.f_globals,
+            label=label,
+        )
+    )
 
 
-def analyze(recording: Recording | Trace) -> Report:
+def cell_name(file: str) -> str | None:
+    """What a notebook calls the cell that Python knows by a file name; None for real files, and without a notebook."""
+    shell = _shell()
+    named = shell.compile.format_code_name(file) if shell is not None else None
+    return str(named[1]) if named else None
+
+
+def _shell() -> Any:
+    """The IPython that we run in, if any."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def analyze(recording: Recording | Trace) -> Explanation:
     """The findings of a recording or of a trace, the worst first."""
-    return recording.report if isinstance(recording, Recording) else _analyze(recording)
+    if isinstance(recording, Recording):
+        return recording.report
+    found = _analyze(recording)
+    return Explanation(found.trace, found.findings)
 
 
 def load(path: str | Path) -> Recording:

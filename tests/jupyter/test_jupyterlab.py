@@ -15,11 +15,9 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 SHOTS = os.environ.get("INPLACE_SCREENSHOTS")
 """Where to leave screenshots; none are taken without it."""
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FIRST = "import torch\n%load_ext inplace"
 CELL = """%%inplace
 a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
@@ -76,19 +74,14 @@ def _address(server: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def page(lab: str) -> Iterator[Any]:
+def page(lab: str, chromium: Any) -> Iterator[Any]:
     """The notebook, opened in JupyterLab with its kernel ready."""
-    api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no browser at {CHROMIUM}: install Debian's chromium, or set CHROMIUM")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        opened = browser.new_page(viewport={"width": 1400, "height": 1400})
-        opened.set_default_timeout(90_000)
-        opened.goto(f"{lab}/lab/tree/cell.ipynb?token=here&reset")
-        opened.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
-        yield opened
-        browser.close()
+    opened = chromium.new_page(viewport={"width": 1400, "height": 1400})
+    opened.set_default_timeout(90_000)
+    opened.goto(f"{lab}/lab/tree/cell.ipynb?token=here&reset")
+    opened.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
+    yield opened
+    opened.close()
 
 
 def test_the_cell_shows_its_finding_in_jupyterlab(page: Any) -> None:

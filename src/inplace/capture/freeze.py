@@ -285,7 +285,7 @@ def freeze(
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
         changes=_changes(raw, frozen_stacks),
-        names=tuple(Name(*facts) for facts in raw.names),
+        names=_names(raw, mode.rows, states),
         modules=tuple(raw.modules),
         optimizers=tuple(Optimizer(*facts) for facts in raw.optimizers),
         notes=tuple(Note(text) for text in raw.notes),
@@ -300,6 +300,16 @@ def _walk(facts: WalkFacts, nodes: _Nodes) -> GraphWalk:
     for one in found:
         uses += nodes.add(one, step)
     return GraphWalk(step, is_backward, tuple(roots), tuple(one.id for one in found), tuple(uses), complete)
+
+
+def _names(raw: Raw, rows: list[Row], states: list[TensorState]) -> tuple[Name, ...]:
+    """The names that reach bytes the recorded code had to do with; a notebook has many others."""
+    touched = {states[state].storage for row in rows for state in row.outputs}
+    touched.update(states[given[1]].storage for row in rows for given in row.inputs)
+    if raw.contents is not None:
+        touched.update(change[0] for change in raw.contents.changes)
+    storages = {state.tensor: state.storage for state in states}
+    return tuple(Name(*facts) for facts in raw.names if storages.get(facts[1]) in touched)
 
 
 def _changes(raw: Raw, stacks: list[Stack]) -> tuple[ContentChange, ...]:
