@@ -217,6 +217,15 @@ def test_a_script_without_tensors_gets_one_line(tmp_path: Path) -> None:
     assert "inplace" not in failed.stderr
 
 
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    """Python's development mode, which tells of files left open, has nothing to say."""
+    path = script(tmp_path, "print('mine')\n")
+
+    ours = python("-X", "dev", "-m", "inplace", "run", "--quiet", "--json", "-", path)
+
+    assert "ResourceWarning" not in ours.stderr
+
+
 @POSIX
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """A report that can't be written is one line; the script's exit status stays."""

@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(problem)
         return _UNUSABLE
     shown = options.command == "show"
-    outputs = Outputs(
+    with Outputs(
         json=options.json,
         html=options.html,
         trace=options.write,
         quiet=options.quiet,
         text=1 if shown and options.json != "-" else 2,
-    )
-    return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs)
+    ) as outputs:
+        return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

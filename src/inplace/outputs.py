@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from inplace.analysis.report import Report
     from inplace.model import Trace
 
@@ -40,6 +42,15 @@ class Outputs:
         self._quiet = quiet
         self._text = _copy_of(text)
         self._stdout = _copy_of(1) if json == "-" else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self._text, self._stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def report(self, trace: Trace | Exception, error: BaseException | None = None) -> None:
         """Print and write what was asked for; `error` is what ended the script.

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,60 +24,17 @@ g = h.relu_()
 g.sum().backward()"""
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab whose folder has one notebook that was never run."""
-    pytest.importorskip("jupyterlab")
+@pytest.fixture
+def page(open_notebook: Callable[..., Any], tmp_path: Path) -> Any:
+    """A notebook that was never run, opened in JupyterLab with its kernel ready."""
     from nbformat import write
     from nbformat.v4 import new_code_cell, new_notebook
 
-    home = tmp_path_factory.mktemp("lab")
-    folder = home / "work"
+    folder = tmp_path / "work"
     folder.mkdir()
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     write(new_notebook(cells=[new_code_cell(FIRST), new_code_cell(CELL)], metadata=kernel), folder / "cell.ipynb")
-    settings = ["--no-browser", "--allow-root", "--port=0", "--IdentityProvider.token=here"]
-    settings += [
-        f"--ServerApp.root_dir={folder}",
-        "--LabApp.expose_app_in_browser=True",
-        "--LabApp.extension_manager=readonly",
-    ]
-    places = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    environment = {key: value for key, value in os.environ.items() if key != "INPLACE_STATIC"}
-    environment |= {**places, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *settings], stderr=subprocess.PIPE, text=True, env=environment
-    )
-    try:
-        address = _address(server)
-        threading.Thread(target=server.stderr.read if server.stderr else str, daemon=True).start()  # so it never fills
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-
-
-def _address(server: subprocess.Popen[str]) -> str:
-    """The address that a server says it listens on."""
-    assert server.stderr is not None
-    said = []
-    for line in server.stderr:
-        said.append(line)
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        if found:
-            return found[0]
-    raise AssertionError("JupyterLab did not start:\n" + "".join(said))
-
-
-@pytest.fixture
-def page(lab: str, chromium: Any) -> Iterator[Any]:
-    """The notebook, opened in JupyterLab with its kernel ready."""
-    opened = chromium.new_page(viewport={"width": 1400, "height": 1400})
-    opened.set_default_timeout(90_000)
-    opened.goto(f"{lab}/lab/tree/cell.ipynb?token=here&reset")
-    opened.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
-    yield opened
-    opened.close()
+    return open_notebook(folder, tmp_path, "cell.ipynb")
 
 
 def test_the_cell_shows_its_finding_in_jupyterlab(page: Any) -> None:

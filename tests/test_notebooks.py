@@ -1,0 +1,87 @@
+"""The committed notebooks are small, the same on every machine, and readable where no kernel runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jupyter.conftest import environment
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+CELL = """\
+%%inplace
+x = torch.randn(3, requires_grad=True)
+h = torch.sigmoid(x)
+h.relu_()
+h.sum().backward()
+"""
+
+
+def outputs(path: Path) -> list[dict[str, Any]]:
+    """The outputs of a notebook."""
+    cells = json.loads(path.read_text())["cells"]
+    return [output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_small_and_the_same_everywhere(path: Path) -> None:
+    """Outputs carry no address of memory, no path of a machine and no id of a widget, and every cell was run."""
+    text = path.read_text()
+    notebook = json.loads(text)
+
+    assert len(text) < 300_000
+    assert re.findall(r"\b0x[0-9a-f]{6,}|/home/|/root/|/tmp/|widget-view", json.dumps(outputs(path))) == []
+    assert "widgets" not in notebook["metadata"]
+    assert all(cell.get("execution_count", 1) for cell in notebook["cells"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_every_picture_has_words(path: Path) -> None:
+    """What a front end without pictures shows is the finding in words."""
+    pictures = [output["data"] for output in outputs(path) if "image/svg+xml" in output.get("data", {})]
+
+    assert pictures
+    assert all("calls, " in "".join(data["text/plain"]) for data in pictures)
+
+
+def test_nbconvert_shows_the_finding(tmp_path: Path) -> None:
+    """A notebook that nbconvert runs and turns into HTML has the picture of the finding in the page itself."""
+    pytest.importorskip("nbconvert")
+    from nbformat import write
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    cells = [new_code_cell("import torch\n%load_ext inplace"), new_code_cell(CELL)]
+    write(new_notebook(cells=cells), tmp_path / "cell.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--allow-errors", "--to", "html", "cell.ipynb"]
+    subprocess.run(
+        command, cwd=tmp_path, env={**environment(tmp_path), "INPLACE_STATIC": "1"}, capture_output=True, check=True
+    )
+
+    page = (tmp_path / "cell.html").read_text()
+    pictures = [b64decode(found).decode() for found in re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", page)]
+    assert any("h.relu_()" in picture and "saved" in picture for picture in pictures)
+
+
+def test_a_terminal_shows_the_finding(tmp_path: Path) -> None:
+    """IPython in a terminal prints the finding as text below the traceback, without markup."""
+    typed = "import torch\n%load_ext inplace\n" + CELL + "\n\nexit()\n"
+    settings = {"IPYTHONDIR": str(tmp_path), "NO_COLOR": "1", "TERM": "dumb"}
+    command = [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]
+
+    done = subprocess.run(
+        command, input=typed, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **settings}, check=True
+    )
+
+    said = done.stdout
+    assert "line 4: h.relu_() changed h after line 3 saved it for backward" in said
+    assert said.index("RuntimeError") < said.index("line 4: h.relu_()")
+    assert "<svg" not in said
+    assert "inplace/" not in said
