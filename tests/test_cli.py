@@ -1,11 +1,10 @@
-"""`python -m inplace run` leaves the script alone, and reports beside it."""
+"""`python -m inplace`: what it reports of a script, where, and what it says of a command line it can't use."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,10 @@ import jsonschema
 import pytest
 
 from inplace.contract import diagnoses
+from tests.commands import POSIX, python, script
 from tests.recording import record_text
 
 SCHEMA: dict[str, Any] = json.loads((files("inplace") / "diagnoses.schema.json").read_text())
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, forks and file numbers as POSIX has them")
-
-
-def python(*arguments: object, stdin: str = "", folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python with some arguments."""
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=folder, check=False)
-
-
-def script(folder: Path, text: str) -> Path:
-    """Write a script."""
-    path = folder / "script.py"
-    path.write_text(text)
-    return path
-
 
 FAILING = """\
 import sys
@@ -63,101 +48,6 @@ def test_a_failing_script_is_left_alone(tmp_path: Path) -> None:
     assert [(p["line"], p["col"], p["end_col"], p["code"]) for p in diagnosis["culprits"]] == [(5, 0, 9, "h.relu_()")]
     assert (diagnosis["victim"]["line"], diagnosis["victim"]["node"]) == (4, "SigmoidBackward0")
     assert "h" in diagnosis["names"]
-
-
-PROGRAMS = {
-    "status": "import sys; sys.exit(7)",
-    "sentence": "import sys; sys.exit('sorry')",
-    "true": "import sys; sys.exit(True)",
-    "no status": "raise SystemExit",
-    "exception": "def f():\n    return 1 / 0\nf()",
-    "cause": "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError('x') from error",
-    "cause that was never raised": "raise ValueError('x') from KeyError('y')",
-    "context": "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError('k')",
-    "refused by torch": "import torch\nx = torch.ones(2, requires_grad=True)\nx.add_(1)",
-    "syntax error": "x = (",
-    "indentation": "if 1:\nx = 1",
-    "input": "print(input())",
-    "names": "import sys; print(__file__, sys.argv, sys.path[0], __name__, __spec__, __package__, __doc__)",
-    "globals": "'''doc'''\nprint(sorted(globals()), __doc__, type(__loader__), type(__builtins__))",
-    "main module": "import __main__\nx = 3\nprint(__main__.x, __main__.__file__)",
-    "annotations": "def f(x: int): pass\nprint(f.__annotations__)",
-    "class variables": (
-        "from dataclasses import dataclass\nfrom typing import ClassVar\n"
-        "@dataclass\nclass A:\n    x: int\n    y: 'ClassVar[int]' = 3\nprint(A(1))"
-    ),
-    "encoding": "# -*- coding: latin-1 -*-\nprint(ascii('\xe9'))",
-    "warnings": "print((x := 1) is 1)\nimport warnings\nwarnings.warn('w', DeprecationWarning)",
-    "other folder": "import os\nos.chdir('/')\n1 / 0",
-    "own hook": "import sys\nsys.excepthook = lambda *a: print('hook', a[0], a[1])\n1 / 0",
-    "hook that fails": "import sys\ndef hook(*a): raise ValueError('x')\nsys.excepthook = hook\n1 / 0",
-    "closed output": "import sys\nsys.stdout.close()",
-    "closed errors": "import sys\nsys.stderr.close()",
-    "other output": "import sys, io\nprint('x')\nsys.stdout = io.StringIO()\nprint('y')",
-    "last words": "import atexit\natexit.register(lambda: print('bye'))\nprint('hi')\nraise SystemExit('m')",
-    "last exception": "import atexit, sys\natexit.register(lambda: print(sys.last_type, sys.last_value))\n1 / 0",
-    "thread": (
-        "import threading\ngo = threading.Event()\n"
-        "threading.Thread(target=lambda: (go.wait(), print('late'))).start()\nprint('main')\ngo.set()"
-    ),
-    "pickle": "class A: pass\nimport pickle\nprint(type(pickle.loads(pickle.dumps(A()))) is A)",
-    "source": "import inspect\ndef f():\n    return 1\nprint(inspect.getsource(f))",
-    "sudden end": "import os\nprint('a', flush=True)\nos._exit(5)",
-}
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_scripts_run_as_in_plain_python(name: str, tmp_path: Path) -> None:
-    """Exit status, stdout and stderr are the same, whatever the script asks or ends with."""
-    script(tmp_path, "").write_bytes((PROGRAMS[name] + "\n").encode("latin-1"))
-    command = ["script.py", "a", "--", "-x", "--json", "--help"]
-
-    plain = python(*command, stdin="line\n", folder=tmp_path)
-    ours = python("-m", "inplace", "run", "--quiet", *command, stdin="line\n", folder=tmp_path)
-
-    assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
-
-
-@POSIX
-@pytest.mark.parametrize("text", ["raise KeyboardInterrupt", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)"])
-def test_an_interrupt_ends_it_as_python_ends(text: str, tmp_path: Path) -> None:
-    """An interrupted script ends with the signal itself, as a shell's loop needs it, after its traceback."""
-    path = script(tmp_path, text + "\n")
-
-    plain = python(path)
-    ours = python("-m", "inplace", "run", "--quiet", "--json", tmp_path / "out.json", path)
-
-    assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
-    assert json.loads((tmp_path / "out.json").read_text())["error"]["type"] == "KeyboardInterrupt"
-
-
-@POSIX
-def test_a_fork_of_the_script_reports_nothing(tmp_path: Path) -> None:
-    """Only the process that was asked reports."""
-    path = script(
-        tmp_path,
-        "import os, torch\ntorch.ones(1).add_(1)\nif os.fork() == 0:\n    raise SystemExit\nos.wait()\n",
-    )
-
-    ours = python("-m", "inplace", "run", "--json", "-", path)
-
-    assert json.loads(ours.stdout)["calls"] == 2
-    assert ours.stderr.count("2 calls") == 1
-
-
-def test_workers_import_the_script(tmp_path: Path) -> None:
-    """Spawned processes find the script as their main module."""
-    path = script(
-        tmp_path,
-        "import multiprocessing as mp\n"
-        "def double(x):\n    return 2 * x\n"
-        "if __name__ == '__main__':\n"
-        "    with mp.get_context('spawn').Pool(1) as pool:\n        print(pool.map(double, [1, 2]))\n",
-    )
-
-    ours = python("-m", "inplace", "run", "--quiet", path)
-
-    assert (ours.stdout, ours.returncode) == ("[2, 4]\n", 0)
 
 
 # ------------------------------------------------------------ where the report goes
@@ -226,7 +116,7 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
     assert "ResourceWarning" not in ours.stderr
 
 
-@POSIX
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk as Linux has one")
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """A report that can't be written is one line; the script's exit status stays."""
     path = script(tmp_path, "import sys, torch\ntorch.ones(1)\nsys.exit(3)\n")
@@ -237,19 +127,53 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     assert ours.stderr == "inplace: the report can't be written (No space left on device).\n"
 
 
-def test_a_fault_of_ours_is_one_line(tmp_path: Path) -> None:
-    """The script's output and exit status stay when our own code fails, and no JSON claims that all is well."""
-    path = script(
-        tmp_path,
-        "import sys, torch\nimport inplace.analysis\ninplace.analysis.CHECKS = None\ntorch.ones(1)\nsys.exit(3)\n",
-    )
+@POSIX
+def test_pipes_are_opened_once(tmp_path: Path) -> None:
+    """A script that comes out of a pipe and a report that goes into one are not lost to a look beforehand."""
+    os.mkfifo(tmp_path / "in.py")
+    os.mkfifo(tmp_path / "out.json")
+    shell = "echo 'print(1)' > in.py & cat out.json > read.json & wait"
+    with subprocess.Popen(["/bin/sh", "-c", shell], cwd=tmp_path) as other:
+        ours = python("-m", "inplace", "run", "--quiet", "--json", "out.json", "in.py", folder=tmp_path)
+        other.wait()
+
+    assert (ours.returncode, ours.stdout) == (0, "1\n")
+    assert json.loads((tmp_path / "read.json").read_text())["calls"] == 0
+
+
+FAULTS = {
+    "analysis": ("import inplace.analysis\ninplace.analysis.CHECKS = None\n", 1),
+    "recording": (
+        "import inplace.capture.record as ours\n"
+        "def broken(*a): raise ValueError('two\\nlines')\n"
+        "ours.freeze = broken\n",
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
+    """The script's words and exit status stay when our own code fails; the JSON tells of the script's error alone."""
+    fault, calls = FAULTS[name]
+    path = script(tmp_path, f"import torch\n{fault}torch.ones(1)\nprint('mine')\n{{}}['k']\n")
+    plain = python(path)
 
     ours = python("-m", "inplace", "run", "--json", "out.json", path, folder=tmp_path)
 
-    assert (ours.returncode, ours.stdout) == (3, "")
-    assert ours.stderr.startswith("inplace: no full report, because of a fault of ours (TypeError: ")
-    assert ours.stderr.count("\n") == 1
-    assert not (tmp_path / "out.json").exists()
+    assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout) == (1, "mine\n")
+    said = ours.stderr.removeprefix(plain.stderr)
+    assert said.startswith("inplace: no full report, because of a fault of ours (")
+    assert said.count("\n") == 1
+    found = json.loads((tmp_path / "out.json").read_text())
+    jsonschema.validate(found, SCHEMA)
+    line = len(path.read_text().splitlines())
+    assert found == {
+        "format": 1,
+        "error": {"type": "KeyError", "message": "'k'", "file": str(path), "line": line},
+        "calls": calls,
+        "diagnoses": [],
+    }
 
 
 @pytest.mark.parametrize(

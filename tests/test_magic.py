@@ -201,6 +201,13 @@ def test_the_culprit_and_its_line_are_shown(shell: Shell) -> None:
     assert (culprit.label, culprit.position.line, culprit.code) == ("In[2]", 6, "h.relu_()")
 
 
+def test_the_same_cell_again_has_a_number_of_its_own(shell: Shell) -> None:
+    """A cell that is run twice in a row is named after the second run."""
+    for number in (2, 3, 4):
+        shell.run("%%inplace\n" + CELL)
+        assert inplace.last.trace.title == f"In[{number}]"
+
+
 def test_below_time_the_lines_are_those_below_it(shell: Shell) -> None:
     """IPython keeps no source of what `%%time` runs; we show it nevertheless."""
     shell.run("%%inplace\n%%time\n" + CELL)

@@ -60,6 +60,18 @@ def test_recordings_do_not_nest() -> None:
         pass
 
 
+def test_a_fault_of_ours_stays_out_of_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where our own code fails the block ends as ever, and the recording says why it is empty."""
+    monkeypatch.setattr("inplace.capture.record.freeze", lambda *_: 1 / 0)
+
+    with pytest.raises(KeyError), inplace.record() as recording:
+        {}["k"]
+
+    assert "a fault of ours (ZeroDivisionError: division by zero)" in repr(recording)
+    with pytest.raises(RecordingError, match="fault of ours"):
+        _ = recording.report
+
+
 def test_displays_are_self_contained() -> None:
     """The page and the picture name the culprit and ask nothing of a network."""
     text = "x = torch.ones(3, requires_grad=True)\nh = torch.sigmoid(x)\nh.relu_()\nh.sum().backward()"

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from inplace.deferred import DeferredRecorder
 from inplace.errors import TraceFormatError
 from inplace.outputs import Outputs, complain
-from inplace.script import Script, last_words
+from inplace.script import Script, last_words, strip
 
 if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
     from inplace.model import Trace
 
 _UNUSABLE = 2
@@ -96,7 +98,7 @@ def _problem(options: argparse.Namespace) -> str | None:
     if Path(given).is_dir():
         return f"{given} is a directory: name a {kind} in it."
     try:
-        Path(given).open("rb").close()
+        _try_to_read(Path(given))
     except (OSError, ValueError) as error:
         return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
     for target in (options.json, options.html, options.write):
@@ -115,8 +117,15 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def _try_to_read(path: Path) -> None:
+    if not path.exists() or path.is_file():  # a pipe can be opened once only
+        path.open("rb").close()
+
+
 def _try_to_write(path: Path) -> None:
     there = path.exists()
+    if there and not (path.is_file() or path.is_dir()):
+        return
     path.open("ab").close()
     if not there:
         path.unlink()
@@ -139,15 +148,9 @@ def _run(script: Script, outputs: Outputs) -> int:
     return status
 
 
-def _recorded(script: Script) -> tuple[BaseException | None, Trace | Exception]:
-    """Run a script under a recorder; gives the exception that ended it, and the trace or a fault of ours."""
-    from inplace.capture.record import Recorder
-
-    recorder = Recorder(
-        title=Path(script.file).name,
-        is_cell=lambda name: name == script.file,
-        namespace=script.module.__dict__,
-    )
+def _recorded(script: Script) -> tuple[BaseException | None, Trace | BaseException]:
+    """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
+    recorder = DeferredRecorder(lambda: _recorder(script))
     error: BaseException | None = None
     recorder.start()
     try:
@@ -155,12 +158,23 @@ def _recorded(script: Script) -> tuple[BaseException | None, Trace | Exception]:
     except BaseException as raised:
         error = raised
     try:
-        trace: Trace | Exception = recorder.stop(None if isinstance(error, SystemExit) else error)
-    except Exception as fault:
+        trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
+    except (Exception, KeyboardInterrupt) as fault:
         trace = fault
     if error is not None:
-        Recorder.strip(error)
+        recorder.strip(error)
+        strip(error)
     return error, trace
+
+
+def _recorder(script: Script) -> Recorder:
+    from inplace.capture.record import Recorder
+
+    return Recorder(
+        title=Path(script.file).name,
+        is_cell=lambda name: name == script.file,
+        namespace=script.module.__dict__,
+    )
 
 
 # ---------------------------------------------------------------- show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import inplace
 from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
 from inplace.errors import RecordingError
-from inplace.public import is_static
+from inplace.public import cell_name, is_static
 from inplace.shell import Hooks, caught
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class _Plan:
     """One cell that is to be recorded, from `pre_run_cell` to `post_run_cell`."""
 
     info: Any
-    number: int
-    files: set[str]
+    name: str
+    files: list[str]
     quiet: bool
     asked: bool  # by `%%inplace` above the cell; False where `%inplace on` did
     recorder: Recorder | None = None
@@ -93,9 +93,8 @@ class _Session:
 
     def _prepare(self, info: Any) -> None:
         asked = asked_for(info.raw_cell)
-        number = self._shell.execution_count - (1 if info.store_history else 0)
         if self._plan is not None:  # `%%capture`, `get_ipython().run_cell(...)`: a cell inside the cell
-            self._plan.files.add(self._file_of(info, number))
+            self._plan.files += self._files_of(info)
             if asked and not self._plan.info.raw_cell.rstrip().endswith(info.raw_cell.rstrip()):
                 self._note(_NESTED)
             return
@@ -108,20 +107,22 @@ class _Session:
             self._note(_TWICE)
         plan = _Plan(
             info=info,
-            number=number,
-            files={self._file_of(info, number)},
+            name="this cell",
+            files=self._files_of(info),
             quiet=any("--quiet" in line.split() for line in asked),
             asked=bool(asked),
         )
         self._plan = plan
         plan.hooks = Hooks(self._shell, lambda: self._start(plan))
 
-    def _file_of(self, info: Any, number: int) -> str:
+    def _files_of(self, info: Any) -> list[str]:
+        """What Python may call the cell's code: IPython 9 has counted the cell by now, IPython 8 does so in the end."""
         shell = self._shell
         code = getattr(info, "transformed_cell", None)
         if code is None:
             code = shell.transform_cell(info.raw_cell)
-        return str(shell.compile.get_code_name(info.raw_cell, code, number))
+        count = shell.execution_count
+        return [str(shell.compile.get_code_name(info.raw_cell, code, number)) for number in (count, count - 1)]
 
     def _start(self, plan: _Plan) -> None:
         if plan.begun or self._plan is not plan:
@@ -130,8 +131,10 @@ class _Session:
         try:
             from inplace.capture.record import Recorder
 
+            if not is_static():
+                plan.name = next(filter(None, map(cell_name, plan.files)), plan.name)
             recorder = Recorder(
-                title=_name(plan),
+                title=plan.name,
                 is_cell=lambda name: name in plan.files or name in TIMED,
                 namespace=self._shell.user_ns,
                 label=lambda name: self._label(plan, name),
@@ -147,11 +150,10 @@ class _Session:
 
     def _label(self, plan: _Plan, file: str) -> str | None:
         if file in TIMED:
-            return f"{_name(plan)} below %%time"
-        if file in plan.files and is_static():
-            return _name(plan)
-        named = self._shell.compile.format_code_name(file)
-        return ("an earlier cell" if is_static() else named[1]) if named else None
+            return f"{plan.name} below %%time"
+        if file in plan.files:
+            return plan.name
+        return "an earlier cell" if is_static() and cell_name(file) else cell_name(file)
 
     # ------------------------------------------------------------ a cell ends
 
@@ -254,10 +256,6 @@ def _abandon(plan: _Plan) -> None:
     recorder = plan.recorder
     if recorder is not None and type(recorder)._current is recorder:
         recorder.stop()
-
-
-def _name(plan: _Plan) -> str:
-    return "this cell" if is_static() else f"In[{plan.number}]"
 
 
 def _still(recording: Recording) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from inplace.errors import RecordingError
+from inplace.script import place_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from inplace.model import Trace
 
 _INTERRUPTED = "inplace: the report was interrupted."
-_EMPTY = "inplace: this script called no tensor function, so there is nothing to show."
+_SILENT = "inplace: this script called no tensor function, so there is nothing to show."
 
 
 def complain(sentence: str) -> None:
@@ -40,6 +42,7 @@ class Outputs:
     def __init__(self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, text: int = 2) -> None:
         self._json, self._html, self._trace = (_from_anywhere(name) for name in (json, html, trace))
         self._quiet = quiet
+        self._has_json = False
         self._text = _copy_of(text)
         self._stdout = _copy_of(1) if json == "-" else None
 
@@ -52,7 +55,7 @@ class Outputs:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def report(self, trace: Trace | Exception, error: BaseException | None = None) -> None:
+    def report(self, trace: Trace | BaseException, error: BaseException | None = None) -> None:
         """Print and write what was asked for; `error` is what ended the script.
 
         A fault of ours, which may be there in place of a trace, is one line on stderr and changes nothing else.
@@ -61,37 +64,41 @@ class Outputs:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         try:
-            if isinstance(trace, Exception):
+            if isinstance(trace, BaseException):
                 raise trace  # noqa: TRY301  # told like every other fault
             self._write(trace, error)
-        except KeyboardInterrupt:
-            self._say(_INTERRUPTED)
-        except OSError as refused:
-            self._say(f"inplace: {refused.filename or 'the report'} can't be written ({refused.strerror}).")
-        except Exception as fault:
-            self._say(
-                f"inplace: no full report, because of a fault of ours ({type(fault).__name__}: {fault}). "
-                "Your script was not affected; please report it."
-            )
+        except (Exception, KeyboardInterrupt) as fault:
+            self._say(_reason(fault))
+            with contextlib.suppress(Exception):
+                self._put_fallback(0 if isinstance(trace, BaseException) else len(trace.calls), error)
 
     def _write(self, trace: Trace, error: BaseException | None) -> None:
         from inplace.analysis import analyze
         from inplace.codec import dump
+        from inplace.contract import diagnoses
         from inplace.render.text import to_text
 
         if self._trace is not None:
             dump(trace, self._trace)
         report = analyze(trace)
         if self._json is not None:
-            self._put_json(_diagnoses(report, error))
+            self._put_json(_completed(diagnoses(report), error))
         if self._html is not None:
             Path(self._html).write_text(_page(report), encoding="utf-8")
         if self._quiet or (error is not None and not trace.calls):
             return
-        self._say(to_text(report) if trace.calls or trace.notes else _EMPTY)
+        self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
+
+    def _put_fallback(self, calls: int, error: BaseException | None) -> None:
+        """Write the diagnoses of a run that could not be looked at, unless they have been written."""
+        if self._json is not None and not self._has_json:
+            self._put_json(_completed({"format": 1, "error": None, "calls": calls, "diagnoses": []}, error))
 
     def _put_json(self, value: dict[str, Any]) -> None:
+        import json  # not before the script has run, which may have a module of this name
+
         text = json.dumps(value, indent=2) + "\n"
+        self._has_json = True
         if self._json != "-":
             Path(str(self._json)).write_text(text, encoding="utf-8")
         elif self._stdout is not None:
@@ -126,13 +133,35 @@ def _written(stream: TextIO) -> Iterator[TextIO]:
         stream.flush()
 
 
-def _diagnoses(report: Report, error: BaseException | None) -> dict[str, Any]:
-    from inplace.contract import diagnoses
+def _completed(value: dict[str, Any], error: BaseException | None) -> dict[str, Any]:
+    """The diagnoses with the exception that ended the script, where the trace does not tell of it or of its place."""
+    if error is None or isinstance(error, SystemExit):
+        return value
+    told = value["error"] or {"type": type(error).__name__, "message": _text_of(error), "line": 0}
+    if not told["line"]:
+        told["file"], told["line"] = place_of(error)
+    return {**value, "error": told}
 
-    value = diagnoses(report)
-    if isinstance(error, SyntaxError) and value["error"] is not None and not value["error"]["line"]:
-        value["error"].update(file=error.filename or "", line=error.lineno or 0)
-    return value
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""  # the script's own class can't say
+
+
+def _reason(fault: BaseException) -> str:
+    """Why there is no full report, in one line."""
+    if isinstance(fault, KeyboardInterrupt):
+        return _INTERRUPTED
+    if isinstance(fault, RecordingError):
+        return f"inplace: {fault}."
+    if isinstance(fault, OSError):
+        return f"inplace: {fault.filename or 'the report'} can't be written ({fault.strerror})."
+    told = " ".join(f"{type(fault).__name__}: {fault}".split())
+    return (
+        f"inplace: no full report, because of a fault of ours ({told}). Your script was not affected; please report it."
+    )
 
 
 def _page(report: Report) -> str:

@@ -95,6 +95,7 @@ class Recording:
     def __init__(self, recorder: Recorder | None = None, trace: Trace | None = None) -> None:
         self._recorder, self._trace = recorder, trace
         self._report: Explanation | None = None
+        self._fault: Exception | None = None
 
     @classmethod
     def of(cls, trace: Trace) -> Recording:
@@ -113,21 +114,31 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         recorder, self._recorder = self._recorder, None
-        if recorder is not None:
+        if recorder is None:
+            return
+        try:
             self._trace = recorder.stop(error)
-            if error is not None:
-                recorder.strip(error)
+        except Exception as fault:  # of ours: the block must end as it would without us
+            self._fault = fault
+        if error is not None:
+            recorder.strip(error)
 
     @property
     def trace(self) -> Trace:
         """Everything that was observed.
 
         Raises:
-            RecordingError: while the recording is still going on.
+            RecordingError: while the recording is still going on, or where a fault of ours has ended it.
         """
         if self._trace is None:
-            raise RecordingError("this recording has not ended yet: look at it after the with block")
+            raise RecordingError(self._why_no_trace()) from self._fault
         return self._trace
+
+    def _why_no_trace(self) -> str:
+        if self._fault is None:
+            return "this recording has not ended yet: look at it after the with block"
+        told = " ".join(f"{type(self._fault).__name__}: {self._fault}".split())
+        return f"there is no recording, because of a fault of ours ({told}): please report it"
 
     @property
     def report(self) -> Explanation:
@@ -139,7 +150,7 @@ class Recording:
     # ------------------------------------------------------------ looking
 
     def __str__(self) -> str:
-        return "a recording that has not ended yet" if self._trace is None else str(self.report)
+        return self._why_no_trace() if self._trace is None else str(self.report)
 
     def __repr__(self) -> str:
         return str(self)

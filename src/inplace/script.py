@@ -6,9 +6,10 @@ import builtins
 import contextlib
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+import sysconfig
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 
 class Script:
@@ -61,8 +62,7 @@ def last_words(error: BaseException) -> int:
         return _exit_status(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     sys.last_exc = error  # type: ignore[attr-defined]  # of Python 3.12
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
+    _flush()
     try:
         sys.excepthook(type(error), error, error.__traceback__)
     except SystemExit as instead:
@@ -76,10 +76,15 @@ def _exit_status(error: SystemExit) -> int:
     code = error.code
     if code is None or isinstance(code, int):
         return code or 0
+    _flush()
     with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
         print(code, file=sys.stderr)
     return 1
+
+
+def _flush() -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or the script put something else there
+        sys.stdout.flush()
 
 
 def _say_both(error: BaseException, second: BaseException) -> None:
@@ -91,3 +96,43 @@ def _say_both(error: BaseException, second: BaseException) -> None:
         sys.__excepthook__(type(second), second, second.__traceback__)
         print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(error), error, error.__traceback__)
+
+
+# ---------------------------------------------------------------- tracebacks
+
+
+def strip(error: BaseException) -> None:
+    """Take the frames of this package out of the traceback of `error`."""
+    entries = [entry for entry in _entries(error.__traceback__) if not _is_below(_PACKAGE, entry)]
+    for entry, following in zip(entries, [*entries[1:], None], strict=False):
+        entry.tb_next = following
+    error.__traceback__ = entries[0] if entries else None
+
+
+def place_of(error: BaseException) -> tuple[str, int]:
+    """The file and line where an exception left the user's code; `""` and 0 where no line of it is known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno or 0
+    entries = list(_entries(error.__traceback__))
+    users = [entry for entry in entries if not any(_is_below(folder, entry) for folder in _LIBRARIES)]
+    if not users:
+        return "", 0
+    return users[-1].tb_frame.f_code.co_filename, users[-1].tb_lineno
+
+
+_PACKAGE = str(Path(__file__).parent)
+_LIBRARIES = {
+    _PACKAGE,
+    "<frozen ",
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+}
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _is_below(folder: str, entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_filename.startswith(folder)

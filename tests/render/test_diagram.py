@@ -11,7 +11,7 @@ import pytest
 from inplace.model import Layout
 from inplace.render.diagram import Diagram, diagram
 from inplace.render.layout import Line, layered, planned
-from inplace.render.panes_memory import pieces, shared_ranges
+from inplace.render.spans import pieces, shared_ranges
 from tests.browser.traces import README, big_report, record
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from inplace.render.phrase import code
+
 _NAMES = {
     "Addmm": "linear",
     "Mm": "matmul",
@@ -63,13 +65,13 @@ def part(node: str, saved: str) -> str:
     """What a saved tensor is to its operation: `its result`."""
     stem = re.sub(r"Backward\d*$", "", node)
     name = re.sub(r"\[\d+\]$", "", saved)
-    return _PARTS.get((stem, name)) or _GENERAL.get(name) or f"its {name}"
+    return _PARTS.get((stem, name)) or _GENERAL.get(name) or f"its {code(name) if '_' in name else name}"
 
 
 def keeps(node: str, saved: str) -> str:
     """A clause that says what an operation keeps: `sigmoid keeps its result`."""
     if saved.startswith("tensors"):
-        return f"{re.sub(r'Backward$', '', node)} keeps it with save_for_backward"
+        return f"{code(re.sub(r'Backward$', '', node))} keeps it with `save_for_backward`"
     return f"{node_name(node)} keeps {part(node, saved)}"
 
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from inplace.model import BEFORE, CounterId, Layout, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.model import BEFORE, CounterId, StateId, StorageId, TensorId, TensorState, Trace
 from inplace.render.panes_columns import Scalar
 from inplace.render.panes_findings import About
 from inplace.render.panes_model import CounterBox, References, StorageBox, TensorBox
 from inplace.render.panes_source import Texts
 from inplace.render.panes_timeline import steps_apart
+from inplace.render.spans import elements, pieces, shared_ranges
 
 _STORAGES = 24  # storages drawn at most
 _TENSORS = 8  # tensors drawn of one storage at most
 _NAMES = 6
-_PIECES = 64
 _CELLS = 16  # elements of a storage whose values are shown at most
 _CHANGES = 1_000  # changes of values kept of one storage
 _MOVES = 120_000  # versions kept of all counters
 _TOUCHED = 3_000
-_SHARED = 2  # tensors that make a byte a shared one
 
 
 class Memory:
@@ -204,47 +203,3 @@ def names_of(trace: Trace) -> dict[TensorId, list[str]]:
     for name in sorted(trace.names, key=lambda one: (len(one.path), one.path)):
         found[name.tensor][name.path] = None
     return {tensor: list(names) for tensor, names in found.items()}
-
-
-def elements(offset: int, layout: Layout) -> Iterator[int]:
-    """The element numbers that a layout shows, in row order."""
-    found = [offset]
-    for size, stride in zip(layout.shape, layout.strides or (), strict=False):
-        found = [start + number * stride for start in found for number in range(size)]
-    return iter(found)
-
-
-def pieces(offset: int, layout: Layout) -> tuple[list[tuple[int, int]], bool]:
-    """The byte ranges a layout covers, in order, and whether they are exact; one span with gaps if there are many."""
-    if layout.numel == 0 or layout.strides is None:
-        return [], True
-    dims = sorted(
-        (stride, size) for size, stride in zip(layout.shape, layout.strides, strict=True) if size > 1 and stride
-    )
-    run = 1
-    while dims and dims[0][0] <= run:
-        stride, size = dims.pop(0)
-        run += stride * (size - 1)
-    starts = [offset]
-    for stride, size in reversed(dims):
-        if len(starts) * size > _PIECES:
-            last = offset + run + sum(step * (count - 1) for step, count in dims)
-            return [(offset * layout.itemsize, last * layout.itemsize)], False
-        starts = [start + number * stride for start in starts for number in range(size)]
-    return [(start * layout.itemsize, (start + run) * layout.itemsize) for start in sorted(starts)], True
-
-
-def shared_ranges(parts: list[tuple[tuple[int, int], ...]]) -> Iterator[tuple[int, int]]:
-    """The byte ranges that at least two of some tensors cover, in order."""
-    turns: defaultdict[int, int] = defaultdict(int)
-    for tensor in parts:
-        for start, stop in tensor:
-            turns[start] += 1
-            turns[stop] -= 1
-    depth, begin = 0, 0
-    for at in sorted(turns):
-        before, depth = depth, depth + turns[at]
-        if before < _SHARED <= depth:
-            begin = at
-        elif depth < _SHARED <= before:
-            yield begin, at

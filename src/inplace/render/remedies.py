@@ -21,32 +21,33 @@ from inplace.analysis.report import (
     UnseenWrite,
 )
 from inplace.model import Trace
+from inplace.render.phrase import code
 
 _CUTS = {
-    "detach": "Leave the detach() out, or detach only what must not be trained.",
-    "data": "Leave .data out: work on the tensor itself.",
-    "item": "Keep it a tensor: combine with torch.stack(...) or torch.cat(...), and read numbers for logging only.",
+    "detach": "Leave the `detach()` out, or detach only what must not be trained.",
+    "data": "Leave `.data` out: work on the tensor itself.",
+    "item": "Keep it a tensor: combine with `torch.stack(...)` or `torch.cat(...)`, and read numbers for logging only.",
     "numpy": "Stay in PyTorch for what the loss needs, and convert only copies for plotting.",
-    "rebuilt": "Combine the tensors with torch.stack(...) or torch.cat(...), which keep the path.",
-    "no-grad": "Move it out of the no_grad block.",
+    "rebuilt": "Combine the tensors with `torch.stack(...)` or `torch.cat(...)`, which keep the path.",
+    "no-grad": "Move it out of the `no_grad` block.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
-    "frozen": "Call requires_grad_() on what is to be trained.",
+    "frozen": "Call `requires_grad_()` on what is to be trained.",
 }
 _OVERLAPS = {
-    "expanded": "Give every element its own bytes first: .clone() (or repeat instead of expand).",
-    "partial": "Clone what is read: x[1:] += x[:-1].clone() (for running sums, torch.cumsum).",
-    "indices": "Use x.index_put_((i,), values, accumulate=True), or index_add_.",
+    "expanded": "Give every element its own bytes first: `.clone()` (or `repeat` instead of `expand`).",
+    "partial": "Clone what is read: `x[1:] += x[:-1].clone()` (for running sums, `torch.cumsum`).",
+    "indices": "Use `x.index_put_((i,), values, accumulate=True)`, or `index_add_`.",
 }
 _SHARES = {
-    "repeated": "Make each item its own tensor: [torch.zeros(2) for _ in range(3)], or store t.detach().clone().",
-    "swap": "Swap with one indexed assignment, x[[0, 1]] = x[[1, 0]], or clone the right side.",
-    "snapshot": "If they are to be independent, keep a copy: .clone() for a tensor, copy.deepcopy for a state_dict.",
+    "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
+    "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
+    "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
 }
 _ESCAPES = {
-    "data": "Write to a copy, .detach().clone(), or write after backward().",
-    "external": "Edit a copy of the array (.copy()), or edit it after backward().",
-    "buffers": "Run backward() before the next training-mode forward, or clone the buffers.",
-    "replaced": "Change the values after backward(), in place under torch.no_grad().",
+    "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
+    "external": "Edit a copy of the array (`.copy()`), or edit it after `backward()`.",
+    "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
+    "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
 }
 
 
@@ -59,11 +60,11 @@ def remedy(finding: Finding, trace: Trace) -> str:
     if isinstance(finding, LeafWrite | LeafViewWrite):
         return _leaf(finding)
     if isinstance(finding, MultiOutputWrite):
-        return "Index the tensor instead (img[i]), or write out of place and torch.stack(...) the pieces."
+        return "Index the tensor instead (`img[i]`), or write out of place and `torch.stack(...)` the pieces."
     if isinstance(finding, OverlappingWrite):
         return _OVERLAPS[finding.how]
     if isinstance(finding, InferenceTensor):
-        return "Use torch.no_grad() instead of inference_mode, or clone the tensor outside of it."
+        return "Use `torch.no_grad()` instead of `inference_mode`, or clone the tensor outside of it."
     if isinstance(finding, Cut):
         return _CUTS[finding.how]
     if isinstance(finding, ReboundLeaf):
@@ -76,33 +77,33 @@ def remedy(finding: Finding, trace: Trace) -> str:
 
 def _saved(finding: StaleSave | CustomFunction, trace: Trace) -> str:
     if isinstance(finding, CustomFunction) and finding.node is None:
-        return "Call ctx.mark_dirty(...) on the input, or write to a clone of it."
+        return "Call `ctx.mark_dirty(...)` on the input, or write to a clone of it."
     if finding.saved == "grad_output":
-        return "Work on a copy: grad.clone(), or return the result of the out-of-place form."
+        return "Work on a copy: `grad.clone()`, or return the result of the out-of-place form."
     place = finding.culprits[0] if finding.culprits else None
     if place is not None and ".step(" in place.code:
-        return f"Call {_short(place)} after every backward() that needs the old weights, or run the forward again."
+        return f"Call {_short(place)} after every `backward()` that needs the old weights, or run the forward again."
     instead = out_of_place(place) if place is not None else None
     if instead is not None and place is not None and not _is_statement(place, trace):
-        instead = f"{instead.partition(' = ')[2]} in place of {_short(place)}"
-        return f"Write {instead}, or change a copy (.clone())."
+        instead = f"{code(instead.partition(' = ')[2])} in place of {_short(place)}"
+        return f"Write {instead}, or change a copy (`.clone()`)."
     if instead is not None:
-        return f"Write {instead} instead, or change a copy (.clone())."
-    return "Write out of place, change a clone, or run backward() first."
+        return f"Write {code(instead)} instead, or change a copy (`.clone()`)."
+    return "Write out of place, change a clone, or run `backward()` first."
 
 
 def _leaf(finding: LeafWrite | LeafViewWrite) -> str:
-    name = finding.names[0] if finding.names else "the leaf"
-    return f"Put the update under torch.no_grad(), or write out of place under another name: new = {name} + ..."
+    example = code(f"new = {finding.names[0]} + ...") if finding.names else "`new = w + ...`"
+    return f"Put the update under `torch.no_grad()`, or write out of place under another name: {example}"
 
 
 def _rebound(finding: ReboundLeaf) -> str:
     name = finding.names[0] if finding.names else "the leaf"
     if finding.severity == "warning":
-        return "Build the optimizer after the replacement, or add the parameter with optimizer.add_param_group(...)."
+        return "Build the optimizer after the replacement, or add the parameter with `optimizer.add_param_group(...)`."
     return (
-        f"Give the result another name, or update the leaf in place under torch.no_grad(); "
-        f"for a new start, end the line with .detach().requires_grad_() and read {name}.grad of that."
+        f"Give the result another name, or update the leaf in place under `torch.no_grad()`; "
+        f"for a new start, end the line with `.detach().requires_grad_()` and read {code(name + '.grad')} of that."
     )
 
 
@@ -115,7 +116,7 @@ def _is_statement(place: Place, trace: Trace) -> bool:
 
 
 def _short(place: Place) -> str:
-    return " ".join(place.code.split())
+    return code(" ".join(place.code.split()))
 
 
 def out_of_place(place: Place) -> str | None:
