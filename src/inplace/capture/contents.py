@@ -55,21 +55,17 @@ class Contents:
     """Watches the exported storages of one recording.
 
     Attributes:
+        watched: the storages that are compared, by id.
         changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
     """
 
     def __init__(self, identities: Identities, stacks: Stacks) -> None:
         self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
         self._identities, self._stacks = identities, stacks
-        self._watched: dict[StorageId, _Watched] = {}
+        self.watched: dict[StorageId, _Watched] = {}
         self._line: int | None = None
         self._lines = self._looks = 0
         self._tracing = False
-
-    @property
-    def watching(self) -> bool:
-        """Whether there is anything to compare."""
-        return bool(self._watched)
 
     def watch(self, tensor: torch.Tensor) -> None:
         """Begin to watch the storage behind `tensor`, a tensor seen before."""
@@ -78,30 +74,30 @@ class Contents:
             return
         if self._identities.storages.sizes[ref.storage] > _LARGEST:
             return
-        watched = self._watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
+        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
         watched.contents = watched.read()
         self._begin_lines()
 
     def look(self, step: int) -> None:
         """Note what changed since the last look; `step` is the next call's."""
         self._looks += 1
-        for watched in list(self._watched.values()):
+        for watched in list(self.watched.values()):
             now = watched.read()
             if now is None:
-                del self._watched[watched.storage]
+                del self.watched[watched.storage]
             elif now != watched.contents:
                 self._changed(watched, now, step)
         if self._looks > _LOOKS:
-            self._watched.clear()
+            self.watched.clear()
 
     def settle(self) -> None:
         """Take the present contents as known: a recorded call has just run."""
-        for watched in self._watched.values():
+        for watched in self.watched.values():
             watched.contents = watched.read()
 
     def stop(self) -> None:
         """Give the line tracer back."""
-        self._watched.clear()
+        self.watched.clear()
         self._end_lines()
 
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
@@ -143,7 +139,7 @@ class Contents:
             return self._on_line if self._tracing else None
         try:
             self._lines += 1
-            if self._lines > _LINES or not self._watched:
+            if self._lines > _LINES or not self.watched:
                 self._end_lines()
                 return None
             with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode

@@ -10,9 +10,10 @@ from typing import Any, overload
 import torch
 
 from inplace.capture.autograd import Found
+from inplace.capture.columns import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.contents import Contents
 from inplace.capture.identity import Identities
-from inplace.capture.modes import CallMode, Row
+from inplace.capture.modes import CallMode
 from inplace.capture.source import Stacks
 from inplace.model import (
     Argument,
@@ -93,11 +94,13 @@ class Raw:
 class CallRows(Sequence[Call]):
     """The calls of a trace, built from rows when asked for: a million calls are not a million objects."""
 
-    def __init__(self, rows: list[Row], functions: list[Function], stacks: list[Stack]) -> None:
-        self._rows, self._functions, self._stacks = rows, functions, stacks
+    def __init__(
+        self, log: CallLog, functions: list[Function], stacks: list[Stack], allocations: dict[int, int]
+    ) -> None:
+        self._log, self._functions, self._stacks, self._allocations = log, functions, stacks, allocations
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._log)
 
     @overload
     def __getitem__(self, index: int) -> Call: ...
@@ -106,22 +109,22 @@ class CallRows(Sequence[Call]):
     def __getitem__(self, index: int | slice) -> Call | list[Call]:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        step = index if index >= 0 else len(self) + index
-        row = self._rows[step]
+        log, row = self._log, self._log[index]
+        raised = log.raised.get(row.step)
         return Call(
-            step=step,
+            step=row.step,
             function=self._functions[row.function],
             stack=self._stacks[row.stack],
-            inputs=tuple(Argument(*given) for given in row.inputs),
+            inputs=tuple([Argument(*given) for given in row.inputs]),
             outputs=row.outputs,
             grad_mode=_GRAD_MODES[row.mode],
             nodes=range(row.seq0, row.seq1),
             module=row.module,
-            raised=Raised(*row.raised) if row.raised is not None else None,
-            allocated=row.allocated,
+            raised=Raised(*raised) if raised is not None else None,
+            allocated=self._allocations.get(row.step, 0),
             thread=0,
-            result=row.result,
-            within=row.within,
+            result=log.results.get(row.step),
+            within=log.within.get(row.step),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -138,22 +141,24 @@ class _Nodes:
     """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
 
     def __init__(
-        self, rows: list[Row], states: list[TensorState], stacks: list[Stack], functions: list[Function]
+        self, rows: CallLog, states: list[TensorState], stacks: list[Stack], functions: list[Function]
     ) -> None:
         self._rows, self._states, self._functions = rows, states, functions
         self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
-        self._makers = [(row.seq0, step) for step, row in enumerate(rows) if row.seq1 > row.seq0]
-        self._starts = [start for start, _ in self._makers]
+        starts, ends = rows.sequence(SEQ0), rows.sequence(SEQ1)
+        self._makers = [step for step, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
+        self._starts = [starts[step] for step in self._makers]
         # A backward ends after the calls of its hooks, so count it by its beginning: then these never fall.
-        running = {row.within for row in rows}
-        self._ends = [row.seq0 if row.step in running else row.seq1 for row in rows]
+        for step in rows.within.values():
+            ends[step] = starts[step]
+        self._ends = ends
         self.nodes: dict[NodeId, Node] = {}
 
     def step_of(self, node: NodeId) -> tuple[int | None, int]:
         """The call that made a node, and the last call that had ended by then."""
         position = bisect_right(self._starts, node) - 1
         if node >= 0 and position >= 0:
-            step = self._makers[position][1]
+            step = self._makers[position]
             if node < self._rows[step].seq1:
                 return step, step
         return None, bisect_right(self._ends, node) - 1
@@ -223,7 +228,8 @@ class _Nodes:
 
     def _version_at(self, state: TensorState, walked: int) -> int | None:
         """The last version that was seen of a state's counter before a step."""
-        for row in reversed(self._rows[:walked]):
+        for earlier in range(walked - 1, -1, -1):
+            row = self._rows[earlier]
             for _, _, after in row.inputs:
                 if self._states[after].counter == state.counter:
                     return self._states[after].version
@@ -272,20 +278,20 @@ def freeze(
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
     states = identities.frozen_states()
-    nodes = _Nodes(mode.rows, states, frozen_stacks, mode.functions)
+    nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
     walks = tuple(_walk(facts, nodes) for facts in raw.walks)
     return Trace(
         torch=str(torch.__version__),
         sources=sources,
         sites=sites,
-        calls=CallRows(mode.rows, mode.functions, frozen_stacks),
+        calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations()),
         states=states,
         tensors=identities.frozen_tensors(),
         storages=identities.storages.frozen(),
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
         changes=_changes(raw, frozen_stacks),
-        names=_names(raw, mode.rows, states),
+        names=_names(raw, mode.log, states),
         modules=tuple(raw.modules),
         optimizers=tuple(Optimizer(*facts) for facts in raw.optimizers),
         notes=tuple(Note(text) for text in raw.notes),
@@ -302,10 +308,9 @@ def _walk(facts: WalkFacts, nodes: _Nodes) -> GraphWalk:
     return GraphWalk(step, is_backward, tuple(roots), tuple(one.id for one in found), tuple(uses), complete)
 
 
-def _names(raw: Raw, rows: list[Row], states: list[TensorState]) -> tuple[Name, ...]:
+def _names(raw: Raw, log: CallLog, states: list[TensorState]) -> tuple[Name, ...]:
     """The names that reach bytes the recorded code had to do with; a notebook has many others."""
-    touched = {states[state].storage for row in rows for state in row.outputs}
-    touched.update(states[given[1]].storage for row in rows for given in row.inputs)
+    touched = {states[state].storage for state in {*log.outputs, *log.given[1::GIVEN_WIDTH]}}
     if raw.contents is not None:
         touched.update(change[0] for change in raw.contents.changes)
     storages = {state.tensor: state.storage for state in states}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -98,6 +101,45 @@ _BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true of a function whatever it is called with.
+
+    `function` says what it does, `writing` what it does when a flag among its arguments makes it change one of them.
+    """
+
+    name: str
+    function: Function
+    writing: Function
+    is_question: bool
+    is_pure: bool
+    varies: bool
+
+
+def facts_of(func: Called) -> Facts:
+    """The facts about a function. Those of PyTorch's built-in ones are looked up once in the life of a process."""
+    return _facts(func) if isinstance(func, FunctionType) else _kept_facts(func)
+
+
+@lru_cache(4096)
+def _kept_facts(func: Called) -> Facts:
+    return _facts(func)
+
+
+def _facts(func: Called) -> Facts:
+    name = name_of(func)
+    function = describe(func, name, variant=False)
+    varies = name in _BUFFERS or isinstance(func, FunctionType)
+    return Facts(
+        name=name,
+        function=function,
+        writing=describe(func, name, variant=True),
+        is_question=is_question(func),
+        is_pure=function.kind is Kind.OP and not varies and is_pure(func, function.label),
+        varies=varies,
+    )
+
+
 def is_getter(func: Called) -> bool:
     """Whether `func` reads an attribute (`Tensor.data.__get__`)."""
     return getattr(func, "__name__", "") == "__get__"
@@ -116,6 +158,16 @@ def is_question(func: Called) -> bool:
     if name == "__set__":
         return attribute_of(func) not in SETTERS
     return name in QUESTIONS or name.startswith("_record_function")
+
+
+def is_pure(func: Called, label: str) -> bool:
+    """Whether `func` is built in and its schemas say that it changes no argument, unless it is given `out`.
+
+    A function written in Python may do anything.
+    """
+    if isinstance(func, FunctionType) or not callable(func) or hasattr(func, "__wrapped__"):
+        return False
+    return bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}")) and not _schema_writes(label)
 
 
 def name_of(func: Called) -> str:

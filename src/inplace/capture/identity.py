@@ -1,22 +1,26 @@
 """Live tensors, storages and counters -> small ids that are never given out twice.
 
 NOTE [ Nothing is kept alive ]
-A tensor is known by a weak reference whose callback forgets it, so `id(tensor)` is a safe key while the entry stands.
-Storages are known in a like way; see storages.py.
+A tensor is known by a weak reference that is forgotten when it dies, so `id(tensor)` is a safe key while it stands.
+Storages are known in a like way; see storages.py. The callback is `list.append`, which runs no Python code of ours
+while the user's code runs; who has died is looked at before the next call.
 """
 
 from __future__ import annotations
 
 import weakref
+from array import array
 from typing import Any
 
 import torch
 
-from inplace.capture.reading import autograd_of, creation_of, small_values
+from inplace.capture.columns import CallLog
+from inplace.capture.reading import autograd_of, creation_of, number_of, small_values
 from inplace.capture.storages import LiveStorage, Storages
 from inplace.model import (
     CounterId,
     Layout,
+    NodeId,
     StateId,
     StorageId,
     Tensor,
@@ -30,22 +34,35 @@ PLAIN: frozenset[type] = frozenset(
 
 
 _is_functional = torch._is_functional_tensor
+_TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
+_TENSOR = 4  # integers a tensor: its type, the call that gave it out, first step, last step
+_NO_STEP = -2
+_STATE = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
+_CREATION, _LAYOUT = 3, 6  # bits from which on the packed facts hold these; the first three are autograd's flags
 _OPAQUE = Layout((), None, "unknown", 0, "unknown")
 
 
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference that carries what we know of its tensor, so that one object serves both."""
+    """A weak reference that carries what we know of its tensor, so that one object serves both.
 
-    __slots__ = ("counter", "guessed", "key", "pointer", "state", "storage", "tensor", "version")
+    `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
+    """
+
+    __slots__ = ("counter", "guessed", "key", "live", "pointer", "state", "tensor", "version")
 
     key: int
     tensor: TensorId
     version: int | None
     pointer: int
     state: StateId
-    storage: StorageId | None
+    live: LiveStorage | None
     counter: CounterId | None
     guessed: bool
+
+    @property
+    def storage(self) -> StorageId | None:
+        """The id of the storage, None where there is none that can be read."""
+        return self.live.id if self.live is not None else None
 
 
 class Identities:
@@ -54,24 +71,32 @@ class Identities:
     Attributes:
         step: the step of the call being recorded; set by the mode.
         detail: whether small tensors' values are read.
+        refs: what is known of each live tensor, by its `id`. Those in `dead` have to be buried before it is asked.
+        dead: references to tensors that have died since the last `bury`.
     """
 
     def __init__(self) -> None:
         self.step = 0
         self.detail = True
-        self.states: list[tuple[Any, ...]] = []
         self.layouts: list[Layout] = []
         self.storages = Storages()
-        self.tensor_facts: list[list[Any]] = []
         self.counters = 0
-        self._known: dict[int, TensorRef] = {}
+        self.refs: dict[int, TensorRef] = {}
+        self.dead: list[TensorRef] = []
+        self._died = self.dead.append
+        self._states = array("q")
+        self._tensors = array("i")
+        self._values: dict[StateId, tuple[Any, ...]] = {}
+        self._creations: list[str] = []
         self._layout_ids: dict[tuple[Any, ...], int] = {}
 
     # ------------------------------------------------------------ seeing
 
     def see(self, tensor: torch.Tensor) -> StateId:
         """The id of the state that `tensor` is in now; reads it in full only if it is new or has moved."""
-        known = self._known.get(id(tensor))
+        if self.dead:
+            self.bury()
+        known = self.refs.get(id(tensor))
         if known is not None and known.version is not None:
             try:
                 if tensor._version == known.version and tensor.data_ptr() == known.pointer:
@@ -79,6 +104,39 @@ class Identities:
             except RuntimeError:  # became something without a counter or without memory
                 pass
         return self.read(tensor, fresh=known is None)
+
+    def meet(self, tensor: torch.Tensor, log: CallLog, step: int, *, own: bool = False) -> StateId:
+        """Note the state of a tensor that a call has just given out and that is not known.
+
+        The shortest way for what most calls give out: a tensor that is no view, in a storage of its own.
+        """
+        try:
+            version = tensor._version
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            known_bytes = tensor._base is not None or key in self.storages.live
+            if not known_bytes:
+                pointer, offset, layout = tensor.data_ptr(), int(tensor.storage_offset()), self._layout(tensor)
+                live = self.storages.new(storage, key, tensor, step, is_output=True)
+                known_bytes = live.key != key
+        except RuntimeError:  # it has no counter, or no memory
+            known_bytes = True
+        if known_bytes:
+            aliases = tuple(after for _, _, after in log.inputs(step))
+            return self.read(tensor, origin=step, aliases=aliases, own=own)
+        known = self._meet(tensor, step)
+        known.live = live
+        live.users += 1
+        known.version, known.pointer = version, pointer
+        known.counter = CounterId(self.counters)
+        self.counters += 1
+        if not tensor.requires_grad:
+            node, flags = -1, 2
+        elif (made_by := tensor.grad_fn) is None:
+            node, flags = -1, 3
+        else:
+            node, flags = number_of(made_by), 1
+        return self._note(known, offset, layout, flags, node, -1, tensor)
 
     def read(
         self,
@@ -98,55 +156,65 @@ class Identities:
             own: True where it is known to start a counter of its own (`.data`).
             fresh: whether the call just run gave it out, so that its `grad_fn` is up to date; see NOTE [ Stale views ].
         """
-        known = self._known.get(id(tensor))
+        if self.dead:
+            self.bury()
+        known = self.refs.get(id(tensor))
         if _is_functional(tensor):
             return self._opaque(tensor, known, origin)
         try:
-            facts = self._facts(tensor)
-            layout, itemsize = self._layout(tensor)
-        except (RuntimeError, NotImplementedError):
+            live, second = self.storages.meet(tensor, self.step)
+            pointer = tensor.data_ptr()
+            version = None if tensor.is_inference() else tensor._version
+            layout = self._layout(tensor)
+        except RuntimeError:
             return self._opaque(tensor, known, origin)
         if known is None:
             known = self._meet(tensor, origin)
-        if known.storage != facts[0].id:
-            self.storages.leave(known.storage, self.step)
-            known.storage = facts[0].id
-            self.storages.enter(known.storage)
-        moved = known.counter is not None and known.version != facts[2]
-        known.pointer, known.version = facts[1], facts[2]
+        if known.live is not live:
+            if known.live is not None:
+                self.storages.leave(known.live, self.step)
+            known.live = live
+            live.users += 1
+        moved = known.counter is not None and known.version != version
+        known.pointer, known.version = pointer, version
         if moved and known.guessed:
             self._check_guess(known)
         base = tensor._base
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
-            known.counter = self._counter(known, facts[2], base, aliases, own=own or facts[3])
-        known.state = self._note(
-            known,
-            offset=(facts[1] - facts[0].pointer) // itemsize if facts[1] and itemsize else tensor.storage_offset(),
-            layout=layout,
-            autograd=autograd_of(tensor, readable=fresh or base is None),
-            base=base_id,
-            creation=creation_of(tensor) if base is not None else None,
-            values=small_values(tensor) if self.detail else None,
+            known.counter = self._counter(known, version, base, aliases, own=own or second)
+        itemsize = self.layouts[layout].itemsize
+        offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
+        node, flags = autograd_of(tensor, readable=fresh or base is None)
+        if base is not None:
+            flags |= self._creation(creation_of(tensor)) << _CREATION
+        return self._note(
+            known, offset, layout, flags, -1 if node is None else node, -1 if base_id is None else base_id, tensor
         )
-        return known.state
 
-    def is_known(self, tensor: torch.Tensor) -> bool:
-        """Whether this tensor object was seen before."""
-        return id(tensor) in self._known
+    def bury(self) -> None:
+        """Forget the tensors that have died."""
+        dead, step = self.dead, self.step
+        while dead:
+            ref = dead.pop()
+            if self.refs.get(ref.key) is ref:
+                del self.refs[ref.key]
+            self._tensors[ref.tensor * _TENSOR + 3] = step
+            if ref.live is not None:
+                self.storages.leave(ref.live, step)
 
     def may_ask(self, tensor: torch.Tensor) -> bool:
         """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
-        known = self._known.get(id(tensor))
+        known = self.refs.get(id(tensor))
         return tensor._base is None or (known is not None and known.version == tensor._version)
 
     def ref_of(self, tensor: torch.Tensor) -> TensorRef | None:
         """What is known of a tensor that was seen before."""
-        return self._known.get(id(tensor))
+        return self.refs.get(id(tensor))
 
     def id_of(self, tensor: torch.Tensor) -> TensorId:
         """The id of `tensor`, met now if it was not before."""
-        return TensorId(self.states[self.see(tensor)][0])
+        return TensorId(self._states[self.see(tensor) * _STATE])
 
     def storage_of(self, tensor: torch.Tensor) -> StorageId | None:
         """The id of a tensor's storage if it was met before, without noting the tensor itself."""
@@ -165,15 +233,15 @@ class Identities:
 
     def layout_of(self, tensor: torch.Tensor) -> Layout:
         """The layout of a tensor."""
-        return self.layouts[self._layout(tensor)[0]]
+        return self.layouts[self._layout(tensor)]
 
     def live(self) -> list[torch.Tensor]:
         """The recorded tensors that are alive now; let go of them soon."""
-        return [tensor for ref in list(self._known.values()) if (tensor := ref()) is not None]
+        return [tensor for ref in list(self.refs.values()) if (tensor := ref()) is not None]
 
     def over(self, storage: StorageId) -> torch.Tensor | None:
         """Some live tensor over this storage; let go of it soon."""
-        for ref in list(self._known.values()):
+        for ref in list(self.refs.values()):
             tensor: torch.Tensor | None = ref() if ref.storage == storage else None
             if tensor is not None:
                 return tensor
@@ -181,13 +249,7 @@ class Identities:
 
     # ------------------------------------------------------------ parts of a state
 
-    def _facts(self, tensor: torch.Tensor) -> tuple[LiveStorage, int, int | None, bool]:
-        """Storage, address, version, and whether the storage is a second one over bytes known already."""
-        live, second = self.storages.meet(tensor, self.step)
-        version = None if tensor.is_inference() else tensor._version
-        return live, tensor.data_ptr(), version, second
-
-    def _layout(self, tensor: torch.Tensor) -> tuple[int, int]:
+    def _layout(self, tensor: torch.Tensor) -> int:
         key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         found = self._layout_ids.get(key)
         if found is None:
@@ -195,7 +257,15 @@ class Identities:
             itemsize = tensor.element_size()
             shape, strides = tuple(map(int, key[0])), tuple(map(int, key[1]))
             self.layouts.append(Layout(shape, strides, str(key[2]).removeprefix("torch."), itemsize, str(key[3])))
-        return found, self.layouts[found].itemsize
+        return found
+
+    def _creation(self, name: str | None) -> int:
+        """The number of a `CreationMeta`, 0 for none."""
+        if name is None:
+            return 0
+        if name not in self._creations:
+            self._creations.append(name)
+        return self._creations.index(name) + 1
 
     def _counter(
         self,
@@ -209,14 +279,15 @@ class Identities:
         """Which version counter a tensor met now counts with (`c10/core/TensorImpl.h`, Version Counter Sharing)."""
         if version is None:
             return None
-        if base is not None and (ref := self._known.get(id(base))) is not None:
+        if base is not None and (ref := self.refs.get(id(base))) is not None:
             return ref.counter
         if not own:
             for alias in aliases:
-                state = self.states[alias]
-                if state[1] == known.storage and state[2] is not None:
-                    return CounterId(state[2])
-            if not aliases and (counter := self._counter_of_twin(known, version)) is not None:
+                at = alias * _STATE
+                if self._states[at + 1] == known.storage and self._states[at + 2] >= 0:
+                    return CounterId(self._states[at + 2])
+            shared = known.live is not None and known.live.users > 1
+            if not aliases and shared and (counter := self._counter_of_twin(known, version)) is not None:
                 known.guessed = True
                 return counter
         self.counters += 1
@@ -225,7 +296,7 @@ class Identities:
     def _check_guess(self, known: TensorRef) -> None:
         """Correct a counter that was only inferred: of two tensors that share one, both have moved or neither."""
         known.guessed = False
-        for ref in list(self._known.values()):
+        for ref in list(self.refs.values()):
             if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
                 continue
             if tensor._version != known.version:
@@ -238,7 +309,7 @@ class Identities:
 
         A tensor that no call gave out (`Parameter(t)`, `torch.Tensor(t)`) counts with the one it was made from.
         """
-        for ref in list(self._known.values()):
+        for ref in list(self.refs.values()):
             if ref is not known and ref.storage == known.storage and ref.version == version and ref() is not None:
                 return ref.counter
         return None
@@ -246,43 +317,43 @@ class Identities:
     def _known_id(self, base: torch.Tensor) -> TensorId | None:
         if type(base) not in PLAIN:
             return None
-        return TensorId(self.states[self.see(base)][0])
+        return TensorId(self._states[self.see(base) * _STATE])
 
-    def _note(self, known: TensorRef, **facts: Any) -> StateId:
-        node, flags = facts["autograd"]
-        self.states.append(
+    def _note(
+        self, known: TensorRef, offset: int, layout: int, flags: int, node: int, base: int, tensor: torch.Tensor
+    ) -> StateId:
+        """Note the state that a tensor is in; -1 stands for nothing."""
+        states = self._states
+        state = known.state = StateId(len(states) // _STATE)
+        version, live = known.version, known.live
+        states.extend(
             (
                 known.tensor,
-                known.storage,
-                known.counter,
-                facts["offset"],
-                facts["layout"],
-                known.version,
-                flags,
+                -1 if live is None else live.id,
+                -1 if known.counter is None else known.counter,
+                offset,
+                layout << _LAYOUT | flags,
+                -1 if version is None else version,
                 node,
-                facts["base"],
-                facts["creation"],
-                facts["values"],
+                base,
             )
         )
-        return StateId(len(self.states) - 1)
+        if self.detail and (values := small_values(tensor)) is not None:
+            self._values[state] = values
+        return state
 
     # ------------------------------------------------------------ meeting and parting
 
     def _meet(self, tensor: torch.Tensor, origin: int | None) -> TensorRef:
-        known = TensorRef(tensor, self._gone)
+        known = TensorRef(tensor, self._died)
         known.key = id(tensor)
-        known.tensor = TensorId(len(self.tensor_facts))
-        known.storage = known.counter = None
+        known.tensor = TensorId(len(self._tensors) // _TENSOR)
+        known.live = known.counter = None
         known.guessed = False
-        self.tensor_facts.append([type(tensor).__name__, origin, self.step, None])
-        self._known[known.key] = known
+        kind = 0 if type(tensor) is torch.Tensor else _TYPES.index(type(tensor))
+        self._tensors.extend((kind, _NO_STEP if origin is None else origin, self.step, _NO_STEP))
+        self.refs[known.key] = known
         return known
-
-    def _gone(self, ref: TensorRef) -> None:
-        self._known.pop(ref.key, None)
-        self.tensor_facts[ref.tensor][3] = self.step
-        self.storages.leave(ref.storage, self.step)
 
     def _opaque(self, tensor: torch.Tensor, known: TensorRef | None, origin: int | None) -> StateId:
         """Note a tensor whose memory can't be read (sparse, functional): identity only."""
@@ -291,34 +362,43 @@ class Identities:
             known.version, known.pointer = None, 0
             layout = len(self.layouts)
             self.layouts.append(_OPAQUE)
-            self.states.append((known.tensor, None, None, 0, layout, None, 0, None, None, None, None))
-            known.state = StateId(len(self.states) - 1)
+            known.state = StateId(len(self._states) // _STATE)
+            self._states.extend((known.tensor, -1, -1, 0, layout << _LAYOUT, -1, -1, -1))
         return known.state
 
     # ------------------------------------------------------------ freezing
 
     def frozen_states(self) -> list[TensorState]:
         """The noted states as plain values."""
-        return [_frozen(row, self.layouts) for row in self.states]
+        return [self._frozen(number) for number in range(len(self._states) // _STATE)]
 
     def frozen_tensors(self) -> tuple[Tensor, ...]:
         """The tensors met."""
-        return tuple(Tensor(TensorId(number), *facts) for number, facts in enumerate(self.tensor_facts))
+        found = []
+        for number in range(len(self._tensors) // _TENSOR):
+            kind, origin, first, died = self._tensors[number * _TENSOR : number * _TENSOR + _TENSOR]
+            found.append(Tensor(TensorId(number), _TYPES[kind].__name__, _step(origin), first, _step(died)))
+        return tuple(found)
+
+    def _frozen(self, number: int) -> TensorState:
+        start = number * _STATE
+        tensor, storage, counter, offset, packed, version, node, base = self._states[start : start + _STATE]
+        creation = packed >> _CREATION & 7
+        return TensorState(
+            tensor=TensorId(tensor),
+            storage=None if storage < 0 else StorageId(storage),
+            counter=None if counter < 0 else CounterId(counter),
+            offset=offset,
+            layout=self.layouts[packed >> _LAYOUT],
+            version=None if version < 0 else version,
+            requires_grad=bool(packed & 1),
+            is_leaf=bool(packed & 2),
+            node=None if node < 0 else NodeId(node),
+            base=None if base < 0 else TensorId(base),
+            creation="inference" if packed & 4 else self._creations[creation - 1] if creation else None,
+            values=self._values.get(StateId(number)),
+        )
 
 
-def _frozen(row: tuple[Any, ...], layouts: list[Layout]) -> TensorState:
-    tensor, storage, counter, offset, layout, version, flags, node, base, creation, values = row
-    return TensorState(
-        tensor=tensor,
-        storage=storage,
-        counter=counter,
-        offset=offset,
-        layout=layouts[layout],
-        version=version,
-        requires_grad=bool(flags & 1),
-        is_leaf=bool(flags & 2),
-        node=node,
-        base=base,
-        creation=creation if not flags & 4 else "inference",
-        values=values,
-    )
+def _step(number: int) -> int | None:
+    return None if number == _NO_STEP else number

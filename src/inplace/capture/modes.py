@@ -4,6 +4,10 @@ NOTE [ What the mode may do ]
 It passes every call on as it came, reads metadata before and after, and lets go of the tensors. Whatever goes wrong on
 our side is caught, ends the recording and becomes a note; whatever goes wrong in the call is the user's and passes
 through untouched.
+
+NOTE [ The hot path ]
+`__torch_function__`, `_begin` and `_end` run for every call, so they write to columns themselves, read nothing that can
+be told after the recording, and ask a tensor only for what a tensor of its kind can have changed.
 """
 
 from __future__ import annotations
@@ -15,71 +19,37 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.functions import (
-    describe,
-    is_question,
-    name_of,
-    variant_of,
-)
+from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ1, WIDTH, CallLog
+from inplace.capture.functions import Facts, facts_of, variant_of
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.source import Stacks
 from inplace.model import Function, Kind, StateId
 
 _sequence = torch._C._autograd._get_sequence_nr
 _transforming = torch._C._functorch.peek_interpreter_stack
-_POSITIONS = tuple(str(number) for number in range(256))
+_grad_enabled = torch.is_grad_enabled
+_inference = torch.is_inference_mode_enabled
 _DETAILED = 8  # times that one line's small tensors are read with their values
+_OWNED = 64  # times that a line's calls are asked which module made them
 
 Pair = tuple[str, torch.Tensor]
+# A call's step, the tensors that went into it, and whether it may have changed them.
+Seen = tuple[int, "list[torch.Tensor]", bool]
 
 
 class Known:
-    """What we know of one function, and whether it can be passed without a record."""
+    """What one recording knows of a function, and whether it can be passed without a record."""
 
-    __slots__ = ("function", "id", "kind", "name", "passed", "plain", "varies", "writing")
+    __slots__ = ("facts", "id", "kind", "label", "passed", "plain", "pure", "reread", "slot", "varies")
 
-    def __init__(self, func: Callable[..., Any]) -> None:
-        self.name = name_of(func)
-        self.passed = is_question(func)
-        self.function = describe(func, self.name, variant=False)
-        self.writing = describe(func, self.name, variant=True)
-        self.kind = self.function.kind
-        self.varies = self.function != self.writing
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.kind, self.label = facts.function.kind, facts.function.label
+        self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
         self.plain = self.kind is Kind.OP
+        self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
+        self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
         self.id = -1
-
-
-class Row:
-    """The facts of one call, as small integers and strings."""
-
-    __slots__ = (
-        "allocated",
-        "function",
-        "inputs",
-        "mode",
-        "module",
-        "outputs",
-        "raised",
-        "result",
-        "seq0",
-        "seq1",
-        "stack",
-        "step",
-        "within",
-    )
-
-    inputs: tuple[tuple[str, StateId, StateId], ...]
-    outputs: tuple[StateId, ...]
-
-    def __init__(self, function: int, stack: int, mode: int, module: int | None, seq0: int) -> None:
-        self.function, self.stack, self.mode, self.module = function, stack, mode, module
-        self.seq0 = self.seq1 = seq0
-        self.inputs, self.outputs = (), ()
-        self.raised: tuple[str, str] | None = None
-        self.allocated = 0
-        self.result: float | int | None = None
-        self.step = -1
-        self.within: int | None = None
 
 
 class CallMode(TorchFunctionMode):
@@ -93,49 +63,48 @@ class CallMode(TorchFunctionMode):
 
     def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.log = CallLog(_sequence())
         self.functions: list[Function] = []
         self.active = True
         self._identities, self._stacks, self._hooks = identities, stacks, hooks
         self._known: dict[Any, Known] = {}
         self._ids: dict[Function, int] = {}
-        self._detailed: dict[int, int] = {}
+        self._times: list[int] = []  # calls that were made from each stack
         self._running: list[int] = []  # steps of the backwards that are running, outermost first
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        if kwargs is None:
+            kwargs = {}
         if not self.active:
             return func(*args, **kwargs)
-        row = known = before = None
+        seen = known = None
         try:
             known = self._known.get(func) or self._learn(func)
             if not known.passed:
-                row, before = self._begin(known, args, kwargs)
+                seen = self._begin(known, args, kwargs)
         except Exception as fault:
-            row = None
             self._hooks.fault(fault)
-        if row is None or known is None or before is None:
+        if seen is None or known is None:
             return func(*args, **kwargs)
         running = known.kind is Kind.BACKWARD
         if running:
-            self._running.append(row.step)
+            self._running.append(seen[0])
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            self._guarded(self._end_raised, known, row, before, error)
-            del (
-                args,
-                kwargs,
-                before,
-                row,
-            )  # the traceback holds this frame, and must not hold the user's tensors with it
+            self._guarded(self._end_raised, known, seen, error)
+            # The traceback holds this frame, and must not hold the user's tensors with it.
+            del args, kwargs, seen
             raise
         finally:
             if running:
                 self._running.pop()
-        self._guarded(self._end, known, row, before, result)
+        try:
+            self._end(known, seen, result)
+        except Exception as fault:
+            self._hooks.fault(fault)
         return result
 
     def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -143,6 +112,8 @@ class CallMode(TorchFunctionMode):
 
         While a call is handled the mode is off for what it does inside; for a backward that is the user's own Python.
         """
+        if self.active:
+            self._hooks.resume()
         if not self.active or not self._running:
             return engine(*args, **kwargs)
         with self:
@@ -151,83 +122,155 @@ class CallMode(TorchFunctionMode):
     # ------------------------------------------------------------ one call
 
     def _learn(self, func: Any) -> Known:
-        known = Known(func)
-        self._known[func] = known
+        known = self._known[func] = Known(facts_of(func))
         return known
 
-    def _begin(
-        self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Row | None, tuple[Any, ...] | None]:
+    def _begin(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
         caller = sys._getframe(2)
-        if known.function.label == "grad" and known.kind is Kind.GETTER and not self._stacks.is_user(caller.f_code):
-            return None, None  # optimizers look at every gradient several times a step
+        hooks, identities, log = self._hooks, self._identities, self.log
+        if known.slot and not self._stacks.is_user(caller.f_code):
+            return None  # optimizers look at every gradient several times a step, and drop them all
         stack, module = self._stacks.key_of(caller)
-        identities = self._identities
-        identities.step = len(self.rows)
+        if identities.dead:
+            identities.bury()
+        step = identities.step = len(log.calls) // WIDTH
         if not known.plain:
-            self._hooks.before(known, args, kwargs, stack)
-        elif self._hooks.watching:
-            self._hooks.look()
-        count = self._detailed.get(stack, 0)
-        self._detailed[stack] = count + 1
+            hooks.before(known, args, kwargs, stack)
+        elif hooks.watched or hooks.external:
+            hooks.look()
+        times = self._times
+        while stack >= len(times):
+            times.append(0)
+        count = times[stack]
+        times[stack] = count + 1
         identities.detail = count < _DETAILED
-        mode = 2 if torch.is_inference_mode_enabled() else 0 if torch.is_grad_enabled() else 1
-        function = known.writing if known.varies and variant_of(known.name, args, kwargs) else known.function
-        row = Row(self._id(function), stack, mode, self._hooks.module_of(module) if module is not None else None, 0)
-        tensors = tuple(_tensors(args, kwargs)) if _transforming() is None else ()
-        see = identities.see
-        before = tuple([(path, tensor, see(tensor)) for path, tensor in tensors])
-        row.step = identities.step
-        row.within = self._running[-1] if self._running else None
-        row.inputs = tuple([(path, state, state) for path, _, state in before])
-        row.seq0 = row.seq1 = _sequence()
-        self.rows.append(row)
-        return row, before
+        function = known.id
+        if function < 0 or known.varies:
+            function = self._id(known, args, kwargs)
+        log.calls.extend(
+            (
+                function,
+                stack,
+                2 if _inference() else 0 if _grad_enabled() else 1,
+                -1 if module is None or count >= _OWNED else hooks.module_of(module),
+                0,
+                0,
+                len(log.given),
+                0,
+                0,
+            )
+        )
+        if self._running:
+            log.within[step] = self._running[-1]
+        tensors: list[torch.Tensor] = []
+        if _transforming() is None:
+            self._note_given(args, kwargs, tensors)
+        begun = _sequence() - log.origin
+        log.calls[step * WIDTH + SEQ1 - 1] = log.calls[step * WIDTH + SEQ1] = begun
+        return step, tensors, not known.pure or "out" in kwargs
 
-    def _id(self, function: Function) -> int:
+    def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
+        given, identities, log = self.log.given, self._identities, self.log
+        refs = identities.refs
+        for number, value in enumerate(args):
+            kind = type(value)
+            if kind in PLAIN:
+                ref = refs.get(id(value))
+                try:
+                    same = ref is not None and value._version == ref.version and value.data_ptr() == ref.pointer
+                except RuntimeError:  # it has no counter, or no memory
+                    same = False
+                state = ref.state if same and ref is not None else identities.see(value)
+                given.extend((number if number < POSITIONS else log.path(str(number)), state, state))
+                tensors.append(value)
+            elif kind is tuple or kind is list:
+                for path, tensor in _nested(str(number), value, 2):
+                    state = identities.see(tensor)
+                    given.extend((log.path(path), state, state))
+                    tensors.append(tensor)
+        for name, value in kwargs.items():
+            for path, tensor in _nested_in(name, value):
+                state = identities.see(tensor)
+                given.extend((log.path(path), state, state))
+                tensors.append(tensor)
+
+    def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+        facts = known.facts
+        function = facts.writing if known.varies and variant_of(facts.name, args, kwargs) else facts.function
+        found = self.function_id(function)
+        if not known.varies:
+            known.id = found
+        return found
+
+    def function_id(self, function: Function) -> int:
+        """The number of a function, given to it now if it has none."""
         found = self._ids.get(function)
         if found is None:
             found = self._ids[function] = len(self.functions)
             self.functions.append(function)
         return found
 
-    def _end(self, known: Known, row: Row, before: tuple[Any, ...], result: Any) -> None:
-        identities = self._identities
-        row.seq1 = _sequence()
-        reread = known.kind is Kind.SETTER or known.function.label == "requires_grad_"
-        see = identities.see
-        for _, tensor, _ in before:
-            if reread or tensor is result:
-                # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
-                identities.read(tensor, fresh=tensor is result and row.mode == 0)
-        row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
+    def _end(self, known: Known, seen: Seen, result: Any) -> None:
+        step, tensors, changes = seen
+        identities, log = self._identities, self.log
+        start = step * WIDTH
+        log.calls[start + SEQ1] = _sequence() - log.origin
+        if identities.dead:
+            identities.bury()
+        if changes:
+            self._note_after(known, start, tensors, result)
         if result is not None and _transforming() is None:
-            storages = len(identities.storages.sizes)
-            row.outputs = tuple(self._out(known, row, before, tensor) for tensor in _outputs(result))
-            row.allocated = sum(identities.storages.sizes[storages:])
-        if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
-            row.result = result
+            first, kind = len(log.outputs), type(result)
+            if kind in PLAIN:
+                if id(result) in identities.refs:
+                    state = self._state_of(start, tensors, result)
+                else:
+                    state = identities.meet(result, log, step, own=known.label == "data")
+                log.outputs.append(state)
+            elif kind is not bool and kind is not int and kind is not float:
+                for tensor in _outputs(result):
+                    if id(tensor) in identities.refs:
+                        state = self._state_of(start, tensors, tensor)
+                    else:
+                        state = identities.meet(tensor, log, step)
+                    log.outputs.append(state)
+            log.calls[start + OUT], log.calls[start + OUTS] = first, len(log.outputs) - first
         if not known.plain:
-            self._hooks.after(known, before, result)
-        elif self._hooks.watching:
+            if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
+                log.results[step] = result
+            self._hooks.after(known, tensors, result)
+        elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
 
-    def _out(self, known: Known, row: Row, before: tuple[Any, ...], tensor: torch.Tensor) -> StateId:
-        for (_, given, _), (_, _, after) in zip(before, row.inputs, strict=True):
-            if given is tensor:
-                return after
-        own = known.kind is Kind.GETTER and known.function.label == "data"
-        if self._identities.is_known(tensor):
-            return self._identities.see(tensor)
-        aliases = tuple(state for _, _, state in row.inputs)
-        return self._identities.read(tensor, origin=row.step, aliases=aliases, own=own)
+    def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any) -> None:
+        """Note the states in which a call left the tensors that went into it."""
+        identities, calls, given = self._identities, self.log.calls, self.log.given
+        for tensor in tensors:
+            if tensor is result or known.reread:
+                # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
+                identities.read(tensor, fresh=tensor is result and calls[start + 2] == 0)
+        at = calls[start + GIVEN] + 2
+        for tensor in tensors:
+            given[at] = identities.see(tensor)
+            at += GIVEN_WIDTH
 
-    def _end_raised(self, known: Known, row: Row, before: tuple[Any, ...], error: BaseException) -> None:
-        row.seq1 = _sequence()
-        see = self._identities.see
-        row.inputs = tuple([(path, state, see(tensor)) for path, tensor, state in before])
-        row.raised = (type(error).__name__, str(error).partition("\n")[0][:500])
-        self._hooks.raised(known, before, row.step)
+    def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
+        """The state of a tensor that a call gave out, and that was known before."""
+        for position, given in enumerate(tensors):
+            if given is tensor:
+                return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
+        return self._identities.see(tensor)
+
+    def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
+        step, tensors, _ = seen
+        log, see = self.log, self._identities.see
+        log.calls[step * WIDTH + SEQ1] = _sequence() - log.origin
+        at = log.calls[step * WIDTH + GIVEN] + 2
+        for tensor in tensors:
+            log.given[at] = see(tensor)
+            at += GIVEN_WIDTH
+        log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
+        self._hooks.raised(known, tensors, step)
 
     def _guarded(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -237,32 +280,42 @@ class CallMode(TorchFunctionMode):
 
 
 class Hooks:
-    """What the recorder does around calls; see `record.py`."""
+    """What the recorder does around calls; see `record.py`.
 
-    watching = False
+    Attributes:
+        watched: the exported storages whose contents are compared, where there are any.
+        external: the storages met lately whose memory others own, where there are any.
+    """
+
+    watched: Mapping[Any, Any]
+    external: list[Any]
+
+    def resume(self) -> None:
+        """A backward begins: go on recording where an exception has stopped it."""
+        raise NotImplementedError
 
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
         """A call that is no plain operation is about to run."""
         raise NotImplementedError
 
-    def after(self, known: Known, before: tuple[Any, ...], result: Any) -> None:
+    def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
         """A call that is no plain operation has returned."""
         raise NotImplementedError
 
-    def raised(self, known: Known, before: tuple[Any, ...], step: int) -> None:
+    def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
         """A call has raised."""
         raise NotImplementedError
 
     def look(self) -> None:
-        """Compare the contents of exported storages before a call, while `watching`."""
+        """Compare the contents of exported storages before a call."""
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Take the contents of exported storages after a call as known, while `watching`."""
+        """Take the contents of exported storages after a call as known."""
         raise NotImplementedError
 
-    def module_of(self, frame: Any) -> int | None:
-        """The id of the module whose `_call_impl` runs in `frame`."""
+    def module_of(self, frame: Any) -> int:
+        """The id of the module whose `_call_impl` runs in `frame`; -1 if it can't be told."""
         raise NotImplementedError
 
     def fault(self, error: Exception) -> None:
@@ -270,18 +323,11 @@ class Hooks:
         raise NotImplementedError
 
 
-def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Pair]:
-    for number, value in enumerate(args):
-        path = _POSITIONS[number] if number < len(_POSITIONS) else str(number)
-        if type(value) in PLAIN:
-            yield path, value
-        elif type(value) in (tuple, list):
-            yield from _nested(path, value, 2)
-    for path, value in kwargs.items():
-        if type(value) in PLAIN:
-            yield path, value
-        elif type(value) in (tuple, list):
-            yield from _nested(path, value, 2)
+def _nested_in(path: str, value: Any) -> Iterator[Pair]:
+    if type(value) in PLAIN:
+        yield path, value
+    elif type(value) in (tuple, list):
+        yield from _nested(path, value, 2)
 
 
 def _nested(path: str, values: Any, depth: int) -> Iterator[Pair]:
@@ -293,9 +339,7 @@ def _nested(path: str, values: Any, depth: int) -> Iterator[Pair]:
 
 
 def _outputs(result: Any) -> Iterator[torch.Tensor]:
-    if type(result) in PLAIN:
-        yield result
-    elif isinstance(result, tuple | list):
+    if isinstance(result, tuple | list):
         for item in result:
             if type(item) in PLAIN:
                 yield item

@@ -31,7 +31,13 @@ def autograd_of(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None,
     if not readable or flags == _LEAF:
         return None, flags
     node = node_of(tensor)
-    return (None if node is None else NodeId(node._sequence_nr())), flags
+    return (None if node is None else NodeId(number_of(node))), flags
+
+
+def number_of(node: Any) -> int:
+    """The sequence number of a node, -1 for one that was given none (`at::sequence_number`)."""
+    number = int(node._sequence_nr())
+    return number if number < 1 << 62 else -1
 
 
 def node_of(tensor: torch.Tensor) -> Any | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from inplace.capture.autograd import Walker
 from inplace.capture.contents import Contents
@@ -21,6 +22,7 @@ from inplace.capture.modes import CallMode, Hooks, Known
 from inplace.capture.names import borrow_locals, scan
 from inplace.capture.reading import node_of
 from inplace.capture.source import Stacks
+from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
 from inplace.errors import RecordingError
 from inplace.model import BEFORE, Kind, Trace
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENGINE = "_engine_run_backward"
-_WALKS = 16  # graph walks made for one backward line; later ones only where something suspicious happened
+_WALKS = 2  # graph walks made before the backward of one line; afterwards one that raised is walked all the same
+_WALKS_IF_UNSEEN = 16  # the same where something that no counter sees may have written
 _HANDLE = torch.overrides.handle_torch_function.__code__
 _OURS = str(Path(__file__).resolve().parents[1])
 
@@ -68,9 +71,12 @@ class Recorder(Hooks):
         self._mode = CallMode(self._identities, self._stacks, self)
         self._raw = Raw()
         self._raw.contents = self._contents
+        self.watched, self.external = self._contents.watched, self._identities.storages.external
         self._modules: dict[int, int] = {}
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
+        self._steps = OptimizerSteps(self._mode, self._identities, self._stacks)
+        self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
         self._undo = contextlib.ExitStack()
@@ -86,8 +92,11 @@ class Recorder(Hooks):
         self._undo.callback(self._forget_current)
         try:
             self._protected(self._note_names, BEFORE)
-            hook = register_optimizer_step_pre_hook(self._on_step)
-            self._undo.callback(hook.remove)
+            for register, hook in (
+                (register_optimizer_step_pre_hook, self._on_step),
+                (register_optimizer_step_post_hook, self._after_step),
+            ):
+                self._undo.callback(register(hook).remove)
             self._see_inside_backward()
             self._undo.enter_context(self._mode)
         except BaseException:
@@ -98,17 +107,21 @@ class Recorder(Hooks):
         """End the recording and give its trace; `error` is the exception that ended the user's code, if one did."""
         try:
             self._mode.active = False
-            self._protected(self._contents.look, len(self._mode.rows))
+            self._protected(self._restore, error)
+            self._protected(self._contents.look, len(self._mode.log))
             self._contents.stop()
         finally:
             self._undo.close()
-        self._identities.step = len(self._mode.rows)
+        self._identities.step = len(self._mode.log)
         self._identities.detail = True
-        self._protected(self._note_names, len(self._mode.rows))
+        self._protected(self._note_names, len(self._mode.log))
         if error is not None:
             self._protected(self._note_error, error)
         self._protected(self._last_walk)
-        self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
+        try:
+            self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
+        finally:
+            self._identities.storages.close()
         return self._trace
 
     @property
@@ -161,43 +174,42 @@ class Recorder(Hooks):
 
     # ------------------------------------------------------------ what the mode asks of us
 
-    @property
-    def watching(self) -> bool:  # type: ignore[override]
-        return self._contents.watching or bool(self._identities.storages.external)
-
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
-        if self.watching:
+        if self.watched or self.external:
             self.look()
         if known.kind is Kind.BACKWARD:
             self._walked[stack] = self._walked.get(stack, 0) + 1
-            if self._walked[stack] <= _WALKS:
-                self._walk(_roots(args, kwargs), len(self._mode.rows), is_backward=True)
+            if self._walked[stack] <= (_WALKS_IF_UNSEEN if self._unseen else _WALKS):
+                self._walk(_roots(args, kwargs), len(self._mode.log), is_backward=True)
 
-    def after(self, known: Known, before: tuple[Any, ...], result: Any) -> None:
-        if known.kind is Kind.EXPORT and before:
-            self._contents.watch(before[0][1])
-        if self.watching:
+    def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
+        if known.kind is not Kind.BACKWARD and known.label != "grad":
+            self._unseen = True
+        if known.kind is Kind.EXPORT and tensors:
+            self._contents.watch(tensors[0])
+        if self.watched or self.external:
             self.settle()
 
-    def raised(self, known: Known, before: tuple[Any, ...], step: int) -> None:
+    def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
         if known.kind is Kind.BACKWARD and step not in self._walked_steps:
-            self._walk([tensor for _, tensor, _ in before], step, is_backward=True)
+            self._walk(tensors, step, is_backward=True)
 
     def look(self) -> None:
-        while self._identities.storages.external:
-            tensor = self._identities.over(self._identities.storages.external.pop())
+        while self.external:
+            tensor = self._identities.over(self.external.pop())
+            self._unseen = True
             if tensor is not None:
                 self._contents.watch(tensor)
-        self._contents.look(len(self._mode.rows))
+        self._contents.look(len(self._mode.log))
 
     def settle(self) -> None:
         self._contents.settle()
 
-    def module_of(self, frame: FrameType) -> int | None:
+    def module_of(self, frame: FrameType) -> int:
         # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
         module = frame.f_locals.get("self")
         if module is None:
-            return None
+            return -1
         return self._module_id(module, type(module).__name__)
 
     def fault(self, error: Exception) -> None:
@@ -207,7 +219,7 @@ class Recorder(Hooks):
             where = where.tb_next
         line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
         self._raw.notes.append(
-            f"Recording stopped after call {len(self._mode.rows)} because of a fault of ours at {line} "
+            f"Recording stopped after call {len(self._mode.log)} because of a fault of ours at {line} "
             f"({type(error).__name__}: {error}). Your code was not affected; please report it."
         )
 
@@ -223,12 +235,32 @@ class Recorder(Hooks):
 
     def _last_walk(self) -> None:
         live = [t for t in self._identities.live() if t.requires_grad and self._identities.may_ask(t)]
-        self._walk(live, len(self._mode.rows), is_backward=False)
+        self._walk(live, len(self._mode.log), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if self._mode.active and id(optimizer) not in self._optimizers:
-            with torch._C.DisableTorchFunction():
+        if not self._mode.active:
+            return
+        with torch._C.DisableTorchFunction():
+            if id(optimizer) not in self._optimizers:
                 self._protected(self._note_optimizer, optimizer, None)
+            if not args[1:] and not kwargs:  # a closure is the user's code
+                self._protected(self._begin_step, optimizer, sys._getframe(1))
+
+    def _begin_step(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
+        if not self.watched and not self.external:  # else each call is to be looked at
+            self._steps.begin(optimizer, frame)
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            self._protected(self._steps.end)
+
+    def resume(self) -> None:
+        with torch._C.DisableTorchFunction():
+            self._protected(self._restore, None)
+
+    def _restore(self, error: BaseException | None) -> None:
+        if self._steps.restore() and not is_in_step(error):
+            self._raw.notes.append(LOST)
 
     def _note_optimizer(self, optimizer: torch.optim.Optimizer, name: str | None) -> None:
         params = tuple(
@@ -273,7 +305,7 @@ class Recorder(Hooks):
     def _note_error(self, error: BaseException) -> None:
         stack = self._stacks.key_of_traceback(error.__traceback__)
         self._raw.failure = (type(error).__name__, str(error), stack)
-        step = len(self._mode.rows)
+        step = len(self._mode.log)
         traceback = error.__traceback__
         while traceback is not None:
             frame = traceback.tb_frame

@@ -9,6 +9,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -35,6 +36,18 @@ def _library_roots() -> tuple[str, ...]:
 
 
 _LIBRARIES = _library_roots()
+
+
+@lru_cache(4096)
+def _role_of_file(name: str) -> int:
+    if name.startswith("<") and not name.startswith("<ipython-input"):
+        return LIBRARY
+    path = str(Path(name).resolve()) if not name.startswith("<") else name
+    if path.startswith(_OURS):
+        return STOP
+    if path.endswith("IPython/core/interactiveshell.py"):
+        return STOP
+    return LIBRARY if path.startswith(_LIBRARIES) else USER
 
 
 class Stacks:
@@ -121,14 +134,7 @@ class Stacks:
             return MODULE
         if self._is_cell(name):
             return USER
-        if name.startswith("<") and not name.startswith("<ipython-input"):
-            return LIBRARY
-        path = str(Path(name).resolve()) if not name.startswith("<") else name
-        if path.startswith(_OURS):
-            return STOP
-        if path.endswith("IPython/core/interactiveshell.py"):
-            return STOP
-        return LIBRARY if path.startswith(_LIBRARIES) else USER
+        return _role_of_file(name)
 
     # ------------------------------------------------------------ freezing
 

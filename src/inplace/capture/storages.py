@@ -1,31 +1,34 @@
 """Live storages -> ids that are never given out twice.
 
-A storage is known by a `StorageWeakRef`: it keeps the address of the `StorageImpl` taken, so that the key can't be
-given to another storage, while the memory itself is freed on time.
+A storage is known by a weak reference of PyTorch's own: it keeps the address of the `StorageImpl` taken, so that the
+key can't be given to another storage, while the memory itself is freed on time.
 """
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from inplace.model import Storage, StorageId
 
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
+_ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
+_FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
+_expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
+_free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 
 
 class LiveStorage:
     """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
 
-    __slots__ = ("id", "key", "pointer", "ref", "users")
+    __slots__ = ("id", "key", "pointer", "users")
 
-    def __init__(self, storage: StorageId, key: int, pointer: int, ref: StorageWeakRef) -> None:
+    def __init__(self, storage: StorageId, key: int, pointer: int) -> None:
         self.id = storage
         self.key = key
         self.pointer = pointer
-        self.ref = ref
         self.users = 0
 
 
@@ -34,23 +37,36 @@ class Storages:
 
     Attributes:
         sizes: the bytes of each storage, by id.
+        allocated: the bytes that each storage had when a call gave it out, 0 for one that was met as an argument.
         external: ids of storages met since somebody last took them from here, whose memory others own.
     """
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []
+        self.sizes = array("q")
+        self.allocated = array("q")
         self.external: list[StorageId] = []
-        self._facts: list[tuple[str, bool, int]] = []
-        self._deaths: dict[StorageId, int] = {}
-        self._live: dict[int, LiveStorage] = {}
+        self.live: dict[int, LiveStorage] = {}
+        self._facts = array("i")
+        self._devices: dict[torch.device, int] = {}
         self._by_id: dict[StorageId, LiveStorage] = {}
-        self._twins: list[StorageWeakRef] = []
+        self._held: list[int] = []  # weak references to second storages over bytes known already
         self._idle: list[LiveStorage] = []
         self._limit = _IDLE
 
+    def close(self) -> None:
+        """Let go of the addresses."""
+        for live in self._by_id.values():
+            _free(live.key)
+        for key in self._held:
+            _free(key)
+        self._by_id.clear()
+        self.live.clear()
+        self._held.clear()
+        self._idle.clear()
+
     def known(self, key: int) -> LiveStorage | None:
         """The storage at the address of a `StorageImpl`, if it was met."""
-        return self._live.get(key)
+        return self.live.get(key)
 
     def pointer_of(self, storage: StorageId) -> int:
         """The address of a storage's memory; 0 for one that has gone."""
@@ -61,53 +77,61 @@ class Storages:
         """The storage behind a tensor, and whether it is a second one over bytes known already."""
         storage = tensor.untyped_storage()
         key = storage._cdata
-        live = self._live.get(key)
+        live = self.live.get(key)
         if live is None:
-            live = self._new(storage, key, tensor, step)
+            live = self.new(storage, key, tensor, step)
         elif live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
             live.pointer = storage.data_ptr()
             self.sizes[live.id] = storage.nbytes()
         return live, live.key != key
 
-    def enter(self, storage: StorageId) -> None:
-        """One more recorded tensor reaches a storage."""
-        self._by_id[storage].users += 1
-
-    def leave(self, storage: StorageId | None, step: int) -> None:
+    def leave(self, live: LiveStorage, step: int) -> None:
         """One recorded tensor less reaches a storage; autograd may still hold it."""
-        live = self._by_id.get(storage) if storage is not None else None
-        if live is None:
-            return
         live.users -= 1
         if live.users <= 0:
-            self._deaths[live.id] = step
+            self._facts[live.id * _FACTS + 3] = step
             self._idle.append(live)
             if len(self._idle) > self._limit:
                 self._sweep()
 
     def frozen(self) -> tuple[Storage, ...]:
         """The storages met; those that still have users did not die."""
-        return tuple(
-            Storage(StorageId(number), self.sizes[number], device, external, born, self._death(StorageId(number)))
-            for number, (device, external, born) in enumerate(self._facts)
-        )
+        devices = [str(device) for device in self._devices]
+        found = []
+        for number, size in enumerate(self.sizes):
+            device, external, born, last = self._facts[number * _FACTS : number * _FACTS + _FACTS]
+            live = self._by_id.get(StorageId(number))
+            died = None if last < -1 or (live is not None and live.users > 0) else last
+            found.append(Storage(StorageId(number), size, devices[device], bool(external), born, died))
+        return tuple(found)
 
-    def _death(self, storage: StorageId) -> int | None:
-        live = self._by_id.get(storage)
-        return None if live is not None and live.users > 0 else self._deaths.get(storage)
+    def allocations(self) -> dict[int, int]:
+        """Bytes of the storages that each call gave out first, by step."""
+        found: dict[int, int] = {}
+        for number, size in enumerate(self.allocated):
+            if size:
+                step = self._facts[number * _FACTS + 2]
+                found[step] = found.get(step, 0) + size
+        return found
 
-    def _new(self, storage: Any, key: int, tensor: torch.Tensor, step: int) -> LiveStorage:
+    def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
+        """Meet a storage."""
         pointer, size = storage.data_ptr(), storage.nbytes()
         external = not storage.resizable()
         if external and (twin := self._same_memory(pointer, size)) is not None:
             # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
-            self._live[key] = twin
-            self._twins.append(StorageWeakRef(storage))  # so that this address stays taken too
+            self.live[key] = twin
+            self._held.append(storage._weak_ref())  # so that this address stays taken too
             return twin
-        live = LiveStorage(StorageId(len(self.sizes)), key, pointer, StorageWeakRef(storage))
-        self._live[key] = self._by_id[live.id] = live
+        live = LiveStorage(StorageId(len(self.sizes)), storage._weak_ref(), pointer)
+        self.live[key] = self._by_id[live.id] = live
         self.sizes.append(size)
-        self._facts.append((str(tensor.device), external, step))
+        self.allocated.append(size if is_output else 0)
+        device = tensor.device
+        number = self._devices.get(device)
+        if number is None:
+            number = self._devices[device] = len(self._devices)
+        self._facts.extend((number, external, step, _ALIVE))
         if external:
             self.external.append(live.id)
         return live
@@ -117,14 +141,15 @@ class Storages:
             return None
         for live in self._by_id.values():
             start, stop = live.pointer, live.pointer + self.sizes[live.id]
-            if start and start <= pointer and pointer + size <= stop and not live.ref.expired():
+            if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
                 return live
         return None
 
     def _sweep(self) -> None:
         """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
         for live in self._idle:
-            if live.users <= 0 and live.id in self._by_id and live.ref.expired():
-                del self._live[live.key], self._by_id[live.id]
+            if live.users <= 0 and live.id in self._by_id and _expired(live.key):
+                del self.live[live.key], self._by_id[live.id]
+                _free(live.key)
         self._idle = [live for live in self._idle if live.users <= 0 and live.id in self._by_id]
         self._limit = 2 * len(self._idle) + _IDLE
