@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.reading import small_values
-from inplace.model import Edge, NodeId, SavedTensor, StorageId, TensorId
+from inplace.model import Edge, NodeId, SavedTensor, TensorId
 
 Kept = tuple[SavedTensor, int | None, tuple[Any, ...] | None]
 
@@ -38,11 +39,10 @@ class Found:
 
 
 class Walker:
-    """Walks autograd graphs. Keeps attribute names per node type, and nothing else."""
+    """Walks autograd graphs."""
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
-        self._attributes: dict[type, tuple[str, ...]] = {}
         self._anonymous = -1_000_000_000
 
     def walk(self, roots: list[Any]) -> tuple[list[Found], bool]:
@@ -95,7 +95,7 @@ class Walker:
         )
 
     def _saved(self, node: Any, *, custom: bool) -> Iterator[Kept]:
-        for attribute in self._attributes_of(node):
+        for attribute in _attributes_of(type(node)):  # type: ignore[arg-type]  # a class is hashable
             try:
                 handle = getattr(node, attribute)
             except RuntimeError:  # released by an earlier backward
@@ -119,19 +119,18 @@ class Walker:
             yield self._fact(name, data, counted=True)
 
     def _fact(self, name: str, kept: torch.Tensor, *, counted: bool) -> Kept:
-        storage: StorageId | None = self._identities.storage_of(kept)
+        live = self._identities.live_of(kept)
         ref = self._identities.ref_of(kept)
         tensor = ref.tensor if ref is not None else None
-        if storage is None:
+        if live is None:
             return SavedTensor(name, tensor, None, 0, None, counted=counted), None, None
-        offset = self._identities.offset_of(kept, storage)
+        offset = self._identities.offset_of(kept, live)
         layout = self._identities.layout_of(kept)
         version = None if kept.is_inference() else kept._version
-        return SavedTensor(name, tensor, storage, offset, layout, counted=counted), version, small_values(kept)
+        return SavedTensor(name, tensor, live.id, offset, layout, counted=counted), version, small_values(kept)
 
-    def _attributes_of(self, node: Any) -> tuple[str, ...]:
-        kind = type(node)
-        known = self._attributes.get(kind)
-        if known is None:
-            known = self._attributes[kind] = tuple(a for a in dir(kind) if a.startswith("_raw_saved_"))
-        return known
+
+@lru_cache(4096)
+def _attributes_of(kind: type) -> tuple[str, ...]:
+    """Where nodes of a type keep the handles of what they saved."""
+    return tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))

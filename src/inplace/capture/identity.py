@@ -216,19 +216,18 @@ class Identities:
         """The id of `tensor`, met now if it was not before."""
         return TensorId(self._states[self.see(tensor) * _STATE])
 
-    def storage_of(self, tensor: torch.Tensor) -> StorageId | None:
-        """The id of a tensor's storage if it was met before, without noting the tensor itself."""
+    def live_of(self, tensor: torch.Tensor) -> LiveStorage | None:
+        """A tensor's storage if it was met before, without noting the tensor itself."""
         try:
-            live = self.storages.known(tensor.untyped_storage()._cdata)
-        except (RuntimeError, NotImplementedError):
+            return self.storages.known(tensor.untyped_storage()._cdata)
+        except RuntimeError:
             return None
-        return live.id if live is not None else None
 
-    def offset_of(self, tensor: torch.Tensor, storage: StorageId) -> int:
-        """Offset in elements of `tensor` in a storage that is alive."""
-        start, pointer = self.storages.pointer_of(storage), tensor.data_ptr()
-        if start and pointer:
-            return (pointer - start) // tensor.element_size()
+    def offset_of(self, tensor: torch.Tensor, live: LiveStorage) -> int:
+        """Offset in elements of `tensor` in its storage."""
+        pointer = tensor.data_ptr()
+        if live.pointer and pointer:
+            return (pointer - live.pointer) // tensor.element_size()
         return int(tensor.storage_offset())
 
     def layout_of(self, tensor: torch.Tensor) -> Layout:
@@ -310,7 +309,7 @@ class Identities:
         A tensor that no call gave out (`Parameter(t)`, `torch.Tensor(t)`) counts with the one it was made from.
         """
         for ref in list(self.refs.values()):
-            if ref is not known and ref.storage == known.storage and ref.version == version and ref() is not None:
+            if ref.live is known.live and ref is not known and ref.version == version and ref() is not None:
                 return ref.counter
         return None
 

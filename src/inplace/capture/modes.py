@@ -30,7 +30,7 @@ _transforming = torch._C._functorch.peek_interpreter_stack
 _grad_enabled = torch.is_grad_enabled
 _inference = torch.is_inference_mode_enabled
 _DETAILED = 8  # times that one line's small tensors are read with their values
-_OWNED = 64  # times that a line's calls are asked which module made them
+_OWNED = 16  # times that a line's calls are asked which module made them
 
 Pair = tuple[str, torch.Tensor]
 # A call's step, the tensors that went into it, and whether it may have changed them.
@@ -221,19 +221,12 @@ class CallMode(TorchFunctionMode):
             self._note_after(known, start, tensors, result)
         if result is not None and _transforming() is None:
             first, kind = len(log.outputs), type(result)
-            if kind in PLAIN:
-                if id(result) in identities.refs:
-                    state = self._state_of(start, tensors, result)
+            for tensor in (result,) if kind in PLAIN else _outputs(result):
+                if id(tensor) in identities.refs:
+                    state = self._state_of(start, tensors, tensor)
                 else:
-                    state = identities.meet(result, log, step, own=known.label == "data")
+                    state = identities.meet(tensor, log, step, own=known.label == "data")
                 log.outputs.append(state)
-            elif kind is not bool and kind is not int and kind is not float:
-                for tensor in _outputs(result):
-                    if id(tensor) in identities.refs:
-                        state = self._state_of(start, tensors, tensor)
-                    else:
-                        state = identities.meet(tensor, log, step)
-                    log.outputs.append(state)
             log.calls[start + OUT], log.calls[start + OUTS] = first, len(log.outputs) - first
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENGINE = "_engine_run_backward"
-_WALKS = 2  # graph walks made before the backward of one line; afterwards one that raised is walked all the same
+_WALKS = 1  # graph walks made before the backward of one line; afterwards those that raise are walked all the same
 _WALKS_IF_UNSEEN = 16  # the same where something that no counter sees may have written
 _HANDLE = torch.overrides.handle_torch_function.__code__
 _OURS = str(Path(__file__).resolve().parents[1])

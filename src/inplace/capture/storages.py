@@ -15,6 +15,7 @@ from inplace.model import Storage, StorageId
 
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
+_FREED = 0  # the key of a storage that has been let go of
 _FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
@@ -25,11 +26,10 @@ class LiveStorage:
 
     __slots__ = ("id", "key", "pointer", "users")
 
-    def __init__(self, storage: StorageId, key: int, pointer: int) -> None:
-        self.id = storage
-        self.key = key
-        self.pointer = pointer
-        self.users = 0
+    id: StorageId
+    key: int
+    pointer: int
+    users: int
 
 
 class Storages:
@@ -48,18 +48,14 @@ class Storages:
         self.live: dict[int, LiveStorage] = {}
         self._facts = array("i")
         self._devices: dict[torch.device, int] = {}
-        self._by_id: dict[StorageId, LiveStorage] = {}
         self._held: list[int] = []  # weak references to second storages over bytes known already
         self._idle: list[LiveStorage] = []
         self._limit = _IDLE
 
     def close(self) -> None:
         """Let go of the addresses."""
-        for live in self._by_id.values():
-            _free(live.key)
-        for key in self._held:
+        for key in {live.key for live in self.live.values()}.union(self._held) - {_FREED}:
             _free(key)
-        self._by_id.clear()
         self.live.clear()
         self._held.clear()
         self._idle.clear()
@@ -67,11 +63,6 @@ class Storages:
     def known(self, key: int) -> LiveStorage | None:
         """The storage at the address of a `StorageImpl`, if it was met."""
         return self.live.get(key)
-
-    def pointer_of(self, storage: StorageId) -> int:
-        """The address of a storage's memory; 0 for one that has gone."""
-        live = self._by_id.get(storage)
-        return live.pointer if live is not None else 0
 
     def meet(self, tensor: torch.Tensor, step: int) -> tuple[LiveStorage, bool]:
         """The storage behind a tensor, and whether it is a second one over bytes known already."""
@@ -96,12 +87,12 @@ class Storages:
 
     def frozen(self) -> tuple[Storage, ...]:
         """The storages met; those that still have users did not die."""
+        used = {live.id for live in self.live.values() if live.users > 0}
         devices = [str(device) for device in self._devices]
         found = []
         for number, size in enumerate(self.sizes):
             device, external, born, last = self._facts[number * _FACTS : number * _FACTS + _FACTS]
-            live = self._by_id.get(StorageId(number))
-            died = None if last < -1 or (live is not None and live.users > 0) else last
+            died = None if last == _ALIVE or number in used else last
             found.append(Storage(StorageId(number), size, devices[device], bool(external), born, died))
         return tuple(found)
 
@@ -123,8 +114,8 @@ class Storages:
             self.live[key] = twin
             self._held.append(storage._weak_ref())  # so that this address stays taken too
             return twin
-        live = LiveStorage(StorageId(len(self.sizes)), storage._weak_ref(), pointer)
-        self.live[key] = self._by_id[live.id] = live
+        live = self.live[key] = LiveStorage()
+        live.id, live.key, live.pointer, live.users = StorageId(len(self.sizes)), storage._weak_ref(), pointer, 0
         self.sizes.append(size)
         self.allocated.append(size if is_output else 0)
         device = tensor.device
@@ -139,7 +130,7 @@ class Storages:
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         if not pointer:
             return None
-        for live in self._by_id.values():
+        for live in self.live.values():
             start, stop = live.pointer, live.pointer + self.sizes[live.id]
             if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
                 return live
@@ -148,8 +139,9 @@ class Storages:
     def _sweep(self) -> None:
         """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
         for live in self._idle:
-            if live.users <= 0 and live.id in self._by_id and _expired(live.key):
-                del self.live[live.key], self._by_id[live.id]
+            if live.users <= 0 and self.live.get(live.key) is live and _expired(live.key):
+                del self.live[live.key]
                 _free(live.key)
-        self._idle = [live for live in self._idle if live.users <= 0 and live.id in self._by_id]
+                live.key = _FREED
+        self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
         self._limit = 2 * len(self._idle) + _IDLE
