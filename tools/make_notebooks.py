@@ -22,7 +22,6 @@ TEXTS = Path(__file__).resolve().parent / "tutorials"
 KEPT_METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
-
 def build(text: str) -> Any:
     """The notebook that a text stands for; `---py`, `---raises` and `---md` begin cells."""
     cells = []

@@ -15,6 +15,7 @@ from inplace.analysis.safe import safe_writes
 from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
 from inplace.model import Trace
+from inplace.pause import no_collection
 
 __all__ = ["CHECKS", "Report", "analyze"]
 
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
+@no_collection()
 def analyze(trace: Trace) -> Report:
     """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in order of checks."""
     index = Index(trace)

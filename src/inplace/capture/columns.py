@@ -81,17 +81,18 @@ class CallLog(Sequence[Row]):
 
     def inputs(self, step: int) -> tuple[tuple[str, StateId, StateId], ...]:
         """Path, state before and state after of the tensors that went into a call."""
-        first, last = self.span(step)
-        given, paths = self.given, self._paths
-        return tuple(
-            (paths[given[at]], StateId(given[at + 1]), StateId(given[at + 2])) for at in range(first, last, GIVEN_WIDTH)
-        )
-
-    def span(self, step: int) -> tuple[int, int]:
-        """Where in `given` the tensors of a call begin and end."""
         following = (step + 1) * WIDTH + GIVEN
+        first = self.calls[step * WIDTH + GIVEN]
         last = self.calls[following] if following < len(self.calls) else len(self.given)
-        return self.calls[step * WIDTH + GIVEN], last
+        given, paths = self.given[first:last], self._paths
+        if len(given) == GIVEN_WIDTH:
+            return ((paths[given[0]], given[1], given[2]),)  # type: ignore[return-value]  # integers that are StateIds
+        return tuple(
+            [
+                (paths[given[at]], StateId(given[at + 1]), StateId(given[at + 2]))
+                for at in range(0, len(given), GIVEN_WIDTH)
+            ]
+        )
 
     def path(self, text: str) -> int:
         """The number of an argument's path."""

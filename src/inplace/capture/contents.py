@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from inplace.capture.identity import Identities, TensorRef
+from inplace.capture.identity import Identities
+from inplace.capture.refs import TensorRef
 from inplace.capture.source import Stacks
 from inplace.model import StorageId
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any
 
 import torch
 
@@ -14,21 +14,18 @@ from inplace.capture.columns import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.contents import Contents
 from inplace.capture.identity import Identities
 from inplace.capture.modes import CallMode
+from inplace.capture.rows import CallRows
 from inplace.capture.source import Stacks
 from inplace.model import (
-    Argument,
-    Call,
     ContentChange,
     Failure,
     Function,
-    GradMode,
     GraphWalk,
     Name,
     Node,
     NodeId,
     Note,
     Optimizer,
-    Raised,
     SavedTensor,
     SavedUse,
     Stack,
@@ -36,8 +33,8 @@ from inplace.model import (
     TensorState,
     Trace,
 )
+from inplace.pause import no_collection
 
-_GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
 _NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
 # The argument that a saved tensor of this name was (`tools/autograd/derivatives.yaml` names them as the schema does).
 _PATHS = {"self": "0", "other": "1", "mat1": "0", "mat2": "1", "input": "0", "weight": "1"}
@@ -89,52 +86,6 @@ class Raw:
         self.notes: list[str] = []
         self.failure: tuple[str, str, int | None] | None = None
         self.contents: Contents | None = None
-
-
-class CallRows(Sequence[Call]):
-    """The calls of a trace, built from rows when asked for: a million calls are not a million objects."""
-
-    def __init__(
-        self, log: CallLog, functions: list[Function], stacks: list[Stack], allocations: dict[int, int]
-    ) -> None:
-        self._log, self._functions, self._stacks, self._allocations = log, functions, stacks, allocations
-
-    def __len__(self) -> int:
-        return len(self._log)
-
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Call]: ...
-    def __getitem__(self, index: int | slice) -> Call | list[Call]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        log, row = self._log, self._log[index]
-        raised = log.raised.get(row.step)
-        return Call(
-            step=row.step,
-            function=self._functions[row.function],
-            stack=self._stacks[row.stack],
-            inputs=tuple([Argument(*given) for given in row.inputs]),
-            outputs=row.outputs,
-            grad_mode=_GRAD_MODES[row.mode],
-            nodes=range(row.seq0, row.seq1),
-            module=row.module,
-            raised=Raised(*raised) if raised is not None else None,
-            allocated=self._allocations.get(row.step, 0),
-            thread=0,
-            result=log.results.get(row.step),
-            within=log.within.get(row.step),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Sequence)
-            and len(self) == len(other)
-            and all(a == b for a, b in zip(self, other, strict=True))
-        )
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class _Nodes:
@@ -272,12 +223,13 @@ def _same(saved: SavedTensor, state: TensorState) -> bool:
     return saved.layout is state.layout and saved.offset == state.offset
 
 
+@no_collection()
 def freeze(
     raw: Raw, mode: CallMode, identities: Identities, stacks: Stacks, label: Callable[[str], str | None], title: str
 ) -> Trace:
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
-    states = identities.frozen_states()
+    states = identities.states.frozen()
     nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
     walks = tuple(_walk(facts, nodes) for facts in raw.walks)
     return Trace(

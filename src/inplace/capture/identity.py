@@ -8,24 +8,22 @@ while the user's code runs; who has died is looked at before the next call.
 
 from __future__ import annotations
 
-import weakref
 from array import array
-from typing import Any
 
 import torch
 
 from inplace.capture.columns import CallLog
 from inplace.capture.reading import autograd_of, creation_of, number_of, small_values
+from inplace.capture.refs import TensorRef
+from inplace.capture.states import States
 from inplace.capture.storages import LiveStorage, Storages
 from inplace.model import (
     CounterId,
     Layout,
-    NodeId,
     StateId,
     StorageId,
     Tensor,
     TensorId,
-    TensorState,
 )
 
 PLAIN: frozenset[type] = frozenset(
@@ -37,32 +35,6 @@ _is_functional = torch._is_functional_tensor
 _TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
 _TENSOR = 4  # integers a tensor: its type, the call that gave it out, first step, last step
 _NO_STEP = -2
-_STATE = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
-_CREATION, _LAYOUT = 3, 6  # bits from which on the packed facts hold these; the first three are autograd's flags
-_OPAQUE = Layout((), None, "unknown", 0, "unknown")
-
-
-class TensorRef(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference that carries what we know of its tensor, so that one object serves both.
-
-    `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
-    """
-
-    __slots__ = ("counter", "guessed", "key", "live", "pointer", "state", "tensor", "version")
-
-    key: int
-    tensor: TensorId
-    version: int | None
-    pointer: int
-    state: StateId
-    live: LiveStorage | None
-    counter: CounterId | None
-    guessed: bool
-
-    @property
-    def storage(self) -> StorageId | None:
-        """The id of the storage, None where there is none that can be read."""
-        return self.live.id if self.live is not None else None
 
 
 class Identities:
@@ -78,17 +50,13 @@ class Identities:
     def __init__(self) -> None:
         self.step = 0
         self.detail = True
-        self.layouts: list[Layout] = []
+        self.states = States()
         self.storages = Storages()
         self.counters = 0
         self.refs: dict[int, TensorRef] = {}
         self.dead: list[TensorRef] = []
         self._died = self.dead.append
-        self._states = array("q")
         self._tensors = array("i")
-        self._values: dict[StateId, tuple[Any, ...]] = {}
-        self._creations: list[str] = []
-        self._layout_ids: dict[tuple[Any, ...], int] = {}
 
     # ------------------------------------------------------------ seeing
 
@@ -116,7 +84,7 @@ class Identities:
             key = storage._cdata
             known_bytes = tensor._base is not None or key in self.storages.live
             if not known_bytes:
-                pointer, offset, layout = tensor.data_ptr(), int(tensor.storage_offset()), self._layout(tensor)
+                pointer, offset, layout = tensor.data_ptr(), int(tensor.storage_offset()), self.states.layout(tensor)
                 live = self.storages.new(storage, key, tensor, step, is_output=True)
                 known_bytes = live.key != key
         except RuntimeError:  # it has no counter, or no memory
@@ -165,7 +133,7 @@ class Identities:
             live, second = self.storages.meet(tensor, self.step)
             pointer = tensor.data_ptr()
             version = None if tensor.is_inference() else tensor._version
-            layout = self._layout(tensor)
+            layout = self.states.layout(tensor)
         except RuntimeError:
             return self._opaque(tensor, known, origin)
         if known is None:
@@ -183,11 +151,11 @@ class Identities:
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
             known.counter = self._counter(known, version, base, aliases, own=own or second)
-        itemsize = self.layouts[layout].itemsize
+        itemsize = self.states.layouts[layout].itemsize
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
         node, flags = autograd_of(tensor, readable=fresh or base is None)
         if base is not None:
-            flags |= self._creation(creation_of(tensor)) << _CREATION
+            flags |= self.states.creation(creation_of(tensor))
         return self._note(
             known, offset, layout, flags, -1 if node is None else node, -1 if base_id is None else base_id, tensor
         )
@@ -214,7 +182,7 @@ class Identities:
 
     def id_of(self, tensor: torch.Tensor) -> TensorId:
         """The id of `tensor`, met now if it was not before."""
-        return TensorId(self._states[self.see(tensor) * _STATE])
+        return self.states.tensor(self.see(tensor))
 
     def live_of(self, tensor: torch.Tensor) -> LiveStorage | None:
         """A tensor's storage if it was met before, without noting the tensor itself."""
@@ -232,7 +200,7 @@ class Identities:
 
     def layout_of(self, tensor: torch.Tensor) -> Layout:
         """The layout of a tensor."""
-        return self.layouts[self._layout(tensor)]
+        return self.states.layouts[self.states.layout(tensor)]
 
     def live(self) -> list[torch.Tensor]:
         """The recorded tensors that are alive now; let go of them soon."""
@@ -247,24 +215,6 @@ class Identities:
         return None
 
     # ------------------------------------------------------------ parts of a state
-
-    def _layout(self, tensor: torch.Tensor) -> int:
-        key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-        found = self._layout_ids.get(key)
-        if found is None:
-            found = self._layout_ids[key] = len(self.layouts)
-            itemsize = tensor.element_size()
-            shape, strides = tuple(map(int, key[0])), tuple(map(int, key[1]))
-            self.layouts.append(Layout(shape, strides, str(key[2]).removeprefix("torch."), itemsize, str(key[3])))
-        return found
-
-    def _creation(self, name: str | None) -> int:
-        """The number of a `CreationMeta`, 0 for none."""
-        if name is None:
-            return 0
-        if name not in self._creations:
-            self._creations.append(name)
-        return self._creations.index(name) + 1
 
     def _counter(
         self,
@@ -282,9 +232,9 @@ class Identities:
             return ref.counter
         if not own:
             for alias in aliases:
-                at = alias * _STATE
-                if self._states[at + 1] == known.storage and self._states[at + 2] >= 0:
-                    return CounterId(self._states[at + 2])
+                storage, counter = self.states.counted(alias)
+                if storage == known.storage and counter is not None:
+                    return counter
             shared = known.live is not None and known.live.users > 1
             if not aliases and shared and (counter := self._counter_of_twin(known, version)) is not None:
                 known.guessed = True
@@ -316,29 +266,26 @@ class Identities:
     def _known_id(self, base: torch.Tensor) -> TensorId | None:
         if type(base) not in PLAIN:
             return None
-        return TensorId(self._states[self.see(base) * _STATE])
+        return self.states.tensor(self.see(base))
 
     def _note(
         self, known: TensorRef, offset: int, layout: int, flags: int, node: int, base: int, tensor: torch.Tensor
     ) -> StateId:
         """Note the state that a tensor is in; -1 stands for nothing."""
-        states = self._states
-        state = known.state = StateId(len(states) // _STATE)
-        version, live = known.version, known.live
-        states.extend(
-            (
-                known.tensor,
-                -1 if live is None else live.id,
-                -1 if known.counter is None else known.counter,
-                offset,
-                layout << _LAYOUT | flags,
-                -1 if version is None else version,
-                node,
-                base,
-            )
+        live, counter = known.live, known.counter
+        state = known.state = self.states.note(
+            known.tensor,
+            -1 if live is None else live.id,
+            -1 if counter is None else counter,
+            offset,
+            layout,
+            flags,
+            -1 if known.version is None else known.version,
+            node,
+            base,
         )
         if self.detail and (values := small_values(tensor)) is not None:
-            self._values[state] = values
+            self.states.values[state] = values
         return state
 
     # ------------------------------------------------------------ meeting and parting
@@ -359,17 +306,10 @@ class Identities:
         if known is None:
             known = self._meet(tensor, origin)
             known.version, known.pointer = None, 0
-            layout = len(self.layouts)
-            self.layouts.append(_OPAQUE)
-            known.state = StateId(len(self._states) // _STATE)
-            self._states.extend((known.tensor, -1, -1, 0, layout << _LAYOUT, -1, -1, -1))
+            known.state = self.states.opaque(known.tensor)
         return known.state
 
     # ------------------------------------------------------------ freezing
-
-    def frozen_states(self) -> list[TensorState]:
-        """The noted states as plain values."""
-        return [self._frozen(number) for number in range(len(self._states) // _STATE)]
 
     def frozen_tensors(self) -> tuple[Tensor, ...]:
         """The tensors met."""
@@ -378,25 +318,6 @@ class Identities:
             kind, origin, first, died = self._tensors[number * _TENSOR : number * _TENSOR + _TENSOR]
             found.append(Tensor(TensorId(number), _TYPES[kind].__name__, _step(origin), first, _step(died)))
         return tuple(found)
-
-    def _frozen(self, number: int) -> TensorState:
-        start = number * _STATE
-        tensor, storage, counter, offset, packed, version, node, base = self._states[start : start + _STATE]
-        creation = packed >> _CREATION & 7
-        return TensorState(
-            tensor=TensorId(tensor),
-            storage=None if storage < 0 else StorageId(storage),
-            counter=None if counter < 0 else CounterId(counter),
-            offset=offset,
-            layout=self.layouts[packed >> _LAYOUT],
-            version=None if version < 0 else version,
-            requires_grad=bool(packed & 1),
-            is_leaf=bool(packed & 2),
-            node=None if node < 0 else NodeId(node),
-            base=None if base < 0 else TensorId(base),
-            creation="inference" if packed & 4 else self._creations[creation - 1] if creation else None,
-            values=self._values.get(StateId(number)),
-        )
 
 
 def _step(number: int) -> int | None:

@@ -17,12 +17,14 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from inplace.capture.autograd import Walker
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
+from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
-from inplace.capture.modes import CallMode, Hooks, Known
+from inplace.capture.modes import CallMode
 from inplace.capture.names import borrow_locals, scan
 from inplace.capture.reading import node_of
 from inplace.capture.source import Stacks
 from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
+from inplace.capture.tracebacks import strip
 from inplace.errors import RecordingError
 from inplace.model import BEFORE, Kind, Trace
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 _ENGINE = "_engine_run_backward"
 _WALKS = 1  # graph walks made before the backward of one line; afterwards those that raise are walked all the same
 _WALKS_IF_UNSEEN = 16  # the same where something that no counter sees may have written
-_HANDLE = torch.overrides.handle_torch_function.__code__
-_OURS = str(Path(__file__).resolve().parents[1])
 
 
 def _no_label(_file: str) -> str | None:
@@ -145,15 +145,7 @@ class Recorder(Hooks):
     @staticmethod
     def strip(error: BaseException) -> None:
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
-        seen: set[int] = set()
-        queue: list[BaseException | None] = [error]
-        while queue:
-            one = queue.pop()
-            if one is None or id(one) in seen:
-                continue
-            seen.add(id(one))
-            one.__traceback__ = _without_ours(one.__traceback__)
-            queue += [one.__cause__, one.__context__]
+        strip(error)
 
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
@@ -318,26 +310,3 @@ def _roots(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tenso
     first = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
     found = first if isinstance(first, tuple | list) else [first]
     return [tensor for tensor in found if type(tensor) in PLAIN]
-
-
-def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback without our frames and without those that the mode added.
-
-    A function written in Python (`Tensor.backward`) hands itself to the mode, which calls it again: its first frame and
-    `handle_torch_function` stand above ours and would not be there without us.
-    """
-    entries: list[TracebackType] = []
-    entry = traceback
-    while entry is not None:
-        ours = entry.tb_frame.f_code.co_filename.startswith(_OURS)
-        if ours and entries and entries[-1].tb_frame.f_code is _HANDLE:
-            entries.pop()
-            again = entry.tb_next
-            if entries and again is not None and entries[-1].tb_frame.f_code is again.tb_frame.f_code:
-                entries.pop()
-        if not ours:
-            entries.append(entry)
-        entry = entry.tb_next
-    for entry, following in zip(entries, [*entries[1:], None], strict=False):  # none at all where never raised
-        entry.tb_next = following
-    return entries[0] if entries else None

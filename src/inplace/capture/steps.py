@@ -19,7 +19,8 @@ import torch
 from torch.overrides import _get_current_function_mode, _pop_mode, _push_mode
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
-from inplace.capture.identity import PLAIN, Identities, TensorRef
+from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.refs import TensorRef
 from inplace.capture.source import Stacks
 from inplace.model import Function, Kind
 

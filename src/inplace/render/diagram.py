@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inplace.analysis.report import Place, Report
 from inplace.model import Trace
+from inplace.pause import no_collection
 from inplace.render.panes_autograd import Graph
 from inplace.render.panes_findings import about, verdicts
 from inplace.render.panes_memory import Memory
@@ -14,6 +15,7 @@ from inplace.render.panes_timeline import Timeline
 __all__ = ["Diagram", "diagram"]
 
 
+@no_collection()
 def diagram(report: Report) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)

@@ -1,0 +1,70 @@
+"""What the mode tells of calls, and whom it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from inplace.capture.functions import Facts
+from inplace.model import Kind
+
+
+class Known:
+    """What one recording knows of a function, and whether it can be passed without a record."""
+
+    __slots__ = ("facts", "id", "kind", "label", "passed", "plain", "pure", "reread", "slot", "varies")
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.kind, self.label = facts.function.kind, facts.function.label
+        self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
+        self.plain = self.kind is Kind.OP
+        self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
+        self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
+        self.id = -1
+
+
+class Hooks:
+    """What the recorder does around calls; see `record.py`.
+
+    Attributes:
+        watched: the exported storages whose contents are compared, where there are any.
+        external: the storages met lately whose memory others own, where there are any.
+    """
+
+    watched: Mapping[Any, Any]
+    external: list[Any]
+
+    def resume(self) -> None:
+        """A backward begins: go on recording where an exception has stopped it."""
+        raise NotImplementedError
+
+    def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
+        """A call that is no plain operation is about to run."""
+        raise NotImplementedError
+
+    def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
+        """A call that is no plain operation has returned."""
+        raise NotImplementedError
+
+    def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
+        """A call has raised."""
+        raise NotImplementedError
+
+    def look(self) -> None:
+        """Compare the contents of exported storages before a call."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Take the contents of exported storages after a call as known."""
+        raise NotImplementedError
+
+    def module_of(self, frame: Any) -> int:
+        """The id of the module whose `_call_impl` runs in `frame`; -1 if it can't be told."""
+        raise NotImplementedError
+
+    def fault(self, error: Exception) -> None:
+        """Our own code failed: stop, and say so."""
+        raise NotImplementedError

@@ -1,0 +1,31 @@
+"""Weak references to tensors that carry what is known of them."""
+
+from __future__ import annotations
+
+import weakref
+
+from inplace.capture.storages import LiveStorage
+from inplace.model import CounterId, StateId, StorageId, TensorId
+
+
+class TensorRef(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference that carries what we know of its tensor, so that one object serves both.
+
+    `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
+    """
+
+    __slots__ = ("counter", "guessed", "key", "live", "pointer", "state", "tensor", "version")
+
+    key: int
+    tensor: TensorId
+    version: int | None
+    pointer: int
+    state: StateId
+    live: LiveStorage | None
+    counter: CounterId | None
+    guessed: bool
+
+    @property
+    def storage(self) -> StorageId | None:
+        """The id of the storage, None where there is none that can be read."""
+        return self.live.id if self.live is not None else None

@@ -1,0 +1,105 @@
+"""The states in which tensors were seen, in columns of integers, where -1 stands for nothing."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import torch
+
+from inplace.model import CounterId, Layout, NodeId, StateId, StorageId, TensorId, TensorState
+
+_WIDTH = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
+# Bits from which on the packed facts hold the creation and the layout; the first three are autograd's flags.
+_CREATION, _LAYOUT = 3, 6
+_OPAQUE = Layout((), None, "unknown", 0, "unknown")
+
+
+class States:
+    """Keeps states and gives them their ids.
+
+    Attributes:
+        layouts: every layout met, by number.
+        values: the elements of small tensors, by the state they were read in.
+    """
+
+    def __init__(self) -> None:
+        self.layouts: list[Layout] = []
+        self.values: dict[StateId, tuple[Any, ...]] = {}
+        self._facts = array("q")
+        self._layout_ids: dict[tuple[Any, ...], int] = {}
+        self._creations: list[str] = []
+
+    def note(
+        self,
+        tensor: int,
+        storage: int,
+        counter: int,
+        offset: int,
+        layout: int,
+        flags: int,
+        version: int,
+        node: int,
+        base: int,
+    ) -> StateId:
+        """Note a state; `flags` are those of `reading.autograd_of`, with `creation` added for a view."""
+        facts = self._facts
+        state = StateId(len(facts) // _WIDTH)
+        facts.extend((tensor, storage, counter, offset, layout << _LAYOUT | flags, version, node, base))
+        return state
+
+    def opaque(self, tensor: TensorId) -> StateId:
+        """Note the state of a tensor of which no more can be read than that it is there."""
+        self.layouts.append(_OPAQUE)
+        return self.note(tensor, -1, -1, 0, len(self.layouts) - 1, 0, -1, -1, -1)
+
+    def layout(self, tensor: torch.Tensor) -> int:
+        """The number of a tensor's layout."""
+        key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        found = self._layout_ids.get(key)
+        if found is None:
+            found = self._layout_ids[key] = len(self.layouts)
+            itemsize = tensor.element_size()
+            shape, strides = tuple(map(int, key[0])), tuple(map(int, key[1]))
+            self.layouts.append(Layout(shape, strides, str(key[2]).removeprefix("torch."), itemsize, str(key[3])))
+        return found
+
+    def creation(self, name: str | None) -> int:
+        """A `CreationMeta` as part of the flags; 0 for none."""
+        if name is None:
+            return 0
+        if name not in self._creations:
+            self._creations.append(name)
+        return (self._creations.index(name) + 1) << _CREATION
+
+    def tensor(self, state: StateId) -> TensorId:
+        """The tensor that was in a state."""
+        return TensorId(self._facts[state * _WIDTH])
+
+    def counted(self, state: StateId) -> tuple[StorageId | None, CounterId | None]:
+        """Storage and version counter of a state."""
+        storage, counter = self._facts[state * _WIDTH + 1], self._facts[state * _WIDTH + 2]
+        return None if storage < 0 else StorageId(storage), None if counter < 0 else CounterId(counter)
+
+    def frozen(self) -> list[TensorState]:
+        """The states as plain values."""
+        return [self._frozen(number) for number in range(len(self._facts) // _WIDTH)]
+
+    def _frozen(self, number: int) -> TensorState:
+        start = number * _WIDTH
+        tensor, storage, counter, offset, packed, version, node, base = self._facts[start : start + _WIDTH]
+        creation = packed >> _CREATION & 7
+        return TensorState(
+            tensor=TensorId(tensor),
+            storage=None if storage < 0 else StorageId(storage),
+            counter=None if counter < 0 else CounterId(counter),
+            offset=offset,
+            layout=self.layouts[packed >> _LAYOUT],
+            version=None if version < 0 else version,
+            requires_grad=bool(packed & 1),
+            is_leaf=bool(packed & 2),
+            node=None if node < 0 else NodeId(node),
+            base=None if base < 0 else TensorId(base),
+            creation="inference" if packed & 4 else self._creations[creation - 1] if creation else None,
+            values=self.values.get(StateId(number)),
+        )
