@@ -23,6 +23,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "render.widget": ({"render"}, {"anywidget", "traitlets", "ipywidgets"}),
     "capture": ({"model", "errors", "pause", "capture"}, {"torch"}),
     "public": ({"model", "errors", "analysis", "codec", "contract", "render", "capture"}, set()),
+    "after": ({"capture"}, set()),
     "script": (set(), set()),
     "deferred": ({"model", "errors", "capture"}, set()),
     "outputs": ({"model", "errors", "analysis", "codec", "contract", "render", "script"}, set()),

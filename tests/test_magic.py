@@ -317,6 +317,36 @@ def test_on_records_every_cell_and_off_ends_it(shell: Shell) -> None:
     assert shell.run("y.add_(1);").shown == []
 
 
+UNRECORDED = """def step(x):
+    h = torch.sigmoid(x)
+    {alias}h.relu_()
+    h.sum().backward()
+x = torch.randn(3, requires_grad=True)
+step(x)"""
+
+
+def test_why_explains_a_cell_that_failed_without_a_recording(shell: Shell) -> None:
+    """The live graph, which the traceback keeps, tells the node, the names and how to learn the line."""
+    shell.run(UNRECORDED.format(alias="kept = "))
+
+    told = shell.run("%inplace why").notes
+
+    assert len(told) == 1
+    assert "SigmoidBackward0 saved `result` (3), which was overwritten: its version is 1 now." in told[0]
+    assert "Its bytes are now reached as h, kept." in told[0]
+    assert "put %%inplace above the cell" in told[0]
+    assert shell.ip.user_ns["x"].grad is None
+
+
+def test_why_says_so_where_the_graph_can_tell_nothing(shell: Shell) -> None:
+    """An error of another kind, and one recorded since, are not explained from the graph."""
+    shell.run("1 / 0")
+    assert "ended with ZeroDivisionError, and was not recorded" in shell.run("%inplace why").notes[0]
+
+    shell.run("%%inplace\ntorch.ones(1).add_(1)")
+    assert "1 in place" in shell.run("%inplace why").notes[0]
+
+
 def test_why_shows_the_last_recording_or_how_to_get_one(shell: Shell) -> None:
     """`%inplace why` shows the last recording, or says how to get one."""
     assert shell.run("%inplace why").notes == [

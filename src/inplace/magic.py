@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ _EMPTY = "this cell called no tensor function, so there is nothing to show."
 _NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
 _TWICE = "%%inplace stands more than once above this cell; once is enough."
 _NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
-_USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (show the last recording)."
+_USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (explain the last cell)."
 
 
 @dataclass
@@ -63,6 +64,7 @@ class _Session:
         self._shell = shell
         self._plan: _Plan | None = None
         self._every_cell = False
+        self._failed: int | None = None  # the `id` of the exception that ended a cell which was not recorded
         shell.input_transformers_cleanup.append(take_away)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
@@ -160,11 +162,13 @@ class _Session:
     def _after(self, result: Any) -> None:
         plan = self._plan
         if plan is None:
+            error = getattr(result, "error_in_exec", None)
+            self._failed = self._failed if error is None else id(error)
             return
         # IPython makes up a result, with another info, where an exception reached it from outside the cell's code.
         if result is not None and result.info is not plan.info and result.info.raw_cell != plan.info.raw_cell:
             return
-        self._plan = None
+        self._plan = self._failed = None
         plan.undo()
         try:
             self._finish(plan, getattr(result, "error_in_exec", None))
@@ -236,12 +240,19 @@ class _Session:
         self._shell.run_cell(f"{MAGIC} {line}".rstrip() + f"\n{cell}")
 
     def _line_magic(self, line: str) -> None:
-        """Record every cell from now on (`%inplace on`), stop doing so (`off`), or show the last recording (`why`)."""
+        """Record every cell from now on (`%inplace on`), stop doing so (`off`), or explain the last cell (`why`).
+
+        `why` shows the recording again; for a cell that failed without one it says what the live graph tells.
+        """
         word = line.strip()
         if word in {"on", "off"}:
             self._every_cell = word == "on"
         elif word != "why":
             self._note(_USAGE)
+        elif (error := getattr(sys, "last_value", None)) is not None and id(error) == self._failed:
+            from inplace.after import explain
+
+            self._note(explain(error, self._shell.user_ns))
         elif inplace.last is None:
             self._note(_NO_RECORDING)
         else:

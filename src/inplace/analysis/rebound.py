@@ -77,10 +77,16 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
     """A parameter took the place of one that an optimizer was built over: it gets gradients that nobody applies."""
     trace = index.trace
     known = {param for optimizer in trace.optimizers for param in optimizer.params}
-    stepped = [optimizer for optimizer in trace.optimizers if optimizer.params]
     reached = _reached(index)
-    orphans = [param for param in known if param not in reached and not _named_at_end(index, param)]
-    if not stepped or not orphans:
+    used = reached | _stepped(index)  # an optimizer of an earlier cell's model has nothing to do with this one
+    orphans = [
+        param
+        for optimizer in trace.optimizers
+        if not used.isdisjoint(optimizer.params)
+        for param in optimizer.params
+        if param not in reached and not _named_at_end(index, param)
+    ]
+    if not orphans:
         return
     orphan_names = {name for param in orphans for name in index.names_of(param)}
     for leaf in sorted(reached - known):
@@ -118,6 +124,12 @@ def _reached(index: Index) -> set[TensorId]:
     nodes = index.trace.node_by_id
     walks = [walk for walk in index.trace.walks if walk.is_backward]
     return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
+
+
+def _stepped(index: Index) -> set[TensorId]:
+    """The parameters over which an optimizer made a step, whether or not it had a gradient for them."""
+    steps = [call for call in index.calls if call.function.label.endswith(".step")]
+    return {index.trace.states[argument.before].tensor for call in steps for argument in call.inputs}
 
 
 def _named_at_end(index: Index, tensor: TensorId) -> bool:

@@ -8,6 +8,7 @@ Where a hook packed the save, `data` is what the hook gave, and we only note tha
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -95,11 +96,7 @@ class Walker:
         )
 
     def _saved(self, node: Any, *, custom: bool) -> Iterator[Kept]:
-        for attribute in _attributes_of(type(node)):  # type: ignore[arg-type]  # a class is hashable
-            try:
-                handle = getattr(node, attribute)
-            except RuntimeError:  # released by an earlier backward
-                continue
+        for attribute, handle in raw_saves(node):
             name = attribute.removeprefix("_raw_saved_")
             many = isinstance(handle, (tuple, list))
             for position, one in enumerate(handle if many else (handle,)):
@@ -128,6 +125,13 @@ class Walker:
         layout = self._identities.layout_of(kept)
         version = None if kept.is_inference() else kept._version
         return SavedTensor(name, tensor, live.id, offset, layout, counted=counted), version, small_values(kept)
+
+
+def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
+    """The handles of what a node saved, by attribute; none of those that an earlier backward has released."""
+    for attribute in _attributes_of(type(node)):  # type: ignore[arg-type]  # a class is hashable
+        with contextlib.suppress(RuntimeError):
+            yield attribute, getattr(node, attribute)
 
 
 @lru_cache(4096)

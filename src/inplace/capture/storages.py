@@ -108,7 +108,8 @@ class Storages:
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
         """Meet a storage."""
         pointer, size = storage.data_ptr(), storage.nbytes()
-        external = not storage.resizable()
+        # Memory that another process may write is as good as somebody else's; on a GPU all of it counts as shared.
+        external = not storage.resizable() or (tensor.is_cpu and storage.is_shared())
         if external and (twin := self._same_memory(pointer, size)) is not None:
             # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
             self.live[key] = twin

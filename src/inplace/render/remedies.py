@@ -38,6 +38,7 @@ _OVERLAPS = {
     "partial": "Clone what is read: `x[1:] += x[:-1].clone()` (for running sums, `torch.cumsum`).",
     "indices": "Use `x.index_put_((i,), values, accumulate=True)`, or `index_add_`.",
 }
+_NO_TWIN = {"fill_": "torch.full_like", "zero_": "torch.zeros_like"}  # there is no `Tensor.fill` and no `Tensor.zero`
 _SHARES = {
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
@@ -146,5 +147,8 @@ def _call(call: ast.Call) -> str | None:
     if not isinstance(function.value, ast.Name | ast.Attribute):
         return None
     holder = ast.unparse(function.value)
+    if function.attr in _NO_TWIN:
+        made = ast.Call(ast.Name(_NO_TWIN[function.attr]), [function.value, *call.args], call.keywords)
+        return f"{holder} = {ast.unparse(made)}"
     plain = ast.Call(ast.Attribute(function.value, function.attr.rstrip("_")), call.args, call.keywords)
     return f"{holder} = {ast.unparse(plain)}"
