@@ -254,7 +254,7 @@ def test_quiet_shows_nothing_and_keeps_the_recording(shell: Shell) -> None:
 def test_an_unknown_option_is_named_and_the_cell_runs(shell: Shell) -> None:
     """A slip in the options costs a sentence, not the cell."""
     ran = shell.run("%%inplace --frobnicate\ny = torch.ones(1).add_(1)")
-    assert ran.notes[0].startswith("inplace: %%inplace does not know '--frobnicate'; its only option is --quiet.")
+    assert ran.notes[0].startswith("inplace: %%inplace does not know '--frobnicate'; its options are --quiet, --strict")
     assert shell.ip.user_ns["y"].item() == 2
 
 

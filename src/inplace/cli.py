@@ -42,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quiet=options.quiet,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
-        return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs)
+        return (
+            _show(options.trace, outputs)
+            if shown
+            else _run(Script(options.script, theirs), outputs, strict=options.strict)
+        )
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -76,10 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run a script and report on its tensors",
-        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] SCRIPT [ARGS...]",
+        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
+    run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
     run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
@@ -134,10 +139,10 @@ def _try_to_write(path: Path) -> None:
 # ---------------------------------------------------------------- run
 
 
-def _run(script: Script, outputs: Outputs) -> int:
+def _run(script: Script, outputs: Outputs, *, strict: bool) -> int:
     process = os.getpid()
     script.become_main()
-    error, trace = _recorded(script)
+    error, trace = _recorded(script, strict=strict)
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
         outputs.report(trace, error)
@@ -148,9 +153,9 @@ def _run(script: Script, outputs: Outputs) -> int:
     return status
 
 
-def _recorded(script: Script) -> tuple[BaseException | None, Trace | BaseException]:
+def _recorded(script: Script, *, strict: bool) -> tuple[BaseException | None, Trace | BaseException]:
     """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
-    recorder = DeferredRecorder(lambda: _recorder(script))
+    recorder = DeferredRecorder(lambda: _recorder(script, strict=strict))
     error: BaseException | None = None
     recorder.start()
     try:
@@ -167,13 +172,14 @@ def _recorded(script: Script) -> tuple[BaseException | None, Trace | BaseExcepti
     return error, trace
 
 
-def _recorder(script: Script) -> Recorder:
+def _recorder(script: Script, *, strict: bool) -> Recorder:
     from inplace.capture.record import Recorder
 
     return Recorder(
         title=Path(script.file).name,
         is_cell=lambda name: name == script.file,
         namespace=script.module.__dict__,
+        strict=strict,
     )
 
 

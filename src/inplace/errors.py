@@ -9,5 +9,9 @@ class RecordingError(RuntimeError):
     """Raised when a recording is begun inside another one, or a trace is read before its recording has ended."""
 
 
+class OverwriteError(RuntimeError):
+    """Raised in strict mode, in place of a write that would destroy what a live graph has saved for backward."""
+
+
 class OptionError(ValueError):
     """Raised when an option on the magic's line or the command line is not one we know."""

@@ -23,6 +23,11 @@ _EMPTY = "this cell called no tensor function, so there is nothing to show."
 _NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
 _TWICE = "%%inplace stands more than once above this cell; once is enough."
 _NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
+_OPTIONS = {
+    "--quiet": "show nothing; the recording is `inplace.last`, and `%inplace why` shows it.",
+    "--strict": "stop at a write that would destroy what a live graph has saved, instead of in backward.",
+}
+_LISTED = ", ".join(_OPTIONS)
 _USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (explain the last cell)."
 
 
@@ -33,7 +38,7 @@ class _Plan:
     info: Any
     name: str
     files: list[str]
-    quiet: bool
+    options: frozenset[str]
     asked: bool  # by `%%inplace` above the cell; False where `%inplace on` did
     recorder: Recorder | None = None
     begun: bool = False
@@ -102,16 +107,17 @@ class _Session:
             return
         if not asked and not self._every_cell:
             return
-        unknown = [word for line in asked for word in line.split() if word != "--quiet"]
+        words = [word for line in asked for word in line.split()]
+        unknown = [word for word in words if word not in _OPTIONS]
         if unknown:
-            self._note(f"%%inplace does not know {unknown[0]!r}; its only option is --quiet. {_ALL_THE_SAME}")
+            self._note(f"%%inplace does not know {unknown[0]!r}; its options are {_LISTED}. {_ALL_THE_SAME}")
         if len(asked) > 1:
             self._note(_TWICE)
         plan = _Plan(
             info=info,
             name="this cell",
             files=self._files_of(info),
-            quiet=any("--quiet" in line.split() for line in asked),
+            options=frozenset(words),
             asked=bool(asked),
         )
         self._plan = plan
@@ -140,6 +146,7 @@ class _Session:
                 is_cell=lambda name: name in plan.files or name in TIMED,
                 namespace=self._shell.user_ns,
                 label=lambda name: self._label(plan, name),
+                strict="--strict" in plan.options,
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
@@ -189,7 +196,7 @@ class _Session:
         from inplace.public import Recording
 
         inplace.last = Recording.of(trace)
-        if plan.quiet:
+        if "--quiet" in plan.options:
             return
         if trace.calls or trace.notes:
             self._show(inplace.last)
@@ -235,6 +242,7 @@ class _Session:
 
         Options:
             --quiet: show nothing; the recording is `inplace.last`, and `%inplace why` shows it.
+            --strict: stop at a write that would destroy what a live graph has saved, instead of in backward.
         """
         # Reached by `run_cell_magic` only: above a cell, the line is taken away before IPython looks for magics.
         self._shell.run_cell(f"{MAGIC} {line}".rstrip() + f"\n{cell}")

@@ -187,10 +187,14 @@ class Recording:
         dump(self.trace, path)
 
 
-def record() -> Recording:
+def record(*, strict: bool = False) -> Recording:
     """Record the block of a `with` statement: `with inplace.record() as recording:`.
 
     The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
+
+    Args:
+        strict: stop at a write that would destroy what a live graph has saved for backward, with an OverwriteError (a
+            RuntimeError) in place of the write. Each write is then preceded by a walk over the live graphs.
     """
     from inplace.capture.record import Recorder
 
@@ -207,6 +211,7 @@ def record() -> Recording:
             is_cell=lambda name: name == file,
             namespace=frame.f_globals,
             label=label,
+            strict=strict,
         )
     )
 

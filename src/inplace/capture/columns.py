@@ -94,6 +94,14 @@ class CallLog(Sequence[Row]):
             ]
         )
 
+    def step_of(self, node: int) -> int | None:
+        """The call during which the autograd node of this sequence number was made."""
+        number, calls = node - self.origin, self.calls
+        for start in range(0, len(calls), WIDTH):
+            if calls[start + SEQ0] <= number < calls[start + SEQ1]:
+                return start // WIDTH
+        return None
+
     def path(self, text: str) -> int:
         """The number of an argument's path."""
         found = self._path_ids.get(text)

@@ -218,6 +218,11 @@ def _writes(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
     return (*_schema_writes(label), "out")
 
 
+def is_counted(function: Function) -> bool:
+    """Whether what a function changes moves the version counter; running statistics do not."""
+    return function.name not in _BUFFERS
+
+
 def _schema_writes(label: str) -> tuple[str, ...]:
     """Arguments that some overload of `aten::label` marks as written, by position and by name.
 

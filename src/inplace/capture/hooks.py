@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from inplace.capture.functions import Facts
-from inplace.model import Kind
+from inplace.model import Function, Kind
 
 
 class Known:
@@ -32,10 +32,20 @@ class Hooks:
     Attributes:
         watched: the exported storages whose contents are compared, where there are any.
         external: the storages met lately whose memory others own, where there are any.
+        strict: whether a write that destroys a save is to be stopped.
     """
 
     watched: Mapping[Any, Any]
     external: list[Any]
+    strict = False
+
+    def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:
+        """A call is about to run, in strict mode.
+
+        Raises:
+            OverwriteError: if it would destroy a save.
+        """
+        raise NotImplementedError
 
     def resume(self) -> None:
         """A backward begins: go on recording where an exception has stopped it."""

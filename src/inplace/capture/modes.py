@@ -24,6 +24,7 @@ from inplace.capture.functions import facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.source import Stacks
+from inplace.errors import OverwriteError
 from inplace.model import Function, Kind, StateId
 
 _sequence = torch._C._autograd._get_sequence_nr
@@ -70,6 +71,8 @@ class CallMode(TorchFunctionMode):
             known = self._known.get(func) or self._learn(func)
             if not known.passed:
                 seen = self._begin(known, args, kwargs)
+        except OverwriteError:
+            raise
         except Exception as fault:
             self._hooks.fault(fault)
         if seen is None or known is None:
@@ -151,6 +154,8 @@ class CallMode(TorchFunctionMode):
         tensors: list[torch.Tensor] = []
         if _transforming() is None:
             self._note_given(args, kwargs, tensors)
+            if hooks.strict:
+                hooks.check(self.functions[function], step, tensors)
         begun = _sequence() - log.origin
         log.calls[step * WIDTH + SEQ1 - 1] = log.calls[step * WIDTH + SEQ1] = begun
         return step, tensors, not known.pure or "out" in kwargs

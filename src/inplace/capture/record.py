@@ -17,6 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from inplace.capture.autograd import Walker
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
+from inplace.capture.functions import is_counted
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.modes import CallMode
@@ -24,9 +25,10 @@ from inplace.capture.names import borrow_locals, scan
 from inplace.capture.reading import node_of
 from inplace.capture.source import Stacks
 from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
+from inplace.capture.strict import Saves
 from inplace.capture.tracebacks import strip
-from inplace.errors import RecordingError
-from inplace.model import BEFORE, Kind, Trace
+from inplace.errors import OverwriteError, RecordingError
+from inplace.model import BEFORE, Function, Kind, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,6 +50,7 @@ class Recorder(Hooks):
         is_cell: tells from a code object's file name whether it is the code that was asked to be recorded.
         namespace: where the user's variables are; None to leave names to the source text.
         label: the name to show for a file, None for its last part.
+        strict: whether a write that would destroy a save is stopped with an OverwriteError.
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -62,6 +65,7 @@ class Recorder(Hooks):
         is_cell: Callable[[str], bool],
         namespace: Mapping[str, object] | None = None,
         label: Callable[[str], str | None] = _no_label,
+        strict: bool = False,
     ) -> None:
         self._title, self._namespace, self._label = title, namespace, label
         self._identities = Identities()
@@ -72,6 +76,7 @@ class Recorder(Hooks):
         self._raw = Raw()
         self._raw.contents = self._contents
         self.watched, self.external = self._contents.watched, self._identities.storages.external
+        self.strict = strict
         self._modules: dict[int, int] = {}
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
@@ -166,6 +171,26 @@ class Recorder(Hooks):
 
     # ------------------------------------------------------------ what the mode asks of us
 
+    def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:
+        if not self._mode.log.raised.get(step) and is_counted(function):
+            given = self._mode.log.inputs(step)
+            roots = [path.partition("[")[0] for path, _, _ in given]
+            written = [one for one, root in zip(tensors, roots, strict=True) if root in function.writes]
+            found = Saves(self._identities).destroyed_by(written) if written else None
+            if found is not None:
+                error = OverwriteError(self._refusal(function, *found))
+                self._mode.log.raised[step] = (type(error).__name__, str(error))
+                raise error
+
+    def _refusal(self, function: Function, node: str, saved: str, number: int) -> str:
+        step = self._mode.log.step_of(number)
+        place = self._stacks.place(self._mode.log[step].stack, self._label) if step is not None else None
+        made = f" made by {place}" if place else ""
+        return (
+            f"{function.label} would overwrite what {node}{made} has saved as {saved!r}, and backward through it would "
+            "raise. Write out of place, or go backward first. (Stopped by inplace's strict mode.)"
+        )
+
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
         if self.watched or self.external:
             self.look()
@@ -239,7 +264,7 @@ class Recorder(Hooks):
                 self._protected(self._begin_step, optimizer, sys._getframe(1))
 
     def _begin_step(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
-        if not self.watched and not self.external:  # else each call is to be looked at
+        if not self.watched and not self.external and not self.strict:  # else each call is to be looked at
             self._steps.begin(optimizer, frame)
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:

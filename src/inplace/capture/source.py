@@ -136,6 +136,19 @@ class Stacks:
             return USER
         return _role_of_file(name)
 
+    def place(self, stack: int, label: Callable[[str], str | None]) -> str | None:
+        """The innermost line of a stack in words: `line 3 (h = torch.sigmoid(x))`, or with its file's name."""
+        resolver = _Resolver(self._codes, self._is_cell, label)
+        frames = resolver.stack(list(self._ids)[stack]).frames
+        if not frames:
+            return None
+        site = resolver.sites[frames[0].site]
+        source = resolver.sources[site.source]
+        lines = (source.text or "").splitlines()
+        number = site.position.line
+        code = f" ({lines[number - 1].strip()})" if 0 < number <= len(lines) else ""
+        return f"{'' if source.is_cell else source.label + ', '}line {number}{code}"
+
     # ------------------------------------------------------------ freezing
 
     def freeze(self, label: Callable[[str], str | None]) -> tuple[tuple[Source, ...], tuple[Site, ...], list[Stack]]:

@@ -133,7 +133,9 @@ def _count(report: Report) -> str:
     calls = len(trace.calls)
     writes = sum(1 for call in trace.calls if call.function.kind is Kind.OP and any(True for _ in trace.writes(call)))
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
-    verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or "nothing wrong"
+    verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
+        "nothing wrong" if trace.failure is None else f"ended by {trace.failure.type}"
+    )
     return f"{_number(calls, 'call')}, {writes} in place: {verdict}"
 
 

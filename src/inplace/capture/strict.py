@@ -1,0 +1,70 @@
+"""Strict mode: stops a write before it destroys a save that a live graph still needs.
+
+NOTE [ Whose counter a save shares ]
+A save keeps a tensor of its own (`torch/csrc/autograd/saved_variable.h`), and no one tells whose version counter it
+shares. So we move the counters of the tensors that are about to be written by one, look which saves have moved with
+them, and move them back. That is what the write itself would do to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from inplace.capture.autograd import raw_saves
+from inplace.capture.identity import Identities
+from inplace.capture.reading import node_of, number_of
+
+_LIMIT = 20_000  # nodes looked at before one write
+_set_versions: Any = torch._C._autograd._unsafe_set_version_counter
+
+
+class Saves:
+    """Finds the saves of live graphs that a write would destroy."""
+
+    def __init__(self, identities: Identities) -> None:
+        self._identities = identities
+
+    def destroyed_by(self, written: Sequence[torch.Tensor]) -> tuple[str, str, int] | None:
+        """A save that a write to some tensors would destroy: its node, its name, the node's number; None if none."""
+        kept = list(self._live_saves())
+        if not kept:
+            return None
+        before = [tensor._version for _, _, tensor in kept]
+        with _moved([tensor for tensor in written if not tensor.is_inference()]):
+            for (node, name, tensor), version in zip(kept, before, strict=True):
+                if tensor._version != version:
+                    return str(node.name()).removeprefix("torch::autograd::"), name, number_of(node)
+        return None
+
+    def _live_saves(self) -> Iterator[tuple[Any, str, torch.Tensor]]:
+        """Node, name and tensor of what the graphs of the live tensors have saved and not yet lost."""
+        live = [tensor for tensor in self._identities.live() if self._identities.may_ask(tensor)]
+        order = list(dict.fromkeys(node for tensor in live if (node := node_of(tensor)) is not None))
+        seen = set(order)
+        for node in order:  # grows while we walk
+            for target, _ in node.next_functions:
+                if target is not None and target not in seen and len(seen) < _LIMIT:
+                    seen.add(target)
+                    order.append(target)
+            for attribute, handle in raw_saves(node):
+                for one in handle if isinstance(handle, tuple | list) else (handle,):
+                    tensor = getattr(one, "data", None)
+                    hooked = getattr(one, "unpack_hook", None) is not None
+                    if isinstance(tensor, torch.Tensor) and not hooked and not tensor.is_inference():
+                        yield node, attribute.removeprefix("_raw_saved_"), tensor
+
+
+@contextmanager
+def _moved(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """The version counters of some tensors stand one higher in the block."""
+    # Two of them may share a counter: so all are read before any is moved.
+    versions = tuple(tensor._version for tensor in tensors)
+    _set_versions(tuple(tensors), tuple(version + 1 for version in versions))
+    try:
+        yield
+    finally:
+        _set_versions(tuple(tensors), versions)
