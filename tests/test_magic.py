@@ -254,7 +254,7 @@ def test_quiet_shows_nothing_and_keeps_the_recording(shell: Shell) -> None:
 def test_an_unknown_option_is_named_and_the_cell_runs(shell: Shell) -> None:
     """A slip in the options costs a sentence, not the cell."""
     ran = shell.run("%%inplace --frobnicate\ny = torch.ones(1).add_(1)")
-    assert ran.notes[0].startswith("inplace: %%inplace does not know '--frobnicate'; its options are --quiet, --strict")
+    assert ran.notes[0].startswith("inplace: %%inplace does not know '--frobnicate'; its options are --quiet, --advise")
     assert shell.ip.user_ns["y"].item() == 2
 
 
@@ -510,3 +510,22 @@ def test_a_kernel_runs_other_cells_as_ever(ran_in_a_kernel: tuple[str, dict[str,
     assert outputs["nothing"][1].data == {"text/plain": EMPTY}
     assert kinds["below time"][-2:] == ["execute_result", "display_data"]
     assert outputs["afterwards"] == []
+
+
+# ------------------------------------------------------------ options
+
+
+def test_strict_stops_at_the_write(shell: Shell) -> None:
+    """The cell ends with our error at the culprit's line, and the tensor is unchanged."""
+    ran = shell.run("%%inplace --strict\nx = torch.ones(2, requires_grad=True)\nh = torch.exp(x)\nh.add_(1)")
+
+    assert type(ran.result.error_in_exec).__name__ == "OverwriteError"
+    assert shell.ip.user_ns["h"]._version == 0
+    assert "ended by OverwriteError" in ran.notes[0]
+
+
+def test_advise_tells_below_the_picture(shell: Shell) -> None:
+    """Advice is text of its own, after the picture."""
+    ran = shell.run("%%inplace --advise\nh = torch.ones(256)\nh = h + 1\nh = h * 2")
+
+    assert "line 4 h * 2: mul_ saves 1 KiB" in ran.notes[1]

@@ -40,13 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         html=options.html,
         trace=options.write,
         quiet=options.quiet,
+        advise=options.advise,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
-        return (
-            _show(options.trace, outputs)
-            if shown
-            else _run(Script(options.script, theirs), outputs, strict=options.strict)
-        )
+        return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs, options)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -80,14 +77,18 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run a script and report on its tensors",
-        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] SCRIPT [ARGS...]",
+        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
     run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
+    run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
     run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
+    show.add_argument(
+        "--advise", action="store_true", help="say which calls could be in place, and what backward keeps"
+    )
     show.set_defaults(write=None)
     for command in (run, show):
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
@@ -139,10 +140,10 @@ def _try_to_write(path: Path) -> None:
 # ---------------------------------------------------------------- run
 
 
-def _run(script: Script, outputs: Outputs, *, strict: bool) -> int:
+def _run(script: Script, outputs: Outputs, options: argparse.Namespace) -> int:
     process = os.getpid()
     script.become_main()
-    error, trace = _recorded(script, strict=strict)
+    error, trace = _recorded(script, options)
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
         outputs.report(trace, error)
@@ -153,9 +154,9 @@ def _run(script: Script, outputs: Outputs, *, strict: bool) -> int:
     return status
 
 
-def _recorded(script: Script, *, strict: bool) -> tuple[BaseException | None, Trace | BaseException]:
+def _recorded(script: Script, options: argparse.Namespace) -> tuple[BaseException | None, Trace | BaseException]:
     """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
-    recorder = DeferredRecorder(lambda: _recorder(script, strict=strict))
+    recorder = DeferredRecorder(lambda: _recorder(script, options))
     error: BaseException | None = None
     recorder.start()
     try:
@@ -172,14 +173,15 @@ def _recorded(script: Script, *, strict: bool) -> tuple[BaseException | None, Tr
     return error, trace
 
 
-def _recorder(script: Script, *, strict: bool) -> Recorder:
+def _recorder(script: Script, options: argparse.Namespace) -> Recorder:
     from inplace.capture.record import Recorder
 
     return Recorder(
         title=Path(script.file).name,
         is_cell=lambda name: name == script.file,
         namespace=script.module.__dict__,
-        strict=strict,
+        strict=options.strict,
+        thorough=options.advise,
     )
 
 

@@ -25,6 +25,7 @@ _TWICE = "%%inplace stands more than once above this cell; once is enough."
 _NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
 _OPTIONS = {
     "--quiet": "show nothing; the recording is `inplace.last`, and `%inplace why` shows it.",
+    "--advise": "say which calls could be in place, and what is kept for backward, by bytes.",
     "--strict": "stop at a write that would destroy what a live graph has saved, instead of in backward.",
 }
 _LISTED = ", ".join(_OPTIONS)
@@ -147,6 +148,7 @@ class _Session:
                 namespace=self._shell.user_ns,
                 label=lambda name: self._label(plan, name),
                 strict="--strict" in plan.options,
+                thorough="--advise" in plan.options,
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
@@ -202,6 +204,8 @@ class _Session:
             self._show(inplace.last)
         elif error is None:
             self._note(_EMPTY)
+        if "--advise" in plan.options and trace.calls:
+            self._display({"text/plain": inplace.last.advice()})
 
     def _show(self, recording: Recording) -> None:
         """Show the recording in every form that the front end may choose from; a terminal has only text."""
@@ -242,6 +246,7 @@ class _Session:
 
         Options:
             --quiet: show nothing; the recording is `inplace.last`, and `%inplace why` shows it.
+            --advise: say which calls could be in place, and what is kept for backward, by bytes.
             --strict: stop at a write that would destroy what a live graph has saved, instead of in backward.
         """
         # Reached by `run_cell_magic` only: above a cell, the line is taken away before IPython looks for magics.

@@ -36,12 +36,15 @@ class Outputs:
         html: file for the interactive page.
         trace: file for the trace.
         quiet: whether to leave the text out.
+        advise: whether to say which calls could be in place; said even where the rest of the text is left out.
         text: where the text goes, 1 for standard output and 2 for standard error.
     """
 
-    def __init__(self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, text: int = 2) -> None:
+    def __init__(
+        self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, advise: bool = False, text: int = 2
+    ) -> None:
         self._json, self._html, self._trace = (_from_anywhere(name) for name in (json, html, trace))
-        self._quiet = quiet
+        self._quiet, self._advise = quiet, advise
         self._has_json = False
         self._text = _copy_of(text)
         self._stdout = _copy_of(1) if json == "-" else None
@@ -85,9 +88,13 @@ class Outputs:
             self._put_json(_completed(diagnoses(report), error))
         if self._html is not None:
             Path(self._html).write_text(_page(report), encoding="utf-8")
-        if self._quiet or (error is not None and not trace.calls):
-            return
-        self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
+        if not self._quiet and (error is None or trace.calls):
+            self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
+        if self._advise and trace.calls:
+            from inplace.analysis.advice import advise
+            from inplace.render.thrift import to_text as told
+
+            self._say(told(advise(trace)))
 
     def _put_fallback(self, calls: int, error: BaseException | None) -> None:
         """Write the diagnoses of a run that could not be looked at, unless they have been written."""

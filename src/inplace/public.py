@@ -178,6 +178,17 @@ class Recording:
         """The public JSON value: see docs/json-contract.md."""
         return self.report.to_json()
 
+    def advice(self) -> str:
+        """Which calls could have been in place, and what was kept for backward, with the bytes of each.
+
+        Of a line that goes backward many times only the first backward is looked at, unless the recording was thorough;
+        what was not looked at is not advised.
+        """
+        from inplace.analysis.advice import advise
+        from inplace.render.thrift import to_text
+
+        return to_text(advise(self.trace))
+
     # ------------------------------------------------------------ keeping
 
     def save(self, path: str | Path) -> None:
@@ -187,7 +198,7 @@ class Recording:
         dump(self.trace, path)
 
 
-def record(*, strict: bool = False) -> Recording:
+def record(*, strict: bool = False, thorough: bool = False) -> Recording:
     """Record the block of a `with` statement: `with inplace.record() as recording:`.
 
     The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
@@ -195,6 +206,7 @@ def record(*, strict: bool = False) -> Recording:
     Args:
         strict: stop at a write that would destroy what a live graph has saved for backward, with an OverwriteError (a
             RuntimeError) in place of the write. Each write is then preceded by a walk over the live graphs.
+        thorough: look at the graph before every backward, and not before the first of each line only, for `advice`.
     """
     from inplace.capture.record import Recorder
 
@@ -212,6 +224,7 @@ def record(*, strict: bool = False) -> Recording:
             namespace=frame.f_globals,
             label=label,
             strict=strict,
+            thorough=thorough,
         )
     )
 

@@ -10,36 +10,47 @@ from typing import Any
 import torch
 
 from inplace.analysis import analyze
-from inplace.analysis.report import Report, StaleSave, UnseenWrite
+from inplace.analysis.report import StaleSave, UnseenWrite
 from inplace.capture.record import Recorder
+from inplace.model import Trace
 from tests.oracle.programs import Program
 
 _WRITES = re.compile(r"(\.\w+_\(|\w_\(|[+*]=|\] =)")
 
 
-def run(text: str, name: str, *, record: bool) -> tuple[dict[str, Any], BaseException | None, Report | None]:
-    """Run a program; give its variables, the exception that ended it, and our report if it was recorded."""
-    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+def run(text: str, name: str) -> tuple[dict[str, Any], BaseException | None]:
+    """Run a program; give its variables and the exception that ended it."""
     namespace: dict[str, Any] = {"torch": torch, "__name__": "program"}
-    code = compile(text, name, "exec")
-    recorder = Recorder(title=name, is_cell=lambda file: file == name, namespace=namespace) if record else None
+    return namespace, _executed(text, name, namespace)
+
+
+def recorded(text: str, name: str, *, thorough: bool = False) -> tuple[dict[str, Any], BaseException | None, Trace]:
+    """Run a program under a recorder; give its trace too."""
+    namespace: dict[str, Any] = {"torch": torch, "__name__": "program"}
+    recorder = Recorder(title=name, is_cell=lambda file: file == name, namespace=namespace, thorough=thorough)
+    recorder.start()
     error: BaseException | None = None
-    if recorder is not None:
-        recorder.start()
     try:
-        exec(code, namespace)
-    except Exception as raised:
-        error = raised
+        error = _executed(text, name, namespace)
     finally:
-        trace = recorder.stop(error) if recorder is not None else None
-    return namespace, error, analyze(trace) if trace is not None else None
+        trace = recorder.stop(error)
+    return namespace, error, trace
+
+
+def _executed(text: str, name: str, namespace: dict[str, Any]) -> BaseException | None:
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    try:
+        exec(compile(text, name, "exec"), namespace)
+    except Exception as raised:
+        return raised
+    return None
 
 
 def disagreements(program: Program) -> Iterator[str]:
     """Where our report and what PyTorch did with a program differ; nothing where it raised before backward."""
-    plain, plain_error, _ = run(program.text, "<plain>", record=False)
-    ours, error, report = run(program.text, "<program>", record=True)
-    assert report is not None
+    plain, plain_error = run(program.text, "<plain>")
+    ours, error, trace = recorded(program.text, "<program>")
+    report = analyze(trace)
     if (type(error), str(error)) != (type(plain_error), str(plain_error)):
         yield f"recording changed the error: {plain_error!r} became {error!r}"
         return
@@ -61,14 +72,14 @@ def disagreements(program: Program) -> Iterator[str]:
 def _gradients(
     program: Program, plain: dict[str, Any], ours: dict[str, Any], unseen: list[UnseenWrite]
 ) -> Iterator[str]:
-    twin, twin_error, _ = run(program.twin_text, "<twin>", record=False)
+    twin, twin_error = run(program.twin_text, "<twin>")
     if twin_error is not None:
         return
     wrong = False
     for name in program.grads:
         if not _same(plain[name].grad, ours[name].grad):
             yield f"recording changed the gradient of {name}"
-        wrong = wrong or not _close(plain[name].grad, twin[name].grad)
+        wrong = wrong or not close(plain[name].grad, twin[name].grad)
     if wrong != bool(unseen):
         yield f"the gradient is {'wrong' if wrong else 'right'}, but {len(unseen)} unseen writes were reported"
 
@@ -82,7 +93,7 @@ def _culprits(program: Program, stale: list[StaleSave]) -> Iterator[str]:
     lines = list(program.lines)
     for number in named:
         lines[number - 1] = "pass"
-    _, error, _ = run("\n".join(lines) + "\n", "<repaired>", record=False)
+    _, error = run("\n".join(lines) + "\n", "<repaired>")
     if error is not None and "modified by an inplace operation" in str(error):
         yield f"backward still raises without the named lines {sorted(named)}"
 
@@ -93,7 +104,8 @@ def _same(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
     return torch.equal(one, two) or bool(torch.isnan(one).any())
 
 
-def _close(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
+def close(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
+    """Whether two gradients are equal up to rounding."""
     if one is None or two is None:
         return one is two
     return torch.allclose(one, two, rtol=1e-5, atol=1e-7, equal_nan=True)

@@ -17,7 +17,6 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from inplace.capture.autograd import Walker
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
-from inplace.capture.functions import is_counted
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.modes import CallMode
@@ -51,6 +50,7 @@ class Recorder(Hooks):
         namespace: where the user's variables are; None to leave names to the source text.
         label: the name to show for a file, None for its last part.
         strict: whether a write that would destroy a save is stopped with an OverwriteError.
+        thorough: whether to look at the graph before every backward, and not before the first of each line only.
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -66,6 +66,7 @@ class Recorder(Hooks):
         namespace: Mapping[str, object] | None = None,
         label: Callable[[str], str | None] = _no_label,
         strict: bool = False,
+        thorough: bool = False,
     ) -> None:
         self._title, self._namespace, self._label = title, namespace, label
         self._identities = Identities()
@@ -76,7 +77,8 @@ class Recorder(Hooks):
         self._raw = Raw()
         self._raw.contents = self._contents
         self.watched, self.external = self._contents.watched, self._identities.storages.external
-        self.strict = strict
+        self.strict, self._thorough = strict, thorough
+        self._saves = Saves(self._identities, self._mode.log, lambda stack: self._stacks.place(stack, label))
         self._modules: dict[int, int] = {}
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
@@ -172,31 +174,18 @@ class Recorder(Hooks):
     # ------------------------------------------------------------ what the mode asks of us
 
     def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:
-        if not self._mode.log.raised.get(step) and is_counted(function):
-            given = self._mode.log.inputs(step)
-            roots = [path.partition("[")[0] for path, _, _ in given]
-            written = [one for one, root in zip(tensors, roots, strict=True) if root in function.writes]
-            found = Saves(self._identities).destroyed_by(written) if written else None
-            if found is not None:
-                error = OverwriteError(self._refusal(function, *found))
-                self._mode.log.raised[step] = (type(error).__name__, str(error))
-                raise error
-
-    def _refusal(self, function: Function, node: str, saved: str, number: int) -> str:
-        step = self._mode.log.step_of(number)
-        place = self._stacks.place(self._mode.log[step].stack, self._label) if step is not None else None
-        made = f" made by {place}" if place else ""
-        return (
-            f"{function.label} would overwrite what {node}{made} has saved as {saved!r}, and backward through it would "
-            "raise. Write out of place, or go backward first. (Stopped by inplace's strict mode.)"
-        )
+        refusal = self._saves.refusal(function, step, tensors)
+        if refusal is not None:
+            self._mode.log.raised[step] = (OverwriteError.__name__, refusal)
+            raise OverwriteError(refusal)
 
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
         if self.watched or self.external:
             self.look()
         if known.kind is Kind.BACKWARD:
             self._walked[stack] = self._walked.get(stack, 0) + 1
-            if self._walked[stack] <= (_WALKS_IF_UNSEEN if self._unseen else _WALKS):
+            most = _WALKS_IF_UNSEEN if self._unseen else _WALKS
+            if self._thorough or self._walked[stack] <= most:
                 self._walk(_roots(args, kwargs), len(self._mode.log), is_backward=True)
 
     def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:

@@ -8,15 +8,18 @@ them, and move them back. That is what the write itself would do to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from inplace.capture.autograd import raw_saves
+from inplace.capture.columns import CallLog
+from inplace.capture.functions import is_counted
 from inplace.capture.identity import Identities
 from inplace.capture.reading import node_of, number_of
+from inplace.model import Function
 
 _LIMIT = 20_000  # nodes looked at before one write
 _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
@@ -25,8 +28,26 @@ _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 class Saves:
     """Finds the saves of live graphs that a write would destroy."""
 
-    def __init__(self, identities: Identities) -> None:
-        self._identities = identities
+    def __init__(self, identities: Identities, log: CallLog, place: Callable[[int], str | None]) -> None:
+        self._identities, self._log, self._place = identities, log, place
+
+    def refusal(self, function: Function, step: int, tensors: list[torch.Tensor]) -> str | None:
+        """Why the call at `step` is not to run, in a sentence; None where it destroys nothing."""
+        if not is_counted(function):
+            return None
+        roots = [path.partition("[")[0] for path, _, _ in self._log.inputs(step)]
+        written = [tensor for tensor, root in zip(tensors, roots, strict=True) if root in function.writes]
+        found = self.destroyed_by(written) if written else None
+        if found is None:
+            return None
+        node, saved, number = found
+        maker = self._log.step_of(number)
+        place = self._place(self._log[maker].stack) if maker is not None else None
+        made = f" made by {place}" if place else ""
+        return (
+            f"{function.label} would overwrite what {node}{made} has saved as {saved!r}, and backward through it would "
+            "raise. Write out of place, or go backward first. (Stopped by inplace's strict mode.)"
+        )
 
     def destroyed_by(self, written: Sequence[torch.Tensor]) -> tuple[str, str, int] | None:
         """A save that a write to some tensors would destroy: its node, its name, the node's number; None if none."""
