@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from inplace.analysis.index import Index, Write
 from inplace.analysis.report import Finding, OverlappingWrite
@@ -97,8 +98,10 @@ def _how(index: Index, write: Write) -> str | None:
     if overlaps_itself(state.layout) and not whole:
         return "expanded"
     item = write.call.function.label == "__setitem__"
-    if item and not refused:  # the target is a part of the tensor that the trace does not know
-        return "indices" if _repeats_indices(index, write) else None
+    if item and not refused:
+        if _repeats_indices(index, write):
+            return "indices"
+        return "partial" if _shifts(index, write) else None
     for argument in write.call.inputs:
         other = index.trace.states[argument.before]
         if other.tensor != state.tensor and _in_part(state, other):
@@ -106,6 +109,40 @@ def _how(index: Index, write: Write) -> str | None:
         if item and argument.path.startswith("1") and overlaps(state, other):
             return "partial"  # the index is read while the tensor it lies in is written
     return None
+
+
+def _shifts(index: Index, write: Write) -> bool:
+    """Whether an item assignment copies a part of a tensor to a part that overlaps it (`x[1:] = x[:-1]`).
+
+    The trace does not know which part is written; the source does, where the index is written out in numbers.
+    """
+    value = next((index.trace.states[a.before] for a in write.call.inputs if a.path == "2"), None)
+    place = index.place(write.call)
+    if value is None or place is None or value.storage is None or value.storage != write.before.storage:
+        return False
+    target = index.code_of(place).indexed(place.position)
+    strides = write.before.layout.strides
+    part = None if target is None or strides is None else _part(write.before, target)
+    return part is not None and _in_part(part, value)
+
+
+def _part(state: TensorState, indices: Sequence[int | slice]) -> TensorState | None:
+    """What basic indexing with numbers and slices makes of a tensor."""
+    layout, offset = state.layout, state.offset
+    if layout.strides is None or len(indices) > len(layout.shape):
+        return None
+    shape, strides = list(layout.shape), list(layout.strides)
+    kept: list[tuple[int, int]] = []
+    for number, (size, stride) in enumerate(zip(shape, strides, strict=True)):
+        one = indices[number] if number < len(indices) else slice(None)
+        if isinstance(one, int):
+            offset += (one + size if one < 0 else one) * stride
+            continue
+        taken = range(size)[one]
+        offset += taken.start * stride
+        kept.append((len(taken), stride * taken.step))
+    found = Layout(tuple(s for s, _ in kept), tuple(s for _, s in kept), layout.dtype, layout.itemsize, layout.device)
+    return replace(state, offset=offset, layout=found)
 
 
 def _repeats_indices(index: Index, write: Write) -> bool:

@@ -79,6 +79,27 @@ class Code:
             flat += [ast.unparse(part) for part in parts]
         return tuple(flat)
 
+    def indexed(self, position: Position) -> tuple[int | slice, ...] | None:
+        """The index of the one item that the statement around a range assigns, where it is written out in numbers."""
+        statement = self.statement(position)
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(target, ast.Subscript):
+            return None
+        parts = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+        try:
+            return tuple(_literal(part) for part in parts)
+        except ValueError:  # a name, a mask, an ellipsis
+            return None
+
+    def whole(self, position: Position) -> Position:
+        """The statement whose only target is that range, so that an item assignment is told with its value."""
+        statement = self.statement(position)
+        if isinstance(statement, ast.Assign) and [_range(one) for one in statement.targets] == [
+            (position.line, position.column, position.end_line, position.end_column)
+        ]:
+            return Position(*_range(statement))
+        return position
+
     def assigned_from(self, position: Position) -> tuple[str, ...]:
         """The targets of an assignment whose whole right side is that range: what the result is called from then on."""
         statement = self.statement(position)
@@ -182,6 +203,16 @@ def _ordered_names(node: ast.AST) -> list[str]:
         if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == "self"
     ]
     return [one.id for one in names] + attributes
+
+
+def _literal(part: ast.expr) -> int | slice:
+    if isinstance(part, ast.Slice):
+        ends = [None if end is None else ast.literal_eval(end) for end in (part.lower, part.upper, part.step)]
+        if all(end is None or type(end) is int for end in ends) and (ends[2] is None or ends[2] > 0):
+            return slice(*ends)
+    elif type(found := ast.literal_eval(part)) is int:
+        return found
+    raise ValueError(ast.unparse(part))
 
 
 def _range(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:

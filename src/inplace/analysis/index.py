@@ -157,9 +157,9 @@ class Index:
     def at(self, frame: StackFrame, step: int | None) -> Place:
         """The place of one frame."""
         site = self.site(frame)
-        source = self.trace.sources[site.source]
-        code = self.codes[site.source].text(site.position)
-        return Place(source.label, source.file, site.position, code, step)
+        source, code = self.trace.sources[site.source], self.codes[site.source]
+        position = code.whole(site.position)
+        return Place(source.label, source.file, position, code.text(position), step)
 
     def code_of(self, place: Place) -> Code:
         """The parsed source a place is in."""

@@ -41,6 +41,7 @@ def _rebound(index: Index, state: TensorState, step: int) -> Iterator[Finding]:
             names=tuple(dict.fromkeys([*shared, *names, *leaf_names])),
             leaf=leaf,
             now=state.tensor,
+            named=bool(shared),
         )
         return
 

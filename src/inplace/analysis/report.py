@@ -156,11 +156,15 @@ class Cut(Finding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReboundLeaf(Finding):
-    """A name that stood for a leaf now stands for a tensor computed from it: its `.grad` stays None."""
+    """A name that stood for a leaf now stands for a tensor computed from it: its `.grad` stays None.
+
+    `named` is whether the name stood for the leaf before, as against `w = torch.ones(2, requires_grad=True) * 2`.
+    """
 
     kind = "rebound-leaf"
     leaf: TensorId
     now: TensorId | None
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,11 +106,25 @@ def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReferen
         many = len(found) > 1 or _items_of_one(paths[storage])
         if storage in told or not many or not writes:
             continue
+        writes = _while_shared(index, storage, writes)
         states = [state for state in index.trace.states if state.storage == storage]
         makers = [
             call for call in _given_out(index, states, len(index.calls)) if call.function.kind is not Kind.BACKWARD
         ]
         yield _finding(index, storage, writes, makers, "snapshot", "info")
+
+
+def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list[Write]:
+    """The writes made once all the tensors with a name were there, without those of a module's own initialisation."""
+    named = {name.tensor for name in index.trace.names if name.step != BEFORE}
+    born = [index.trace.tensors[tensor].first_seen for tensor in named.intersection(index.tensors_of[storage])]
+    later = [write for write in writes if write.call.step >= max(born, default=0)]
+    own = [write for write in later if not _is_initial(write.call)]
+    return own or later or writes
+
+
+def _is_initial(call: Call) -> bool:
+    return any(frame.entry is not None and frame.entry.endswith("__init__") for frame in call.stack.frames[:1])
 
 
 def _items_of_one(paths: dict[str, None]) -> bool:

@@ -49,7 +49,11 @@ def stale_saves(index: Index) -> Iterator[Finding]:
 
 def _stale(index: Index, one: _Use) -> StaleSave | CustomFunction:
     writes = _writes_after(index, one)
-    counted = [w for w in writes if w.after.counter == one.use.counter and w.counted]
+    # What an in-place call keeps of its own result it has saved after its write, which is then no culprit.
+    saved_at = one.use.version_saved or 0
+    counted = [
+        w for w in writes if w.after.counter == one.use.counter and w.counted and (w.after.version or 0) > saved_at
+    ]
     culprits = _places(index, counted or writes)
     victim = _victim(index, one.node)
     names = _names(index, one, culprits, victim)

@@ -9,6 +9,7 @@ while the user's code runs; who has died is looked at before the next call.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container
 
 import torch
 
@@ -202,9 +203,10 @@ class Identities:
         """The layout of a tensor."""
         return self.states.layouts[self.states.layout(tensor)]
 
-    def live(self) -> list[torch.Tensor]:
-        """The recorded tensors that are alive now; let go of them soon."""
-        return [tensor for ref in list(self.refs.values()) if (tensor := ref()) is not None]
+    def live(self, among: Container[TensorId] | None = None) -> list[torch.Tensor]:
+        """The recorded tensors (of those in `among`, if given) that are alive now; let go of them soon."""
+        wanted = [ref for ref in list(self.refs.values()) if among is None or ref.tensor in among]
+        return [tensor for ref in wanted if (tensor := ref()) is not None]
 
     def over(self, storage: StorageId) -> torch.Tensor | None:
         """Some live tensor over this storage; let go of it soon."""

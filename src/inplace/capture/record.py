@@ -15,6 +15,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from inplace.capture.autograd import Walker
+from inplace.capture.columns import GIVEN_WIDTH
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.hooks import Hooks, Known
@@ -27,7 +28,7 @@ from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.strict import Saves
 from inplace.capture.tracebacks import strip
 from inplace.errors import OverwriteError, RecordingError
-from inplace.model import BEFORE, Function, Kind, Trace
+from inplace.model import BEFORE, Function, Kind, StateId, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -240,7 +241,9 @@ class Recorder(Hooks):
         self._raw.walks.append((step, is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
 
     def _last_walk(self) -> None:
-        live = [t for t in self._identities.live() if t.requires_grad and self._identities.may_ask(t)]
+        identities, log = self._identities, self._mode.log
+        called = {identities.states.tensor(StateId(state)) for state in {*log.outputs, *log.given[1::GIVEN_WIDTH]}}
+        live = [t for t in identities.live(called) if t.requires_grad and identities.may_ask(t)]
         self._walk(live, len(self._mode.log), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:

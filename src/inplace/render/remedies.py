@@ -84,6 +84,8 @@ def _saved(finding: StaleSave | CustomFunction, trace: Trace) -> str:
     place = finding.culprits[0] if finding.culprits else None
     if place is not None and ".step(" in place.code:
         return f"Call {_short(place)} after every `backward()` that needs the old weights, or run the forward again."
+    if place is not None and _is_leaf_update(place, trace):
+        return f"Move {_short(place)} behind the `backward()` that needs the old values, or run the forward again."
     instead = out_of_place(place) if place is not None else None
     if instead is not None and place is not None and not _is_statement(place, trace):
         instead = f"{code(instead.partition(' = ')[2])} in place of {_short(place)}"
@@ -91,6 +93,14 @@ def _saved(finding: StaleSave | CustomFunction, trace: Trace) -> str:
     if instead is not None:
         return f"Write {code(instead)} instead, or change a copy (`.clone()`)."
     return "Write out of place, change a clone, or run `backward()` first."
+
+
+def _is_leaf_update(place: Place, trace: Trace) -> bool:
+    """Whether a place wrote to a leaf that requires grad: out of place it would not be that leaf any more."""
+    if place.step is None or not 0 <= place.step < len(trace.calls):
+        return False
+    written = [trace.states[argument.before] for argument in trace.writes(trace.calls[place.step])]
+    return any(state.requires_grad and state.is_leaf for state in written)
 
 
 def _leaf(finding: LeafWrite | LeafViewWrite) -> str:

@@ -255,7 +255,8 @@ def _rebound(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
     if finding.severity == "warning":
         what = f"{_culprits(finding, trace)} put a new parameter in the place of one that an optimizer was built over."
         return what, f"The optimizer goes on with the old one: {name} gets gradients that nobody applies."
-    what = f"{_culprits(finding, trace)} makes {name} the name of a result; the leaf it stood for has no name any more."
+    leaf = "the leaf it stood for has no name any more" if finding.named else "the leaf behind it has no name"
+    what = f"{_culprits(finding, trace)} makes {name} the name of a result; {leaf}."
     return what, f"The gradient goes to the leaf, and {code(own + '.grad')} stays `None`."
 
 
