@@ -529,3 +529,30 @@ def test_advise_tells_below_the_picture(shell: Shell) -> None:
     ran = shell.run("%%inplace --advise\nh = torch.ones(256)\nh = h + 1\nh = h * 2")
 
     assert "line 4 h * 2: mul_ saves 1 KiB" in ran.notes[1]
+
+
+def test_verify_proves_a_fix_on_copies(shell: Shell) -> None:
+    """The rewrite of a cell is proved in another process; the user's variables and random state are not touched."""
+    shell.run("w = torch.randn(3, requires_grad=True)\ndef act(t):\n    return torch.sigmoid(t)")
+    cell = "h = act(w)\nh.mul_(torch.rand(3))\nh.sum().backward()"
+    ran = shell.run("%%inplace --verify\n" + cell)
+
+    assert "+ h = h.mul(torch.rand(3))" in ran.notes[0]
+    assert "proved by a replay: nothing raises, and the gradient of w is that of a run" in ran.notes[0].replace(
+        "\n       ", " "
+    )
+    assert shell.ip.user_ns["w"].grad is None
+    states = []
+    for options in ("", " --verify"):
+        shell.run("torch.manual_seed(0)")
+        shell.run(f"%%inplace{options}\n{cell}")
+        states.append(torch.get_rng_state().tolist())
+    assert states[0] == states[1]
+
+
+def test_verify_says_what_could_not_be_copied(shell: Shell) -> None:
+    """A variable that carries a graph, or can't be pickled, makes a replay impossible, and that is said."""
+    shell.run("w = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(w)")
+    ran = shell.run("%%inplace --verify\nh.mul_(2)\nh.sum().backward()")
+
+    assert "not proved: h carries a graph from an earlier cell" in ran.notes[0].replace("\n       ", " ")

@@ -15,6 +15,7 @@ from inplace.outputs import Outputs, complain
 from inplace.script import Script, last_words, strip
 
 if TYPE_CHECKING:
+    from inplace.analysis.report import Report
     from inplace.capture.record import Recorder
     from inplace.model import Trace
 
@@ -77,12 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run a script and report on its tensors",
-        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] SCRIPT [ARGS...]",
+        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
+        "SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
     run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
     run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
+    run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
     run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
@@ -146,12 +149,18 @@ def _run(script: Script, outputs: Outputs, options: argparse.Namespace) -> int:
     error, trace = _recorded(script, options)
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
-        outputs.report(trace, error)
+        outputs.report(trace, error, (lambda report: _proved(report, script)) if options.verify else None)
     if isinstance(error, KeyboardInterrupt):
         # Python ends with a signal, not with a number; what there is to print has been printed.
         sys.excepthook = lambda *_: None
         raise KeyboardInterrupt
     return status
+
+
+def _proved(report: Report, script: Script) -> Report:
+    from inplace.verify import prove, script_start
+
+    return prove(report, script_start(script.file, script.argv))
 
 
 def _recorded(script: Script, options: argparse.Namespace) -> tuple[BaseException | None, Trace | BaseException]:

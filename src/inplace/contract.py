@@ -41,8 +41,21 @@ def _diagnosis(finding: Finding, trace: Trace) -> dict[str, Any]:
         "victim": None if victim is None else {**_place(victim.place), "node": victim.node},
         "names": list(finding.names),
         "message": message(finding, trace),
-        "fix": {"summary": fix_summary(finding, trace), "verified": None},
+        "fix": _fix(finding, trace),
         "example": example_of(finding),
+    }
+
+
+def _fix(finding: Finding, trace: Trace) -> dict[str, Any]:
+    rewrite, proof = finding.rewrite, finding.proof
+    change = None
+    if rewrite is not None:
+        change = {"file": rewrite.file, "line": rewrite.line, "old": rewrite.old, "new": rewrite.new}
+    return {
+        "summary": fix_summary(finding, trace),
+        "rewrite": change,
+        "verified": None if proof is None else proof.verified,
+        "proof": None if proof is None else proof.text,
     }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from inplace.capture.record import Recorder
     from inplace.public import Recording
+    from inplace.verify import Start
 
 _ALL_THE_SAME = "The cell runs all the same."
 _EMPTY = "this cell called no tensor function, so there is nothing to show."
@@ -27,6 +28,7 @@ _OPTIONS = {
     "--quiet": "show nothing; the recording is `inplace.last`, and `%inplace why` shows it.",
     "--advise": "say which calls could be in place, and what is kept for backward, by bytes.",
     "--strict": "stop at a write that would destroy what a live graph has saved, instead of in backward.",
+    "--verify": "replay the cell with the fixes in a process of its own, and say which are proved.",
 }
 _LISTED = ", ".join(_OPTIONS)
 _USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (explain the last cell)."
@@ -44,6 +46,7 @@ class _Plan:
     recorder: Recorder | None = None
     begun: bool = False
     hooks: Hooks | None = None
+    copy: Start | None = None  # what a replay of the cell begins from
 
     def undo(self) -> None:
         if self.hooks is not None:
@@ -126,12 +129,14 @@ class _Session:
 
     def _files_of(self, info: Any) -> list[str]:
         """What Python may call the cell's code: IPython 9 has counted the cell by now, IPython 8 does so in the end."""
-        shell = self._shell
-        code = getattr(info, "transformed_cell", None)
-        if code is None:
-            code = shell.transform_cell(info.raw_cell)
+        shell, code = self._shell, self._source_of(info)
         count = shell.execution_count
         return [str(shell.compile.get_code_name(info.raw_cell, code, number)) for number in (count, count - 1)]
+
+    def _source_of(self, info: Any) -> str:
+        """The Python that IPython runs for a cell."""
+        code = getattr(info, "transformed_cell", None)
+        return str(self._shell.transform_cell(info.raw_cell) if code is None else code)
 
     def _start(self, plan: _Plan) -> None:
         if plan.begun or self._plan is not plan:
@@ -142,6 +147,10 @@ class _Session:
 
             if not is_static():
                 plan.name = next(filter(None, map(cell_name, plan.files)), plan.name)
+            if "--verify" in plan.options:
+                from inplace.verify import cell_start
+
+                plan.copy = cell_start(plan.files[0], self._source_of(plan.info), self._shell.user_ns)
             recorder = Recorder(
                 title=plan.name,
                 is_cell=lambda name: name in plan.files or name in TIMED,
@@ -198,6 +207,8 @@ class _Session:
         from inplace.public import Recording
 
         inplace.last = Recording.of(trace)
+        if plan.copy is not None:
+            inplace.last.prove(plan.copy)
         if "--quiet" in plan.options:
             return
         if trace.calls or trace.notes:
@@ -248,6 +259,7 @@ class _Session:
             --quiet: show nothing; the recording is `inplace.last`, and `%inplace why` shows it.
             --advise: say which calls could be in place, and what is kept for backward, by bytes.
             --strict: stop at a write that would destroy what a live graph has saved, instead of in backward.
+            --verify: replay the cell with the fixes in a process of its own, and say which are proved.
         """
         # Reached by `run_cell_magic` only: above a cell, the line is taken away before IPython looks for magics.
         self._shell.run_cell(f"{MAGIC} {line}".rstrip() + f"\n{cell}")

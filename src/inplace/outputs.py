@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -58,8 +58,13 @@ class Outputs:
                 with contextlib.suppress(OSError):
                     stream.close()
 
-    def report(self, trace: Trace | BaseException, error: BaseException | None = None) -> None:
-        """Print and write what was asked for; `error` is what ended the script.
+    def report(
+        self,
+        trace: Trace | BaseException,
+        error: BaseException | None = None,
+        prove: Callable[[Report], Report] | None = None,
+    ) -> None:
+        """Print and write what was asked for; `error` is what ended the script, `prove` puts proofs into a report.
 
         A fault of ours, which may be there in place of a trace, is one line on stderr and changes nothing else.
         """
@@ -69,13 +74,13 @@ class Outputs:
         try:
             if isinstance(trace, BaseException):
                 raise trace  # noqa: TRY301  # told like every other fault
-            self._write(trace, error)
+            self._write(trace, error, prove)
         except (Exception, KeyboardInterrupt) as fault:
             self._say(_reason(fault))
             with contextlib.suppress(Exception):
                 self._put_fallback(0 if isinstance(trace, BaseException) else len(trace.calls), error)
 
-    def _write(self, trace: Trace, error: BaseException | None) -> None:
+    def _write(self, trace: Trace, error: BaseException | None, prove: Callable[[Report], Report] | None) -> None:
         from inplace.analysis import analyze
         from inplace.codec import dump
         from inplace.contract import diagnoses
@@ -84,6 +89,8 @@ class Outputs:
         if self._trace is not None:
             dump(trace, self._trace)
         report = analyze(trace)
+        if prove is not None:
+            report = prove(report)
         if self._json is not None:
             self._put_json(_completed(diagnoses(report), error))
         if self._html is not None:

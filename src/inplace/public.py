@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from inplace.capture.record import Recorder
     from inplace.model import Trace
+    from inplace.verify import Start
 
 STATIC = "INPLACE_STATIC"
 """Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each
@@ -177,6 +178,13 @@ class Recording:
     def to_json(self) -> dict[str, Any]:
         """The public JSON value: see docs/json-contract.md."""
         return self.report.to_json()
+
+    def prove(self, start: Start) -> None:
+        """Replay the code from `start` with the fixes of the report, and put into it what was proved."""
+        from inplace.verify import prove
+
+        found = prove(self.report, start)
+        self._report = Explanation(found.trace, found.findings)
 
     def advice(self) -> str:
         """Which calls could have been in place, and what was kept for backward, with the bytes of each.

@@ -17,18 +17,19 @@ class Script:
 
     Attributes:
         file: its path as Python would call it: absolute, links left alone.
+        argv: its name and arguments, as it finds them in `sys.argv`.
         module: what it runs in, which is `__main__` from now on.
     """
 
     def __init__(self, given: str, arguments: Sequence[str]) -> None:
-        self._given, self._arguments = given, arguments
+        self.argv = [given, *arguments]
         self.file = given if Path(given).is_absolute() else f"{Path.cwd()}/{given}"
         self.module = _main_module(self.file)
 
     def become_main(self) -> None:
         """Put the script's module, arguments and folder where Python has them."""
         sys.modules["__main__"] = self.module
-        sys.argv[:] = [self._given, *self._arguments]
+        sys.argv[:] = self.argv
         if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
             sys.path[0] = str(Path(self.file).resolve().parent)
 

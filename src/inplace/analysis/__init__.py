@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from inplace.analysis.alias import overlapping_writes
 from inplace.analysis.custom import edited_gradients, edited_inputs
@@ -11,6 +12,7 @@ from inplace.analysis.index import Index
 from inplace.analysis.leaf import inference_tensors, refused_writes
 from inplace.analysis.rebound import rebound_leaves
 from inplace.analysis.report import Finding, Report, SharedReference, StaleSave, UnseenWrite
+from inplace.analysis.rewrite import rewrites
 from inplace.analysis.safe import safe_writes
 from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
@@ -35,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     safe_writes,
 )
 
+_REWRITTEN = 20  # findings for which a rewrite is looked for
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -50,4 +53,10 @@ def analyze(trace: Trace) -> Report:
     kept = [
         f for f in found.values() if not (isinstance(f, SharedReference) and f.how == "snapshot" and f.storage in told)
     ]
-    return Report(trace, tuple(sorted(kept, key=lambda finding: _ORDER[finding.severity])))
+    ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
+    return Report(trace, tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:]))
+
+
+def _with_rewrite(index: Index, finding: Finding) -> Finding:
+    found = rewrites(index, finding)
+    return replace(finding, rewrite=found[0]) if found else finding

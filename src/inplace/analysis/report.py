@@ -35,12 +35,20 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A proposed change of one line of the user's source; `old` and `new` are whole lines."""
+    """A proposed change of the user's source: from `line` on, the whole lines `old` become the whole lines `new`."""
 
     file: str
     line: int
     old: str
     new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was seen."""
+
+    verified: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,7 @@ class Finding:
     victim: Victim | None
     names: tuple[str, ...]
     rewrite: Rewrite | None = None
+    proof: Proof | None = None
 
     @property
     def lines(self) -> tuple[object, ...]:

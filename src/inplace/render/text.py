@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 import unicodedata
 from collections.abc import Iterator
 
-from inplace.analysis.report import Finding, Place, Report, SafeWrite
+from inplace.analysis.report import Finding, Place, Report, Rewrite, SafeWrite
 from inplace.model import Kind, Trace
 from inplace.render.wording import fix_summary, headline, why
 
@@ -55,6 +56,17 @@ def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterat
     yield ""
     yield from _wrapped("  why  ", safe(why(finding, trace)), width)
     yield from _wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
+    if finding.rewrite is not None:
+        yield from _change(finding.rewrite)
+    if finding.proof is not None:
+        yield from _wrapped("       ", safe(finding.proof.text), width)
+
+
+def _change(rewrite: Rewrite) -> Iterator[str]:
+    """The lines that a rewrite takes out and puts in, those that it leaves alone not marked."""
+    for line in difflib.ndiff(rewrite.old.splitlines(), rewrite.new.splitlines()):
+        if not line.startswith("?"):
+            yield safe(f"       {line}".rstrip()[:_WIDEST])
 
 
 def _paint(finding: Finding, *, color: bool) -> tuple[str, str]:
