@@ -52,6 +52,11 @@ class _Plan:
         if self.hooks is not None:
             self.hooks.undo()
 
+    def drop_copy(self) -> None:
+        """Remove the copies made for a replay, where there was none."""
+        if self.copy is not None:
+            self.copy.close()
+
 
 def load(shell: Any) -> None:
     """Make `%%inplace` and `%inplace` known to an IPython shell. Doing so again changes nothing."""
@@ -289,6 +294,7 @@ _SESSIONS: dict[Any, _Session] = {}
 
 def _abandon(plan: _Plan) -> None:
     """End a recording that has not ended, and make nothing of it."""
+    plan.drop_copy()
     recorder = plan.recorder
     if recorder is not None and type(recorder)._current is recorder:
         recorder.stop()

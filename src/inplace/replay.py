@@ -169,14 +169,15 @@ class _Guard:
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.on and (event in _REFUSED or (event == "open" and self._writes(*arguments))):
+        if not self.on or (arguments and str(arguments[0]).startswith(self._folder)):
+            return
+        if event in _REFUSED or (event == "open" and self._writes(*arguments)):
             self.refused = self.refused or f"{event} {arguments[0] if arguments else ''}".strip()
             raise RefusedError(f"a replay may not do this: {self.refused}")
 
     def _writes(self, path: Any, mode: Any, flags: Any) -> bool:
-        if isinstance(path, int) or str(path) == os.devnull or str(path).startswith(self._folder):
-            return False
-        return bool(isinstance(flags, int) and flags & _WRITING)
+        is_file = not isinstance(path, int) and str(path) != os.devnull
+        return bool(is_file and isinstance(flags, int) and flags & _WRITING)
 
 
 if __name__ == "__main__":

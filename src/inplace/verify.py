@@ -8,6 +8,7 @@ those of a twin: the code as it is, with every tensor that autograd saves cloned
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -44,6 +45,10 @@ class Start:
     argv: tuple[str, ...] | None
     folder: tempfile.TemporaryDirectory[str]
     missing: Mapping[str, str]
+
+    def close(self) -> None:
+        """Remove the copies."""
+        self.folder.cleanup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,14 @@ def cell_start(file: str, text: str, namespace: Mapping[str, Any]) -> Start:
 
 
 def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
-    """The report with a proof, or the lack of one, for each finding that has a rewrite."""
+    """The report with a proof, or the lack of one, for each finding that has a rewrite. It closes `start`."""
+    try:
+        return _proved(report, start, timeout)
+    finally:
+        start.close()
+
+
+def _proved(report: Report, start: Start, timeout: float) -> Report:
     index = Index(report.trace)
     cell = next((source.file for source in report.trace.sources if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
@@ -153,7 +165,12 @@ class _Judge:
         command = [sys.executable, "-m", "inplace.replay", str(folder / "order.json")]
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=self._timeout, check=False
+                command,
+                env={**os.environ, "TMPDIR": str(folder), "TORCHINDUCTOR_CACHE_DIR": str(folder)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self._timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return f"the replay took longer than {self._timeout:g} seconds"

@@ -285,6 +285,10 @@ def _without_grad(site: _Site) -> Iterator[Edits]:
                 f"with torch.no_grad():\n{editor.indent_of(statement)}    {text}",
             )
         ]
+    name = _written_name(site)
+    if name is not None:
+        at = start_of(statement)
+        yield [Edit(at, at, f"{name} = {name}.detach()\n{editor.indent_of(statement)}")]
     yield from _out_of_place(site)
 
 
