@@ -108,7 +108,12 @@ class Recording:
     def __enter__(self) -> Self:
         if self._recorder is None:
             raise RecordingError("this recording has ended: begin another with inplace.record()")
-        self._recorder.start()
+        try:
+            self._recorder.start()
+        except RecordingError:
+            raise
+        except Exception as fault:  # of ours: the block runs as it would without us
+            self._fault, self._recorder = fault, None
         return self
 
     def __exit__(

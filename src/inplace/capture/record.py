@@ -15,7 +15,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from inplace.capture.autograd import Walker
-from inplace.capture.columns import GIVEN_WIDTH
+from inplace.capture.columns import GIVEN_WIDTH, WIDTH
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.hooks import Hooks, Known
@@ -226,7 +226,7 @@ class Recorder(Hooks):
             where = where.tb_next
         line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
         self._raw.notes.append(
-            f"Recording stopped after call {len(self._mode.log)} because of a fault of ours at {line} "
+            f"Recording stopped after call {len(self._mode.log.calls) // WIDTH} because of a fault of ours at {line} "
             f"({type(error).__name__}: {error}). Your code was not affected; please report it."
         )
 

@@ -1,0 +1,123 @@
+"""Time and memory grow with the number of calls and no faster, counted in calls of Python and bytes, not in seconds."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+
+from inplace.analysis import analyze
+from inplace.capture.record import Recorder
+from inplace.render.diagram import diagram
+
+MOST_BYTES = 250  # bytes a call, of a chain of small operations
+
+
+def chain(count: int) -> None:
+    """Tensors made, written and dropped."""
+    z = torch.ones(4)
+    for _ in range(count // 4):
+        z = z * 1.01
+        y = z + 1
+        y.mul_(0.5)
+        z = z - y
+
+
+def training(count: int) -> None:
+    """Steps of a small module."""
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    batch = torch.ones(2, 4)
+    for _ in range(count // 8):
+        optimizer.zero_grad()
+        net(batch).sum().backward()
+        optimizer.step()
+
+
+def recorded(run: Callable[[int], None], count: int) -> Recorder:
+    """A recording of a program of about `count` calls."""
+    recorder = Recorder(title="growth", is_cell=lambda name: name == __file__)
+    with recorder:
+        run(count)
+    return recorder
+
+
+def size_of(value: Any, seen: set[int]) -> int:
+    """The bytes of what our own containers hold, by going through them."""
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    total = sys.getsizeof(value)
+    if isinstance(value, dict):
+        return total + sum(size_of(key, seen) + size_of(one, seen) for key, one in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return total + sum(size_of(one, seen) for one in value)
+    if isinstance(value, array | int | str | float) or not type(value).__module__.startswith("inplace.capture"):
+        return total
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    inside = [getattr(value, name) for name in slots if hasattr(value, name)]
+    return (
+        total + sum(size_of(one, seen) for one in [*inside, *vars(value).values()])
+        if hasattr(value, "__dict__")
+        else (total + sum(size_of(one, seen) for one in inside))
+    )
+
+
+def bytes_while_recording(run: Callable[[int], None], count: int) -> int:
+    """The bytes that a recorder holds at the end of a program, before it is frozen."""
+    recorder = Recorder(title="growth", is_cell=lambda name: name == __file__)
+    recorder.start()
+    try:
+        run(count)
+        return size_of([recorder._mode.log, recorder._identities], set())
+    finally:
+        recorder.stop()
+
+
+def python_calls(action: Callable[[], Any]) -> int:
+    """How many calls of Python functions something makes."""
+    found = 0
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal found
+        found += event == "call"
+
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize("run", [chain, training])
+def test_memory_is_linear_and_bounded(run: Callable[[int], None]) -> None:
+    """Twice the calls take no more than twice the bytes (and what arrays keep free), each a bounded number."""
+    small, large = (bytes_while_recording(run, count) for count in (4_000, 8_000))
+
+    assert large - small < 4_000 * MOST_BYTES
+    assert large < 2.3 * small
+
+
+@pytest.mark.parametrize("run", [chain, training])
+def test_work_is_linear(run: Callable[[int], None]) -> None:
+    """The last thousand calls cost what those before them cost, in calls of Python."""
+    recorded(run, 400)  # what is looked up once
+    one, two, three = (python_calls(lambda count=count: recorded(run, count)) for count in (2_000, 4_000, 6_000))
+
+    assert three - two == pytest.approx(two - one, rel=0.05)
+
+
+@pytest.mark.parametrize("run", [chain, training])
+@pytest.mark.parametrize("what", [analyze, lambda trace: diagram(analyze(trace))], ids=["analysis", "picture"])
+def test_looking_is_linear(run: Callable[[int], None], what: Callable[[Any], Any]) -> None:
+    """Analysis and picture of twice the calls cost at most twice the calls of Python, and a little."""
+    small, large = (recorded(run, count).trace for count in (2_000, 4_000))
+    what(small)
+
+    assert python_calls(lambda: what(large)) < 2.2 * python_calls(lambda: what(small))
