@@ -1,21 +1,30 @@
-"""What recording costs: `python benchmarks/overhead.py` prints ratios to plain, medians of alternating pairs."""
+"""What recording costs: `python benchmarks/overhead.py` prints ratios to plain, medians of alternating pairs.
+
+With `--write` it also writes docs/benchmarks.md and its chart, and records a million calls for them (some minutes).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._debug_mode import DebugMode
 
 import inplace
 
 PAIRS = 7
+PART = 10_000  # calls of a long cell that are timed together
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 class NoOp(TorchFunctionMode):
@@ -38,6 +47,7 @@ OBSERVERS: dict[str, Callable[[], Any]] = {
     "inplace": inplace.record,
     "anomaly": lambda: anomaly(check_nan=True),
     "anomaly, no NaN check": lambda: anomaly(check_nan=False),
+    "DebugMode": DebugMode,
 }
 
 
@@ -67,7 +77,7 @@ def _steps(net: nn.Module, optimizer: torch.optim.Optimizer, batch: torch.Tensor
 def mlp() -> Callable[[], None]:
     """An MLP with Adam."""
     net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.ReLU())))
-    return _steps(net, torch.optim.Adam(net.parameters()), torch.randn(32, 64), 10)
+    return _steps(net, torch.optim.Adam(net.parameters()), torch.randn(32, 64), 30)
 
 
 class Block(nn.Module):
@@ -86,14 +96,14 @@ class Block(nn.Module):
 def cnn() -> Callable[[], None]:
     """A small residual CNN with SGD."""
     net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(Block() for _ in range(4)))
-    return _steps(net, torch.optim.SGD(net.parameters(), lr=0.01), torch.randn(8, 3, 24, 24), 3)
+    return _steps(net, torch.optim.SGD(net.parameters(), lr=0.01), torch.randn(8, 3, 24, 24), 8)
 
 
 def transformer() -> Callable[[], None]:
     """A four-layer transformer with AdamW."""
     layer = nn.TransformerEncoderLayer(128, 4, 256, batch_first=True)
     net = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
-    return _steps(net, torch.optim.AdamW(net.parameters()), torch.randn(8, 32, 128), 2)
+    return _steps(net, torch.optim.AdamW(net.parameters()), torch.randn(8, 32, 128), 5)
 
 
 def timed(run: Callable[[], None], observer: Callable[[], Any] | None) -> float:
@@ -106,20 +116,140 @@ def timed(run: Callable[[], None], observer: Callable[[], Any] | None) -> float:
         return time.perf_counter() - begun
 
 
-def main() -> None:
-    """Print the table."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    print(f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain")
-    print(f"{'':14}" + "".join(f"{name:>24}" for name in OBSERVERS))
-    for name, make in {"tiny ops": tiny, "MLP": mlp, "CNN": cnn, "transformer": transformer}.items():
+CELLS = {
+    "tiny ops": (tiny, "600 operations on 4 elements, then backward"),
+    "MLP": (mlp, "8 layers of 64, Adam, 30 steps"),
+    "CNN": (cnn, "4 residual blocks, SGD, 8 steps"),
+    "transformer": (transformer, "4 layers of 128, AdamW, 5 steps"),
+}
+
+
+def ratios() -> dict[str, list[float]]:
+    """For each cell, the ratio to plain of each observer."""
+    found = {}
+    for name, (make, _) in CELLS.items():
         run = make()
         run()
         row = []
         for observer in OBSERVERS.values():
             timed(run, observer)
             row.append(statistics.median(timed(run, observer) / timed(run, None) for _ in range(PAIRS)))
-        print(f"{name:14}" + "".join(f"{ratio:24.2f}" for ratio in row))
+        found[name] = row
+        print(f"{name:14}" + "".join(f"{ratio:24.2f}" for ratio in row), flush=True)
+    return found
+
+
+def chain(count: int) -> None:
+    """Tensors made, written and dropped."""
+    z = torch.ones(4)
+    for _ in range(count // 4):
+        z = z * 1.01
+        y = z + 1
+        y.mul_(0.5)
+        z = z - y
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def scale(calls: int) -> dict[str, Any]:
+    """A long cell: microseconds a call along the way, bytes a call, and seconds until it is shown."""
+    chain(PART)
+    before, costs = _resident(), []
+    with inplace.record() as recording:
+        for _ in range(calls // PART):
+            begun = time.perf_counter()
+            chain(PART)
+            costs.append((time.perf_counter() - begun) / PART * 1e6)
+        used = _resident() - before
+        begun = time.perf_counter()
+    stopped = time.perf_counter()
+    report = recording.report
+    analysed = time.perf_counter()
+    page = report.to_html()
+    return {
+        "calls": calls,
+        "costs": costs,
+        "bytes": used / calls,
+        "stop": stopped - begun,
+        "analysis": analysed - stopped,
+        "page": time.perf_counter() - analysed,
+        "payload": len(page),
+    }
+
+
+def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
+    """Draw the ratios, and the cost of a call over a million calls."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "inplace"
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    width = 0.8 / len(OBSERVERS)
+    for number, name in enumerate(OBSERVERS):
+        places = [row + number * width for row in range(len(found))]
+        left.bar(places, [row[number] for row in found.values()], width, label=name)
+    left.axhline(1, color="black", linewidth=0.8)
+    left.set_xticks([row + 0.4 - width / 2 for row in range(len(found))], list(found))
+    left.set_ylabel("time, ratio to plain")
+    left.legend(frameon=False, fontsize=8)
+    right.plot([(number + 1) * PART / 1e6 for number in range(len(large["costs"]))], large["costs"])
+    right.set_ylim(bottom=0)
+    right.set_xlabel("million calls in one cell")
+    right.set_ylabel("microseconds a call, recorded")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(DOCS / "img" / "benchmarks.svg", metadata={"Date": None})
+
+
+def page(found: dict[str, list[float]], large: dict[str, Any]) -> str:
+    """The page of the docs."""
+    heads = " | ".join(OBSERVERS)
+    rows = "\n".join(
+        f"| {name}: {CELLS[name][1]} | " + " | ".join(f"{ratio:.2f}" for ratio in row) + " |"
+        for name, row in found.items()
+    )
+    rest = large["stop"] + large["analysis"] + large["page"]
+    return f"""# What recording costs
+
+Written by `python benchmarks/overhead.py --write`: torch {torch.__version__}, Python {platform.python_version()},
+one thread of {platform.machine()}, medians of {PAIRS} alternating pairs, ratio to the same code without an observer.
+Entering and leaving the recording, and looking at it, are not counted.
+
+| | {heads} |
+| --- |{" --- |" * len(OBSERVERS)}
+{rows}
+
+![The ratios, and the cost of a call over a million calls](img/benchmarks.svg)
+
+- `no-op mode` is a `TorchFunctionMode` that only passes calls on: what a recorder written in Python can't go below,
+  save where it takes itself off the stack, as we do during a step of PyTorch's own optimizers.
+- `anomaly` is `torch.autograd.set_detect_anomaly(True)`, and `DebugMode` is `torch.utils._debug_mode.DebugMode`.
+
+## A long cell
+
+{large["calls"]:,} calls in one cell: {large["bytes"]:.0f} bytes a call while recording.
+Each of the first {PART:,} calls took {large["costs"][0]:.1f} microseconds, the operation itself included, and each of
+the last {large["costs"][-1]:.1f}. Then {rest:.0f} s until it is shown: {large["stop"]:.1f} s to end the recording,
+{large["analysis"]:.1f} s of analysis, and {large["page"]:.1f} s for a page of {large["payload"] / 1e6:.1f} MB.
+`tests/test_growth.py` holds work and bytes to linear growth by counting them.
+"""
+
+
+def main() -> None:
+    """Print the table; write the docs if asked to."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    print(f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain")
+    print(f"{'':14}" + "".join(f"{name:>24}" for name in OBSERVERS))
+    found = ratios()
+    if "--write" in sys.argv[1:]:
+        large = scale(1_000_000)
+        chart(found, large)
+        (DOCS / "benchmarks.md").write_text(page(found, large), encoding="utf-8")
 
 
 if __name__ == "__main__":

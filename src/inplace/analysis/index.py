@@ -54,6 +54,7 @@ class Index:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.calls: list[Call] = list(trace.calls)
+        self._spots: dict[int, tuple[str, str, Position, str]] = {}
 
     # ------------------------------------------------------------ calls and tensors
 
@@ -156,10 +157,13 @@ class Index:
 
     def at(self, frame: StackFrame, step: int | None) -> Place:
         """The place of one frame."""
-        site = self.site(frame)
-        source, code = self.trace.sources[site.source], self.codes[site.source]
-        position = code.whole(site.position)
-        return Place(source.label, source.file, position, code.text(position), step)
+        found = self._spots.get(frame.site)
+        if found is None:
+            site = self.site(frame)
+            source, code = self.trace.sources[site.source], self.codes[site.source]
+            position = code.whole(site.position)
+            found = self._spots[frame.site] = (source.label, source.file, position, code.text(position))
+        return Place(*found, step)
 
     def code_of(self, place: Place) -> Code:
         """The parsed source a place is in."""
