@@ -18,6 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+PICTURES = FOLDER.parent / "docs" / "img" / "tutorials"
 TEXTS = Path(__file__).resolve().parent / "tutorials"
 KEPT_METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
@@ -52,6 +53,20 @@ def _without_paths(line: str) -> str:
     return line.replace(str(Path(sys.prefix)), "venv")
 
 
+def keep_picture(notebook: Any, path: Path) -> None:
+    """Write a notebook's first picture beside the README, which shows it: one with a finding, where there is one."""
+    shown = [
+        (output.data["text/plain"], output.data["image/svg+xml"])
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/svg+xml" in output.get("data", {})
+    ]
+    if shown:
+        _, picture = next((one for one in shown if one[0].startswith("✗")), shown[0])
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(picture), encoding="utf-8")
+
+
 def main() -> int:
     """Write, or check, the notebooks."""
     wanted = tuple(word for word in sys.argv[1:] if word != "--check")
@@ -61,6 +76,8 @@ def main() -> int:
             continue
         notebook = build(text.read_text(encoding="utf-8"))
         run(notebook)
+        if "--check" not in sys.argv[1:]:
+            keep_picture(notebook, PICTURES / f"{text.stem}.svg")
         path, written = FOLDER / f"{text.stem}.ipynb", nbformat.writes(notebook) + "\n"
         if "--check" not in sys.argv[1:]:
             path.write_text(written, encoding="utf-8")

@@ -29,7 +29,7 @@ from inplace.analysis.rewrite import rewrites
 TIMEOUT = 120.0  # seconds for one replay
 _PROVED = 3  # findings for which a proof is looked for
 _NAMED = 4
-_TWIN = "that of a run in which every save is a copy"
+_TWIN = "the same as in a run where every saved tensor is a copy"
 _NO_GRADIENT = "proved by a replay: it no longer raises, and nothing else is found."
 
 
@@ -207,7 +207,7 @@ def _gradients(twin: Mapping[str, Any], fixed: Mapping[str, Any]) -> Proof:
     if not graded:
         return Proof(verified=True, text=_NO_GRADIENT)
     names = ", ".join(graded[:_NAMED]) + (f" and {len(graded) - _NAMED} more" if len(graded) > _NAMED else "")
-    told = f"the gradient of {names} is" if len(graded) == 1 else f"the gradients of {names} are each"
+    told = f"the gradient of {names} is" if len(graded) == 1 else f"the gradients of {names} are"
     return Proof(verified=True, text=f"proved by a replay: nothing raises, and {told} {_TWIN}.")
 
 
