@@ -20,7 +20,7 @@ from inplace.errors import TraceFormatError
 from inplace.model import Trace
 from inplace.render.diagram import diagram
 from inplace.render.text import to_text
-from tests.oracle.judge import run
+from tests.oracle.judge import recorded
 from tests.oracle.programs import random_program
 from tests.recording import record_text
 
@@ -57,13 +57,12 @@ def test_a_trace_survives_a_file(tmp_path: Path) -> None:
 @given(seed=st.integers(min_value=0, max_value=100_000))
 def test_random_traces_survive(seed: int) -> None:
     """Any program's trace is the same after a round through JSON text."""
-    _, _, report = run(random_program(seed).text, "<program>", record=True)
-    assert report is not None
+    trace = recorded(random_program(seed).text, "<program>")[2]
 
-    value = json.loads(json.dumps(to_json(report.trace), allow_nan=False))
+    value = json.loads(json.dumps(to_json(trace), allow_nan=False))
 
-    assert to_json(from_json(value)) == to_json(report.trace)
-    assert analyze(from_json(value)).findings == report.findings
+    assert to_json(from_json(value)) == to_json(trace)
+    assert analyze(from_json(value)).findings == analyze(trace).findings
 
 
 @pytest.mark.parametrize(

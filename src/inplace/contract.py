@@ -55,6 +55,7 @@ def _fix(finding: Finding, trace: Trace) -> dict[str, Any]:
         "summary": fix_summary(finding, trace),
         "rewrite": change,
         "verified": None if proof is None else proof.verified,
+        "gradients": None if proof is None else "equal" if proof.gradients else "not compared",
         "proof": None if proof is None else proof.text,
     }
 

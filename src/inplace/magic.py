@@ -31,7 +31,10 @@ _OPTIONS = {
     "--verify": "replay the cell with the fixes in a process of its own, and say which are proved.",
 }
 _LISTED = ", ".join(_OPTIONS)
-_USAGE = "%inplace takes one word: on (record every cell from now on), off, or why (explain the last cell)."
+_USAGE = (
+    "%inplace takes one word: on (record every cell from now on), off, why (explain the last cell), "
+    "example (list worked examples, or open one by id or topic), or claims (check what is said about in-place calls)."
+)
 
 
 @dataclass
@@ -273,9 +276,20 @@ class _Session:
         """Record every cell from now on (`%inplace on`), stop doing so (`off`), or explain the last cell (`why`).
 
         `why` shows the recording again; for a cell that failed without one it says what the live graph tells.
+        `example` lists the worked examples; with an id, a topic or a word after it, it puts one into the next cell.
+        `claims` runs what is often said about in-place operations and shows what PyTorch does; an id asks for one.
         """
-        word = line.strip()
-        if word in {"on", "off"}:
+        word, _, rest = line.strip().partition(" ")
+        if word in {"claims", "example"}:
+            from inplace.examples import answer
+
+            told = answer.claims(rest.strip()) if word == "claims" else answer.example(rest.strip())
+            if told.code is not None:
+                self._shell.set_next_input(f"{MAGIC}\n{told.code}")
+            self._display(told.shown)
+        elif rest:
+            self._note(_USAGE)
+        elif word in {"on", "off"}:
             self._every_cell = word == "on"
         elif word != "why":
             self._note(_USAGE)

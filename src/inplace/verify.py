@@ -21,16 +21,16 @@ from typing import Any
 
 import cloudpickle
 
-from inplace.analysis.edit import applied
+from inplace.analysis.edit import applied, difference, is_move
 from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, Proof, Report, Rewrite
 from inplace.analysis.rewrite import rewrites
+from inplace.compare import Answer, compared
 
 TIMEOUT = 120.0  # seconds for one replay
 _PROVED = 3  # findings for which a proof is looked for
-_NAMED = 4
-_TWIN = "the same as in a run where every saved tensor is a copy"
-_NO_GRADIENT = "proved by a replay: it no longer raises, and nothing else is found."
+_RUNS = 16  # replays of one report
+_AT_ONCE = 4  # writes that one rewrite may have to change
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,6 @@ class Start:
     def close(self) -> None:
         """Remove the copies."""
         self.folder.cleanup()
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    raised: tuple[str, str] | None
-    refused: str | None
-    findings: tuple[tuple[str, str], ...]
-    grads: Mapping[str, Any]
 
 
 def script_start(file: str, argv: Sequence[str]) -> Start:
@@ -104,23 +96,19 @@ def _proved(report: Report, start: Start, timeout: float) -> Report:
     cell = next((source.file for source in report.trace.sources if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
     judge = _Judge(start, timeout)
-    found = []
-    left = _PROVED
-    for finding in report.findings:
-        candidates = rewrites(index, finding) if left else ()
-        if not candidates:
-            found.append(finding)
-            continue
-        left -= 1
-        found.append(judge.proved(finding, candidates))
+    found = list(report.findings)
+    candidates = {number: ways for number, finding in enumerate(report.findings) if (ways := rewrites(index, finding))}
+    tried = list(candidates)[:_PROVED]
+    for number in tried:
+        found[number] = judge.proved(found[number], candidates[number])
     return Report(report.trace, tuple(found))
 
 
 class _Judge:
     def __init__(self, start: Start, timeout: float) -> None:
         self._start, self._timeout = start, timeout
-        self._twin: _Answer | str | None = None
-        self._count = 0
+        self._twin: Answer | str | None = None
+        self._left = _RUNS
 
     def proved(self, finding: Finding, candidates: Sequence[Rewrite]) -> Finding:
         """A finding with the first rewrite that is proved, else with the first one and why it is not."""
@@ -129,30 +117,57 @@ class _Judge:
             return replace(finding, proof=Proof(verified=False, text=f"not proved: {name} {why}."))
         reasons: list[str] = []
         for candidate in candidates:
-            with ThreadPoolExecutor(2) as pool:
-                twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
-                texts = self._texts(candidate)
-                answer = self._run(texts, twin=False) if texts is not None else "its file can't be read"
-                self._twin = self._twin if twin is None else twin.result()
-            proof = self._compared(finding, answer)
+            rewrite, proof = self._tried(finding, candidate)
             if proof.verified:
-                return replace(finding, rewrite=candidate, proof=proof)
+                return replace(finding, rewrite=rewrite, proof=proof)
             reasons.append(proof.text)
         return replace(finding, rewrite=candidates[0], proof=Proof(verified=False, text=reasons[0]))
 
-    def _texts(self, rewrite: Rewrite) -> dict[str, str] | None:
-        if rewrite.file == self._start.file:
-            return {rewrite.file: applied(self._start.text, rewrite)}
+    def _tried(self, finding: Finding, candidate: Rewrite) -> tuple[Rewrite, Proof]:
+        """What a replay with a change shows, or with what it takes besides: one write often hides the next."""
+        original = self._text_of(candidate.file)
+        if original is None:
+            return candidate, Proof(verified=False, text="not proved: its file can't be read.")
+        first: Proof | None = None
+        rewrite, change = candidate, candidate
+        text = original
+        for _ in range(_AT_ONCE):
+            text = applied(text, change)
+            rewrite = rewrite if first is None else difference(candidate.file, original, text)
+            answer = self._answer({candidate.file: text})
+            proof = compared(finding, answer, self._twin or "no twin", moved=is_move(rewrite))
+            if proof.verified:
+                return rewrite, proof
+            first = first or proof
+            if isinstance(answer, str) or answer.refused is not None or answer.following is None or self._left <= 0:
+                break
+            change = answer.following
+            if change.file != candidate.file or change.new == change.old:
+                break
+        return candidate, first or Proof(verified=False, text="")
+
+    def _answer(self, texts: dict[str, str]) -> Answer | str:
+        """A run with some texts; the first one is made beside the twin."""
+        with ThreadPoolExecutor(2) as pool:
+            twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
+            answer = self._run(texts, twin=False)
+            self._twin = self._twin if twin is None else twin.result()
+        return answer
+
+    def _text_of(self, file: str) -> str | None:
+        if file == self._start.file:
+            return self._start.text
         try:
-            text = Path(rewrite.file).read_text(encoding="utf-8")
+            return Path(file).read_text(encoding="utf-8")
         except OSError:
             return None  # another cell
-        return {rewrite.file: applied(text, rewrite)}
 
-    def _run(self, texts: dict[str, str], *, twin: bool) -> _Answer | str:
+    def _run(self, texts: dict[str, str], *, twin: bool) -> Answer | str:
         """One replay; what came of it, or why nothing did."""
-        self._count += 1
-        folder = Path(self._start.folder.name) / f"run{self._count}{'t' if twin else ''}"
+        if self._left <= 0:
+            return f"none of {_RUNS} replays proved it"
+        self._left -= 1
+        folder = Path(self._start.folder.name) / f"run{self._left}"
         folder.mkdir()
         order = {
             "file": self._start.file,
@@ -179,53 +194,20 @@ class _Judge:
             return f"the replay ended without an answer ({last[-1] if last else done.returncode})"
         return _read(folder / "answer.pt")
 
-    def _compared(self, finding: Finding, answer: _Answer | str) -> Proof:
-        if isinstance(answer, str):
-            return Proof(verified=False, text=f"not proved: {answer}.")
-        if answer.refused is not None:
-            return Proof(verified=False, text=f"not proved: the code does what a replay may not do ({answer.refused}).")
-        if answer.raised is not None:
-            kind, message = answer.raised
-            told = message.partition("\n")[0][:120]
-            return Proof(verified=False, text=f"not proved: with this change it raises {kind}: {told}")
-        if any(kind == finding.kind for kind, _ in answer.findings):
-            return Proof(verified=False, text="not proved: with this change the same is found again.")
-        twin = self._twin
-        if isinstance(twin, str) or twin is None or twin.refused is not None:
-            return Proof(verified=False, text="not proved: there is no run to compare the gradients with.")
-        if twin.raised is not None or not twin.grads:
-            return Proof(verified=True, text=_NO_GRADIENT)
-        return _gradients(twin.grads, answer.grads)
 
-
-def _gradients(twin: Mapping[str, Any], fixed: Mapping[str, Any]) -> Proof:
-    both = [name for name in twin if name in fixed]
-    for name in both:
-        if not _equal(twin[name], fixed[name]):
-            return Proof(verified=False, text=f"not proved: it runs, but the gradient of {name} is not {_TWIN}.")
-    graded = [name for name in both if twin[name] is not None]
-    if not graded:
-        return Proof(verified=True, text=_NO_GRADIENT)
-    names = ", ".join(graded[:_NAMED]) + (f" and {len(graded) - _NAMED} more" if len(graded) > _NAMED else "")
-    told = f"the gradient of {names} is" if len(graded) == 1 else f"the gradients of {names} are"
-    return Proof(verified=True, text=f"proved by a replay: nothing raises, and {told} {_TWIN}.")
-
-
-def _equal(one: Any, two: Any) -> bool:
-    """Whether two gradients are equal up to rounding."""
-    import torch
-
-    if one is None or two is None:
-        return one is two
-    return one.shape == two.shape and torch.allclose(one, two, rtol=1e-4, atol=1e-6, equal_nan=True)
-
-
-def _read(path: Path) -> _Answer | str:
+def _read(path: Path) -> Answer | str:
     import torch
 
     found = torch.load(path, weights_only=True)
+    following = found["following"]
     raised = None if found["raised"] is None else (found["raised"][0], found["raised"][1])
-    return _Answer(raised, found["refused"], tuple((kind, level) for kind, level in found["findings"]), found["grads"])
+    return Answer(
+        raised,
+        found["refused"],
+        tuple((kind, level) for kind, level in found["findings"]),
+        None if following is None else Rewrite(*following),
+        *(found[name] for name in ("values", "grads", "other_values", "other_grads", "given", "roots")),
+    )
 
 
 # ---------------------------------------------------------------- a cell's variables

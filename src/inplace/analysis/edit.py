@@ -23,7 +23,7 @@ class Editor:
 
     def __init__(self, source: Source) -> None:
         self.file = source.file
-        self._lines = [line.encode() for line in (source.text or "").splitlines()]
+        self._lines = [line.encode() for line in lines_of(source.text or "")]
         try:
             self.tree = ast.parse(source.text or "")
         except (SyntaxError, ValueError):
@@ -63,7 +63,7 @@ class Editor:
         first = min(edit.start[0] for edit in edits)
         last = max(edit.end[0] for edit in edits)
         new = b"\n".join(self._lines[first - 1 : last])
-        for edit in sorted(edits, key=lambda one: one.start, reverse=True):
+        for edit in sorted(edits, key=lambda one: (one.start, one.end), reverse=True):
             start, end = self._at(edit.start, first), self._at(edit.end, first)
             new = new[:start] + edit.text.encode() + new[end:]
         old = b"\n".join(self._lines[first - 1 : last])
@@ -80,9 +80,31 @@ class Editor:
 
 def applied(text: str, rewrite: Rewrite) -> str:
     """A source text with a rewrite made."""
-    lines = text.splitlines()
-    last = rewrite.line - 1 + len(rewrite.old.splitlines())
-    return "\n".join([*lines[: rewrite.line - 1], *rewrite.new.splitlines(), *lines[last:]]) + "\n"
+    lines = lines_of(text)
+    last = rewrite.line - 1 + len(lines_of(rewrite.old))
+    return "\n".join([*lines[: rewrite.line - 1], *lines_of(rewrite.new), *lines[last:]]) + "\n"
+
+
+def difference(file: str, old: str, new: str) -> Rewrite:
+    """The rewrite that makes one source text of another: the lines from the first to the last that differ."""
+    one, two = lines_of(old), lines_of(new)
+    first = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    rest = zip(reversed(one[first:]), reversed(two[first:]), strict=False)
+    last = next((n for n, (a, b) in enumerate(rest) if a != b), min(len(one), len(two)) - first)
+    if first + last == len(one) and last:  # nothing is taken out: a line that stays says where
+        last -= 1
+    return Rewrite(file, first + 1, "\n".join(one[first : len(one) - last]), "\n".join(two[first : len(two) - last]))
+
+
+def is_move(rewrite: Rewrite) -> bool:
+    """Whether a rewrite only puts lines into another order."""
+    return sorted(lines_of(rewrite.old)) == sorted(lines_of(rewrite.new))
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a source as Python counts them; `str.splitlines` also ends one at a form feed and the like."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def start_of(node: ast.expr | ast.stmt) -> tuple[int, int]:

@@ -45,10 +45,14 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was seen."""
+    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was seen.
+
+    `gradients` is whether its gradients were compared with those of a run in which every save is a copy, and are equal.
+    """
 
     verified: bool
     text: str
+    gradients: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

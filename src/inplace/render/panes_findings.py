@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from inplace.analysis.report import Finding, Report
+from inplace.analysis.report import Finding, Proof, Report, Rewrite
 from inplace.model import Call, NodeId, StorageId, TensorId, Trace
+from inplace.render.changes import changed_lines
 from inplace.render.panes_model import Diff, Verdict
 from inplace.render.panes_source import Texts
 
 _FINDINGS = 60  # findings told at most
 _NAMES = 8
 _TEXT = 2_000
+_LINES, _COLUMNS = 24, 400  # of a proposed change
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         message=wording.message(finding, trace)[:_TEXT],
         why=wording.why(finding, trace)[:_TEXT],
         fix=wording.fix_summary(finding, trace)[:_TEXT],
-        diff=None if rewrite is None else Diff(rewrite.line, rewrite.old[:_TEXT], rewrite.new[:_TEXT]),
+        diff=None if rewrite is None else _diff(rewrite, finding.proof),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
         names=tuple(name[:80] for name in finding.names[:_NAMES]),
@@ -87,3 +89,10 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         nodes=facts.nodes,
         example=finding.kind,
     )
+
+
+def _diff(rewrite: Rewrite, proof: Proof | None) -> Diff:
+    lines = tuple(line[:_COLUMNS] for line in changed_lines(rewrite)[:_LINES])
+    if proof is None:
+        return Diff(rewrite.line, lines, None, None)
+    return Diff(rewrite.line, lines, proof.verified, proof.text[:_TEXT])

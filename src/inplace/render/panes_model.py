@@ -33,11 +33,15 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """One line of the user's, as it is and as it is proposed."""
+    """A proposed change from a line of the user's on, each line after `- `, `+ ` or two spaces.
+
+    `verified` and `proof` are what a replay with the change showed; None where none was made.
+    """
 
     line: int
-    old: str
-    new: str
+    lines: tuple[str, ...]
+    verified: bool | None
+    proof: str | None
 
 
 @dataclass(frozen=True, slots=True)

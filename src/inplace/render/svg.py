@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from inplace.analysis.report import Report
 from inplace.render.diagram import Diagram, diagram
-from inplace.render.panes_model import NodeBox, NodeLink, SourcePane, TensorBox, Verdict
+from inplace.render.panes_model import Diff, NodeBox, NodeLink, SourcePane, TensorBox, Verdict
 from inplace.render.text import columns, safe, to_text
 
 _WIDTH, _PAD = 880, 28
@@ -17,6 +17,18 @@ _LETTER = 7.22  # pixels of one letter of the code's typeface at 12 px
 _INK, _SOFT, _LINE, _CARD = "#1a1d24", "#5b6472", "#d9dde5", "#ffffff"
 _ACCENTS = {"error": "#b8380b", "warning": "#8a5a00", "info": "#2c5aa0"}
 _TINTS = {"error": "#fdeee8", "warning": "#fdf3dc", "info": "#e8effa"}
+_ADDED = "#1a6b3c"
+_MOST_CHANGED = 8  # lines of a proposed change
+# What is said beside the culprit and the victim of an error, where the line has room for it.
+_LABELS = {
+    "saved-tensor-modified": ("overwrites it", "is still needed"),
+    "custom-function": ("overwrites it", "is still needed"),
+    "leaf-inplace": ("refused", ""),
+    "view-of-leaf-inplace": ("refused", ""),
+    "multi-output-view-inplace": ("refused", ""),
+    "rebound-leaf": ("rebinds the name", ""),
+    "graph-detached": ("cuts the path", ""),
+}
 _VICTIM = "#2c5aa0"
 _SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
 _MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -29,6 +41,7 @@ class _Canvas:
 
     parts: list[str] = field(default_factory=list)
     y: float = _PAD
+    aside: float = _PAD  # where labels beside the source stand, clear of its marked lines and of the arrow
 
     def text(
         self, x: float, text: str, *, y: float | None = None, size: float = 13, fill: str = _INK, **style: str
@@ -129,6 +142,18 @@ def _head(canvas: _Canvas, picture: Diagram, report: Report, first: Verdict | No
     canvas.y += 4
     canvas.paragraph("why", first.why)
     canvas.paragraph("fix", first.fix)
+    if first.diff is not None:
+        _change(canvas, first.diff)
+
+
+def _change(canvas: _Canvas, diff: Diff) -> None:
+    for line in diff.lines[:_MOST_CHANGED]:
+        colour = {"-": _ACCENTS["error"], "+": _ADDED}.get(line[:1], _SOFT)
+        canvas.text(_PAD + 40, _visible(line)[:104], size=12, fill=colour, mono="1")
+        canvas.y += 18
+    if diff.proof is not None:
+        canvas.y += 2
+        canvas.paragraph("", diff.proof)
 
 
 def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
@@ -151,11 +176,13 @@ def _source(canvas: _Canvas, pane: SourcePane, finding: Verdict, number: int) ->
     places: dict[str, tuple[float, float]] = {}
     canvas.box(_PAD, top, _WIDTH - 2 * _PAD, 22 * len(lines) + 12, rx="6", fill="#f7f8fa", stroke=_LINE)
     canvas.y += 22
+    longest = max((columns(_expanded(pane.lines[line - pane.first])[:104]) for line, *_ in spots), default=0)
+    canvas.aside = _PAD + 48 + _LETTER * longest + 56
     for line in lines:
         text = pane.lines[line - pane.first]
         canvas.text(_PAD + 34, str(line), size=11, fill=_SOFT, mono="1", text_anchor="end")
         for _, start, stop, role in (spot for spot in spots if spot[0] == line):
-            places.setdefault(role, _underline(canvas, text, start, stop, (role, finding.severity)))
+            places.setdefault(role, _underline(canvas, text, start, stop, (role, finding)))
         canvas.text(_PAD + 48, _expanded(text)[:104], size=12, mono="1")
         canvas.y += 22
     canvas.y = top + 22 * len(lines) + 12
@@ -166,9 +193,10 @@ def _source(canvas: _Canvas, pane: SourcePane, finding: Verdict, number: int) ->
         canvas.path(d, stroke=_ACCENTS["error"], stroke_width="1.6", marker_end="url(#ip-a)")
 
 
-def _underline(canvas: _Canvas, text: str, start: int, stop: int, kind: tuple[str, str]) -> tuple[float, float]:
+def _underline(canvas: _Canvas, text: str, start: int, stop: int, kind: tuple[str, Verdict]) -> tuple[float, float]:
     """Mark a range of a line; gives the point right of it."""
-    role, severity = kind
+    role, finding = kind
+    severity = finding.severity
     raw = text.encode()
     left = _PAD + 48 + _LETTER * columns(_expanded(raw[:start].decode(errors="replace")))
     right = _PAD + 48 + _LETTER * columns(_expanded(raw[:stop].decode(errors="replace")))
@@ -179,9 +207,9 @@ def _underline(canvas: _Canvas, text: str, start: int, stop: int, kind: tuple[st
     canvas.path(
         f"M{left:.1f} {canvas.y + 4:.1f} H{right:.1f}", stroke=accent, stroke_width="2", stroke_dasharray=dash or "none"
     )
-    label = "overwrites it" if role == "culprit" else "is still needed"
-    if severity == "error":
-        canvas.text(min(right + 62, _WIDTH - 170), label, size=11, fill=accent, font_weight="600")
+    label = _LABELS.get(finding.kind, ("", ""))[role == "victim"]
+    if severity == "error" and label and canvas.aside < _WIDTH - 120:
+        canvas.text(canvas.aside, label, size=11, fill=accent, font_weight="600")
     return right, canvas.y - 4
 
 
@@ -194,7 +222,8 @@ def _references(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> Non
     boxes = {box.id: box for box in picture.references.storages}
     tensors = [tensor for tensor in picture.references.tensors if tensor.names]
     shared = [s for s in boxes if sum(len(t.names) for t in tensors if t.storage == s) > 1]
-    chosen = [one for one in dict.fromkeys([*wanted, *shared]) if any(t.storage == one for t in tensors)][:3]
+    named = [tensor.storage for tensor in tensors] if first is None else []
+    chosen = [one for one in dict.fromkeys([*wanted, *shared, *named]) if any(t.storage == one for t in tensors)][:3]
     if not chosen:
         return
     canvas.title("NAMES AND MEMORY")
@@ -302,5 +331,6 @@ def _foot(canvas: _Canvas, picture: Diagram, report: Report) -> None:
     if more > 0:
         canvas.text(_PAD, f"… {more} more", size=12, fill=_SOFT)
         canvas.y += 18
-    canvas.text(_PAD, to_text(report).splitlines()[-1], size=11, fill=_SOFT)
-    canvas.y += 14
+    if picture.findings:
+        canvas.text(_PAD, to_text(report).splitlines()[-1], size=11, fill=_SOFT)
+        canvas.y += 14

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 import unicodedata
 from collections.abc import Iterator
 
 from inplace.analysis.report import Finding, Place, Report, Rewrite, SafeWrite
 from inplace.model import Kind, Trace
+from inplace.render.changes import changed_lines
 from inplace.render.wording import fix_summary, headline, why
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
@@ -64,9 +64,7 @@ def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterat
 
 def _change(rewrite: Rewrite) -> Iterator[str]:
     """The lines that a rewrite takes out and puts in, those that it leaves alone not marked."""
-    for line in difflib.ndiff(rewrite.old.splitlines(), rewrite.new.splitlines()):
-        if not line.startswith("?"):
-            yield safe(f"       {line}".rstrip()[:_WIDEST])
+    yield from (safe(f"       {line}"[:_WIDEST]) for line in changed_lines(rewrite))
 
 
 def _paint(finding: Finding, *, color: bool) -> tuple[str, str]:

@@ -294,10 +294,12 @@ function bannerPane(board) {
       diff && h(
         "pre",
         { class: "ip-diff", "aria-label": `Proposed change of line ${diff.line}` },
-        h("del", {}, `− ${diff.old.trim()}`),
-        "\n",
-        h("ins", {}, `+ ${diff.new.trim()}`),
+        ...diff.lines.flatMap((/** @type {string} */ line, /** @type {number} */ number) => [
+          number ? "\n" : "",
+          h(line.startsWith("-") ? "del" : line.startsWith("+") ? "ins" : "span", {}, line.replace("-", "−")),
+        ]),
       ),
+      diff?.proof && h("p", { class: diff.verified ? "ip-proved" : "ip-unproved" }, h("b", {}, diff.verified ? "Proof" : "No proof"), h("span", {}, diff.proof)),
     );
   }
 
