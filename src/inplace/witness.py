@@ -1,0 +1,86 @@
+"""What a run worked with that its variables may not name, and what its backwards gave: for comparing two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from typing_extensions import Self
+
+_ENGINE = "_engine_run_backward"
+_MOST = 2000  # tensors kept of each sort; both runs keep the first ones
+
+
+class Witness:
+    """Sees every backward while it is entered: `Tensor.backward`, `autograd.backward` and `autograd.grad`.
+
+    Attributes:
+        roots: copies of the tensors that backwards were called on.
+        given: copies of what `autograd.grad` gave out.
+        met: the leaves that backwards reached, and the parameters and buffers of the modules that were called, in the
+            order they were first met.
+    """
+
+    def __init__(self) -> None:
+        self.roots: list[torch.Tensor] = []
+        self.given: list[torch.Tensor | None] = []
+        self.met: list[torch.Tensor] = []
+        self._ids: set[int] = set()  # of what was met, which we keep alive
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        hook = torch.nn.modules.module.register_module_forward_pre_hook(self._see_module)
+        self._undo.callback(hook.remove)
+        engine = getattr(torch.autograd, _ENGINE, None)
+        if engine is not None:
+            self._undo.callback(setattr, torch.autograd, _ENGINE, engine)
+            setattr(torch.autograd, _ENGINE, self._watched(engine))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
+        def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
+            with torch._C.DisableTorchFunction():
+                self.roots.extend(_copy(root) for root in tuple(roots)[: _MOST - len(self.roots)])
+                self._meet(roots)
+            given = engine(roots, *args, **kwargs)
+            if not kwargs.get("accumulate_grad", True):
+                with torch._C.DisableTorchFunction():
+                    found = [None if one is None else _copy(one) for one in given]
+                self.given.extend(found[: _MOST - len(self.given)])
+            return given
+
+        return run
+
+    def _see_module(self, module: torch.nn.Module, _: Any) -> None:
+        """A target network, say, is reached by no backward, yet what is written to it counts."""
+        for kind in (module._parameters, module._buffers):
+            for tensor in kind.values():
+                if tensor is not None:
+                    self._note(tensor)
+
+    def _note(self, tensor: torch.Tensor) -> None:
+        if id(tensor) not in self._ids and len(self.met) < _MOST:
+            self._ids.add(id(tensor))
+            self.met.append(tensor)
+
+    def _meet(self, roots: Any) -> None:
+        """Note the leaves below some roots, in the order of the edges: the same in two runs of one program."""
+        left = [root.grad_fn for root in reversed(tuple(roots)) if isinstance(root, torch.Tensor)]
+        seen: set[Any] = set()
+        while left:
+            node = left.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if node.name().endswith("AccumulateGrad"):
+                self._note(getattr(node, "variable"))  # noqa: B009  # not in the stubs
+            left.extend(following for following, _ in reversed(node.next_functions))
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone()
