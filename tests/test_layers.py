@@ -19,7 +19,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "consistency": ({"model"}, set()),
     "codec": ({"model", "errors", "consistency"}, set()),
     "contract": ({"model", "analysis", "render"}, set()),
-    "render": ({"model", "pause", "analysis", "render"}, {"graphviz", "pygraphviz"}),
+    "render": ({"model", "pause", "analysis", "render", "examples"}, {"graphviz", "pygraphviz"}),
     "render.widget": ({"render"}, {"anywidget", "traitlets", "ipywidgets"}),
     "capture": ({"model", "errors", "pause", "capture"}, {"torch"}),
     "public": ({"model", "errors", "verify", "analysis", "codec", "contract", "render", "capture"}, set()),

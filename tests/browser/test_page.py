@@ -136,6 +136,28 @@ def test_search_finds_calls_by_name_line_and_op(open_page: Open, readme: Diagram
     assert page.locator(".ip-count").inner_text() == "no call"
 
 
+def test_the_worked_example_opens_beside_the_finding_and_stays(open_page: Open, readme: Diagram) -> None:
+    """The example that teaches the finding is shown with its code, and stepping on does not close it."""
+    page = open_page(readme)
+    lesson = page.locator(".ip-lesson")
+
+    lesson.locator("summary").click()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("n")
+
+    assert "Worked example E25" in lesson.locator("summary").inner_text()
+    assert lesson.locator("pre").is_visible()
+    assert "torch.sigmoid" in lesson.locator("pre").inner_text()
+    assert "`" not in lesson.locator("p").first.inner_text()
+
+
+def test_the_change_is_shown_line_by_line(open_page: Open, readme: Diagram) -> None:
+    """What goes out and what comes in stand below each other, marked by signs and not by colour alone."""
+    page = open_page(readme)
+
+    assert page.locator(".ip-diff").inner_text().splitlines() == ["− h.relu_()", "+ h = h.relu()"]
+
+
 def test_next_finding_tells_another(open_page: Open, readme: Diagram) -> None:
     """`n` tells the next finding and goes to its call, `p` goes back."""
     page = open_page(readme)

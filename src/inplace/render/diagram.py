@@ -6,7 +6,7 @@ from inplace.analysis.report import Place, Report
 from inplace.model import Trace
 from inplace.pause import no_collection
 from inplace.render.panes_autograd import Graph
-from inplace.render.panes_findings import about, verdicts
+from inplace.render.panes_findings import about, lessons, verdicts
 from inplace.render.panes_memory import Memory
 from inplace.render.panes_model import Diagram, Ending
 from inplace.render.panes_source import Texts, marks_of, panes, shown_sources
@@ -30,6 +30,7 @@ def diagram(report: Report) -> Diagram:
         torch=trace.torch,
         findings=told,
         findings_hidden=len(report.findings) - len(told),
+        lessons=lessons(told),
         sources=panes(texts, shown, marks),
         references=memory.references(),
         autograd=Graph(report, abouts, memory, texts).pane(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from inplace.analysis.report import Finding, Proof, Report, Rewrite
 from inplace.model import Call, NodeId, StorageId, TensorId, Trace
 from inplace.render.changes import changed_lines
-from inplace.render.panes_model import Diff, Verdict
+from inplace.render.panes_model import Diff, Lesson, Verdict
 from inplace.render.panes_source import Texts
 
 _FINDINGS = 60  # findings told at most
@@ -87,7 +87,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         tensors=facts.tensors,
         storages=facts.storages,
         nodes=facts.nodes,
-        example=finding.kind,
+        example=wording.example_of(finding) or "",
     )
 
 
@@ -96,3 +96,12 @@ def _diff(rewrite: Rewrite, proof: Proof | None) -> Diff:
     if proof is None:
         return Diff(rewrite.line, lines, None, None)
     return Diff(rewrite.line, lines, proof.verified, proof.text[:_TEXT])
+
+
+def lessons(told: tuple[Verdict, ...]) -> tuple[Lesson, ...]:
+    """The worked examples that the findings told name, each once."""
+    from inplace.examples import find
+
+    wanted = dict.fromkeys(verdict.example for verdict in told if verdict.example)
+    found = [example for name in wanted for example in find(name)]
+    return tuple(Lesson(one.id, one.title, one.claim, one.verdict, one.lesson, one.code) for one in found)

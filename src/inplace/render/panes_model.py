@@ -45,8 +45,23 @@ class Diff:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """A worked example: what one hears, code that shows it, and what PyTorch really does."""
+
+    id: str
+    title: str
+    claim: str
+    verdict: str
+    lesson: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """One finding, told: the sentences, the places, and what it has to do with in the other panes."""
+    """One finding, told: the sentences, the places, and what it has to do with in the other panes.
+
+    `example` is the id of the worked example that teaches the same thing, empty for none; see `Diagram.lessons`.
+    """
 
     severity: str
     kind: str
@@ -235,12 +250,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """The whole picture of one run."""
+    """The whole picture of one run; `lessons` are the worked examples of its findings."""
 
     title: str
     torch: str
     findings: tuple[Verdict, ...]
     findings_hidden: int
+    lessons: tuple[Lesson, ...]
     sources: tuple[SourcePane, ...]
     references: References
     autograd: Autograd

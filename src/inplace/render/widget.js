@@ -259,6 +259,7 @@ function overlap(one, two) {
 function bannerPane(board) {
   const { diagram } = board.run;
   const el = h("section", { class: "ip-banner", "aria-label": "Finding", "aria-live": "polite" });
+  let openLesson = false; // the banner is drawn anew for each step; what the reader has opened stays open
 
   /** @param {string} role @param {any} spot @param {string} said */
   function place(role, spot, said) {
@@ -283,6 +284,30 @@ function bannerPane(board) {
     return h("div", { class: "ip-story" }, parts);
   }
 
+  /** A sentence in which code stands in backticks. @param {string} text */
+  const prose = (text) => text.split("`").map((part, number) => (number % 2 ? h("code", {}, part) : part));
+
+  /** The worked example that teaches what a finding is about. @param {any} one */
+  function lesson(one) {
+    if (!one) return null;
+    const box = /** @type {HTMLDetailsElement} */ (h(
+      "details",
+      { class: "ip-lesson" },
+      h("summary", {}, h("b", {}, "Worked example"), ` ${one.id}: ${one.title}`),
+      h("div", { class: "ip-lesson-body" },
+        h("pre", { tabindex: "0", "aria-label": `Code of example ${one.id}` }, one.code.trimEnd()),
+        h("div", {},
+          h("p", {}, h("b", {}, "One hears"), h("span", {}, ...prose(one.claim))),
+          h("p", {}, h("b", {}, "PyTorch"), h("span", {}, ...prose(one.lesson))),
+          h("p", { class: "ip-verdict" }, h("b", {}, "So it is"), h("span", {}, one.verdict)),
+        ),
+      ),
+    ));
+    box.open = openLesson;
+    box.addEventListener("toggle", () => { openLesson = box.open; });
+    return box;
+  }
+
   /** @param {any} finding */
   function remedy(finding) {
     const diff = finding.diff;
@@ -300,6 +325,7 @@ function bannerPane(board) {
         ]),
       ),
       diff?.proof && h("p", { class: diff.verified ? "ip-proved" : "ip-unproved" }, h("b", {}, diff.verified ? "Proof" : "No proof"), h("span", {}, diff.proof)),
+      lesson(diagram.lessons?.find((/** @type {any} */ one) => one.id === finding.example)),
     );
   }
 
