@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.analysis.edit import applied, difference, is_move
+from inplace.analysis.edit import applied, difference
 from inplace.analysis.index import Index
 from inplace.analysis.report import Rewrite
 from inplace.analysis.rewrite import rewrites
@@ -142,12 +142,6 @@ def test_difference_is_what_applied_makes() -> None:
         for new in texts:
             if old != new:
                 assert applied(old, difference("f", old, new)) == new
-
-
-def test_a_move_keeps_the_lines() -> None:
-    """Only the order is another."""
-    assert is_move(Rewrite("f", 1, "a\nb", "b\na"))
-    assert not is_move(Rewrite("f", 1, "a\nb", "b\nc"))
 
 
 def test_lines_are_counted_as_python_counts_them() -> None:

@@ -46,14 +46,13 @@ class Answer:
     roots: Sequence[Any]
 
 
-def compared(finding: Finding, answer: Answer | str, twin: Answer | str, *, moved: bool) -> Proof:
+def compared(finding: Finding, answer: Answer | str, twin: Answer | str) -> Proof:
     """Whether a run with a rewrite made proves that it mends a finding.
 
     Args:
         finding: what is to be mended.
         answer: the run with the rewrite, or why there is none.
         twin: the run in which every save is a copy, or why there is none.
-        moved: whether the rewrite only changes the order of statements, so that values may come out otherwise.
     """
     if isinstance(answer, str):
         return _not(answer)
@@ -78,9 +77,9 @@ def compared(finding: Finding, answer: Answer | str, twin: Answer | str, *, move
         return _not(f"it runs, but {different}")
     # Only a write that came after the save leaves the values of the forward as they were meant.
     changed = _changed(answer, twin) if isinstance(finding, StaleSave | UnseenWrite | CustomFunction) else None
-    if changed is not None and not moved:
-        return _not(f"it runs, but {changed} ends with another value")
-    return _proved(twin, f"; {changed} ends with another value, as the write comes later" if changed else "")
+    if changed is not None:  # a step moved behind the next backward uses that one's gradients as well
+        return _not(f"it runs with the same gradients, but {changed} ends with another value")
+    return _proved(twin)
 
 
 def _not(why: str) -> Proof:
@@ -127,11 +126,11 @@ def _mended(cut: Cut, answer: Answer, twin: Answer) -> Proof:
     return Proof(verified=True, text=text + (", and the others are as before." if others else "."), gradients=False)
 
 
-def _proved(twin: Answer, addition: str) -> Proof:
+def _proved(twin: Answer) -> Proof:
     graded = [name for name, gradient in twin.grads.items() if gradient is not None]
     others = sum(gradient is not None for gradient in twin.other_grads)
     if not graded and not others and not any(gradient is not None for gradient in twin.given):
-        return _not_compared(_NO_GRADIENT + addition)
+        return _not_compared(_NO_GRADIENT)
     parts = [_listed(graded)] if graded else []
     parts += [f"{others} {'leaf' if others == 1 else 'leaves'} without a name"] if others else []
     if not parts:
@@ -140,7 +139,7 @@ def _proved(twin: Answer, addition: str) -> Proof:
         told = f"the gradient of {parts[0]} is {_TWIN}"
     else:
         told = f"the gradients of {' and of '.join(parts)} are {_TWIN}"
-    return Proof(verified=True, text=f"proved by a replay: nothing raises, and {told}{addition}.", gradients=True)
+    return Proof(verified=True, text=f"proved by a replay: nothing raises, and {told}.", gradients=True)
 
 
 def _listed(names: Sequence[str]) -> str:

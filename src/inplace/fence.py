@@ -16,23 +16,25 @@ from pathlib import Path
 from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_ON_PATHS = {  # audit events that change files: how many of their first arguments are paths
-    "os.remove": 1,
-    "os.rename": 2,
-    "os.rmdir": 1,
-    "os.mkdir": 1,
-    "os.link": 2,
-    "os.symlink": 2,
-    "os.truncate": 1,
-    "os.chmod": 1,
-    "os.chown": 1,
-    "os.utime": 1,
-    "os.setxattr": 1,
-    "os.removexattr": 1,
-    "shutil.copyfile": 0,  # its `open` is heard too, and says which side is written
-    "shutil.move": 2,
-    "shutil.rmtree": 1,
-    "sqlite3.connect": 1,
+_OPEN = Path("/proc/self/fd")
+_NO_FOLDER = 99
+_ON_PATHS: dict[str, tuple[tuple[int, int], ...]] = {
+    # Audit events that change files: where in their arguments a path is, and the folder that it counts from.
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),  # what it leads to is asked when it is opened
+    "os.truncate": ((0, _NO_FOLDER),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "os.setxattr": ((0, _NO_FOLDER),),
+    "os.removexattr": ((0, _NO_FOLDER),),
+    "shutil.move": ((0, _NO_FOLDER), (1, _NO_FOLDER)),
+    "shutil.rmtree": ((0, 1),),
+    "sqlite3.connect": ((0, _NO_FOLDER),),
 }
 _NEVER = frozenset(
     [
@@ -69,7 +71,7 @@ class Fence:
     def __init__(self, folder: Path) -> None:
         self.on = False
         self.refused: str | None = None
-        self._folder = os.path.realpath(folder)
+        self._folder = folder.resolve()
         sys.addaudithook(self._heard)
 
     def refuse(self, what: str) -> None:
@@ -81,14 +83,15 @@ class Fence:
         self.refused = self.refused or what
         raise RefusedError(f"a replay may not do this: {what}")
 
-    def is_inside(self, path: Any) -> bool:
-        """Whether a path lies in the replay's own folder, links followed."""
+    def is_inside(self, path: Any, folder: Any = None) -> bool:
+        """Whether a path lies in the replay's own folder, links followed; `folder` is an open one it counts from."""
         try:
-            found = os.path.realpath(os.fspath(path))
-        except TypeError:
+            if isinstance(path, int):
+                return (_OPEN / str(path)).readlink().is_relative_to(self._folder)
+            counted_from = (_OPEN / str(folder)).readlink() if isinstance(folder, int) and folder >= 0 else Path()
+            return (counted_from / os.fsdecode(path)).resolve().is_relative_to(self._folder)
+        except (TypeError, ValueError, OSError, RuntimeError):  # no path, or links that lead nowhere
             return False
-        text = os.fsdecode(found)
-        return text == self._folder or text.startswith(self._folder + os.sep)
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on:
@@ -97,8 +100,9 @@ class Fence:
         if event in _NEVER:
             self.refuse(told)
         elif event in _ON_PATHS:
-            paths = arguments[: _ON_PATHS[event]]
-            if not all(self.is_inside(path) or path == ":memory:" for path in paths):
+            padded = [*arguments, *[None] * (_NO_FOLDER + 1)]
+            paths = [(padded[path], padded[folder]) for path, folder in _ON_PATHS[event]]
+            if not all(path == ":memory:" or self.is_inside(path, folder) for path, folder in paths):
                 self.refuse(told)
         elif event == "open" and self._writes(*arguments):
             self.refuse(told)

@@ -88,9 +88,10 @@ def _state(namespace: dict[str, Any], witness: Witness) -> dict[str, Any]:
 
 
 def _is_leaf(tensor: torch.Tensor) -> bool:
+    """Whether a gradient may be gathered in a tensor; not for a view of a leaf that a refused write left half made."""
     try:
-        return tensor.requires_grad and tensor.is_leaf
-    except RuntimeError:  # a view that was written to where PyTorch forbids it
+        return tensor.requires_grad and tensor.is_leaf and not (tensor._base is not None and tensor._base.requires_grad)
+    except RuntimeError:  # such a view can't even be asked
         return False
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import cloudpickle
 
-from inplace.analysis.edit import applied, difference, is_move
+from inplace.analysis.edit import applied, difference
 from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, Proof, Report, Rewrite
 from inplace.analysis.rewrite import rewrites
@@ -121,6 +121,8 @@ class _Judge:
             if proof.verified:
                 return replace(finding, rewrite=rewrite, proof=proof)
             reasons.append(proof.text)
+            if isinstance(self._twin, Answer) and self._twin.refused is not None:
+                break  # it is the code itself that can't be replayed
         return replace(finding, rewrite=candidates[0], proof=Proof(verified=False, text=reasons[0]))
 
     def _tried(self, finding: Finding, candidate: Rewrite) -> tuple[Rewrite, Proof]:
@@ -135,7 +137,7 @@ class _Judge:
             text = applied(text, change)
             rewrite = rewrite if first is None else difference(candidate.file, original, text)
             answer = self._answer({candidate.file: text})
-            proof = compared(finding, answer, self._twin or "no twin", moved=is_move(rewrite))
+            proof = compared(finding, answer, self._twin or "no twin")
             if proof.verified:
                 return rewrite, proof
             first = first or proof

@@ -96,11 +96,6 @@ def difference(file: str, old: str, new: str) -> Rewrite:
     return Rewrite(file, first + 1, "\n".join(one[first : len(one) - last]), "\n".join(two[first : len(two) - last]))
 
 
-def is_move(rewrite: Rewrite) -> bool:
-    """Whether a rewrite only puts lines into another order."""
-    return sorted(lines_of(rewrite.old)) == sorted(lines_of(rewrite.new))
-
-
 def lines_of(text: str) -> list[str]:
     """The lines of a source as Python counts them; `str.splitlines` also ends one at a form feed and the like."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
