@@ -120,7 +120,25 @@ def test_the_call_of_an_updating_function_is_moved() -> None:
     function = "def decay(ps):\n    for p in ps:\n        with torch.no_grad():\n            p.mul_(0.9)\n"
     text = function + "h = (w * w).sum()\ndecay([w])\nh.backward()"
 
-    assert [new for _, new in proposed(text)] == ["h.backward()\ndecay([w])"]
+    assert proposed(text)[0] == ("decay([w])\nh.backward()", "h.backward()\ndecay([w])")
+
+
+def test_an_inference_tensor_is_copied_where_it_is_used() -> None:
+    """A copy made outside inference mode is an ordinary tensor."""
+    text = "with torch.inference_mode():\n    t = torch.rand(3)\nh = x * t"
+
+    assert proposed(text)[0] == ("h = x * t", "h = x * t.clone()")
+
+
+def test_an_assignment_is_not_moved() -> None:
+    """What it assigns may be needed before the backward; the parameter is copied for the line that saves it."""
+    text = (
+        "emb = nn.Embedding(3, 2, max_norm=1.0)\nt = emb.weight @ torch.rand(2, 2, requires_grad=True)\n"
+        "h = t.sum() + emb(torch.tensor([0])).sum()\nh.backward()"
+    )
+    old = "t = emb.weight @ torch.rand(2, 2, requires_grad=True)"
+
+    assert proposed(text) == [(old, old.replace("weight", "weight.clone()"))]
 
 
 def test_no_rewrite_for_what_shares_its_line() -> None:
@@ -132,7 +150,10 @@ def test_an_optimizer_is_not_copied() -> None:
     """The step of an optimizer can only be moved."""
     text = "o = torch.optim.SGD([w], lr=0.1)\nh = (w * w).sum()\nw.grad = torch.ones(3)\no.step()\nh.backward()"
 
-    assert [new for _, new in proposed(text)] == ["h.backward()\no.step()"]
+    found = [new for _, new in proposed(text)]
+
+    assert found[0] == "h.backward()\no.step()"
+    assert not any("o = o" in new for new in found)
 
 
 def test_difference_is_what_applied_makes() -> None:

@@ -35,7 +35,7 @@ PROVED = {
         "net = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.ReLU(inplace=True))\nnet(x).sum().backward()",
         "net = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.ReLU(inplace=False))",
     ),
-    "data": ("h = torch.exp(x)\nh.data.mul_(2)\nh.sum().backward()", "h.sum().backward()\nh.data.mul_(2)"),
+    "data": ("h = torch.exp(x)\nh.data.mul_(2)\nh.sum().backward()", "h = h.clone()\nh.data.mul_(2)"),
 }
 
 
@@ -51,13 +51,11 @@ def test_a_fix_is_proved(name: str, tmp_path: Path) -> None:
 
 
 def test_a_fix_that_does_not_mend_is_not_proved(tmp_path: Path) -> None:
-    """A clone made within inference mode is an inference tensor too, so the change mends nothing."""
-    fix = verified(
-        tmp_path, "with torch.inference_mode():\n    f = torch.ones(3)\n    f += 1\n(x * f).sum().backward()\n"
-    )
+    """The write is mended; what raises then is another mistake, and the proof says which."""
+    fix = verified(tmp_path, "h = torch.exp(x)\nh.mul_(2)\nh.sum().backward()\nh.sum().backward()\n")
 
     assert fix["verified"] is False
-    assert fix["proof"].startswith("not proved: ")
+    assert fix["proof"].startswith("not proved: with this change it raises RuntimeError: Trying to backward")
 
 
 def test_a_moved_step_is_not_proved(tmp_path: Path) -> None:

@@ -112,9 +112,16 @@ def _namespace(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     else:
         sys.path[:] = order["path"]
     start = folder.parent / "start.pt"
-    if start.exists():
-        namespace.update(torch.load(start, weights_only=False))
-    return namespace
+    if not start.exists():
+        return namespace
+    found = torch.load(start, weights_only=False)
+    # In this the copies of the user's functions look their names up, so the cell has to run in it.
+    copied: dict[str, Any] = found["globals"].__globals__
+    for names in (namespace, copied):
+        names.update({**namespace, **found["names"]})
+    for tensor, gradient in found["grads"]:
+        tensor.grad = gradient
+    return copied
 
 
 def _seed(folder: Path) -> None:

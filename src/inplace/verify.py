@@ -9,78 +9,26 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import cloudpickle
 
 from inplace.analysis.edit import applied, difference
 from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, Proof, Report, Rewrite
 from inplace.analysis.rewrite import rewrites
 from inplace.compare import Answer, compared
+from inplace.start import Start, cell_start, script_start
+
+__all__ = ["Start", "cell_start", "prove", "script_start"]
 
 TIMEOUT = 120.0  # seconds for one replay
 _PROVED = 3  # findings for which a proof is looked for
 _RUNS = 16  # replays of one report
 _AT_ONCE = 4  # writes that one rewrite may have to change
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a replay begins from: a script with its arguments, or a cell with copies of what it found.
-
-    `missing` are variables that could not be copied, each with the reason.
-    """
-
-    file: str
-    text: str
-    argv: tuple[str, ...] | None
-    folder: tempfile.TemporaryDirectory[str]
-    missing: Mapping[str, str]
-
-    def close(self) -> None:
-        """Remove the copies."""
-        self.folder.cleanup()
-
-
-def script_start(file: str, argv: Sequence[str]) -> Start:
-    """The beginning of a script."""
-    text = Path(file).read_text(encoding="utf-8")
-    return Start(file, text, tuple(argv), tempfile.TemporaryDirectory(prefix="inplace-"), {})
-
-
-def cell_start(file: str, text: str, namespace: Mapping[str, Any]) -> Start:
-    """The beginning of a cell: copies of the variables that it mentions, and the random state."""
-    import torch
-
-    folder: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="inplace-")
-    names = _mentioned(text, namespace)
-    missing: dict[str, str] = {}
-    kept = {}
-    with torch._C.DisableTorchFunction():
-        for name in names:
-            why = _why_not(namespace[name])
-            if why is None:
-                kept[name] = namespace[name]
-            else:
-                missing[name] = why
-        torch.save(kept, Path(folder.name) / "start.pt", pickle_module=cloudpickle)
-        numpy = sys.modules.get("numpy")
-        state = {
-            "torch": torch.get_rng_state(),
-            "python": random.getstate(),
-            "numpy": None if numpy is None else numpy.random.get_state(),
-        }
-        torch.save(state, Path(folder.name) / "random.pt")
-    return Start(file, text, None, folder, missing)
 
 
 def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
@@ -210,33 +158,3 @@ def _read(path: Path) -> Answer | str:
         None if following is None else Rewrite(*following),
         *(found[name] for name in ("values", "grads", "other_values", "other_grads", "given", "roots")),
     )
-
-
-# ---------------------------------------------------------------- a cell's variables
-
-
-def _mentioned(text: str, namespace: Mapping[str, Any]) -> list[str]:
-    """The variables that a cell mentions by name; functions bring what they use themselves."""
-    import ast
-
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return []
-    names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-    return [name for name in names if name in namespace]
-
-
-def _why_not(value: Any) -> str | None:
-    """Why a value can't be copied into another process, None where it can."""
-    import io
-
-    import torch
-
-    if isinstance(value, torch.Tensor) and value.grad_fn is not None:
-        return "carries a graph from an earlier cell, which can't be copied"
-    try:
-        torch.save(value, io.BytesIO(), pickle_module=cloudpickle)
-    except Exception as refused:
-        return f"can't be copied into another process ({type(refused).__name__})"
-    return None

@@ -71,17 +71,28 @@ def _proposed(index: Index, finding: Finding) -> Iterator[tuple[Site, Edits]]:
             of_leaf = of_leaf or is_leaf
             for edits in _ways(site, finding, of_leaf=is_leaf):
                 yield site, edits
-    if isinstance(finding, InferenceTensor | OverlappingWrite):
+    if isinstance(finding, OverlappingWrite):
         yield from _at_makers(index, finding)
-    if not isinstance(finding, StaleSave | UnseenWrite):
-        return
     if of_leaf:
         yield from _moved_with_callers(index, finding)
-    elif finding.victim is not None:
-        site = Site.of(index, finding.victim.place)
+    yield from _at_victim(index, finding)
+
+
+def _at_victim(index: Index, finding: Finding) -> Iterator[tuple[Site, Edits]]:
+    """What is kept for backward there gets a copy."""
+    if isinstance(finding, StaleSave | UnseenWrite):
+        names, result = index.names_over(finding.storage), finding.saved.startswith(("result", "output"))
+    elif isinstance(finding, InferenceTensor):
+        names, result = index.names_of(finding.tensor), False
+    else:
+        return
+    for place in (finding.victim.place if finding.victim is not None else None, *finding.culprits[:1]):
+        site = Site.of(index, place) if place is not None else None
         if site is not None:
-            for edits in clone_where_saved(site, finding.names, result=finding.saved.startswith(("result", "output"))):
+            for edits in clone_where_saved(site, names, result=result):
                 yield site, edits
+        if result:
+            return  # the culprit only changes what the victim gave out
 
 
 def _at_makers(index: Index, finding: Finding) -> Iterator[tuple[Site, Edits]]:
@@ -113,7 +124,7 @@ def _makers(index: Index, finding: Finding) -> Iterator[Place]:
     """Where the tensor that must not be written to was made."""
     if isinstance(finding, MultiOutputWrite) and finding.made is not None:
         yield finding.made
-    if isinstance(finding, InferenceTensor | OverlappingWrite) and finding.culprits:
+    if isinstance(finding, OverlappingWrite) and finding.culprits:
         step = finding.culprits[0].step
         maker = index.maker(finding.tensor, step) if step is not None else None
         place = index.place(maker) if maker is not None else None
@@ -130,7 +141,7 @@ def _ways(site: Site, finding: Finding, *, of_leaf: bool) -> Iterator[Edits]:
         yield from uncut(site)
     elif isinstance(finding, OverlappingWrite):
         yield from _apart(site, finding)
-    elif isinstance(finding, MultiOutputWrite | InferenceTensor):
+    elif isinstance(finding, MultiOutputWrite):
         yield from clone_before(site)
     elif isinstance(finding, UnseenWrite):
         yield from behind_backward(site)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from inplace.analysis.edit import Edit, Editor, end_of, start_of
 from inplace.analysis.site import MODULES, Site
@@ -163,7 +163,7 @@ def clone_value(site: Site) -> Iterator[Edits]:
         yield [_cloned(editor, value)]
 
 
-def clone_where_saved(site: Site, names: tuple[str, ...], *, result: bool) -> Iterator[Edits]:
+def clone_where_saved(site: Site, names: Sequence[str], *, result: bool) -> Iterator[Edits]:
     """`attn = scores.softmax(-1).clone()`, `a * b.clone()`: what is written later is not what was saved."""
     node, editor = site.node, site.editor
     if isinstance(node, ast.Call):
@@ -204,6 +204,8 @@ def _cloned(editor: Editor, node: ast.expr) -> Edit:
 def behind_backward(site: Site) -> Iterator[Edits]:
     """A write that comes between forward and backward goes behind the backward, in the same block."""
     editor = site.editor
+    if isinstance(site.statement, ast.Assign) and isinstance(site.statement.targets[0], ast.Name | ast.Tuple):
+        return  # what it assigns may be needed before
     statement, statements = site.enclosing()
     for later in statements[statements.index(statement) + 1 :]:
         if isinstance(later, ast.Expr | ast.Assign) and "backward(" in editor.text_of(later) and editor.is_alone(later):

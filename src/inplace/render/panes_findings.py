@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from inplace.analysis.report import Finding, Proof, Report, Rewrite
+from inplace.analysis.report import Finding, Proof, Report, Rewrite, SafeWrite
 from inplace.model import Call, NodeId, StorageId, TensorId, Trace
+from inplace.render.captions import did, needs
 from inplace.render.changes import changed_lines
 from inplace.render.panes_model import Diff, Lesson, Verdict
 from inplace.render.panes_source import Texts
+from inplace.render.phrase import Runs
 
 _FINDINGS = 60  # findings told at most
 _NAMES = 8
@@ -70,14 +72,16 @@ def verdicts(report: Report, abouts: list[About], texts: Texts, shown: dict[int,
 def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: dict[int, int]) -> Verdict:
     from inplace.render import wording  # sentences are needed only where a finding is told
 
-    rewrite = finding.rewrite
+    rewrite, told = finding.rewrite, wording.telling(finding, trace)
     return Verdict(
         severity=finding.severity,
-        kind=finding.kind,
-        headline=wording.headline(finding, trace)[:_TEXT],
-        message=wording.message(finding, trace)[:_TEXT],
-        why=wording.why(finding, trace)[:_TEXT],
-        fix=wording.fix_summary(finding, trace)[:_TEXT],
+        kind="safe-write" if isinstance(finding, SafeWrite) else finding.kind,
+        headline=_held(told.headline),
+        why=_held(told.why),
+        fix=_held(told.fix),
+        facts=_held(told.facts),
+        did=did(finding),
+        needs=needs(finding),
         diff=None if rewrite is None else _diff(rewrite, finding.proof),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
@@ -89,6 +93,18 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         nodes=facts.nodes,
         example=wording.example_of(finding) or "",
     )
+
+
+def _held(pieces: Runs) -> Runs:
+    """A sentence held to what may be sent of it."""
+    found: list[str] = []
+    left = _TEXT
+    for piece in pieces:
+        if left <= 0:
+            break
+        found.append(piece[:left])
+        left -= len(piece)
+    return tuple(found)
 
 
 def _diff(rewrite: Rewrite, proof: Proof | None) -> Diff:

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Literal
 
 from inplace.render.panes_columns import Calls, Scalar
+from inplace.render.phrase import Runs
 
 FORMAT = 1
 
@@ -60,15 +61,19 @@ class Lesson:
 class Verdict:
     """One finding, told: the sentences, the places, and what it has to do with in the other panes.
 
+    Sentences are pieces of prose and code by turns, prose first. `did` says in a few words what the culprits do,
+    `needs` what the victim is to that.
     `example` is the id of the worked example that teaches the same thing, empty for none; see `Diagram.lessons`.
     """
 
     severity: str
     kind: str
-    headline: str
-    message: str
-    why: str
-    fix: str
+    headline: Runs
+    why: Runs
+    fix: Runs
+    facts: Runs
+    did: str
+    needs: str
     diff: Diff | None
     culprits: tuple[Spot, ...]
     victim: Spot | None

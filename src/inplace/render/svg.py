@@ -4,83 +4,29 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from inplace.analysis.report import Report
+from inplace.render.canvas import INK, PAD, SANS, SOFT, Canvas, clean, visible
 from inplace.render.diagram import Diagram, diagram
 from inplace.render.panes_model import Diff, NodeBox, NodeLink, SourcePane, TensorBox, Verdict
-from inplace.render.text import columns, safe, to_text
+from inplace.render.text import columns, to_text
 
-_WIDTH, _PAD = 880, 28
+_WIDTH = 880
 _LETTER = 7.22  # pixels of one letter of the code's typeface at 12 px
-_INK, _SOFT, _LINE, _CARD = "#1a1d24", "#5b6472", "#d9dde5", "#ffffff"
+_LINE, _CARD = "#d9dde5", "#ffffff"
 _ACCENTS = {"error": "#b8380b", "warning": "#8a5a00", "info": "#2c5aa0"}
 _TINTS = {"error": "#fdeee8", "warning": "#fdf3dc", "info": "#e8effa"}
 _ADDED = "#1a6b3c"
 _MOST_CHANGED = 8  # lines of a proposed change
-# What is said beside the culprit and the victim of an error, where the line has room for it.
-_LABELS = {
-    "saved-tensor-modified": ("overwrites it", "is still needed"),
-    "custom-function": ("overwrites it", "is still needed"),
-    "leaf-inplace": ("refused", ""),
-    "view-of-leaf-inplace": ("refused", ""),
-    "multi-output-view-inplace": ("refused", ""),
-    "rebound-leaf": ("rebinds the name", ""),
-    "graph-detached": ("cuts the path", ""),
-}
 _VICTIM = "#2c5aa0"
-_SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
-_MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 _MOST_LINES, _MOST_BOXES, _MOST_TENSORS, _MOST_REST = 16, 24, 6, 5
-
-
-@dataclass
-class _Canvas:
-    """Collects elements from top to bottom; `y` is where the next one begins."""
-
-    parts: list[str] = field(default_factory=list)
-    y: float = _PAD
-    aside: float = _PAD  # where labels beside the source stand, clear of its marked lines and of the arrow
-
-    def text(
-        self, x: float, text: str, *, y: float | None = None, size: float = 13, fill: str = _INK, **style: str
-    ) -> None:
-        """A piece of text with its base line at `y`; `style` are attributes with _ for -."""
-        mono = style.pop("mono", "")
-        family = _MONO if mono else _SANS
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
-        place = f'x="{x:.1f}" y="{self.y if y is None else y:.1f}" font-size="{size:g}" fill="{fill}"'
-        self.parts.append(f'<text {place} font-family="{family}" xml:space="preserve"{rest}>{_clean(text)}</text>')
-
-    def box(self, x: float, y: float, w: float, h: float, **style: str) -> None:
-        """A rectangle with rounded corners."""
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
-        self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"{rest}/>')
-
-    def path(self, d: str, **style: str) -> None:
-        """A path."""
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
-        self.parts.append(f'<path d="{d}" fill="none"{rest}/>')
-
-    def paragraph(self, lead: str, text: str) -> None:
-        """A labelled paragraph."""
-        self.text(_PAD, lead, size=12, fill=_SOFT, font_weight="600")
-        for line in textwrap.wrap(text, 112) or [""]:
-            self.text(_PAD + 40, line)
-            self.y += 19
-
-    def title(self, text: str) -> None:
-        """The title of a section."""
-        self.y += 26
-        self.text(_PAD, text, size=11, fill=_SOFT, font_weight="600", letter_spacing="0.06em")
-        self.y += 10
 
 
 def to_svg(report: Report) -> str:
     """The report as an SVG picture on a card of its own, readable on light and dark pages."""
     picture = diagram(report)
-    canvas = _Canvas()
+    canvas = Canvas()
     first = picture.findings[0] if picture.findings else None
     _head(canvas, picture, report, first)
     if first is not None:
@@ -94,14 +40,14 @@ def to_svg(report: Report) -> str:
     return _document(canvas, picture, first)
 
 
-def _document(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> str:
+def _document(canvas: Canvas, picture: Diagram, first: Verdict | None) -> str:
     height = canvas.y + 8
-    label = first.headline if first is not None else f"{picture.title}: nothing wrong"
+    label = "".join(first.headline) if first is not None else f"{picture.title}: nothing wrong"
     arrow = '<marker id="ip-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     hatch = '<pattern id="ip-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
-        f'height="{height:.0f}" role="img" aria-label={quoteattr(_visible(label))}>'
+        f'height="{height:.0f}" role="img" aria-label={quoteattr(visible(label))}>'
         f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="{_ACCENTS["error"]}"/></marker>'
         f'{hatch}<rect width="2" height="6" fill="#ffffff" fill-opacity=".75"/></pattern></defs>'
         f'<rect x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1:.0f}" rx="10" fill="{_CARD}" '
@@ -109,51 +55,42 @@ def _document(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> str:
     )
 
 
-def _visible(text: str) -> str:
-    """Text that XML can carry: without control characters."""
-    return "".join(letter for letter in safe(text) if letter >= " " and letter not in "\ufffe\uffff")
-
-
-def _clean(text: str) -> str:
-    return escape(_visible(text))
-
-
 # ---------------------------------------------------------------- the sections
 
 
-def _head(canvas: _Canvas, picture: Diagram, report: Report, first: Verdict | None) -> None:
+def _head(canvas: Canvas, picture: Diagram, report: Report, first: Verdict | None) -> None:
     canvas.y += 6
-    canvas.text(_PAD, f"inplace  /  {picture.title}", size=12, fill=_SOFT)
+    canvas.text(PAD, f"inplace  /  {picture.title}", size=12, fill=SOFT)
     canvas.y += 30
     if first is None:
-        canvas.text(_PAD, to_text(report).splitlines()[-1], size=17, font_weight="650")
+        canvas.text(PAD, to_text(report).splitlines()[-1], size=17, font_weight="650")
         canvas.y += 10
         return
     accent = _ACCENTS[first.severity]
     pill = 7.4 * len(first.severity) + 18
-    middle = _PAD + pill / 2
-    canvas.box(_PAD, canvas.y - 15, pill, 20, rx="10", fill=accent)
+    middle = PAD + pill / 2
+    canvas.box(PAD, canvas.y - 15, pill, 20, rx="10", fill=accent)
     canvas.text(middle, first.severity, y=canvas.y - 1, size=12, fill="#fff", font_weight="600", text_anchor="middle")
-    canvas.text(_PAD + pill + 10, first.kind, y=canvas.y, size=12, fill=_SOFT)
+    canvas.text(PAD + pill + 10, first.kind, y=canvas.y, size=12, fill=SOFT)
     canvas.y += 28
-    for line in textwrap.wrap(_visible(first.headline), 92):
-        canvas.text(_PAD, line, size=17, font_weight="650")
-        canvas.y += 23
+    canvas.prose(PAD, first.headline, width=88, step=23, size=17, font_weight="650")
     canvas.y += 4
     canvas.paragraph("why", first.why)
+    if first.facts:
+        canvas.paragraph("seen", first.facts)
     canvas.paragraph("fix", first.fix)
     if first.diff is not None:
         _change(canvas, first.diff)
 
 
-def _change(canvas: _Canvas, diff: Diff) -> None:
+def _change(canvas: Canvas, diff: Diff) -> None:
     for line in diff.lines[:_MOST_CHANGED]:
-        colour = {"-": _ACCENTS["error"], "+": _ADDED}.get(line[:1], _SOFT)
-        canvas.text(_PAD + 40, _visible(line)[:104], size=12, fill=colour, mono="1")
+        colour = {"-": _ACCENTS["error"], "+": _ADDED}.get(line[:1], SOFT)
+        canvas.text(PAD + 40, visible(line)[:104], size=12, fill=colour, mono="1")
         canvas.y += 18
     if diff.proof is not None:
         canvas.y += 2
-        canvas.paragraph("", diff.proof)
+        canvas.paragraph("", (diff.proof,))
 
 
 def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
@@ -167,23 +104,23 @@ def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
     ]
 
 
-def _source(canvas: _Canvas, pane: SourcePane, finding: Verdict, number: int) -> None:
+def _source(canvas: Canvas, pane: SourcePane, finding: Verdict, number: int) -> None:
     spots = _spots(finding, number)
     lines = sorted({near for line, *_ in spots for near in (line - 1, line, line + 1)})
     lines = [line for line in lines if 0 <= line - pane.first < len(pane.lines)][:_MOST_LINES]
     canvas.title(f"SOURCE  {pane.label}")
     top = canvas.y
     places: dict[str, tuple[float, float]] = {}
-    canvas.box(_PAD, top, _WIDTH - 2 * _PAD, 22 * len(lines) + 12, rx="6", fill="#f7f8fa", stroke=_LINE)
+    canvas.box(PAD, top, _WIDTH - 2 * PAD, 22 * len(lines) + 12, rx="6", fill="#f7f8fa", stroke=_LINE)
     canvas.y += 22
     longest = max((columns(_expanded(pane.lines[line - pane.first])[:104]) for line, *_ in spots), default=0)
-    canvas.aside = _PAD + 48 + _LETTER * longest + 56
+    canvas.aside = PAD + 48 + _LETTER * longest + 56
     for line in lines:
         text = pane.lines[line - pane.first]
-        canvas.text(_PAD + 34, str(line), size=11, fill=_SOFT, mono="1", text_anchor="end")
+        canvas.text(PAD + 34, str(line), size=11, fill=SOFT, mono="1", text_anchor="end")
         for _, start, stop, role in (spot for spot in spots if spot[0] == line):
             places.setdefault(role, _underline(canvas, text, start, stop, (role, finding)))
-        canvas.text(_PAD + 48, _expanded(text)[:104], size=12, mono="1")
+        canvas.text(PAD + 48, _expanded(text)[:104], size=12, mono="1")
         canvas.y += 22
     canvas.y = top + 22 * len(lines) + 12
     if len(places) == 2:  # noqa: PLR2004 - one arrow, from the culprit to its victim
@@ -193,13 +130,13 @@ def _source(canvas: _Canvas, pane: SourcePane, finding: Verdict, number: int) ->
         canvas.path(d, stroke=_ACCENTS["error"], stroke_width="1.6", marker_end="url(#ip-a)")
 
 
-def _underline(canvas: _Canvas, text: str, start: int, stop: int, kind: tuple[str, Verdict]) -> tuple[float, float]:
+def _underline(canvas: Canvas, text: str, start: int, stop: int, kind: tuple[str, Verdict]) -> tuple[float, float]:
     """Mark a range of a line; gives the point right of it."""
     role, finding = kind
     severity = finding.severity
     raw = text.encode()
-    left = _PAD + 48 + _LETTER * columns(_expanded(raw[:start].decode(errors="replace")))
-    right = _PAD + 48 + _LETTER * columns(_expanded(raw[:stop].decode(errors="replace")))
+    left = PAD + 48 + _LETTER * columns(_expanded(raw[:start].decode(errors="replace")))
+    right = PAD + 48 + _LETTER * columns(_expanded(raw[:stop].decode(errors="replace")))
     accent = _ACCENTS[severity] if role == "culprit" else _VICTIM
     if role == "culprit":
         canvas.box(left - 3, canvas.y - 14, right - left + 6, 19, rx="3", fill=_TINTS[severity])
@@ -207,8 +144,8 @@ def _underline(canvas: _Canvas, text: str, start: int, stop: int, kind: tuple[st
     canvas.path(
         f"M{left:.1f} {canvas.y + 4:.1f} H{right:.1f}", stroke=accent, stroke_width="2", stroke_dasharray=dash or "none"
     )
-    label = _LABELS.get(finding.kind, ("", ""))[role == "victim"]
-    if severity == "error" and label and canvas.aside < _WIDTH - 120:
+    label = finding.needs if role == "victim" else finding.did
+    if label and canvas.aside < _WIDTH - 120:
         canvas.text(canvas.aside, label, size=11, fill=accent, font_weight="600")
     return right, canvas.y - 4
 
@@ -217,7 +154,7 @@ def _expanded(text: str) -> str:
     return text.expandtabs(4)
 
 
-def _references(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> None:
+def _references(canvas: Canvas, picture: Diagram, first: Verdict | None) -> None:
     wanted = list(first.storages) if first is not None else []
     boxes = {box.id: box for box in picture.references.storages}
     tensors = [tensor for tensor in picture.references.tensors if tensor.names]
@@ -233,31 +170,31 @@ def _references(canvas: _Canvas, picture: Diagram, first: Verdict | None) -> Non
         for tensor in own:
             _tensor(canvas, tensor, boxes[storage].bytes, versions.get(tensor.counter, ()))
         canvas.text(
-            _WIDTH - _PAD,
+            _WIDTH - PAD,
             f"{boxes[storage].bytes} bytes on {boxes[storage].device}",
             y=canvas.y + 12,
             size=10,
-            fill=_SOFT,
+            fill=SOFT,
             text_anchor="end",
         )
         canvas.y += 24
 
 
-def _tensor(canvas: _Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...]) -> None:
+def _tensor(canvas: Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...]) -> None:
     names = ", ".join(tensor.names[:3])
     names = names if len(names) <= 26 else names[:25] + "…"  # noqa: PLR2004 - the width of the column
     y = canvas.y + 6
-    canvas.box(_PAD, y, 8 + _LETTER * (columns(names) + 1), 22, rx="11", fill=_CARD, stroke="#9aa3b2")
-    canvas.text(_PAD + 8, names, y=y + 15, size=12, mono="1", font_weight="600")
+    canvas.box(PAD, y, 8 + _LETTER * (columns(names) + 1), 22, rx="11", fill=_CARD, stroke="#9aa3b2")
+    canvas.text(PAD + 8, names, y=y + 15, size=12, mono="1", font_weight="600")
     shape = f"[{', '.join(map(str, tensor.shape))}]"
     grad = ", requires grad" if tensor.requires_grad else ""
-    canvas.text(_PAD + 216, f"{shape} {tensor.dtype}{grad}", y=y + 15, size=11, fill=_SOFT)
+    canvas.text(PAD + 216, f"{shape} {tensor.dtype}{grad}", y=y + 15, size=11, fill=SOFT)
     first, last = (moves[0], sum(moves)) if moves else (0, 0)
     badge = f"version {first}" if first == last else f"version {first} → {last}"
     canvas.text(
-        _PAD + 400, badge, y=y + 15, size=11, font_weight="600", fill=_INK if first == last else _ACCENTS["error"]
+        PAD + 400, badge, y=y + 15, size=11, font_weight="600", fill=INK if first == last else _ACCENTS["error"]
     )
-    left, width = _PAD + 510.0, _WIDTH - 2 * _PAD - 510.0
+    left, width = PAD + 510.0, _WIDTH - 2 * PAD - 510.0
     canvas.box(left, y + 4, width, 14, rx="3", fill="#eef0f4")
     for start, stop in tensor.pieces[:64]:
         scale = width / max(size, 1)
@@ -267,16 +204,16 @@ def _tensor(canvas: _Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...
     canvas.y += 30
 
 
-def _autograd(canvas: _Canvas, picture: Diagram) -> None:
+def _autograd(canvas: Canvas, picture: Diagram) -> None:
     graph = picture.autograd
-    scale = min(1.0, (_WIDTH - 2 * _PAD) / max(graph.width, 1))
+    scale = min(1.0, (_WIDTH - 2 * PAD) / max(graph.width, 1))
     canvas.title("AUTOGRAD  leaf to loss")
     shift = (_WIDTH - graph.width * scale) / 2
     inner = "".join([*(_link(link) for link in graph.links), *(part for box in graph.boxes for part in _node(box))])
     canvas.parts.append(f'<g transform="translate({shift:.1f} {canvas.y:.1f}) scale({scale:.3f})">{inner}</g>')
     canvas.y += graph.height * scale + 6
     if graph.hidden:
-        canvas.text(_PAD, f"… {graph.hidden} more nodes of {graph.total}", size=11, fill=_SOFT)
+        canvas.text(PAD, f"… {graph.hidden} more nodes of {graph.total}", size=11, fill=SOFT)
         canvas.y += 14
 
 
@@ -302,10 +239,10 @@ def _node(box: NodeBox) -> Iterator[str]:
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{box.w:.1f}" height="{box.h:.1f}" rx="{round_:.1f}" fill="{fill}" '
         f'stroke="{stroke}" stroke-width="{2 if broken else 1.2}"/>'
     )
-    ink = "#ffffff" if culprit else _INK
-    rows = [(box.title, 12.0, ink, "600"), (box.subtitle, 10.0, "#ffffff" if culprit else _SOFT, "400")]
+    ink = "#ffffff" if culprit else INK
+    rows = [(box.title, 12.0, ink, "600"), (box.subtitle, 10.0, "#ffffff" if culprit else SOFT, "400")]
     rows += [
-        (_keep(keep.text, stale=keep.stale or keep.silent), 10.0, accent if keep.stale or keep.silent else _SOFT, "600")
+        (_keep(keep.text, stale=keep.stale or keep.silent), 10.0, accent if keep.stale or keep.silent else SOFT, "600")
         for keep in box.keeps
     ]
     rows = [row for row in rows if row[0]]
@@ -313,7 +250,7 @@ def _node(box: NodeBox) -> Iterator[str]:
     for number, (text, size, colour, weight) in enumerate(rows):
         yield (
             f'<text x="{box.x:.1f}" y="{y + step * (number + 0.8):.1f}" font-size="{size:g}" fill="{colour}" '
-            f'font-weight="{weight}" text-anchor="middle" font-family="{_SANS}">{_clean(text[:44])}</text>'
+            f'font-weight="{weight}" text-anchor="middle" font-family="{SANS}">{clean(text[:44])}</text>'
         )
 
 
@@ -321,16 +258,16 @@ def _keep(text: str, *, stale: bool) -> str:
     return f"✗ {text}" if stale else text
 
 
-def _foot(canvas: _Canvas, picture: Diagram, report: Report) -> None:
+def _foot(canvas: Canvas, picture: Diagram, report: Report) -> None:
     canvas.y += 14
     for verdict in picture.findings[1 : 1 + _MOST_REST]:
-        for number, line in enumerate(textwrap.wrap(f"{verdict.severity}: {_visible(verdict.headline)}", 124)):
-            canvas.text(_PAD + (12 if number else 0), line, size=12, fill=_ACCENTS[verdict.severity])
+        for number, line in enumerate(textwrap.wrap(f"{verdict.severity}: {visible(''.join(verdict.headline))}", 124)):
+            canvas.text(PAD + (12 if number else 0), line, size=12, fill=_ACCENTS[verdict.severity])
             canvas.y += 18
     more = len(report.findings) - 1 - _MOST_REST
     if more > 0:
-        canvas.text(_PAD, f"… {more} more", size=12, fill=_SOFT)
+        canvas.text(PAD, f"… {more} more", size=12, fill=SOFT)
         canvas.y += 18
     if picture.findings:
-        canvas.text(_PAD, to_text(report).splitlines()[-1], size=11, fill=_SOFT)
+        canvas.text(PAD, to_text(report).splitlines()[-1], size=11, fill=SOFT)
         canvas.y += 14

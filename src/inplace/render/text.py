@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from inplace.analysis.report import Finding, Place, Report, Rewrite, SafeWrite
 from inplace.model import Kind, Trace
 from inplace.render.changes import changed_lines
-from inplace.render.wording import fix_summary, headline, why
+from inplace.render.wording import facts, fix_summary, headline, why
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
@@ -55,6 +55,8 @@ def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterat
     yield from _excerpt(finding, trace)
     yield ""
     yield from _wrapped("  why  ", safe(why(finding, trace)), width)
+    if seen := facts(finding, trace):
+        yield from _wrapped("  seen ", safe(seen), width)
     yield from _wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
     if finding.rewrite is not None:
         yield from _change(finding.rewrite)

@@ -100,9 +100,10 @@ function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-/** @param {any} spot */
-function lineOf(spot) {
-  return `${spot.label && !spot.label.startsWith("In[") ? `${spot.label} ` : ""}line ${spot.line}`;
+/** @param {any} spot @param {any} diagram */
+function lineOf(spot, diagram) {
+  const own = diagram.sources[spot.source]?.is_cell ?? false; // then the title says which
+  return `${own || !spot.label ? "" : `${spot.label} `}line ${spot.line}`;
 }
 
 /** The last index whose value is at most `wanted`; -1 where there is none. @param {ArrayLike<number>} sorted @param {number} wanted */
@@ -267,7 +268,7 @@ function bannerPane(board) {
     return h(
       "button",
       { class: `ip-place ip-role-${role}`, type: "button", onclick: go, disabled: spot.step === null },
-      h("span", { class: "ip-place-said" }, icon(/** @type {any} */ (role)), `${said} · ${lineOf(spot)}`),
+      h("span", { class: "ip-place-said" }, icon(/** @type {any} */ (role)), `${said} · ${lineOf(spot, diagram)}`),
       h("code", {}, spot.code.split("\n")[0]),
     );
   }
@@ -276,16 +277,19 @@ function bannerPane(board) {
   function story(finding) {
     const cut = finding.kind === "graph-detached";
     const parts = [];
-    if (finding.culprits.length) parts.push(place(cut ? "cut" : "culprit", finding.culprits[0], cut ? "path ends" : "written by"));
-    if (finding.victim) parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("victim", finding.victim, "still needed by"));
+    if (finding.culprits.length) parts.push(place(cut ? "cut" : "culprit", finding.culprits[0], finding.did));
+    if (finding.victim) parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("victim", finding.victim, finding.needs));
     else if (board.run.diagram.ending?.spot && finding.severity === "error") {
       parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("raised", board.run.diagram.ending.spot, "raised at"));
     }
     return h("div", { class: "ip-story" }, parts);
   }
 
+  /** A sentence in pieces of prose and code by turns. @param {string[]} pieces */
+  const runs = (pieces) => pieces.map((part, number) => (number % 2 ? h("code", {}, part) : part));
+
   /** A sentence in which code stands in backticks. @param {string} text */
-  const prose = (text) => text.split("`").map((part, number) => (number % 2 ? h("code", {}, part) : part));
+  const prose = (text) => runs(text.split("`"));
 
   /** The worked example that teaches what a finding is about. @param {any} one */
   function lesson(one) {
@@ -314,8 +318,9 @@ function bannerPane(board) {
     return h(
       "div",
       { class: "ip-remedy" },
-      h("p", {}, h("b", {}, "Why"), h("span", {}, finding.why)),
-      h("p", {}, h("b", {}, "Fix"), h("span", {}, finding.fix)),
+      h("p", {}, h("b", {}, "Why"), h("span", {}, ...runs(finding.why))),
+      h("p", {}, h("b", {}, "Fix"), h("span", {}, ...runs(finding.fix))),
+      finding.facts.length ? h("p", { class: "ip-facts" }, h("b", {}, "Seen"), h("span", {}, ...runs(finding.facts))) : null,
       diff && h(
         "pre",
         { class: "ip-diff", "aria-label": `Proposed change of line ${diff.line}` },
@@ -338,10 +343,9 @@ function bannerPane(board) {
         "div",
         { class: "ip-headline" },
         h("span", { class: "ip-severity" }, finding.severity),
-        h("h2", {}, finding.headline.replace(/\.$/, "")),
+        h("h2", {}, ...runs(finding.headline)),
         all > 1 ? turner(state.finding, all) : null,
       ),
-      finding.message.includes(finding.headline) ? null : h("p", { class: "ip-message" }, finding.message),
       story(finding),
       remedy(finding),
     ];
