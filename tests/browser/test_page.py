@@ -284,3 +284,57 @@ def test_a_hundred_thousand_calls_open_and_scroll(open_page: Open) -> None:
     page.locator(".ip-list").focus()
     page.keyboard.press("End")
     assert page.locator(".ip-call.is-chosen").count() == 1
+
+
+BLOCKS = """\
+import torch
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(*[nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.ReLU()) for _ in range(12)])
+y = net(torch.ones(1, 2))
+y.sum().backward()
+"""
+
+
+def test_calls_of_a_line_fold_by_module(open_page: Open) -> None:
+    """A line that calls a model lists its modules; one of them opens to its calls, and a step within opens it too."""
+    page = open_page(diagram(record(BLOCKS)))
+    rows = page.locator(".ip-fold-module")
+
+    page.locator(".ip-fold-line", has_text="net(torch.ones").click()
+
+    assert rows.locator(".ip-what").all_inner_texts() == [f"net[{number}]" for number in range(12)]
+    assert rows.last.locator(".ip-badges").inner_text() == "4 calls"
+    rows.last.click()
+    inside = page.locator(".ip-fold-module ~ .ip-call:not(.ip-fold)", has_text="net(torch").locator("b").all_inner_texts()
+    assert inside == ["linear", "relu", "linear", "relu"]
+    first = next(step for step, call in enumerate(record(BLOCKS).trace.calls) if call.function.label == "relu")
+    page.locator(".ip-range").fill(str(first))
+    assert page.locator(".ip-call.is-chosen .ip-what").inner_text().startswith("relu")
+
+
+def test_the_memory_curve_says_what_backward_keeps(open_page: Open, readme: Diagram) -> None:
+    """Both curves have their peak in words: six tensors of at most 12 bytes, one of which sigmoid keeps."""
+    page = open_page(readme)
+
+    assert page.locator(".ip-peak > span").all_inner_texts() == [
+        "live bytes, peak 40 B",
+        "kept for backward, peak 12 B",
+    ]
+    assert page.locator("path.ip-kept").count() == 1
+
+
+def test_code_in_a_sentence_is_code(open_page: Open, readme: Diagram) -> None:
+    """The user's code stands out in the headline, in what follows and in the fix."""
+    page = open_page(readme)
+
+    assert page.locator(".ip-headline h2 code").all_inner_texts() == ["h.relu_()", "h"]
+    assert page.locator(".ip-remedy p", has_text="Fix").locator("code").first.inner_text() == "h.relu()"
+
+
+def test_what_was_measured_is_told(open_page: Open) -> None:
+    """Which bytes were saved and which written is told in a line of its own, where they are not the same."""
+    code = "import torch\nx = torch.ones(4, requires_grad=True)\nh = x.exp()\nh[1:3].zero_()\nh.sum().backward()\n"
+    page = open_page(diagram(record(code)))
+
+    assert "0 to 16 were saved and 4 to 12 written" in page.locator(".ip-facts").inner_text()

@@ -217,3 +217,25 @@ def test_layout_without_graphviz_says_so() -> None:
     assert plan.centres[4][1] == plan.centres[2][1]
     assert "Graphviz" in plan.note
     assert planned(sizes, lines).note == ""
+
+
+def test_kept_bytes_end_with_their_backward() -> None:
+    """What a graph keeps counts from the call that saved it to the backward that ran, and no parameter is in it."""
+    text = (
+        "import torch\nw = torch.ones(4, requires_grad=True)\nh = (w * 2).exp()\nloss = h.sum()\nloss.backward()\n"
+        "z = w * 3\ng = w.exp()\n"
+    )
+
+    kept = diagram(record(text)).calls.kept
+
+    sizes = [size for _, size in kept]
+    assert sizes[0] == 16  # exp keeps its result; mul by a number and sum keep nothing
+    assert 0 in sizes  # after backward
+    assert sizes[-2:] == [16, 0]  # the graph of g is there at the end
+
+
+def test_parameters_are_not_kept_by_backward() -> None:
+    """A leaf that requires grad lives in any case."""
+    text = "import torch\nw = torch.ones(4, requires_grad=True)\nv = torch.ones(4)\n((w * v).sum() * 2).backward()\n"
+
+    assert max(size for _, size in diagram(record(text)).calls.kept) == 16

@@ -50,7 +50,8 @@ class Folds:
 class Calls:
     """The timeline in columns. `forms[i]` of call i; writes are sparse and sorted by step.
 
-    `write_steps` are differences to the previous entry. `memory` are (step, live bytes) in order, thinned to 2,000.
+    `write_steps` are differences to the previous entry. `memory` are (step, live bytes) in order, thinned to 2,000,
+    `kept` those of them that are kept for backward.
     `raised` maps the steps of calls that raised to what they said. `results` are numbers given to Python.
     """
 
@@ -65,6 +66,7 @@ class Calls:
     write_from: tuple[int, ...]
     write_moved: tuple[int, ...]
     memory: tuple[tuple[int, int], ...]
+    kept: tuple[tuple[int, int], ...]
     raised: tuple[tuple[int, str], ...]
     results: tuple[tuple[int, Scalar], ...]
     folds: Folds

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
-from inplace.model import BEFORE, Call, GradMode, Kind, Position, Stack, Storage, Trace
+from inplace.model import Call, GradMode, Kind, Position, Stack, Trace
 from inplace.render.panes_columns import CallPlace, Calls, Folds, Form, Scalar
+from inplace.render.panes_curves import kept_bytes, live_bytes
 from inplace.render.panes_source import Loop, Texts
 
 _CALLS = 200_000  # calls in the picture at most
 _WRITES = 100_000
-_POINTS = 1_000  # steps of the memory curve at which it may turn, twice
 _ROUNDS = 60_000
 _LINES = 100_000
 _RESULTS = 500
@@ -136,7 +136,8 @@ class Timeline:
             write_tensors=tuple(row[1] for row in rows),
             write_from=tuple(row[2] for row in rows),
             write_moved=tuple(row[3] for row in rows),
-            memory=live_bytes(self._trace.storages),
+            memory=live_bytes(self._trace),
+            kept=kept_bytes(self._trace),
             raised=tuple(self._raised),
             results=tuple(self._results),
             folds=self._folds(),
@@ -171,28 +172,3 @@ def _numbered(place: CallPlace, source: int) -> CallPlace:
     return CallPlace(
         source, place.line, place.column, place.end_line, place.end_column, place.cell_line, place.function
     )
-
-
-def live_bytes(storages: Iterable[Storage]) -> tuple[tuple[int, int], ...]:
-    """(step, bytes live from then on) in order, thinned so that peaks stay."""
-    moved: defaultdict[int, int] = defaultdict(int)
-    for storage in storages:
-        moved[max(storage.born, BEFORE)] += storage.bytes
-        if storage.died is not None:
-            moved[storage.died + 1] -= storage.bytes  # what died after a call was there while it ran
-    curve, live = [], 0
-    for step in sorted(moved):
-        live += moved[step]
-        curve.append((step, live))
-    return tuple(_thinned(curve, lambda point: point[1]))
-
-
-def _thinned(curve: list[tuple[int, int]], height: Callable[[tuple[int, int]], int]) -> list[tuple[int, int]]:
-    if len(curve) <= 2 * _POINTS:
-        return curve
-    size = -(-len(curve) // _POINTS)
-    found = []
-    for start in range(0, len(curve), size):
-        part = curve[start : start + size]
-        found += sorted({min(part, key=height), max(part, key=height)})
-    return found

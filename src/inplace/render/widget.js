@@ -9,6 +9,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const FLAG = { WRITES: 1, RAISED: 2, BACKWARD: 4, TO_PYTHON: 8, WITHIN: 16, LIBRARY: 32 };
 const MODES = ["", "no-grad", "inference"];
+const FEW = 6; // calls of one line that are listed without their modules
 const ROW = 26; // height of a row of the list of calls, in pixels: the same as in widget.css
 const PLAY_MS = 700;
 
@@ -159,6 +160,8 @@ class Run {
     this.touching = new Map();
     for (const tensor of diagram.references.tensors) this.indexTensor(tensor);
     this.contentsAt = { step: NaN, held: new Map() };
+    /** @type {Map<number, string[]>} */
+    this.modulePaths = new Map();
   }
 
   /** @param {any} tensor */
@@ -180,6 +183,14 @@ class Run {
   /** @param {number} step */
   place(step) {
     return this.calls.places[this.form(step).place];
+  }
+
+  /** The parts of the path of the module that made a call: `net`, `.layers`, `[0]`. @param {number} step @returns {string[]} */
+  modulePath(step) {
+    const { module } = this.form(step);
+    let parts = this.modulePaths.get(module);
+    if (!parts) this.modulePaths.set(module, (parts = this.text(module).match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? []));
+    return parts;
   }
 
   /** @param {number} text */
@@ -399,7 +410,7 @@ function scrubberPane(board) {
   const head = h("span", { class: "ip-head" });
   const marks = s("svg", { class: "ip-curve", viewBox: "0 0 1000 40", preserveAspectRatio: "none", "aria-hidden": "true" });
   const track = h("div", { class: "ip-track" }, marks, head, range);
-  const peak = h("span", { class: "ip-peak" });
+  const peak = h("div", { class: "ip-peak" });
   const told = h("div", { class: "ip-did", "aria-live": "polite" });
   const compare = h("button", { type: "button", class: "ip-toggle", "aria-pressed": "false", title: "Before and after (c)", onclick: () => board.set({ compare: !board.state.compare }) }, "before → after");
   const stepper = (/** @type {number} */ by, /** @type {string} */ label, /** @type {any} */ name) =>
@@ -408,21 +419,28 @@ function scrubberPane(board) {
     "section",
     { class: "ip-scrubber", "aria-label": "Timeline" },
     h("div", { class: "ip-transport" }, stepper(-1, "Previous call", "back"), play, stepper(1, "Next call", "on")),
-    h("div", { class: "ip-tracks" }, track, peak),
+    track,
     compare,
-    told,
+    h("div", { class: "ip-under" }, told, peak),
   );
   const x = (/** @type {number} */ step) => (1000 * (Math.max(-0.5, step) + 0.5)) / Math.max(1, run.count);
   drawCurve();
   for (const finding of run.diagram.findings) for (const step of finding.steps.slice(0, 1)) addTick(step, finding.severity);
 
   function drawCurve() {
-    const points = run.calls.memory;
-    const highest = Math.max(1, ...points.map((/** @type {number[]} */ point) => point[1]));
-    let path = "M0 40";
-    for (const [step, bytes] of points) path += `H${x(Math.min(step, run.count)).toFixed(1)}V${(38 - (34 * bytes) / highest).toFixed(1)}`;
-    marks.append(s("path", { d: `${path}H1000V40Z`, class: "ip-memory" }));
-    peak.textContent = `live bytes, peak ${size(highest === 1 ? 0 : highest)}`;
+    const { memory, kept } = run.calls;
+    const top = (/** @type {number[][]} */ points) => Math.max(0, ...points.map((point) => point[1]));
+    const highest = Math.max(1, top(memory));
+    const area = (/** @type {number[][]} */ points, /** @type {string} */ name) => {
+      let path = "M0 40";
+      for (const [step, bytes] of points) path += `H${x(Math.min(step, run.count)).toFixed(1)}V${(38 - (34 * bytes) / highest).toFixed(1)}`;
+      marks.append(s("path", { d: `${path}H1000V40Z`, class: name }));
+    };
+    area(memory, "ip-memory");
+    peak.append(h("span", {}, h("i", { class: "ip-key" }), `live bytes, peak ${size(top(memory))}`));
+    if (!top(kept)) return;
+    area(kept, "ip-kept");
+    peak.append(h("span", {}, h("i", { class: "ip-key ip-key-kept" }), `kept for backward, peak ${size(top(kept))}`));
   }
 
   /** @param {number} step @param {string} severity */
@@ -1015,8 +1033,8 @@ function autogradPane(board) {
 
 // ------------------------------------------------------------------ the list of calls
 
-/** A row of the list: an iteration of a loop, a run of calls of one line, or one call.
- * @typedef {{kind: "round" | "line" | "call", at: number, start: number, stop: number, depth: number}} Row */
+/** A row of the list: an iteration of a loop, a run of calls of one line, one of calls within a module, or one call.
+ * @typedef {{kind: "round" | "line" | "module" | "call", at: number | string, start: number, stop: number, depth: number, name?: string}} Row */
 
 /** @param {Board} board @returns {Pane & {reveal: (step: number) => void}} */
 function callsPane(board) {
@@ -1027,10 +1045,9 @@ function callsPane(board) {
   const el = pane("calls", "Calls", "", view);
   el.querySelector("header")?.append(all);
   if (run.calls.hidden) el.append(h("p", { class: "ip-more" }, `… ${counted(run.calls.hidden, "more call")} not shown`));
-  /** @type {Set<number>} */
-  const openRounds = new Set();
-  /** @type {Set<number>} */
-  const openLines = new Set();
+  /** What is unfolded, of each kind of row. @type {Set<any>[]} */
+  const [openRounds, openLines, openModules] = [new Set(), new Set(), new Set()];
+  const opened = { round: openRounds, line: openLines, module: openModules };
   /** @type {Row[]} */
   let rows = [];
   /** @type {Map<number, HTMLElement>} */
@@ -1068,7 +1085,38 @@ function callsPane(board) {
       const to = Math.min(stop, i + 1 < run.lineStarts.length ? run.lineStarts[i + 1] : stop);
       if (to - from > 1) rows.push({ kind: "line", at: i, start: from, stop: to, depth });
       if (to - from > 1 && !unfolded && !openLines.has(i)) continue;
-      for (let step = from; step < to; step += 1) rows.push({ kind: "call", at: step, start: step, stop: step + 1, depth: depth + Number(to - from > 1) });
+      addCalls(from, to, depth + Number(to - from > 1), to - from > FEW ? Number(hasOneModel(from, to)) : Infinity);
+    }
+  }
+
+  /** Whether the modules of some calls all belong to one, which then need not be told. @param {number} from @param {number} to */
+  function hasOneModel(from, to) {
+    let root;
+    for (let step = from; step < to; step += 1) {
+      const [name] = run.modulePath(step);
+      if (name !== undefined && root !== undefined && name !== root) return false;
+      root ??= name;
+    }
+    return true;
+  }
+
+  /** The calls of a line, those within a module folded by the path to it, of which `level` parts are told already.
+   * @param {number} from @param {number} to @param {number} depth @param {number} level */
+  function addCalls(from, to, depth, level) {
+    for (let step = from; step < to; step += 1) {
+      const name = run.modulePath(step)[level];
+      let stop = step + 1;
+      while (name !== undefined && stop < to && run.modulePath(stop)[level] === name) stop += 1;
+      if (stop === to && step === from && stop - step > 1) {
+        addCalls(from, to, depth, level + 1); // all of them: that part of the path tells nothing apart
+        return;
+      }
+      if (stop - step > 1) {
+        const at = `${step}/${level}`;
+        rows.push({ kind: "module", at, start: step, stop, depth, name: run.modulePath(step).slice(0, level + 1).join("") });
+        if (unfolded || openModules.has(at)) addCalls(step, stop, depth + 1, level + 1);
+        step = stop - 1;
+      } else rows.push({ kind: "call", at: step, start: step, stop, depth });
     }
   }
 
@@ -1093,6 +1141,7 @@ function callsPane(board) {
   function rowElement(row, at) {
     const el = row.kind === "call" ? callRow(row) : foldRow(row);
     el.style.top = `${at * ROW}px`;
+    el.style.setProperty("--depth", String(row.depth));
     el.id = `${board.uid}-row-${at}`;
     mark(el, row, board.state, board.related);
     return el;
@@ -1100,15 +1149,15 @@ function callsPane(board) {
 
   /** @param {Row} row */
   function foldRow(row) {
-    const open = unfolded || (row.kind === "round" ? openRounds : openLines).has(row.at);
+    const open = isOpen(row);
     const place = run.place(row.start);
     const round = row.kind === "round" ? run.rounds[row.at] : null;
-    const text = round ? `iteration ${round[2]} of ${many(round[1])}` : cellText(place) || run.text(run.form(row.start).code);
+    const text = round ? `iteration ${round[2]} of ${many(round[1])}` : row.name ?? (cellText(place) || run.text(run.form(row.start).code));
     return h(
       "div",
-      { class: `ip-call ip-fold ip-fold-${row.kind} ip-depth-${row.depth}`, role: "option", onclick: () => toggle(row) },
+      { class: `ip-call ip-fold ip-fold-${row.kind}`, role: "option", onclick: () => toggle(row) },
       h("span", { class: "ip-no" }, icon(open ? "open" : "shut", open ? "unfolded" : "folded")),
-      h("span", { class: "ip-where" }, round ? `${round[1]}` : String(place.cell_line || place.line || "")),
+      h("span", { class: "ip-where" }, round ? `${round[1]}` : row.kind === "module" ? "" : String(place.cell_line || place.line || "")),
       h(round ? "span" : "code", { class: "ip-what" }, text),
       h("span", { class: "ip-badges" }, h("span", { class: "ip-dim" }, counted(row.stop - row.start, "call"))),
     );
@@ -1136,7 +1185,7 @@ function callsPane(board) {
     if (MODES[form.mode]) badges.push(h("span", { class: "ip-tag" }, MODES[form.mode]));
     return h(
       "div",
-      { class: `ip-call ip-depth-${row.depth}`, role: "option", "data-step": step, onclick: () => board.choose(step), onpointerenter: () => board.hover({ step }), onpointerleave: () => board.hover(null) },
+      { class: "ip-call", role: "option", "data-step": step, onclick: () => board.choose(step), onpointerenter: () => board.hover({ step }), onpointerleave: () => board.hover(null) },
       h("span", { class: "ip-no" }, String(step + 1)),
       h("span", { class: "ip-where" }, place.line ? String(place.line) : ""),
       h("span", { class: "ip-what" }, h("b", {}, label), code && !code.startsWith(`${label}(`) ? h("code", {}, code) : h("code", {}, code.slice(label.length))),
@@ -1160,13 +1209,13 @@ function callsPane(board) {
 
   /** @param {Row} row */
   function isOpen(row) {
-    return unfolded || (row.kind === "round" ? openRounds : openLines).has(row.at);
+    return unfolded || (row.kind !== "call" && opened[row.kind].has(row.at));
   }
 
   /** @param {Row} row */
   function toggle(row) {
-    if (unfolded) return;
-    const open = row.kind === "round" ? openRounds : openLines;
+    if (unfolded || row.kind === "call") return;
+    const open = opened[row.kind];
     if (!open.delete(row.at)) open.add(row.at);
     rebuild();
   }
@@ -1186,6 +1235,10 @@ function callsPane(board) {
     if (round >= 0 && run.rounds[round][1] && !unfolded) openRounds.add(round);
     if (line >= 0 && !unfolded) openLines.add(line);
     if (openRounds.size + openLines.size !== before) rebuild();
+    for (let row = rows[rowOf(step)]; row.kind === "module" && !isOpen(row); row = rows[rowOf(step)]) {
+      openModules.add(row.at);
+      rebuild();
+    }
     const at = rowOf(step);
     const top = at * ROW;
     if (top < view.scrollTop + ROW || top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = Math.max(0, top - view.clientHeight / 2 + ROW);
