@@ -245,6 +245,11 @@ class Call:
     result: float | int | None
     within: int | None
 
+    @property
+    def may_write(self) -> bool:
+        """Whether an argument is in another state afterwards, or the schema says that one is written to."""
+        return bool(self.function.writes) or any([a.before != a.after for a in self.inputs])  # noqa: C419 - 0.3 µs less
+
 
 # ---------------------------------------------------------------- autograd
 
@@ -431,20 +436,21 @@ class Trace:
 
         Found from what moved (version counter, storage) and from what the function's schema says, never from its name.
         """
-        declared = [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes]
+        declared = (
+            [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes] if call.function.writes else []
+        )
         yield from declared
         # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
         counters = {self.states[argument.before].counter for argument in declared}
         for argument in call.inputs:
             if (
-                argument not in declared
+                argument.before != argument.after
+                and argument not in declared
                 and self.states[argument.before].counter not in counters
                 and self._moved(argument)
             ):
                 yield argument
 
     def _moved(self, argument: Argument) -> bool:
-        if argument.before == argument.after:
-            return False
         before, after = self.states[argument.before], self.states[argument.after]
         return before.version != after.version or before.storage != after.storage

@@ -65,6 +65,7 @@ class Index:
         return [
             Write(call, argument, states[argument.before], states[argument.after])
             for call in self.calls
+            if call.may_write  # most calls don't, and that is soon seen
             for argument in self.trace.writes(call)
         ]
 
@@ -84,9 +85,13 @@ class Index:
     def makers(self) -> dict[TensorId, list[Call]]:
         """The calls that gave out or changed each tensor, in order."""
         found: dict[TensorId, list[Call]] = defaultdict(list)
+        states = self.trace.states
+        written: dict[int, set[TensorId]] = defaultdict(set)
+        for write in self.writes:
+            written[write.call.step].add(write.before.tensor)
         for call in self.calls:
-            made = {self.trace.states[state].tensor for state in call.outputs}
-            made.update(self.trace.states[argument.before].tensor for argument in self.trace.writes(call))
+            made = {states[state].tensor for state in call.outputs}
+            made.update(written.get(call.step, ()))
             for tensor in made:
                 found[tensor].append(call)
         return found

@@ -39,6 +39,7 @@ class CallLog(Sequence[Row]):
     Attributes:
         calls: WIDTH integers a call; sequence numbers count from `origin`.
         given: GIVEN_WIDTH integers for each tensor argument, those of one call in a row.
+        paths: what the numbers of paths stand for.
         outputs: states of the tensors that calls gave out, those of one call in a row.
         raised: the type and message of the exception that left a call, by step.
         results: the Python number that a call gave out, by step.
@@ -53,8 +54,8 @@ class CallLog(Sequence[Row]):
         self.raised: dict[int, tuple[str, str]] = {}
         self.results: dict[int, float | int] = {}
         self.within: dict[int, int] = {}
-        self._paths = [str(number) for number in range(POSITIONS)]
-        self._path_ids = {path: number for number, path in enumerate(self._paths)}
+        self.paths = [str(number) for number in range(POSITIONS)]
+        self._path_ids = {path: number for number, path in enumerate(self.paths)}
 
     def __len__(self) -> int:
         return len(self.calls) // WIDTH
@@ -84,7 +85,7 @@ class CallLog(Sequence[Row]):
         following = (step + 1) * WIDTH + GIVEN
         first = self.calls[step * WIDTH + GIVEN]
         last = self.calls[following] if following < len(self.calls) else len(self.given)
-        given, paths = self.given[first:last], self._paths
+        given, paths = self.given[first:last], self.paths
         if len(given) == GIVEN_WIDTH:
             return ((paths[given[0]], given[1], given[2]),)  # type: ignore[return-value]  # integers that are StateIds
         return tuple(
@@ -106,8 +107,8 @@ class CallLog(Sequence[Row]):
         """The number of an argument's path."""
         found = self._path_ids.get(text)
         if found is None:
-            found = self._path_ids[text] = len(self._paths)
-            self._paths.append(text)
+            found = self._path_ids[text] = len(self.paths)
+            self.paths.append(text)
         return found
 
     def sequence(self, column: int) -> list[int]:

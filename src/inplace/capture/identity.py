@@ -18,6 +18,7 @@ from inplace.capture.reading import autograd_of, creation_of, number_of, small_v
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
 from inplace.capture.storages import LiveStorage, Storages
+from inplace.capture.twins import open_twin
 from inplace.model import (
     CounterId,
     Layout,
@@ -33,6 +34,7 @@ PLAIN: frozenset[type] = frozenset(
 
 
 _is_functional = torch._is_functional_tensor
+_OpenTensor = open_twin(Tensor)
 _TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
 _TENSOR = 4  # integers a tensor: its type, the call that gave it out, first step, last step
 _NO_STEP = -2
@@ -316,9 +318,12 @@ class Identities:
     def frozen_tensors(self) -> tuple[Tensor, ...]:
         """The tensors met."""
         found = []
-        for number in range(len(self._tensors) // _TENSOR):
-            kind, origin, first, died = self._tensors[number * _TENSOR : number * _TENSOR + _TENSOR]
-            found.append(Tensor(TensorId(number), _TYPES[kind].__name__, _step(origin), first, _step(died)))
+        names = [kind.__name__ for kind in _TYPES]
+        columns = [iter(self._tensors)] * _TENSOR
+        for number, (kind, origin, first, died) in enumerate(zip(*columns, strict=True)):
+            tensor = _OpenTensor(number, names[kind], _step(origin), first, _step(died))
+            tensor.__class__ = Tensor
+            found.append(tensor)
         return tuple(found)
 
 

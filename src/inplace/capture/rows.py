@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from inplace.capture.columns import WIDTH, CallLog
+from inplace.capture.columns import GIVEN, GIVEN_WIDTH, WIDTH, CallLog
+from inplace.capture.twins import open_twin
 from inplace.model import Argument, Call, Function, GradMode, Raised, Stack
 
 _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
+_OpenCall, _OpenArgument = open_twin(Call), open_twin(Argument)
+
+
+def _argument(path: str, before: int, after: int) -> Argument:
+    given = _OpenArgument(path, before, after)
+    given.__class__ = Argument
+    return given  # type: ignore[no-any-return]
 
 
 class CallRows(Sequence[Call]):
@@ -35,27 +43,44 @@ class CallRows(Sequence[Call]):
         return self._call(step)
 
     def __iter__(self) -> Iterator[Call]:
-        return map(self._call, range(len(self)))
+        return self._between(0, len(self))
 
     def _call(self, step: int) -> Call:
+        return next(self._between(step, step + 1))
+
+    def _between(self, start: int, stop: int) -> Iterator[Call]:
         log = self._log
-        function, stack, mode, module, seq0, seq1, _, out, outs = log.calls[step * WIDTH : step * WIDTH + WIDTH]
-        raised = log.raised.get(step)
-        return Call(
-            step=step,
-            function=self._functions[function],
-            stack=self._stacks[stack],
-            inputs=tuple([Argument(*given) for given in log.inputs(step)]),
-            outputs=tuple(log.outputs[out : out + outs]),  # type: ignore[arg-type]  # integers that are StateIds
-            grad_mode=_GRAD_MODES[mode],
-            nodes=range(seq0 + log.origin, seq1 + log.origin),
-            module=None if module < 0 else module,
-            raised=Raised(*raised) if raised is not None else None,
-            allocated=self._allocations.get(step, 0),
-            thread=0,
-            result=log.results.get(step),
-            within=log.within.get(step),
-        )
+        calls, given, outputs, paths, origin = log.calls, log.given, log.outputs, log.paths, log.origin
+        functions, stacks, allocated = self._functions, self._stacks, self._allocations.get
+        raised, result, within = log.raised.get, log.results.get, log.within.get
+        rows = [iter(calls[start * WIDTH : stop * WIDTH])] * WIDTH
+        ends = [
+            *calls[start * WIDTH + WIDTH + GIVEN : stop * WIDTH + WIDTH : WIDTH],
+            len(given),
+        ]  # where the next begins
+        for step, end, function, stack, mode, module, seq0, seq1, begin, out, outs in zip(
+            range(start, stop), ends, *rows, strict=False
+        ):
+            error = raised(step)
+            call = _OpenCall(
+                step,
+                functions[function],
+                stacks[stack],
+                tuple(
+                    [_argument(paths[given[at]], given[at + 1], given[at + 2]) for at in range(begin, end, GIVEN_WIDTH)]
+                ),
+                tuple(outputs[out : out + outs]),
+                _GRAD_MODES[mode],
+                range(seq0 + origin, seq1 + origin),
+                None if module < 0 else module,
+                Raised(*error) if error is not None else None,
+                allocated(step, 0),
+                0,
+                result(step),
+                within(step),
+            )
+            call.__class__ = Call
+            yield call
 
     def __eq__(self, other: object) -> bool:
         return (

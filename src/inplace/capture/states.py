@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from inplace.model import CounterId, Layout, NodeId, StateId, StorageId, TensorId, TensorState
+from inplace.capture.twins import open_twin
+from inplace.model import CounterId, Layout, StateId, StorageId, TensorId, TensorState
 
+_OpenState = open_twin(TensorState)
 _WIDTH = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
 # Bits from which on the packed facts hold the creation and the layout; the first three are autograd's flags.
 _CREATION, _LAYOUT = 3, 6
@@ -83,23 +85,27 @@ class States:
 
     def frozen(self) -> list[TensorState]:
         """The states as plain values."""
-        return [self._frozen(number) for number in range(len(self._facts) // _WIDTH)]
-
-    def _frozen(self, number: int) -> TensorState:
-        start = number * _WIDTH
-        tensor, storage, counter, offset, packed, version, node, base = self._facts[start : start + _WIDTH]
-        creation = packed >> _CREATION & 7
-        return TensorState(
-            tensor=TensorId(tensor),
-            storage=None if storage < 0 else StorageId(storage),
-            counter=None if counter < 0 else CounterId(counter),
-            offset=offset,
-            layout=self.layouts[packed >> _LAYOUT],
-            version=None if version < 0 else version,
-            requires_grad=bool(packed & 1),
-            is_leaf=bool(packed & 2),
-            node=None if node < 0 else NodeId(node),
-            base=None if base < 0 else TensorId(base),
-            creation="inference" if packed & 4 else self._creations[creation - 1] if creation else None,
-            values=self.values.get(StateId(number)),
-        )
+        found: list[TensorState] = []
+        layouts, creations, values = self.layouts, self._creations, self.values.get
+        columns = [iter(self._facts)] * _WIDTH
+        for number, (tensor, storage, counter, offset, packed, version, node, base) in enumerate(
+            zip(*columns, strict=True)
+        ):
+            creation = packed >> _CREATION & 7
+            state = _OpenState(
+                tensor,
+                None if storage < 0 else storage,
+                None if counter < 0 else counter,
+                offset,
+                layouts[packed >> _LAYOUT],
+                None if version < 0 else version,
+                packed & 1 == 1,
+                packed & 2 == 2,  # noqa: PLR2004 - a flag
+                None if node < 0 else node,
+                None if base < 0 else base,
+                "inference" if packed & 4 else creations[creation - 1] if creation else None,
+                values(StateId(number)),
+            )
+            state.__class__ = TensorState
+            found.append(state)
+        return found

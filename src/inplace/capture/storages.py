@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from inplace.capture.twins import open_twin
 from inplace.model import Storage, StorageId
 
+_OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
 _FREED = 0  # the key of a storage that has been let go of
@@ -90,10 +92,12 @@ class Storages:
         used = {live.id for live in self.live.values() if live.users > 0}
         devices = [str(device) for device in self._devices]
         found = []
-        for number, size in enumerate(self.sizes):
-            device, external, born, last = self._facts[number * _FACTS : number * _FACTS + _FACTS]
+        columns = [iter(self._facts)] * _FACTS
+        for number, (size, device, external, born, last) in enumerate(zip(self.sizes, *columns, strict=True)):
             died = None if last == _ALIVE or number in used else last
-            found.append(Storage(StorageId(number), size, devices[device], bool(external), born, died))
+            storage = _OpenStorage(number, size, devices[device], external != 0, born, died)
+            storage.__class__ = Storage
+            found.append(storage)
         return tuple(found)
 
     def allocations(self) -> dict[int, int]:

@@ -28,6 +28,8 @@ class Timeline:
     def __init__(self, trace: Trace, texts: Texts) -> None:
         self._trace, self._texts = trace, texts
         self._strings: dict[str, int] = {}
+        self._known: dict[tuple[object, ...], int] = {}
+        self._spot_of: dict[int, tuple[int, Position] | None] = {}
         self._forms: dict[tuple[object, ...], int] = {}
         self._made: list[Form] = []
         self._places: dict[Stack, int] = {}
@@ -43,20 +45,31 @@ class Timeline:
             self._add(call)
 
     def _add(self, call: Call) -> None:
-        place = self._places.get(call.stack)
-        if place is None:
-            place = self._places[call.stack] = self._new_place(call.stack)
         changed = self._changes(call)
-        flags = (WRITES if changed else 0) | self._flags(call)
-        key = (call.function.label, place, call.module, call.grad_mode, flags, call.allocated)
-        form = self._forms.get(key)
+        # By identity first: calls of one line share these objects of the trace, and hashing them by value takes long.
+        known = (
+            id(call.function), id(call.stack), id(call.grad_mode), call.module, call.allocated,
+            changed, call.raised is None, call.within is None,
+        )  # fmt: skip
+        form = self._known.get(known)
         if form is None:
-            form = self._forms[key] = self._new_form(call, place, flags)
+            form = self._known[known] = self._form_of(call, changed=changed)
         self._form.append(form)
         if call.raised is not None and len(self._raised) < _RESULTS:
             self._raised.append((call.step, f"{call.raised.type}: {call.raised.message[:400]}"))
         if call.result is not None and len(self._results) < _RESULTS:
             self._results.append((call.step, call.result))
+
+    def _form_of(self, call: Call, *, changed: bool) -> int:
+        place = self._places.get(call.stack)
+        if place is None:
+            place = self._places[call.stack] = self._new_place(call.stack)
+        flags = (WRITES if changed else 0) | self._flags(call)
+        key = (call.function.label, place, call.module, call.grad_mode, flags, call.allocated)
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = self._new_form(call, place, flags)
+        return form
 
     def _flags(self, call: Call) -> int:
         kind = call.function.kind
@@ -69,7 +82,7 @@ class Timeline:
         )
 
     def _changes(self, call: Call) -> bool:
-        if not call.function.writes and all(a.before == a.after for a in call.inputs):
+        if not call.may_write:
             return False
         states, found = self._trace.states, False
         for argument in self._trace.writes(call):
@@ -79,10 +92,17 @@ class Timeline:
                 known = -1 if before.version is None else before.version
                 self._writes.append((call.step, before.tensor, known, moved))
             found = True
-        site = self._texts.innermost(call.stack) if found else None
-        if site is not None:
-            self.written[(site.source, site.position)] += 1
-            self.first_written.setdefault((site.source, site.position), call.step)
+        spot = self._written_at(call.stack) if found else None
+        if spot is not None:
+            self.written[spot] += 1
+            self.first_written.setdefault(spot, call.step)
+        return found
+
+    def _written_at(self, stack: Stack) -> tuple[int, Position] | None:
+        found = self._spot_of.get(id(stack), ...)
+        if found is ...:
+            site = self._texts.innermost(stack)
+            found = self._spot_of[id(stack)] = None if site is None else (site.source, site.position)
         return found
 
     def _string(self, text: str) -> int:

@@ -1370,6 +1370,8 @@ class Board {
   listen() {
     this.el.addEventListener("keydown", (event) => this.key(event));
     for (const name of ["keyup", "keypress"]) this.el.addEventListener(name, (event) => event.stopPropagation());
+    // Notebook 7 hears keys before us, and its shortcuts look at the focused element itself first.
+    this.el.addEventListener("focusin", ({ target }) => /** @type {Element} */ (target).setAttribute("data-lm-suppress-shortcuts", "true"));
     this.follow = new ThemeFollower(this.el);
     this.sizes = new ResizeObserver(() => this.resize());
     for (const el of [this.el, this.list.el]) this.sizes.observe(el);
