@@ -1,4 +1,4 @@
-"""`inplace run SCRIPT` and `inplace show TRACE`: reads options, calls, prints. No logic of its own."""
+"""`inplace run SCRIPT`, `inplace show TRACE` and `inplace tour`: reads options, calls, prints. No logic of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inplace.deferred import DeferredRecorder
 from inplace.errors import TraceFormatError
 from inplace.outputs import Outputs, complain
 from inplace.script import Script, last_words, strip
+from inplace.tour import DEFAULT_FOLDER, show_list, tour
 
 if TYPE_CHECKING:
     from inplace.analysis.report import Report
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return _UNUSABLE
+    if options.command == "tour":
+        return _tour(options)
     problem = _problem(options)
     if problem is not None:
         complain(problem)
@@ -73,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     import inplace
 
     parser = _Parser(prog="inplace", description="Names the line that overwrote what autograd needed.")
-    parser.add_argument("--version", action="version", version=f"torch-inplace {inplace.__version__}")
+    version = f"torch-inplace {inplace.__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     run = commands.add_parser(
         "run",
@@ -97,7 +101,24 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
         command.add_argument("--html", metavar="FILE", help="write the interactive page")
         command.add_argument("--quiet", action="store_true", help="print no report")
+    _add_tour(commands)
     return parser
+
+
+def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser("tour", help="open the tutorial notebooks in JupyterLab", allow_abbrev=False)
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=Path(DEFAULT_FOLDER),
+        help=f"where copies of the notebooks go (default: {DEFAULT_FOLDER}); a file that is there is not overwritten",
+    )
+    only = command.add_mutually_exclusive_group()
+    only.add_argument("--list", action="store_true", help="print the notebooks and their titles, and do nothing else")
+    only.add_argument("--copy-only", action="store_true", help="copy the notebooks and open nothing")
+    only.add_argument("--no-browser", action="store_true", help="have JupyterLab print its address only")
 
 
 def _problem(options: argparse.Namespace) -> str | None:
@@ -192,6 +213,15 @@ def _recorder(script: Script, options: argparse.Namespace) -> Recorder:
         strict=options.strict,
         thorough=options.advise,
     )
+
+
+# ---------------------------------------------------------------- tour
+
+
+def _tour(options: argparse.Namespace) -> int:
+    if options.list:
+        return show_list()
+    return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser)
 
 
 # ---------------------------------------------------------------- show

@@ -11,7 +11,3 @@ class RecordingError(RuntimeError):
 
 class OverwriteError(RuntimeError):
     """Raised in strict mode, in place of a write that would destroy what a live graph has saved for backward."""
-
-
-class OptionError(ValueError):
-    """Raised when an option on the magic's line or the command line is not one we know."""

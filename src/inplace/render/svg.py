@@ -43,12 +43,13 @@ def to_svg(report: Report) -> str:
 def _document(canvas: Canvas, picture: Diagram, first: Verdict | None) -> str:
     height = canvas.y + 8
     label = "".join(first.headline) if first is not None else f"{picture.title}: nothing wrong"
+    accent = _ACCENTS[first.severity if first is not None else "error"]
     arrow = '<marker id="ip-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     hatch = '<pattern id="ip-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
         f'height="{height:.0f}" role="img" aria-label={quoteattr(visible(label))}>'
-        f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="{_ACCENTS["error"]}"/></marker>'
+        f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="{accent}"/></marker>'
         f'{hatch}<rect width="2" height="6" fill="#ffffff" fill-opacity=".75"/></pattern></defs>'
         f'<rect x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1:.0f}" rx="10" fill="{_CARD}" '
         f'stroke="{_LINE}"/>{"".join(canvas.parts)}</svg>'
@@ -127,7 +128,7 @@ def _source(canvas: Canvas, pane: SourcePane, finding: Verdict, number: int) -> 
         (x1, y1), (x2, y2) = places["culprit"], places["victim"]
         bend = max(x1, x2) + 34
         d = f"M{x1 + 6:.1f} {y1:.1f} C{bend:.1f} {y1:.1f} {bend:.1f} {y2:.1f} {x2 + 8:.1f} {y2:.1f}"
-        canvas.path(d, stroke=_ACCENTS["error"], stroke_width="1.6", marker_end="url(#ip-a)")
+        canvas.path(d, stroke=_ACCENTS[finding.severity], stroke_width="1.6", marker_end="url(#ip-a)")
 
 
 def _underline(canvas: Canvas, text: str, start: int, stop: int, kind: tuple[str, Verdict]) -> tuple[float, float]:
@@ -164,11 +165,12 @@ def _references(canvas: Canvas, picture: Diagram, first: Verdict | None) -> None
     if not chosen:
         return
     canvas.title("NAMES AND MEMORY")
+    accent = _ACCENTS[first.severity] if first is not None else INK
     versions = {counter.id: counter.versions for counter in picture.references.counters}  # as differences
     for storage in chosen:
         own = [tensor for tensor in tensors if tensor.storage == storage][:_MOST_TENSORS]
         for tensor in own:
-            _tensor(canvas, tensor, boxes[storage].bytes, versions.get(tensor.counter, ()))
+            _tensor(canvas, tensor, boxes[storage].bytes, versions.get(tensor.counter, ()), accent)
         canvas.text(
             _WIDTH - PAD,
             f"{boxes[storage].bytes} bytes on {boxes[storage].device}",
@@ -180,7 +182,7 @@ def _references(canvas: Canvas, picture: Diagram, first: Verdict | None) -> None
         canvas.y += 24
 
 
-def _tensor(canvas: Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...]) -> None:
+def _tensor(canvas: Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...], accent: str) -> None:
     names = ", ".join(tensor.names[:3])
     names = names if len(names) <= 26 else names[:25] + "…"  # noqa: PLR2004 - the width of the column
     y = canvas.y + 6
@@ -191,9 +193,7 @@ def _tensor(canvas: Canvas, tensor: TensorBox, size: int, moves: tuple[int, ...]
     canvas.text(PAD + 216, f"{shape} {tensor.dtype}{grad}", y=y + 15, size=11, fill=SOFT)
     first, last = (moves[0], sum(moves)) if moves else (0, 0)
     badge = f"version {first}" if first == last else f"version {first} → {last}"
-    canvas.text(
-        PAD + 400, badge, y=y + 15, size=11, font_weight="600", fill=INK if first == last else _ACCENTS["error"]
-    )
+    canvas.text(PAD + 400, badge, y=y + 15, size=11, font_weight="600", fill=INK if first == last else accent)
     left, width = PAD + 510.0, _WIDTH - 2 * PAD - 510.0
     canvas.box(left, y + 4, width, 14, rx="3", fill="#eef0f4")
     for start, stop in tensor.pieces[:64]:

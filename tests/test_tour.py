@@ -1,0 +1,166 @@
+"""`inplace tour` copies the tutorials, never over a file that is there, and opens the first one in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from inplace import cli
+from inplace.tour import DEFAULT_FOLDER, copy, notebooks, title
+
+ROOT = Path(__file__).parents[1]
+NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+STAND_IN = """\
+import json, os, sys
+print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd()}))
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to be in; in place of JupyterLab stands a module that prints how it was called."""
+    (tmp_path / "stand_in").mkdir()
+    (tmp_path / "stand_in" / "jupyterlab.py").write_text(STAND_IN)
+    (tmp_path / "here").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand_in"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_the_first_notebook_is_opened(lab: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """JupyterLab runs in the folder with the copies, with the first notebook; its exit status is ours."""
+    status = cli.main(["tour"])
+
+    said, _, called = capfd.readouterr().out.partition("\n")
+    assert status == 7
+    assert said == f"{len(NAMES)} notebooks copied to {DEFAULT_FOLDER}"
+    folder = str(lab / DEFAULT_FOLDER)
+    assert json.loads(called) == {"arguments": ["01-start-here.ipynb"], "folder": folder}
+
+
+def test_without_a_browser(lab: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--no-browser` is handed on, and a folder of the user's is used."""
+    cli.main(["tour", "--no-browser", "mine"])
+
+    called = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert called == {"arguments": ["01-start-here.ipynb", "--no-browser"], "folder": str(lab / "mine")}
+
+
+def test_copies_are_trusted(lab: Path) -> None:
+    """JupyterLab shows the pictures in our notebooks from the start; one that the user has changed is not signed."""
+    from nbformat import read
+    from nbformat.sign import NotebookNotary
+
+    (lab / "mine").mkdir()
+    changed = (ROOT / "notebooks" / NAMES[1]).read_text().replace("See", "Saw").replace("in place", "in its place")
+    (lab / "mine" / NAMES[1]).write_text(changed)
+
+    cli.main(["tour", "mine"])
+
+    with NotebookNotary(data_dir=str(lab.parent / "data")) as notary:
+        trusted = [notary.check_signature(read(lab / "mine" / name, as_version=4)) for name in NAMES]
+    assert trusted == [name != NAMES[1] for name in NAMES]
+
+
+def test_changed_copies_stay(tmp_path: Path) -> None:
+    """A second tour writes what is missing, leaves what is there, and says which files are not ours any more."""
+    first = copy(tmp_path / "new" / "folder")
+    mine, gone = tmp_path / "new" / "folder" / NAMES[0], tmp_path / "new" / "folder" / NAMES[1]
+    mine.write_text("mine")
+    gone.unlink()
+
+    second = copy(tmp_path / "new" / "folder")
+
+    assert list(first.written) == NAMES
+    assert (second.written, second.kept) == ((NAMES[1],), (NAMES[0],))
+    assert list(second.same) == NAMES[2:]
+    assert mine.read_text() == "mine"
+    assert gone.read_bytes() == (ROOT / "notebooks" / NAMES[1]).read_bytes()
+
+
+def test_changed_copies_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--copy-only` opens nothing, and says what it kept."""
+    (tmp_path / NAMES[0]).write_text("mine")
+
+    status = cli.main(["tour", "--copy-only", str(tmp_path)])
+
+    assert status == 0
+    assert capsys.readouterr().out == (
+        f"{len(NAMES) - 1} notebooks copied to {tmp_path}\n"
+        f"kept, because they differ from ours: {NAMES[0]} (remove one to get ours)\n"
+    )
+
+
+def test_the_list_has_titles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--list` prints a line for each notebook, in order, and writes nothing."""
+    monkeypatch.chdir(tmp_path)
+
+    status = cli.main(["tour", "--list"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert [line.split()[0] for line in lines] == NAMES
+    assert lines[0].endswith("  See what a line of PyTorch overwrites")
+    assert all(title(path) in line for path, line in zip(notebooks(), lines, strict=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_jupyterlab(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where JupyterLab is missing, one sentence has the command that installs it, and nothing is copied."""
+    monkeypatch.setitem(sys.modules, "jupyterlab", None)
+
+    status = cli.main(["tour", str(tmp_path / "new")])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "inplace: JupyterLab is not installed for this Python: run python -m pip install 'torch-inplace[notebook]', "
+        "then inplace tour again.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that can't be had is told in one sentence."""
+    (tmp_path / "file").write_text("mine")
+
+    status = cli.main(["tour", "--copy-only", str(tmp_path / "file")])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        f"inplace: the notebooks can't be copied to {tmp_path / 'file'} (File exists): choose another folder.\n"
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_wheel_has_the_notebooks(tmp_path: Path) -> None:
+    """What is installed from a wheel needs no checkout beside it for a tour."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+
+    listed = subprocess.run(
+        [sys.executable, "-m", "inplace", "tour", "--copy-only", "copies"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert listed.stdout == f"{len(NAMES)} notebooks copied to copies\n"
+    assert sorted(path.name for path in (tmp_path / "installed" / "inplace" / "notebooks").iterdir()) == NAMES
+    assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == NAMES
