@@ -20,10 +20,12 @@ def diagram(report: Report) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
-    timeline = Timeline(trace, texts)
+    timeline, memory = Timeline(trace, texts), Memory(trace, abouts, texts)
+    for call in trace.calls:  # one pass, as a long trace builds its calls anew in each
+        timeline.add(call)
+        memory.add(call)
     shown = shown_sources(report, texts, timeline.count_visits())
     marks = marks_of(report, texts, timeline.written, timeline.first_written)
-    memory = Memory(trace, abouts, texts)
     told = verdicts(report, abouts, texts, shown)
     return Diagram(
         title=trace.title[:200],

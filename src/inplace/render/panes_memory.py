@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from inplace.model import BEFORE, CounterId, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.model import BEFORE, Call, CounterId, StateId, StorageId, TensorId, TensorState, Trace
 from inplace.render.panes_columns import Scalar
 from inplace.render.panes_findings import About
 from inplace.render.panes_model import CounterBox, References, StorageBox, TensorBox
@@ -43,7 +43,12 @@ class Memory:
         self._valued: dict[StorageId, tuple[CounterId | None, int | None]] = {}
         self._cells = defaultdict(int, {storage: self._elements(storage) for storage in self._kept})
         self._touched: defaultdict[TensorId, dict[int, None]] = defaultdict(dict)
-        self._watch()
+        self._states = trace.states
+        self._shown = {tensor for tensors in self._drawn.values() for tensor in tensors}
+        counters = {self.last[tensor].counter for tensor in self._shown}
+        self._most_moves = _MOVES // max(1, len(counters))
+        storages = set(self._kept)
+        self._seen = [state.storage in storages or state.counter in counters for state in trace.states]
 
     # ------------------------------------------------------------ what is drawn
 
@@ -67,26 +72,21 @@ class Memory:
 
     # ------------------------------------------------------------ what happened to it
 
-    def _watch(self) -> None:
-        """One pass over the calls, noting what was seen of the storages and counters that are drawn."""
-        states = self._trace.states
-        drawn = {tensor for tensors in self._drawn.values() for tensor in tensors}
-        counters = {self.last[tensor].counter for tensor in drawn}
-        self._most_moves = _MOVES // max(1, len(counters))
-        storages = set(self._kept)
-        seen = [state.storage in storages or state.counter in counters for state in states]
-        for call in self._trace.calls:
-            for argument in call.inputs:
-                if seen[argument.before]:
-                    self._sighted(argument.before, call.step - 1, call.step)
-            for argument in call.inputs:
-                if seen[argument.after] and argument.after != argument.before:
-                    self._sighted(argument.after, call.step, call.step)
-            for state in call.outputs:
-                if seen[state]:
-                    self._sighted(state, call.step, call.step)
-                    if states[state].tensor in drawn and states[state].tensor not in self._was:
-                        self._was[states[state].tensor] = self._texts.assigned(call.stack)
+    def add(self, call: Call) -> None:
+        """Note what a call saw of the storages and counters that are drawn; calls come in order."""
+        seen = self._seen
+        for argument in call.inputs:
+            if seen[argument.before]:
+                self._sighted(argument.before, call.step - 1, call.step)
+        for argument in call.inputs:
+            if argument.after != argument.before and seen[argument.after]:
+                self._sighted(argument.after, call.step, call.step)
+        for state in call.outputs:
+            if seen[state]:
+                self._sighted(state, call.step, call.step)
+                tensor = self._states[state].tensor
+                if tensor in self._shown and tensor not in self._was:
+                    self._was[tensor] = self._texts.assigned(call.stack)
 
     def _sighted(self, number: StateId, since: int, step: int) -> None:
         state = self._trace.states[number]

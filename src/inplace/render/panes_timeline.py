@@ -23,7 +23,7 @@ WRITES, RAISED, BACKWARD, TO_PYTHON, WITHIN, LIBRARY = 1, 2, 4, 8, 16, 32
 
 
 class Timeline:
-    """One pass over the calls of a trace, turned into columns."""
+    """The calls of a trace, turned into columns."""
 
     def __init__(self, trace: Trace, texts: Texts) -> None:
         self._trace, self._texts = trace, texts
@@ -41,10 +41,11 @@ class Timeline:
         self._results: list[tuple[int, Scalar]] = []
         self.written: Counter[tuple[int, Position]] = Counter()
         self.first_written: dict[tuple[int, Position], int] = {}
-        for call, _ in zip(trace.calls, range(_CALLS), strict=False):
-            self._add(call)
 
-    def _add(self, call: Call) -> None:
+    def add(self, call: Call) -> None:
+        """Note a call; calls come in order."""
+        if call.step >= _CALLS:
+            return
         changed = self._changes(call)
         # By identity first: calls of one line share these objects of the trace, and hashing them by value takes long.
         known = (
