@@ -1,6 +1,7 @@
 """What recording costs: `python benchmarks/overhead.py` prints ratios to plain, medians of alternating pairs.
 
-With `--write` it also writes docs/benchmarks.md and its chart, and records a million calls for them (some minutes).
+With `--write` it also writes docs/benchmarks.md and its chart, records a million calls for them, and looks at
+a hundred thousand in a browser (some minutes).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._debug_mode import DebugMode
 
 import inplace
+from browsing import FRAMES, browsed
 
 PAIRS = 7
 PART = 10_000  # calls of a long cell that are timed together
@@ -205,7 +207,7 @@ def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
     figure.savefig(DOCS / "img" / "benchmarks.svg", metadata={"Date": None})
 
 
-def page(found: dict[str, list[float]], large: dict[str, Any]) -> str:
+def page(found: dict[str, list[float]], large: dict[str, Any], seen: dict[str, Any]) -> str:
     """The page of the docs."""
     heads = " | ".join(OBSERVERS)
     rows = "\n".join(
@@ -236,6 +238,14 @@ Each of the first {PART:,} calls took {large["costs"][0]:.1f} microseconds, the 
 the last {large["costs"][-1]:.1f}. Then {rest:.0f} s until it is shown: {large["stop"]:.1f} s to end the recording,
 {large["analysis"]:.1f} s of analysis, and {large["page"]:.1f} s for a page of {large["payload"] / 1e6:.1f} MB.
 `tests/test_growth.py` holds work and bytes to linear growth by counting them.
+
+## In the browser
+
+A cell of {seen["calls"]:,} calls is a page of {seen["payload"] / 1e3:,.0f} KB {seen["made"]:.1f} s after it ends, and
+headless Chromium has painted it {seen["opened"]:.1f} s later.
+Scrolled from the first call to the last within {FRAMES} frames, every call a row of its own, it draws
+{seen["scrolled"]:.0f} frames a second, the longest after {seen["longest"]:.0f} ms; when another call is chosen in each
+frame, {seen["stepped"]:.0f}. The browser draws 60 at most.
 """
 
 
@@ -249,7 +259,8 @@ def main() -> None:
     if "--write" in sys.argv[1:]:
         large = scale(1_000_000)
         chart(found, large)
-        (DOCS / "benchmarks.md").write_text(page(found, large), encoding="utf-8")
+        seen = browsed(chain)
+        (DOCS / "benchmarks.md").write_text(page(found, large, seen), encoding="utf-8")
 
 
 if __name__ == "__main__":
