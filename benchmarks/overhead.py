@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from browsing import FRAMES, browsed
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._debug_mode import DebugMode
 
 import inplace
-from browsing import FRAMES, browsed
 
 PAIRS = 7
 PART = 10_000  # calls of a long cell that are timed together
