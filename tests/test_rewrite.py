@@ -123,6 +123,60 @@ def test_the_call_of_an_updating_function_is_moved() -> None:
     assert proposed(text)[0] == ("decay([w])\nh.backward()", "h.backward()\ndecay([w])")
 
 
+APART = {
+    "repeated": (
+        "slots = [torch.zeros(2)] * 3\nfor slot in slots:\n    slot += 1\nt = torch.stack(slots)",
+        "slots = [torch.zeros(2)] * 3",
+        "slots = [torch.zeros(2) for _ in range(3)]",
+    ),
+    "repeated name": (
+        "z = torch.zeros(2)\nslots = 2 * [z]\nfor slot in slots:\n    slot += 1\nt = torch.stack(slots)",
+        "slots = 2 * [z]",
+        "slots = [z.clone() for _ in range(2)]",
+    ),
+    "kept": (
+        "t = torch.zeros(2)\nkept = []\nfor i in range(3):\n    t += i\n    kept.append(t)\ns = torch.stack(kept)",
+        "    kept.append(t)",
+        "    kept.append(t.clone())",
+    ),
+    "kept by key": (
+        "t = torch.zeros(2)\nkept = {}\nfor i in 1, 2:\n    t += i\n    kept[i] = t\ns = torch.stack([*kept.values()])",
+        "    kept[i] = t",
+        "    kept[i] = t.clone()",
+    ),
+    "swap": (
+        "t = torch.arange(6.0).view(3, 2)\nt[0], t[1] = t[1], t[0]",
+        "t[0], t[1] = t[1], t[0]",
+        "t[0], t[1] = t[1].clone(), t[0].clone()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_shares_bytes_is_kept_apart(name: str) -> None:
+    """Items of a list and snapshots become tensors of their own, and a swap reads copies."""
+    text, old, new = APART[name]
+
+    assert proposed(text)[0] == (old, new)
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+def test_a_gradient_flows_again() -> None:
+    """A statement under `no_grad` is let out of it, and losses are stacked."""
+    under = (
+        "on, end = nn.Linear(3, 3), nn.Linear(3, 1)\nwith torch.no_grad():\n    z = on(torch.ones(2, 3))\n"
+        "end(z).sum().backward()\ng = on.weight.grad"
+    )
+    old = "    z = on(torch.ones(2, 3))"
+    parts = (
+        "on = nn.Linear(3, 2)\nout = on(torch.ones(4, 3))\nparts = [out[0].sum(), out[1].sum()]\n"
+        "loss = torch.tensor(parts).sum()\nloss.requires_grad_()\nloss.backward()\ng = on.weight.grad"
+    )
+
+    assert (old, f"    with torch.enable_grad():\n    {old}") in proposed(under)
+    assert ("loss = torch.tensor(parts).sum()", "loss = torch.stack(parts).sum()") in proposed(parts)
+
+
 def test_an_inference_tensor_is_copied_where_it_is_used() -> None:
     """A copy made outside inference mode is an ordinary tensor."""
     text = "with torch.inference_mode():\n    t = torch.rand(3)\nh = x * t"

@@ -65,11 +65,12 @@ def compared(finding: Finding, answer: Answer | str, twin: Answer | str) -> Proo
         return _not("with this change the same is found again")
     if isinstance(twin, str) or twin.refused is not None:
         return _not("there is no run to compare the gradients with")
-    lost = next((name for name in twin.grads if name not in answer.grads), None)
+    ended = finding.names if isinstance(finding, Cut) else ()
+    lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
         return _not(f"with this change {lost} is no longer a leaf that requires grad")
     if twin.raised is not None:
-        return _not_compared(_NOT_RUN)
+        return _not_compared("it no longer raises", _NOT_RUN)
     if isinstance(finding, Cut):
         return _mended(finding, answer, twin)
     different = _different_gradient(answer, twin)
@@ -86,8 +87,8 @@ def _not(why: str) -> Proof:
     return Proof(verified=False, text=f"not proved: {why}.")
 
 
-def _not_compared(why: str) -> Proof:
-    text = f"proved by a replay: it no longer raises, and nothing else is found; {why}."
+def _not_compared(what: str, why: str) -> Proof:
+    text = f"proved by a replay: {what}, and nothing else is found; {why}."
     return Proof(verified=True, text=text, gradients=False)
 
 
@@ -112,12 +113,16 @@ def _changed(answer: Answer, twin: Answer) -> str | None:
 
 
 def _mended(cut: Cut, answer: Answer, twin: Answer) -> Proof:
-    """A twin has the cut as well: what had no gradient has one now, and the others are as they were."""
+    """A twin has the cut as well: what had no gradient has one now, and the others are as they were.
+
+    Others of the path may have gained one, and what was a leaf only because the path ended there has none any more.
+    """
     without = [name for name in twin.grads if name in cut.without_grad and twin.grads[name] is None]
     for name, gradient in twin.grads.items():
-        if name in without and answer.grads[name] is None:
+        if name in without and answer.grads.get(name) is None:
             return _not(f"with this change {name} still gets no gradient")
-        if name not in without and not _equal(gradient, answer.grads[name]):
+        gained, ended = gradient is None, answer.grads.get(name) is None and name in cut.names
+        if name not in without and not gained and not ended and not _equal(gradient, answer.grads[name]):
             return _not(f"it runs, but the gradient of {name} is not what it was")
     if not without:
         return _not("no variable tells whether the gradient arrives")
@@ -130,7 +135,7 @@ def _proved(twin: Answer) -> Proof:
     graded = [name for name, gradient in twin.grads.items() if gradient is not None]
     others = sum(gradient is not None for gradient in twin.other_grads)
     if not graded and not others and not any(gradient is not None for gradient in twin.given):
-        return _not_compared(_NO_GRADIENT)
+        return _not_compared("what was found is gone", _NO_GRADIENT)
     parts = [_listed(graded)] if graded else []
     parts += [f"{others} {'leaf' if others == 1 else 'leaves'} without a name"] if others else []
     if not parts:

@@ -18,6 +18,7 @@ from inplace.analysis.shared import shared_references
 from inplace.analysis.version import stale_saves, unseen_writes
 from inplace.model import Trace
 from inplace.pause import no_collection
+from inplace.progress import Tell, silent
 
 __all__ = ["CHECKS", "Report", "analyze"]
 
@@ -42,11 +43,12 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
 @no_collection()
-def analyze(trace: Trace) -> Report:
+def analyze(trace: Trace, tell: Tell = silent) -> Report:
     """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in order of checks."""
     index = Index(trace)
     found: dict[object, Finding] = {}
-    for check in CHECKS:
+    for number, check in enumerate(CHECKS, start=1):
+        tell(number / (len(CHECKS) + 1))  # the first part was to read the calls
         for finding in check(index):
             found.setdefault((type(finding), finding.severity, *finding.lines), finding)
     told = {finding.storage for finding in found.values() if isinstance(finding, StaleSave | UnseenWrite)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from inplace.analysis.apart import kept_apart
 from inplace.analysis.index import Index
 from inplace.analysis.report import (
     CustomFunction,
@@ -18,6 +19,7 @@ from inplace.analysis.report import (
     Place,
     ReboundLeaf,
     Rewrite,
+    SharedReference,
     StaleSave,
     UnseenWrite,
 )
@@ -33,6 +35,7 @@ from inplace.analysis.ways import (
     out_of_place,
     uncut,
     update_leaf,
+    with_grad,
     without_grad,
 )
 
@@ -61,6 +64,9 @@ def _parses(rewrite: Rewrite) -> bool:
 
 
 def _proposed(index: Index, finding: Finding) -> Iterator[tuple[Site, Edits]]:
+    if isinstance(finding, SharedReference):
+        yield from kept_apart(index, finding)
+        return
     if isinstance(finding, MultiOutputWrite):  # one change, in place of one at each write
         yield from _at_makers(index, finding)
     of_leaf = False
@@ -137,6 +143,8 @@ def _ways(site: Site, finding: Finding, *, of_leaf: bool) -> Iterator[Edits]:
         yield from without_grad(site)
     elif isinstance(finding, ReboundLeaf):
         yield from update_leaf(site)
+    elif isinstance(finding, Cut) and finding.how == "no-grad":
+        yield from with_grad(site)
     elif isinstance(finding, Cut):
         yield from uncut(site)
     elif isinstance(finding, OverlappingWrite):

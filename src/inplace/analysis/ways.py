@@ -255,12 +255,22 @@ def update_leaf(site: Site) -> Iterator[Edits]:
 
 
 def uncut(site: Site) -> Iterator[Edits]:
-    """`loss.detach()` -> `loss`, `torch.tensor(t)` -> `t`."""
+    """`loss.detach()` -> `loss`, `torch.tensor(t)` -> `t`, `torch.tensor(losses)` -> `torch.stack(losses)`."""
     node, editor = site.node, site.editor
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr in _CUTTING and not node.args:
             yield [Edit(start_of(node), end_of(node), editor.text_of(node.func.value))]
         elif node.func.attr in {"tensor", "as_tensor", "from_numpy"} and len(node.args) == 1:
             yield [Edit(start_of(node), end_of(node), _operand(editor, node.args[0]))]
+            yield [Edit(start_of(node), end_of(node), f"torch.stack({editor.text_of(node.args[0])})")]
     elif isinstance(node, ast.Attribute) and node.attr == "data":
         yield [Edit(start_of(node), end_of(node), editor.text_of(node.value))]
+
+
+def with_grad(site: Site) -> Iterator[Edits]:
+    """A statement under `no_grad` that a gradient has to flow through goes under `torch.enable_grad()`."""
+    statement, editor = site.statement, site.editor
+    text = editor.text_of(statement)
+    if "\n" not in text:
+        block = f"with torch.enable_grad():\n{editor.indent_of(statement)}    {text}"
+        yield [Edit(start_of(statement), end_of(statement), block)]
