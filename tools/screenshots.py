@@ -3,7 +3,8 @@
 Needs playwright, and Chromium at /usr/bin/chromium or at the path in CHROMIUM.
 
 Each is the interactive page of one run: the README's cell in light, in dark and in a narrow side panel, a longer case,
-and a run of a hundred thousand calls.
+a model whose calls fold by module, and a run of a hundred thousand calls. finding.svg is the still picture of the
+README's cell.
 """
 
 from __future__ import annotations
@@ -23,11 +24,33 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from inplace.analysis.report import Report  # noqa: E402 - found only now
 from inplace.render.diagram import diagram  # noqa: E402 - as above
 from inplace.render.html import to_html  # noqa: E402 - as above
+from inplace.render.svg import to_svg  # noqa: E402 - as above
 from tests.browser.traces import README, big_report, record, record_file  # noqa: E402 - as above
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 CASES = ROOT / "tests" / "cases"
+
+
+MODEL = """\
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        h = self.act(self.up(self.norm(x)).sigmoid())
+        return x + self.down(h)
+
+torch.manual_seed(0)
+net = nn.Sequential(*[Block(4) for _ in range(6)])
+loss = net(torch.ones(2, 4)).pow(2).mean()
+loss.backward()
+"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,8 @@ def shots() -> list[Shot]:
     return [
         Shot("light.png", readme),
         Shot("dark.png", readme, scheme="dark"),
-        Shot("model.png", critic),
+        Shot("critic.png", critic),
+        Shot("model.png", record(MODEL)),
         Shot("narrow.png", readme, width=400),
         Shot("big.png", big_report()),
     ]
@@ -76,6 +100,13 @@ def take(browser: Any, shot: Shot, folder: Path) -> Path:
     return target
 
 
+def still(folder: Path) -> Path:
+    """Write the picture that needs no script."""
+    target = folder / "finding.svg"
+    target.write_text(to_svg(record(README)), encoding="utf-8")
+    return target
+
+
 def main() -> None:
     """Draw all pictures into the folder given, else into docs/img."""
     from playwright.sync_api import sync_playwright
@@ -87,6 +118,7 @@ def main() -> None:
         for shot in shots():
             print(take(browser, shot, folder))
         browser.close()
+    print(still(folder))
 
 
 if __name__ == "__main__":

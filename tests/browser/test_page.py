@@ -94,7 +94,8 @@ def test_keys_do_not_reach_the_host(open_page: Open, readme: Diagram) -> None:
         page.keyboard.press(key)
 
     assert page.evaluate("heard") == []
-    assert page.locator("[data-lm-suppress-shortcuts]").count() == 1
+    suppressing = "[data-lm-suppress-shortcuts]"  # on the whole, and on what has the focus
+    assert page.locator(f"{suppressing} .ip-list{suppressing}:focus").count() == 1
 
 
 def test_scrubbing_shows_what_was_there_then(open_page: Open, readme: Diagram) -> None:
@@ -311,6 +312,34 @@ def test_calls_of_a_line_fold_by_module(open_page: Open) -> None:
     first = next(step for step, call in enumerate(record(BLOCKS).trace.calls) if call.function.label == "relu")
     page.locator(".ip-range").fill(str(first))
     assert page.locator(".ip-call.is-chosen .ip-what").inner_text().startswith("relu")
+
+
+OWN = """\
+import torch
+from torch import nn
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(2, 4), nn.Linear(4, 2)
+    def forward(self, x):
+        h = self.up(x).sigmoid()
+        h.mul_(2)
+        return x + self.down(h)
+net = nn.Sequential(*[Block() for _ in range(6)])
+net(torch.ones(1, 2)).sum().backward()
+"""
+
+
+def test_lines_of_a_module_fold_by_its_path(open_page: Open) -> None:
+    """Where a module is written in the cell, its lines fold under its path; the finding's module is open."""
+    page = open_page(diagram(record(OWN)))
+
+    told = page.locator(".ip-fold-module .ip-what").all_inner_texts()
+
+    assert told == ["net", *[f"net[{number}]" for number in range(6)]]
+    assert page.locator(".ip-call.is-chosen .ip-what b").inner_text() == "mul_"
+    page.locator(".ip-fold-module", has_text="net").first.click()
+    assert page.locator(".ip-fold-module .ip-what").all_inner_texts() == ["net"]
 
 
 def test_the_memory_curve_says_what_backward_keeps(open_page: Open, readme: Diagram) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inplace.analysis.report import Place, Report
 from inplace.model import Trace
 from inplace.pause import no_collection
+from inplace.progress import Tell, silent
 from inplace.render.panes_autograd import Graph
 from inplace.render.panes_findings import about, lessons, verdicts
 from inplace.render.panes_memory import Memory
@@ -14,14 +15,18 @@ from inplace.render.panes_timeline import Timeline
 
 __all__ = ["Diagram", "diagram"]
 
+_TOLD = 20_000  # calls after which it is said how far it is
+
 
 @no_collection()
-def diagram(report: Report) -> Diagram:
+def diagram(report: Report, tell: Tell = silent) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
     timeline, memory = Timeline(trace, texts), Memory(trace, abouts, texts)
     for call in trace.calls:  # one pass, as a long trace builds its calls anew in each
+        if call.step % _TOLD == 0:
+            tell(call.step / len(trace.calls))
         timeline.add(call)
         memory.add(call)
     shown = shown_sources(report, texts, timeline.count_visits())

@@ -23,9 +23,9 @@ _VICTIM = "#2c5aa0"
 _MOST_LINES, _MOST_BOXES, _MOST_TENSORS, _MOST_REST = 16, 24, 6, 5
 
 
-def to_svg(report: Report) -> str:
-    """The report as an SVG picture on a card of its own, readable on light and dark pages."""
-    picture = diagram(report)
+def to_svg(report: Report, picture: Diagram | None = None) -> str:
+    """The report as an SVG picture on a card of its own, readable on light and dark pages; `picture` is its diagram."""
+    picture = picture or diagram(report)
     canvas = Canvas()
     first = picture.findings[0] if picture.findings else None
     _head(canvas, picture, report, first)
@@ -47,7 +47,7 @@ def _document(canvas: Canvas, picture: Diagram, first: Verdict | None) -> str:
     arrow = '<marker id="ip-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     hatch = '<pattern id="ip-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="torch-inplace" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
         f'height="{height:.0f}" role="img" aria-label={quoteattr(visible(label))}>'
         f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="{accent}"/></marker>'
         f'{hatch}<rect width="2" height="6" fill="#ffffff" fill-opacity=".75"/></pattern></defs>'

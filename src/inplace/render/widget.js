@@ -9,6 +9,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const FLAG = { WRITES: 1, RAISED: 2, BACKWARD: 4, TO_PYTHON: 8, WITHIN: 16, LIBRARY: 32 };
 const MODES = ["", "no-grad", "inference"];
+const SOME = 3; // calls of several lines that are listed without the module they are in
 const FEW = 6; // calls of one line that are listed without their modules
 const ROW = 26; // height of a row of the list of calls, in pixels: the same as in widget.css
 const PLAY_MS = 700;
@@ -1067,7 +1068,7 @@ function callsPane(board) {
       const stop = i + 1 < given.length ? given[i + 1][0] : run.count;
       const folded = loop > 0 && many(loop) > 1;
       if (folded) rows.push({ kind: "round", at: i, start, stop, depth: 0 });
-      if (!folded || unfolded || openRounds.has(i)) addLines(start, stop, folded ? 1 : 0);
+      if (!folded || unfolded || openRounds.has(i)) addModules(start, stop, folded ? 1 : 0, 0);
     }
     space.style.height = `${rows.length * ROW}px`;
     for (const child of painted.values()) child.remove();
@@ -1076,6 +1077,38 @@ function callsPane(board) {
     if (note) note.textContent = `${run.count.toLocaleString("en")} in ${counted(rows.length, "row")}`;
     all.textContent = unfolded ? "fold" : "unfold all";
     paint();
+  }
+
+  /** A module whose code is several lines of the cell folds them; `level` parts of the path to it are told already.
+   * @param {number} start @param {number} stop @param {number} depth @param {number} level */
+  function addModules(start, stop, depth, level) {
+    let told = start;
+    for (let step = start; step < stop; ) {
+      const end = endOfModule(step, stop, level);
+      const next = run.lineStarts[lastAtMost(run.lineStarts, step) + 1] ?? Infinity;
+      if (end - step > SOME && next < end) {
+        addLines(told, step, depth);
+        addModule(step, end, depth, level, addModules);
+        told = end;
+      }
+      step = Math.max(end, step + 1);
+    }
+    addLines(told, stop, depth);
+  }
+
+  /** Where the calls end that have the same part of a module's path as the one at `step`. @param {number} step @param {number} stop @param {number} level */
+  function endOfModule(step, stop, level) {
+    const name = run.modulePath(step)[level];
+    let end = step + 1;
+    while (name !== undefined && end < stop && run.modulePath(end)[level] === name) end += 1;
+    return end;
+  }
+
+  /** @param {number} start @param {number} stop @param {number} depth @param {number} level @param {typeof addModules} add */
+  function addModule(start, stop, depth, level, add) {
+    const at = `${start}/${level}`;
+    rows.push({ kind: "module", at, start, stop, depth, name: run.modulePath(start).slice(0, level + 1).join("") });
+    if (unfolded || openModules.has(at)) add(start, stop, depth + 1, level + 1);
   }
 
   /** @param {number} start @param {number} stop @param {number} depth */
@@ -1104,17 +1137,13 @@ function callsPane(board) {
    * @param {number} from @param {number} to @param {number} depth @param {number} level */
   function addCalls(from, to, depth, level) {
     for (let step = from; step < to; step += 1) {
-      const name = run.modulePath(step)[level];
-      let stop = step + 1;
-      while (name !== undefined && stop < to && run.modulePath(stop)[level] === name) stop += 1;
+      const stop = endOfModule(step, to, level);
       if (stop === to && step === from && stop - step > 1) {
         addCalls(from, to, depth, level + 1); // all of them: that part of the path tells nothing apart
         return;
       }
       if (stop - step > 1) {
-        const at = `${step}/${level}`;
-        rows.push({ kind: "module", at, start: step, stop, depth, name: run.modulePath(step).slice(0, level + 1).join("") });
-        if (unfolded || openModules.has(at)) addCalls(step, stop, depth + 1, level + 1);
+        addModule(step, stop, depth, level, addCalls);
         step = stop - 1;
       } else rows.push({ kind: "call", at: step, start: step, stop, depth });
     }
