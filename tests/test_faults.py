@@ -19,12 +19,14 @@ from inplace.capture import (
     identity,
     modes,
     names,
+    naming,
     reading,
     record,
     source,
     states,
     steps,
     storages,
+    warned,
 )
 from inplace.errors import RecordingError
 from inplace.public import Recording
@@ -40,12 +42,15 @@ _FRAME = {
     "strip",
     "restore",
     "_restore",
-    "_forget_current",
+    "shield",
+    "undo",
+    "is_here",
+    "is_left",
 }
-# These are the user's call itself, passed on; a fault injected in place of them would be the user's own.
-_PASSING = {"__torch_function__", "run_engine"}
+# These are the user's call or warning itself, passed on; a fault injected in place of them would be the user's own.
+_PASSING = {"__torch_function__", "run_engine", "_on_warning", "_warn_again"}
 # These are what catches faults: each is a line or two around a call of something that is tested here.
-_EDGES = {"_guarded", "_protected", "_on_line", "_on_step", "_after_step", "resume"}
+_EDGES = {"_guarded", "_shielded", "_protected", "_on_line", "_on_step", "_after_step", "resume"}
 
 
 def program() -> list[Any]:
@@ -87,12 +92,14 @@ def points() -> list[Any]:
         identity,
         modes,
         names,
+        naming,
         reading,
         record,
         source,
         states,
         steps,
         storages,
+        warned,
     ):
         for name, value in vars(module).items():
             if getattr(value, "__module__", None) != module.__name__:

@@ -468,9 +468,9 @@ def test_a_form_that_cannot_be_made_leaves_the_others(shell: Shell, monkeypatch:
         raise LookupError("oh")
 
     monkeypatch.setattr("inplace.magic._Session._forms", lambda _: [fail, lambda _: {VIEW: "view"}])
-    shown, note = shell.run("%%inplace\n" + CELL).shown
+    live, shown, note = shell.run("%%inplace\n" + CELL).shown
+    assert live == {"text/plain": "", VIEW: "view"}
     assert "relu_" in shown["text/plain"]
-    assert shown[VIEW] == "view"
     assert note == {"text/plain": FAULT}
 
 
@@ -489,26 +489,27 @@ def ran_in_a_kernel(request: pytest.FixtureRequest) -> tuple[str, dict[str, list
 
 
 def test_a_kernel_shows_one_picture_below_the_traceback(ran_in_a_kernel: tuple[str, dict[str, list[Any]]]) -> None:
-    """Text, a still picture and, unless told otherwise, the widget; line numbers as in the cell."""
+    """Text and a still picture, above them, unless told otherwise, the widget; line numbers as in the cell."""
     kind, outputs = ran_in_a_kernel
-    error, shown = outputs["what is displayed"]
+    error, *live, shown = outputs["what is displayed"]
     traceback_text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
     assert error.ename == "RuntimeError"
     assert re.search(r"-+> 7 g\.sum\(\)\.backward\(\)", traceback_text)
     assert "inplace" not in traceback_text.partition("RuntimeError: one of")[0]
-    expected = {"text/plain", "image/svg+xml"} | ({VIEW} if kind == "widget" else set())
-    assert set(shown.data) == expected
+    assert [set(one.data) for one in live] == ([{"text/plain", VIEW}] if kind == "widget" else [])
+    assert set(shown.data) == {"text/plain", "image/svg+xml"}
     assert "relu_" in shown.data["text/plain"]
 
 
 def test_a_kernel_runs_other_cells_as_ever(ran_in_a_kernel: tuple[str, dict[str, list[Any]]]) -> None:
     """Await, an interrupt, a cell without tensors, `%%time`; and no mode is left on."""
-    _, outputs = ran_in_a_kernel
+    kind, outputs = ran_in_a_kernel
     kinds = {name: [output.output_type for output in found] for name, found in outputs.items()}
-    assert kinds["an awaited cell"] == ["execute_result", "display_data"]
-    assert kinds["an interrupt"] == ["error", "display_data"]
+    shown = ["display_data"] * (2 if kind == "widget" else 1)
+    assert kinds["an awaited cell"] == ["execute_result", *shown]
+    assert kinds["an interrupt"] == ["error", *shown]
     assert outputs["nothing"][1].data == {"text/plain": EMPTY}
-    assert kinds["below time"][-2:] == ["execute_result", "display_data"]
+    assert kinds["below time"][-1 - len(shown) :] == ["execute_result", *shown]
     assert outputs["afterwards"] == []
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import inplace
 from inplace.cells import MAGIC, TIMED, asked_for, source_of_timed, take_away
 from inplace.errors import RecordingError
-from inplace.public import cell_name, is_static
-from inplace.shell import Hooks, caught
+from inplace.progress import Progress
+from inplace.public import WIDGET_VIEW, cell_name, is_static
+from inplace.shell import Bar, Hooks, caught
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,12 +229,21 @@ class _Session:
 
     def _show(self, recording: Recording) -> None:
         """Show the recording in every form that the front end may choose from; a terminal has only text."""
-        bundle: dict[str, Any] = {"text/plain": str(recording)}
         faults: list[Exception] = []
+        bar = Bar(is_kept=getattr(self._shell, "kernel", None) is not None)
+        with caught(faults):
+            recording.look(Progress(bar.show, len(recording.trace.calls)))
+        bundle: dict[str, Any] = {"text/plain": str(recording)}
+        live: dict[str, Any] = {}
         for form in self._forms():
             with caught(faults):  # the other forms still tell what was found
-                bundle |= form(recording)
-        self._display(bundle)
+                found = form(recording)
+                (live if WIDGET_VIEW in found else bundle).update(found)
+        # JupyterLab shows nothing of a bundle whose widget has gone, so the still picture is an output of its own,
+        # which the widget hides while it is there (widget.css).
+        shown = [{"text/plain": "", **live}, bundle] if live else [bundle]
+        for one in shown if not bar.replace(shown[0]) else shown[1:]:
+            self._display(one)
         for fault in faults[:1]:
             self._blame(fault)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from inplace.errors import RecordingError
+from inplace.progress import Progress, Tell, silent
 from inplace.script import place_of
 
 if TYPE_CHECKING:
@@ -88,13 +89,18 @@ class Outputs:
 
         if self._trace is not None:
             dump(trace, self._trace)
-        report = analyze(trace)
+        progress = Progress(self._show_bar, len(trace.calls))
+        report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
+        page = None if self._html is None else _page(report, progress.part(0.5, 1))
+        if progress.is_shown:
+            self._show_bar("")
         if prove is not None:
             report = prove(report)
+            page = None if self._html is None else _page(report)
         if self._json is not None:
             self._put_json(_completed(diagnoses(report), error))
-        if self._html is not None:
-            Path(self._html).write_text(_page(report), encoding="utf-8")
+        if self._html is not None and page is not None:
+            Path(self._html).write_text(page, encoding="utf-8")
         if not self._quiet and (error is None or trace.calls):
             self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
         if self._advise and trace.calls:
@@ -118,6 +124,12 @@ class Outputs:
         elif self._stdout is not None:
             with _written(self._stdout) as stream:
                 stream.write(text)
+
+    def _show_bar(self, text: str) -> None:
+        """Write a line over the one before, where somebody looks at a terminal."""
+        if self._text is not None and self._text.isatty():
+            with _written(self._text) as stream:
+                stream.write(f"\r\x1b[K{text}")
 
     def _say(self, text: str) -> None:
         if self._text is not None:
@@ -178,8 +190,8 @@ def _reason(fault: BaseException) -> str:
     )
 
 
-def _page(report: Report) -> str:
+def _page(report: Report, tell: Tell = silent) -> str:
     from inplace.render.diagram import diagram
     from inplace.render.html import to_html
 
-    return to_html(diagram(report))
+    return to_html(diagram(report, tell))

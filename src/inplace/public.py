@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from inplace.analysis import analyze as _analyze
 from inplace.analysis.report import Report
 from inplace.errors import RecordingError
+from inplace.progress import Tell, silent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inplace.capture.record import Recorder
     from inplace.model import Trace
+    from inplace.progress import Progress
+    from inplace.render.diagram import Diagram
     from inplace.verify import Start
 
 STATIC = "INPLACE_STATIC"
@@ -54,25 +57,32 @@ class Explanation(Report):
         data = found[0] if isinstance(found, tuple) else found  # with or without metadata
         return {kind: value for kind, value in (data or {}).items() if kind == WIDGET_VIEW}
 
+    def diagram(self, tell: Tell = silent) -> Diagram:
+        """What the pictures show, computed once; `tell` hears how far that is."""
+        from inplace.render.diagram import diagram
+
+        found: Diagram | None = vars(self).get("_diagram")
+        if found is None:
+            found = vars(self)["_diagram"] = diagram(self, tell)
+        return found
+
     def widget(self) -> Any:
         """The interactive widget, for notebooks."""
-        from inplace.render.diagram import diagram
         from inplace.render.widget import DiagramWidget
 
-        return DiagramWidget(diagram=diagram(self).to_json())
+        return DiagramWidget(diagram=self.diagram().to_json())
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""
-        from inplace.render.diagram import diagram
         from inplace.render.html import to_html
 
-        return to_html(diagram(self))
+        return to_html(self.diagram())
 
     def to_svg(self) -> str:
         """One self-contained picture."""
         from inplace.render.svg import to_svg
 
-        return to_svg(self)
+        return to_svg(self, self.diagram())
 
     def to_dot(self) -> str:
         """The Graphviz source of the autograd graph."""
@@ -114,20 +124,26 @@ class Recording:
             raise
         except Exception as fault:  # of ours: the block runs as it would without us
             self._fault, self._recorder = fault, None
+        except BaseException:  # an interrupt: there will be no block, and nobody to end the recording
+            self._recorder.undo()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        recorder, self._recorder = self._recorder, None
+        recorder = self._recorder
         if recorder is None:
             return
         try:
+            self._recorder = None
             self._trace = recorder.stop(error)
         except Exception as fault:  # of ours: the block must end as it would without us
             self._fault = fault
-        if error is not None:
-            recorder.strip(error)
+        finally:
+            recorder.undo()
+            if error is not None:
+                recorder.strip(error)
 
     @property
     def trace(self) -> Trace:
@@ -146,11 +162,17 @@ class Recording:
         told = " ".join(f"{type(self._fault).__name__}: {self._fault}".split())
         return f"there is no recording, because of a fault of ours ({told}): please report it"
 
+    def look(self, progress: Progress) -> None:
+        """Compute the report and what its pictures show, which takes long for a long recording."""
+        if self._report is None:
+            self._report = _explained(self.trace, progress.part(0, 0.5))
+        self._report.diagram(progress.part(0.5, 1))
+
     @property
     def report(self) -> Explanation:
         """The findings, the worst first; computed once."""
         if self._report is None:
-            self._report = analyze(self.trace)
+            self._report = _explained(self.trace)
         return self._report
 
     # ------------------------------------------------------------ looking
@@ -259,7 +281,11 @@ def analyze(recording: Recording | Trace) -> Explanation:
     """The findings of a recording or of a trace, the worst first."""
     if isinstance(recording, Recording):
         return recording.report
-    found = _analyze(recording)
+    return _explained(recording)
+
+
+def _explained(trace: Trace, tell: Tell = silent) -> Explanation:
+    found = _analyze(trace, tell)
     return Explanation(found.trace, found.findings)
 
 

@@ -77,6 +77,33 @@ def _wrap(shell: Any, name: str, strip: Callable[[BaseException], None]) -> Call
     return restore
 
 
+class Bar:
+    """A line that says how far we are, and becomes what is shown in the end; a terminal keeps it as a line."""
+
+    def __init__(self, *, is_kept: bool) -> None:
+        self._is_kept = is_kept
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        """Show a line in place of the one before."""
+        if not self._is_kept:
+            return
+        from IPython.display import display
+
+        shown = {"text/plain": text}
+        if self._handle is None:
+            self._handle = display(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
+
+    def replace(self, bundle: dict[str, Any]) -> bool:
+        """Show the end in place of the line; False where none was shown."""
+        if self._handle is None:
+            return False
+        self._handle.update(bundle, raw=True)
+        return True
+
+
 @contextmanager
 def caught(faults: list[Exception]) -> Iterator[None]:
     """Put the exception that ends the block into a list and go on."""

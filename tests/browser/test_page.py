@@ -307,8 +307,8 @@ def test_calls_of_a_line_fold_by_module(open_page: Open) -> None:
     assert rows.locator(".ip-what").all_inner_texts() == [f"net[{number}]" for number in range(12)]
     assert rows.last.locator(".ip-badges").inner_text() == "4 calls"
     rows.last.click()
-    inside = page.locator(".ip-fold-module ~ .ip-call:not(.ip-fold)", has_text="net(torch").locator("b").all_inner_texts()
-    assert inside == ["linear", "relu", "linear", "relu"]
+    calls = page.locator(".ip-fold-module ~ .ip-call:not(.ip-fold)", has_text="net(torch")
+    assert calls.locator("b").all_inner_texts() == ["linear", "relu", "linear", "relu"]
     first = next(step for step, call in enumerate(record(BLOCKS).trace.calls) if call.function.label == "relu")
     page.locator(".ip-range").fill(str(first))
     assert page.locator(".ip-call.is-chosen .ip-what").inner_text().startswith("relu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -101,6 +102,10 @@ _BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
 }
 
 
+# It is wrapped in a change of the warning filters, after which Python shows again what it has shown once.
+_resolve_name: Callable[[Any], str | None] = inspect.unwrap(torch.overrides.resolve_name)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is true of a function whatever it is called with.
@@ -114,6 +119,12 @@ class Facts:
     is_question: bool
     is_pure: bool
     varies: bool
+
+
+@lru_cache(1)
+def prepare() -> None:
+    """Have PyTorch make its table of names, which it makes once, and changes the warning filters meanwhile."""
+    torch.overrides.resolve_name(torch.add)
 
 
 def facts_of(func: Called) -> Facts:
@@ -173,7 +184,7 @@ def is_pure(func: Called, label: str) -> bool:
 def name_of(func: Called) -> str:
     """The name PyTorch exports `func` under, such as `torch.Tensor.add_`."""
     with contextlib.suppress(Exception):
-        found = torch.overrides.resolve_name(func)
+        found = _resolve_name(func)
         if found:
             return str(found)
     name = getattr(func, "__qualname__", None) or getattr(func, "__name__", None) or type(func).__name__

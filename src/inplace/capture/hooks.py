@@ -75,6 +75,6 @@ class Hooks:
         """The id of the module whose `_call_impl` runs in `frame`; -1 if it can't be told."""
         raise NotImplementedError
 
-    def fault(self, error: Exception) -> None:
-        """Our own code failed: stop, and say so."""
+    def fault(self, error: BaseException) -> None:
+        """Our own code failed, or was interrupted: stop, and say so. An interrupt is to be raised again."""
         raise NotImplementedError

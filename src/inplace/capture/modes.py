@@ -13,6 +13,7 @@ be told after the recording, and ask a tensor only for what a tensor of its kind
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from inplace.capture.functions import facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.source import Stacks
+from inplace.capture.stack import take_off
+from inplace.capture.tracebacks import leave, leave_whole
 from inplace.errors import OverwriteError
 from inplace.model import Function, Kind, StateId
 
@@ -32,7 +35,7 @@ _transforming = torch._C._functorch.peek_interpreter_stack
 _grad_enabled = torch.is_grad_enabled
 _inference = torch.is_inference_mode_enabled
 _DETAILED = 8  # times that one line's small tensors are read with their values
-_OWNED = 16  # times that a line's calls are asked which module made them
+_OWNED = 256  # times that a line's calls are asked which module made them
 
 Pair = tuple[str, torch.Tensor]
 # A call's step, the tensors that went into it, and whether it may have changed them.
@@ -58,42 +61,73 @@ class CallMode(TorchFunctionMode):
         self._ids: dict[Function, int] = {}
         self._times: list[int] = []  # calls that were made from each stack
         self._running: list[int] = []  # steps of the backwards that are running, outermost first
+        self._thread = threading.get_ident()
+        self._caller = 2  # frames from `_begin` to who called the mode
 
-    def __torch_function__(
+    def is_here(self) -> bool:
+        """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""
+        return self.active and threading.get_ident() == self._thread
+
+    def shield(self) -> None:
+        """Keep our reads from the modes that are on already: they would be asked about each of them."""
+        self._caller += 1
+        for name in ("_begin", "_end", "_end_raised"):
+            setattr(self, name, _shielded(getattr(self, name)))
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            take_off(self)
+        finally:
+            take_off(self)  # again, where an interrupt came meanwhile
+
+    def __torch_function__(  # noqa: PLR0912  # a function for some of the branches would cost time in every call
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if kwargs is None:
             kwargs = {}
-        if not self.active:
-            return func(*args, **kwargs)
         seen = known = None
         try:
-            known = self._known.get(func) or self._learn(func)
-            if not known.passed:
-                seen = self._begin(known, args, kwargs)
+            if self.active:
+                known = self._known.get(func) or self._learn(func)
+                if not known.passed:
+                    seen = self._begin(known, args, kwargs)
         except OverwriteError:
             raise
-        except Exception as fault:
+        except BaseException as fault:
             self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                del args, kwargs
+                leave_whole(fault)
+                raise
         if seen is None or known is None:
-            return func(*args, **kwargs)
-        running = known.kind is Kind.BACKWARD
-        if running:
-            self._running.append(seen[0])
+            try:
+                return func(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                leave(error)
+                raise
+        running = len(self._running) if known.kind is Kind.BACKWARD else None
         try:
+            if running is not None:
+                self._running.append(seen[0])
             result = func(*args, **kwargs)
         except BaseException as error:
             self._guarded(self._end_raised, known, seen, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, seen
+            leave(error)
             raise
         finally:
-            if running:
-                self._running.pop()
+            if running is not None:
+                del self._running[running:]
         try:
             self._end(known, seen, result)
-        except Exception as fault:
+        except BaseException as fault:
             self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                del args, kwargs, seen, result
+                leave_whole(fault)
+                raise
         return result
 
     def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -101,12 +135,18 @@ class CallMode(TorchFunctionMode):
 
         While a call is handled the mode is off for what it does inside; for a backward that is the user's own Python.
         """
-        if self.active:
+        ours = self.is_here()
+        if ours:
             self._hooks.resume()
-        if not self.active or not self._running:
-            return engine(*args, **kwargs)
-        with self:
-            return engine(*args, **kwargs)
+        try:
+            if not ours or not self._running:
+                return engine(*args, **kwargs)
+            with self:
+                return engine(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            leave(error)
+            raise
 
     # ------------------------------------------------------------ one call
 
@@ -115,7 +155,7 @@ class CallMode(TorchFunctionMode):
         return known
 
     def _begin(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
-        caller = sys._getframe(2)
+        caller = sys._getframe(self._caller)
         hooks, identities, log = self._hooks, self._identities, self.log
         if known.slot and not self._stacks.is_user(caller.f_code):
             return None  # optimizers look at every gradient several times a step, and drop them all
@@ -259,8 +299,18 @@ class CallMode(TorchFunctionMode):
     def _guarded(self, action: Callable[..., None], *args: Any) -> None:
         try:
             action(*args)
-        except Exception as fault:
+        except BaseException as fault:
             self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                raise
+
+
+def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:
+    def shielded(*args: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return action(*args)
+
+    return shielded
 
 
 def _nested_in(path: str, value: Any) -> Iterator[Pair]:

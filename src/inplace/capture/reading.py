@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ SMALL = 16  # elements whose values are worth showing
 SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
 _LEAF = 3  # the flags of a leaf that requires grad
 
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_profiling = torch._C._autograd._profiler_enabled
 _creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
 
 
@@ -65,5 +68,21 @@ def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
         return None
     if tensor.is_complex() or tensor.is_quantized:
         return None
-    # `data` rather than `detach()`: that one asks for `grad_fn`, see NOTE [ Stale views ].
-    return tuple(tensor.data.reshape(-1).tolist())
+    if _profiling():  # it would list what we call
+        return None
+    try:
+        if not _dispatch_modes():
+            return _elements(tensor.tolist())
+        with torch._C._DisableTorchDispatch():
+            return _elements(tensor.tolist())
+    except NotImplementedError:  # what `torch.load` puts together from a bare storage has no kernels
+        return None
+
+
+def _elements(values: Any) -> tuple[Any, ...]:
+    """The numbers in nested lists; to flatten the tensor would be an operation, which dispatch modes would see."""
+    if not isinstance(values, list):
+        return (values,)
+    while values and isinstance(values[0], list):
+        values = list(chain.from_iterable(values))
+    return tuple(values)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,21 +10,31 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    _global_optimizer_post_hooks,
+    _global_optimizer_pre_hooks,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
+from inplace.capture import modes
+from inplace.capture.aside import Aside
 from inplace.capture.autograd import Walker
 from inplace.capture.columns import GIVEN_WIDTH, WIDTH
 from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
+from inplace.capture.functions import prepare
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.modes import CallMode
-from inplace.capture.names import borrow_locals, scan
+from inplace.capture.naming import Naming
 from inplace.capture.reading import node_of
 from inplace.capture.source import Stacks
+from inplace.capture.stack import height, is_handed_on, take_off
 from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.strict import Saves
 from inplace.capture.tracebacks import strip
+from inplace.capture.warned import Warned
 from inplace.errors import OverwriteError, RecordingError
 from inplace.model import BEFORE, Function, Kind, StateId, Trace
 
@@ -69,7 +77,7 @@ class Recorder(Hooks):
         strict: bool = False,
         thorough: bool = False,
     ) -> None:
-        self._title, self._namespace, self._label = title, namespace, label
+        self._title, self._label = title, label
         self._identities = Identities()
         self._stacks = Stacks(is_cell)
         self._walker = Walker(self._identities)
@@ -80,14 +88,12 @@ class Recorder(Hooks):
         self.watched, self.external = self._contents.watched, self._identities.storages.external
         self.strict, self._thorough = strict, thorough
         self._saves = Saves(self._identities, self._mode.log, lambda stack: self._stacks.place(stack, label))
-        self._modules: dict[int, int] = {}
-        self._module_refs: list[Any] = []
-        self._optimizers: dict[int, int] = {}
+        self._naming = Naming(self._raw, self._identities, self._stacks, namespace)
         self._steps = OptimizerSteps(self._mode, self._identities, self._stacks)
         self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
-        self._undo = contextlib.ExitStack()
+        self._aside, self._warned = Aside(self._mode), Warned(vars(modes), namespace or {})
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end
@@ -96,20 +102,38 @@ class Recorder(Hooks):
         """Begin to record."""
         if Recorder._current is not None:
             raise RecordingError("a recording is going on already: end it before you begin another")
-        Recorder._current = self
-        self._undo.callback(self._forget_current)
         try:
-            self._protected(self._note_names, BEFORE)
-            for register, hook in (
-                (register_optimizer_step_pre_hook, self._on_step),
-                (register_optimizer_step_post_hook, self._after_step),
-            ):
-                self._undo.callback(register(hook).remove)
+            Recorder._current = self
+            self._protected(prepare)
+            self._protected(self._naming.note_names, BEFORE)
+            register_optimizer_step_pre_hook(self._on_step)
+            register_optimizer_step_post_hook(self._after_step)
+            self._warned.start()
+            self._aside.start()
             self._see_inside_backward()
-            self._undo.enter_context(self._mode)
+            if height():
+                self._mode.shield()
+            self._mode.__enter__()
         except BaseException:
-            self._undo.close()
+            self.undo()
             raise
+
+    def undo(self) -> None:
+        """Leave Python and PyTorch as they were before `start`, whatever was done of it.
+
+        Doing so again changes nothing; where an interrupt comes meanwhile, it is done again.
+        """
+        while take_off(self._mode) is not None:
+            pass
+        self._aside.stop()
+        self._warned.stop()
+        for hooks in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks):
+            for key, hook in list(hooks.items()):
+                if hook in (self._on_step, self._after_step):
+                    del hooks[key]
+        self._protected(self._contents.stop)
+        if Recorder._current is self:
+            Recorder._current = None
 
     def stop(self, error: BaseException | None = None) -> Trace:
         """End the recording and give its trace; `error` is the exception that ended the user's code, if one did."""
@@ -117,18 +141,16 @@ class Recorder(Hooks):
             self._mode.active = False
             self._protected(self._restore, error)
             self._protected(self._contents.look, len(self._mode.log))
-            self._contents.stop()
-        finally:
-            self._undo.close()
-        self._identities.step = len(self._mode.log)
-        self._identities.detail = True
-        self._protected(self._note_names, len(self._mode.log))
-        if error is not None:
-            self._protected(self._note_error, error)
-        self._protected(self._last_walk)
-        try:
+            self.undo()
+            self._identities.step = len(self._mode.log)
+            self._identities.detail = True
+            self._protected(self._naming.note_names, len(self._mode.log))
+            if error is not None:
+                self._protected(self._naming.note_error, error, len(self._mode.log))
+            self._protected(self._last_walk)
             self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
         finally:
+            self.undo()
             self._identities.storages.close()
         return self._trace
 
@@ -157,20 +179,17 @@ class Recorder(Hooks):
 
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
-        engine = getattr(torch.autograd, _ENGINE, None)
-        if engine is None:
-            return
-        self._undo.callback(setattr, torch.autograd, _ENGINE, engine)
-        setattr(torch.autograd, _ENGINE, partial(self._mode.run_engine, engine))
-
-    def _forget_current(self) -> None:
-        Recorder._current = None
+        if hasattr(torch.autograd, _ENGINE):
+            self._aside.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
-            action(*args)
-        except Exception as fault:
+            with torch._C.DisableTorchFunction():  # our reads are no calls of the user's
+                action(*args)
+        except BaseException as fault:
             self.fault(fault)
+            if not isinstance(fault, Exception):
+                raise
 
     # ------------------------------------------------------------ what the mode asks of us
 
@@ -217,10 +236,16 @@ class Recorder(Hooks):
         module = frame.f_locals.get("self")
         if module is None:
             return -1
-        return self._module_id(module, type(module).__name__)
+        return self._naming.module_id(module, type(module).__name__)
 
-    def fault(self, error: Exception) -> None:
+    def fault(self, error: BaseException) -> None:
         self._mode.active = False
+        if not isinstance(error, Exception):
+            self._raw.notes.append(
+                f"Recording stopped after call {len(self._mode.log.calls) // WIDTH}: {type(error).__name__} came while "
+                "we noted it. Your code was not affected."
+            )
+            return
         where = error.__traceback__
         while where is not None and where.tb_next is not None:
             where = where.tb_next
@@ -247,80 +272,30 @@ class Recorder(Hooks):
         self._walk(live, len(self._mode.log), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not self._mode.active:
+        if not self._mode.is_here():
             return
-        with torch._C.DisableTorchFunction():
-            if id(optimizer) not in self._optimizers:
-                self._protected(self._note_optimizer, optimizer, None)
-            if not args[1:] and not kwargs:  # a closure is the user's code
-                self._protected(self._begin_step, optimizer, sys._getframe(1))
+        self._protected(self._naming.note_optimizer, optimizer, None)
+        if not args[1:] and not kwargs:  # a closure is the user's code
+            self._protected(self._begin_step, optimizer, sys._getframe(1))
 
     def _begin_step(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
-        if not self.watched and not self.external and not self.strict:  # else each call is to be looked at
+        self.resume()
+        looked_at = self.watched or self.external or self.strict  # each call is to be
+        if not looked_at and not self._steps.is_left:
             self._steps.begin(optimizer, frame)
 
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        with torch._C.DisableTorchFunction():
+        if self._mode.is_here():
             self._protected(self._steps.end)
 
     def resume(self) -> None:
-        with torch._C.DisableTorchFunction():
+        # While modes of the user's hand a call on they are off the stack, and ours has no place in it.
+        if self._steps.is_left and not is_handed_on(sys._getframe(1)):
             self._protected(self._restore, None)
 
     def _restore(self, error: BaseException | None) -> None:
         if self._steps.restore() and not is_in_step(error):
             self._raw.notes.append(LOST)
-
-    def _note_optimizer(self, optimizer: torch.optim.Optimizer, name: str | None) -> None:
-        params = tuple(
-            self._identities.id_of(param)
-            for group in optimizer.param_groups
-            for param in group["params"]
-            if type(param) in PLAIN
-        )
-        position = self._optimizers.get(id(optimizer))
-        if position is None:
-            self._optimizers[id(optimizer)] = len(self._raw.optimizers)
-            self._raw.optimizers.append((name, type(optimizer).__name__, params))
-        elif name is not None and self._raw.optimizers[position][0] is None:
-            self._raw.optimizers[position] = (name, *self._raw.optimizers[position][1:])
-
-    # ------------------------------------------------------------ names
-
-    def _note_names(self, step: int) -> None:
-        if self._namespace is not None:
-            self._take_names(self._namespace, step)
-
-    def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
-        for path, value in scan(namespace):
-            if isinstance(value, torch.nn.Module):
-                self._module_id(value, path)
-            elif isinstance(value, torch.optim.Optimizer):
-                self._note_optimizer(value, path)
-            else:
-                self._raw.names.append((path, self._identities.id_of(value), step))
-
-    def _module_id(self, module: torch.nn.Module, name: str) -> int:
-        found = self._modules.get(id(module))
-        if found is not None and self._module_refs[found]() is module:
-            if self._raw.modules[found] == type(module).__name__:
-                self._raw.modules[found] = name
-            return found
-        self._modules[id(module)] = len(self._raw.modules)
-        self._raw.modules.append(name)
-        self._module_refs.append(weakref.ref(module))
-        return len(self._raw.modules) - 1
-
-    def _note_error(self, error: BaseException) -> None:
-        stack = self._stacks.key_of_traceback(error.__traceback__)
-        self._raw.failure = (type(error).__name__, str(error), stack)
-        step = len(self._mode.log)
-        traceback = error.__traceback__
-        while traceback is not None:
-            frame = traceback.tb_frame
-            if self._stacks.is_user(frame.f_code) and frame.f_locals is not frame.f_globals:
-                borrow_locals(frame, lambda found: self._take_names(found, step))
-            traceback = traceback.tb_next
 
 
 def _roots(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
-from typing import Any
 
 import torch
 
@@ -91,8 +90,7 @@ class Stacks:
         if frame is None:
             return None
         outer, _ = self.key_of(frame.f_back)
-        rest = next((key for key, number in self._ids.items() if number == outer), ())
-        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *rest))
+        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *list(self._ids)[outer]))
 
     def is_user(self, code: CodeType) -> bool:
         """Whether this code was written by the user."""
@@ -224,19 +222,25 @@ def _line_of(code: CodeType, instruction: int) -> int:
     return line
 
 
+@lru_cache(8)
+def _simple_statements(text: str) -> tuple[Position, ...]:
+    """Where the statements without a body are, the outer ones first."""
+    try:
+        nodes = ast.walk(ast.parse(text))
+    except SyntaxError:
+        return ()
+    return tuple(
+        Position(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
+        for node in nodes
+        if isinstance(node, ast.stmt) and not hasattr(node, "body")
+    )
+
+
 def _whole_statement(line: int, text: str | None) -> Position:
     """Python 3.10 knows the line only: the innermost statement that covers it is what can be said."""
-    best: Any = None
-    try:
-        tree: ast.AST | None = ast.parse(text or "")
-    except SyntaxError:
-        tree = None
-    for node in ast.walk(tree) if tree is not None else ():
-        simple = isinstance(node, ast.stmt) and not hasattr(node, "body")
-        if simple and isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            best = node
-    if best is not None:
-        return Position(best.lineno, best.col_offset, best.end_lineno, best.end_col_offset)
+    covering = [found for found in _simple_statements(text or "") if found.line <= line <= found.end_line]
+    if covering:
+        return covering[-1]
     lines = (text or "").splitlines()
     content = lines[line - 1] if 0 < line <= len(lines) else ""
     stripped = content.strip()

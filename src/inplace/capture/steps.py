@@ -16,12 +16,13 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import torch
-from torch.overrides import _get_current_function_mode, _pop_mode, _push_mode
+from torch.overrides import _get_current_function_mode
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
 from inplace.capture.identity import PLAIN, Identities
 from inplace.capture.refs import TensorRef
 from inplace.capture.source import Stacks
+from inplace.capture.stack import height, place_of, put_on, take_off
 from inplace.model import Function, Kind
 
 if TYPE_CHECKING:
@@ -48,16 +49,22 @@ class OptimizerSteps:
     def __init__(self, mode: CallMode, identities: Identities, stacks: Stacks) -> None:
         self._mode, self._identities, self._stacks = mode, identities, stacks
         self._step = -1
+        self._below = 0  # modes that stood below ours when it was taken off
         self._shown = True
         self._times: dict[int, int] = {}  # steps made from each stack
         self._refs: list[TensorRef] = []
 
     def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         """A step begins in `frame`."""
-        self.restore()
         if _is_its_own(optimizer) and _get_current_function_mode() is self._mode:
+            self._below = height() - 1
             self._note(optimizer, frame)
-            _pop_mode()
+            take_off(self._mode)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a step has begun that has not ended."""
+        return self._step >= 0
 
     def restore(self) -> bool:
         """Take up again what a step that raised has left; whether there was one."""
@@ -93,7 +100,8 @@ class OptimizerSteps:
         """A step has ended: note what it left behind."""
         if self._step < 0:
             return
-        _push_mode(self._mode)
+        if place_of(self._mode) is None:  # an interrupt has come before it was off
+            put_on(self._mode, self._below)
         identities, log = self._identities, self._mode.log
         identities.bury()
         identities.step = max(identities.step, self._step)
