@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inplace import cli
-from inplace.tour import DEFAULT_FOLDER, copy, notebooks, title
+from inplace.tour import copy, notebooks, title
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -41,8 +41,8 @@ def test_the_first_notebook_is_opened(lab: Path, capfd: pytest.CaptureFixture[st
 
     said, _, called = capfd.readouterr().out.partition("\n")
     assert status == 7
-    assert said == f"{len(NAMES)} notebooks copied to {DEFAULT_FOLDER}"
-    folder = str(lab / DEFAULT_FOLDER)
+    assert said == f"{len(NAMES)} notebooks copied to inplace-tour"
+    folder = str(lab / "inplace-tour")
     assert json.loads(called) == {"arguments": ["01-start-here.ipynb"], "folder": folder}
 
 

@@ -13,7 +13,6 @@ from inplace.deferred import DeferredRecorder
 from inplace.errors import TraceFormatError
 from inplace.outputs import Outputs, complain
 from inplace.script import Script, last_words, strip
-from inplace.tour import DEFAULT_FOLDER, show_list, tour
 
 if TYPE_CHECKING:
     from inplace.analysis.report import Report
@@ -112,8 +111,8 @@ def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FOLDER",
         nargs="?",
         type=Path,
-        default=Path(DEFAULT_FOLDER),
-        help=f"where copies of the notebooks go (default: {DEFAULT_FOLDER}); a file that is there is not overwritten",
+        default=Path("inplace-tour"),
+        help="where copies of the notebooks go (default: inplace-tour); a file that is there is not overwritten",
     )
     only = command.add_mutually_exclusive_group()
     only.add_argument("--list", action="store_true", help="print the notebooks and their titles, and do nothing else")
@@ -219,6 +218,8 @@ def _recorder(script: Script, options: argparse.Namespace) -> Recorder:
 
 
 def _tour(options: argparse.Namespace) -> int:
+    from inplace.tour import show_list, tour  # with what a script must not find imported
+
     if options.list:
         return show_list()
     return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser)

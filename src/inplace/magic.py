@@ -170,8 +170,13 @@ class _Session:
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
-            recorder.start()
-            plan.recorder = recorder  # an interrupt within `start` undoes it there
+            plan.recorder = recorder
+            try:
+                recorder.start()
+            except BaseException:  # a refusal, a fault of ours, or an interrupt: nothing is recorded
+                plan.recorder = None
+                recorder.undo()
+                raise
         except RecordingError as refusal:
             self._note(f"{refusal}. {_ALL_THE_SAME}")
         except Exception as fault:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from inplace.outputs import complain
 
-DEFAULT_FOLDER = "inplace-tour"
 _HERE = Path(__file__).resolve().parent
 _PLACES = (_HERE / "notebooks", _HERE.parents[1] / "notebooks")  # inside a wheel, and beside an editable source
 _NO_NOTEBOOKS = "the tutorial notebooks are not part of this installation: install torch-inplace from its wheel."

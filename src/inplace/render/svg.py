@@ -47,8 +47,8 @@ def _document(canvas: Canvas, picture: Diagram, first: Verdict | None) -> str:
     arrow = '<marker id="ip-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     hatch = '<pattern id="ip-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="torch-inplace" viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" '
-        f'height="{height:.0f}" role="img" aria-label={quoteattr(visible(label))}>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="torch-inplace" viewBox="0 0 {_WIDTH} {height:.0f}" '
+        f'width="{_WIDTH}" height="{height:.0f}" role="img" aria-label={quoteattr(visible(label))}>'
         f'<defs>{arrow}<path d="M0 0 8 4 0 8z" fill="{accent}"/></marker>'
         f'{hatch}<rect width="2" height="6" fill="#ffffff" fill-opacity=".75"/></pattern></defs>'
         f'<rect x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1:.0f}" rx="10" fill="{_CARD}" '
