@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from inplace.analysis import analyze
 from inplace.progress import Progress
-from inplace.public import WIDGET_VIEW
+from inplace.public import STATIC, WIDGET_VIEW
 from inplace.render.diagram import diagram
 from tests.recording import record_text
 
@@ -74,7 +76,7 @@ def test_the_bar_becomes_the_picture(delay: float) -> None:
     cells = [SET_UP.format(delay=delay), "%%inplace\nh = torch.ones(3).exp()\nh.add_(1);", "print(len(shown) > 0)"]
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
 
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(env={**os.environ, STATIC: "0"})
 
     live, still = (output.data for output in notebook.cells[1].outputs)
     assert set(live) == {"text/plain", WIDGET_VIEW}

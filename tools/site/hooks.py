@@ -66,7 +66,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def of_readme(text: str) -> str:
     """The README as a page beside those of `docs`; what lies elsewhere in the repository is named without a link."""
-    return _linked(text, {"docs/": "", "notebooks/": "notebooks/"})
+    pictures = text.replace('<img src="docs/', '<img src="')  # those in the table of tutorials
+    return _linked(pictures, {"docs/": "", "notebooks/": "notebooks/"})
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
