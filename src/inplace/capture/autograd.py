@@ -9,20 +9,26 @@ Where a hook packed the save, `data` is what the hook gave, and we only note tha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.identity import Identities
 from inplace.capture.reading import small_values
-from inplace.model import Edge, NodeId, SavedTensor, TensorId
-
-Kept = tuple[SavedTensor, int | None, tuple[Any, ...] | None]
+from inplace.capture.tensors import PLAIN
+from inplace.model import Edge, Layout, NodeId, SavedTensor, StorageId, TensorId
 
 LIMIT = 20_000  # nodes of one walk
+_NAMESPACE = "torch::autograd::"
+_RAW = "_raw_saved_"
+
+# One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
+_Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
+Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
+"""A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,46 @@ class Found:
     leaf: TensorId | None
     custom: bool
 
+    @classmethod
+    def of(cls, noted: Noted, layouts: Sequence[Layout]) -> Found:
+        """What was noted of a node; `layouts` are those that the numbers stand for."""
+        node, name, edges, kept, leaf, custom = noted
+        saved = tuple(
+            SavedTensor(
+                one,
+                None if tensor is None else TensorId(tensor),
+                None if storage is None else StorageId(storage),
+                offset,
+                None if layout is None else layouts[layout],
+                counted,
+            )
+            for one, tensor, storage, offset, layout, counted, _, _ in kept
+        )
+        return cls(
+            id=NodeId(node),
+            name=name,
+            edges=tuple(Edge(NodeId(target), number) for target, number in edges),
+            saved=saved,
+            versions=tuple(one[6] for one in kept),
+            values=tuple(one[7] for one in kept),
+            leaf=None if leaf is None else TensorId(leaf),
+            custom=custom,
+        )
+
+
+class _Kind:
+    """What all nodes of one class have in common."""
+
+    __slots__ = ("custom", "has_leaf", "name", "saves")
+
+    def __init__(self, node: Any) -> None:
+        kind = type(node)
+        self.custom = issubclass(kind, torch.autograd.function.BackwardCFunction)
+        self.has_leaf = not self.custom and hasattr(kind, "variable")
+        name = str(node.name()).removeprefix(_NAMESPACE)
+        self.name = name if name == kind.__name__ else None  # None where one class serves several functions
+        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _attributes_of(kind)]  # type: ignore[arg-type]
+
 
 class Walker:
     """Walks autograd graphs."""
@@ -45,86 +91,93 @@ class Walker:
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
         self._anonymous = -1_000_000_000
+        self._kinds: dict[type, _Kind] = {}
 
-    def walk(self, roots: list[Any]) -> tuple[list[Found], bool]:
+    def walk(self, roots: list[Any]) -> tuple[list[Noted], bool]:
         """The nodes reachable from `roots` in breadth-first order, and whether all of them were visited."""
-        seen: dict[Any, NodeId] = {}
-        order: list[Any] = []
-        for root in roots:
-            self._enter(root, seen, order)
-        found: list[Found] = []
+        ids: dict[Any, int] = {root: self.id_of(root) for root in roots}
+        order: list[Any] = list(ids)
+        found: list[Noted] = []
+        kinds = self._kinds
         for node in order:  # grows while we walk
             if len(found) >= LIMIT:
                 return found, False
-            edges = []
+            kind = kinds.get(type(node)) or self._learn(node)
+            edges: list[tuple[int, int]] = []
             for target, number in node.next_functions:
-                if target is not None:
-                    self._enter(target, seen, order)
-                    edges.append(Edge(seen[target], int(number)))
-            found.append(self._found(node, seen[node], tuple(edges)))
+                if target is None:
+                    continue
+                to = ids.get(target)
+                if to is None:
+                    to = ids[target] = self.id_of(target)
+                    order.append(target)
+                edges.append((to, number))
+            kept = self._saved(node, kind) if kind.saves else []
+            leaf = None
+            if kind.custom:
+                for name, value in list(vars(node).items()):
+                    if type(value) in PLAIN:
+                        self._fact(name, value, kept, counted=False)
+            elif kind.has_leaf and type(node.variable) in PLAIN:
+                leaf = self._identities.id_of(node.variable)
+            said = kind.name or str(node.name()).removeprefix(_NAMESPACE)
+            found.append((ids[node], said, edges, kept, leaf, kind.custom))
         return found, True
 
     def id_of(self, node: Any) -> NodeId:
         """The id of one node: its sequence number, or minus one minus the leaf's id for accumulate-grad nodes."""
-        leaf: Any = getattr(node, "variable", None)
-        if type(leaf) in PLAIN:
-            return NodeId(-1 - self._identities.id_of(leaf))
-        number = int(node._sequence_nr())
+        if (self._kinds.get(type(node)) or self._learn(node)).has_leaf:
+            leaf: Any = node.variable
+            if type(leaf) in PLAIN:
+                return NodeId(-1 - self._identities.id_of(leaf))
+        number = node._sequence_nr()
         if 0 <= number < 1 << 62:
             return NodeId(number)
         self._anonymous -= 1
         return NodeId(self._anonymous)
 
-    def _enter(self, node: Any, seen: dict[Any, NodeId], order: list[Any]) -> None:
-        if node not in seen:
-            seen[node] = self.id_of(node)
-            order.append(node)
+    def _learn(self, node: Any) -> _Kind:
+        kind = self._kinds[type(node)] = _Kind(node)
+        return kind
 
-    def _found(self, node: Any, number: NodeId, edges: tuple[Edge, ...]) -> Found:
-        leaf: Any = getattr(node, "variable", None)
-        custom = isinstance(node, torch.autograd.function.BackwardCFunction)
-        kept = list(self._saved(node, custom=custom))
-        return Found(
-            id=number,
-            name=str(node.name()).removeprefix("torch::autograd::"),
-            edges=edges,
-            saved=tuple(saved for saved, _, _ in kept),
-            versions=tuple(version for _, version, _ in kept),
-            values=tuple(values for _, _, values in kept),
-            leaf=self._identities.id_of(leaf) if type(leaf) in PLAIN else None,
-            custom=custom,
-        )
+    def _saved(self, node: Any, kind: _Kind) -> list[_Kept]:
+        kept: list[_Kept] = []
+        for attribute, name in kind.saves:
+            try:
+                handle = getattr(node, attribute)
+            except RuntimeError:  # an earlier backward has released it
+                continue
+            if type(handle) is tuple or type(handle) is list:
+                for position, one in enumerate(handle):
+                    self._read(f"{name}[{position}]", one, kept)
+            else:
+                self._read(name, handle, kept)
+        return kept
 
-    def _saved(self, node: Any, *, custom: bool) -> Iterator[Kept]:
-        for attribute, handle in raw_saves(node):
-            name = attribute.removeprefix("_raw_saved_")
-            many = isinstance(handle, (tuple, list))
-            for position, one in enumerate(handle if many else (handle,)):
-                if one is not None:
-                    yield from self._read(f"{name}[{position}]" if many else name, one)
-        if custom:
-            for name, kept in list(vars(node).items()):
-                if type(kept) in PLAIN:
-                    yield self._fact(name, kept, counted=False)
-
-    def _read(self, name: str, handle: Any) -> Iterator[Kept]:
+    def _read(self, name: str, handle: Any, kept: list[_Kept]) -> None:
+        if handle is None:
+            return
         if getattr(handle, "unpack_hook", None) is not None:
-            yield SavedTensor(name, None, None, 0, None, counted=False), None, None
+            kept.append((name, None, None, 0, None, False, None, None))
             return
         data = getattr(handle, "data", None)
         if data is not None and type(data) in PLAIN:
-            yield self._fact(name, data, counted=True)
+            self._fact(name, data, kept, counted=True)
 
-    def _fact(self, name: str, kept: torch.Tensor, *, counted: bool) -> Kept:
-        live = self._identities.live_of(kept)
-        ref = self._identities.ref_of(kept)
+    def _fact(self, name: str, saved: torch.Tensor, kept: list[_Kept], *, counted: bool) -> None:
+        identities = self._identities
+        ref = identities.ref_of(saved)
         tensor = ref.tensor if ref is not None else None
+        live = identities.live_of(saved)
         if live is None:
-            return SavedTensor(name, tensor, None, 0, None, counted=counted), None, None
-        offset = self._identities.offset_of(kept, live)
-        layout = self._identities.layout_of(kept)
-        version = None if kept.is_inference() else kept._version
-        return SavedTensor(name, tensor, live.id, offset, layout, counted=counted), version, small_values(kept)
+            kept.append((name, tensor, None, 0, None, counted, None, None))
+            return
+        version = None if saved.is_inference() else saved._version
+        if ref is not None and version is not None and identities.is_known(saved, ref):
+            offset, layout = identities.states.placed(ref.state)
+        else:
+            offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
+        kept.append((name, tensor, live.id, offset, layout, counted, version, small_values(saved)))
 
 
 def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
@@ -137,4 +190,4 @@ def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
 @lru_cache(4096)
 def _attributes_of(kind: type) -> tuple[str, ...]:
     """Where nodes of a type keep the handles of what they saved."""
-    return tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))
+    return tuple(name for name in dir(kind) if name.startswith(_RAW))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from inplace.capture.autograd import Found
+from inplace.capture.autograd import Found, Noted
 from inplace.capture.columns import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.contents import Contents
 from inplace.capture.identity import Identities
 from inplace.capture.modes import CallMode
 from inplace.capture.rows import CallRows
 from inplace.capture.source import Stacks
+from inplace.capture.tensors import frozen_tensors
 from inplace.model import (
     ContentChange,
     Failure,
     Function,
     GraphWalk,
+    Layout,
     Name,
     Node,
     NodeId,
@@ -72,7 +74,7 @@ _KEEP_ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 APPLY = frozenset({"Function.apply", "apply"})
 
-WalkFacts = tuple[int, bool, list[NodeId], list[Found], bool]
+WalkFacts = tuple[int, bool, list[NodeId], list[Noted], bool]
 
 
 class Raw:
@@ -231,14 +233,14 @@ def freeze(
     sources, sites, frozen_stacks = stacks.freeze(label)
     states = identities.states.frozen()
     nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
-    walks = tuple(_walk(facts, nodes) for facts in raw.walks)
+    walks = tuple(_walk(facts, nodes, identities.states.layouts) for facts in raw.walks)
     return Trace(
         torch=str(torch.__version__),
         sources=sources,
         sites=sites,
         calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations()),
         states=states,
-        tensors=identities.frozen_tensors(),
+        tensors=frozen_tensors(identities.tensors),
         storages=identities.storages.frozen(),
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
@@ -252,12 +254,12 @@ def freeze(
     )
 
 
-def _walk(facts: WalkFacts, nodes: _Nodes) -> GraphWalk:
-    step, is_backward, roots, found, complete = facts
+def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout]) -> GraphWalk:
+    step, is_backward, roots, noted, complete = facts
     uses: list[SavedUse] = []
-    for one in found:
-        uses += nodes.add(one, step)
-    return GraphWalk(step, is_backward, tuple(roots), tuple(one.id for one in found), tuple(uses), complete)
+    for one in noted:
+        uses += nodes.add(Found.of(one, layouts), step)
+    return GraphWalk(step, is_backward, tuple(roots), tuple(NodeId(one[0]) for one in noted), tuple(uses), complete)
 
 
 def _names(raw: Raw, log: CallLog, states: list[TensorState]) -> tuple[Name, ...]:

@@ -18,26 +18,15 @@ from inplace.capture.reading import autograd_of, creation_of, number_of, small_v
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
 from inplace.capture.storages import LiveStorage, Storages
-from inplace.capture.twins import open_twin
+from inplace.capture.tensors import NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
 from inplace.model import (
     CounterId,
-    Layout,
     StateId,
     StorageId,
-    Tensor,
     TensorId,
 )
 
-PLAIN: frozenset[type] = frozenset(
-    {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
-)
-
-
 _is_functional = torch._is_functional_tensor
-_OpenTensor = open_twin(Tensor)
-_TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
-_TENSOR = 4  # integers a tensor: its type, the call that gave it out, first step, last step
-_NO_STEP = -2
 
 
 class Identities:
@@ -47,6 +36,7 @@ class Identities:
         step: the step of the call being recorded; set by the mode.
         detail: whether small tensors' values are read.
         refs: what is known of each live tensor, by its `id`. Those in `dead` have to be buried before it is asked.
+        tensors: what is known of each tensor, TENSOR integers each; see `tensors.py`.
         dead: references to tensors that have died since the last `bury`.
     """
 
@@ -59,7 +49,7 @@ class Identities:
         self.refs: dict[int, TensorRef] = {}
         self.dead: list[TensorRef] = []
         self._died = self.dead.append
-        self._tensors = array("i")
+        self.tensors = array("i")
 
     # ------------------------------------------------------------ seeing
 
@@ -99,7 +89,7 @@ class Identities:
         known.live = live
         live.users += 1
         known.version, known.pointer = version, pointer
-        known.counter = CounterId(self.counters)
+        counter = known.counter = CounterId(self.counters)
         self.counters += 1
         if not tensor.requires_grad:
             node, flags = -1, 2
@@ -107,7 +97,10 @@ class Identities:
             node, flags = -1, 3
         else:
             node, flags = number_of(made_by), 1
-        return self._note(known, offset, layout, flags, node, -1, tensor)
+        state = known.state = self.states.note(known.tensor, live.id, counter, offset, layout, flags, version, node, -1)
+        if self.detail and (values := small_values(tensor)) is not None:
+            self.states.values[state] = values
+        return state
 
     def read(
         self,
@@ -163,6 +156,20 @@ class Identities:
             known, offset, layout, flags, -1 if node is None else node, -1 if base_id is None else base_id, tensor
         )
 
+    def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
+        """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
+        version = tensor._version
+        if known.version is None or tensor._base is not None or tensor.data_ptr() != known.pointer:
+            return self.read(tensor)
+        if version != known.version:
+            known.version = version
+            if known.guessed:
+                self._check_guess(known)
+            known.state = self.states.again(known.state, version)
+            if self.detail and (values := small_values(tensor)) is not None:
+                self.states.values[known.state] = values
+        return known.state
+
     def bury(self) -> None:
         """Forget the tensors that have died."""
         dead, step = self.dead, self.step
@@ -170,7 +177,7 @@ class Identities:
             ref = dead.pop()
             if self.refs.get(ref.key) is ref:
                 del self.refs[ref.key]
-            self._tensors[ref.tensor * _TENSOR + 3] = step
+            self.tensors[ref.tensor * TENSOR + 3] = step
             if ref.live is not None:
                 self.storages.leave(ref.live, step)
 
@@ -178,6 +185,10 @@ class Identities:
         """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
         known = self.refs.get(id(tensor))
         return tensor._base is None or (known is not None and known.version == tensor._version)
+
+    def is_known(self, tensor: torch.Tensor, ref: TensorRef) -> bool:
+        """Whether a tensor is still in the state that was noted last."""
+        return tensor._version == ref.version and tensor.data_ptr() == ref.pointer
 
     def ref_of(self, tensor: torch.Tensor) -> TensorRef | None:
         """What is known of a tensor that was seen before."""
@@ -200,10 +211,6 @@ class Identities:
         if live.pointer and pointer:
             return (pointer - live.pointer) // tensor.element_size()
         return int(tensor.storage_offset())
-
-    def layout_of(self, tensor: torch.Tensor) -> Layout:
-        """The layout of a tensor."""
-        return self.states.layouts[self.states.layout(tensor)]
 
     def live(self, among: Container[TensorId] | None = None) -> list[torch.Tensor]:
         """The recorded tensors (of those in `among`, if given) that are alive now; let go of them soon."""
@@ -297,11 +304,11 @@ class Identities:
     def _meet(self, tensor: torch.Tensor, origin: int | None) -> TensorRef:
         known = TensorRef(tensor, self._died)
         known.key = id(tensor)
-        known.tensor = TensorId(len(self._tensors) // _TENSOR)
+        known.tensor = TensorId(len(self.tensors) // TENSOR)
         known.live = known.counter = None
         known.guessed = False
-        kind = 0 if type(tensor) is torch.Tensor else _TYPES.index(type(tensor))
-        self._tensors.extend((kind, _NO_STEP if origin is None else origin, self.step, _NO_STEP))
+        kind = 0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor))
+        self.tensors.frombytes(tensor_row(kind, NO_STEP if origin is None else origin, self.step, NO_STEP))
         self.refs[known.key] = known
         return known
 
@@ -312,20 +319,3 @@ class Identities:
             known.version, known.pointer = None, 0
             known.state = self.states.opaque(known.tensor)
         return known.state
-
-    # ------------------------------------------------------------ freezing
-
-    def frozen_tensors(self) -> tuple[Tensor, ...]:
-        """The tensors met."""
-        found = []
-        names = [kind.__name__ for kind in _TYPES]
-        columns = [iter(self._tensors)] * _TENSOR
-        for number, (kind, origin, first, died) in enumerate(zip(*columns, strict=True)):
-            tensor = _OpenTensor(number, names[kind], _step(origin), first, _step(died))
-            tensor.__class__ = Tensor
-            found.append(tensor)
-        return tuple(found)
-
-
-def _step(number: int) -> int | None:
-    return None if number == _NO_STEP else number

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from inplace.capture.identity import PLAIN
+from inplace.capture.tensors import PLAIN
 
 _DEEPEST = 6  # steps from a variable to a tensor
 _WIDEST = 4096  # items looked at in one container

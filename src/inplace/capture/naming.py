@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from inplace.capture.freeze import Raw
-from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.identity import Identities
 from inplace.capture.names import borrow_locals, scan
 from inplace.capture.source import Stacks
+from inplace.capture.tensors import PLAIN
 
 
 class Naming:

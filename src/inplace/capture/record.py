@@ -25,7 +25,7 @@ from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.functions import prepare
 from inplace.capture.hooks import Hooks, Known
-from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.identity import Identities
 from inplace.capture.modes import CallMode
 from inplace.capture.naming import Naming
 from inplace.capture.reading import node_of
@@ -33,6 +33,7 @@ from inplace.capture.source import Stacks
 from inplace.capture.stack import height, is_handed_on, take_off
 from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.strict import Saves
+from inplace.capture.tensors import PLAIN
 from inplace.capture.tracebacks import strip
 from inplace.capture.warned import Warned
 from inplace.errors import OverwriteError, RecordingError

@@ -81,7 +81,8 @@ class Stacks:
                 if role == MODULE and module is None:
                     module = frame
             frame = frame.f_back
-        return self._intern(tuple(key)), module
+        found = self._ids.get(tuple(key))
+        return self._intern(tuple(key)) if found is None else found, module
 
     def key_of_line(self, frame: FrameType | None) -> int | None:
         """The id of the user's stack at the beginning of a line, for code that made no call there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from inplace.model import CounterId, Layout, StateId, StorageId, TensorId, Tenso
 
 _OpenState = open_twin(TensorState)
 _WIDTH = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
+_VERSION = 5
+_row = Struct(f"{_WIDTH}q").pack
 # Bits from which on the packed facts hold the creation and the layout; the first three are autograd's flags.
 _CREATION, _LAYOUT = 3, 6
 _OPAQUE = Layout((), None, "unknown", 0, "unknown")
@@ -47,8 +50,16 @@ class States:
         """Note a state; `flags` are those of `reading.autograd_of`, with `creation` added for a view."""
         facts = self._facts
         state = StateId(len(facts) // _WIDTH)
-        facts.extend((tensor, storage, counter, offset, layout << _LAYOUT | flags, version, node, base))
+        facts.frombytes(_row(tensor, storage, counter, offset, layout << _LAYOUT | flags, version, node, base))
         return state
+
+    def again(self, state: StateId, version: int) -> StateId:
+        """Note the same state at another version."""
+        facts = self._facts
+        number = StateId(len(facts) // _WIDTH)
+        facts += facts[state * _WIDTH : (state + 1) * _WIDTH]
+        facts[number * _WIDTH + _VERSION] = version
+        return number
 
     def opaque(self, tensor: TensorId) -> StateId:
         """Note the state of a tensor of which no more can be read than that it is there."""
@@ -77,6 +88,11 @@ class States:
     def tensor(self, state: StateId) -> TensorId:
         """The tensor that was in a state."""
         return TensorId(self._facts[state * _WIDTH])
+
+    def placed(self, state: StateId) -> tuple[int, int]:
+        """Offset in elements, and the number of the layout, of a state."""
+        at = state * _WIDTH + 3
+        return self._facts[at], self._facts[at + 1] >> _LAYOUT
 
     def counted(self, state: StateId) -> tuple[StorageId | None, CounterId | None]:
         """Storage and version counter of a state."""

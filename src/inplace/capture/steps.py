@@ -19,10 +19,11 @@ import torch
 from torch.overrides import _get_current_function_mode
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
-from inplace.capture.identity import PLAIN, Identities
+from inplace.capture.identity import Identities
 from inplace.capture.refs import TensorRef
 from inplace.capture.source import Stacks
 from inplace.capture.stack import height, place_of, put_on, take_off
+from inplace.capture.tensors import PLAIN
 from inplace.model import Function, Kind
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class OptimizerSteps:
         for ref in self._refs:
             param = ref()
             if param is not None:
-                log.given[at] = identities.see(param)
+                log.given[at] = identities.stepped(param, ref)
             at += GIVEN_WIDTH
         self._step = -1
         self._refs.clear()

@@ -7,6 +7,7 @@ key can't be given to another storage, while the memory itself is freed on time.
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ _IDLE = 512  # storages without a recorded tensor, from which on those that have
 _ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
 _FREED = 0  # the key of a storage that has been let go of
 _FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
+_row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 
@@ -127,7 +129,7 @@ class Storages:
         number = self._devices.get(device)
         if number is None:
             number = self._devices[device] = len(self._devices)
-        self._facts.extend((number, external, step, _ALIVE))
+        self._facts.frombytes(_row(number, external, step, _ALIVE))
         if external:
             self.external.append(live.id)
         return live
