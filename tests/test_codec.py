@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inplace.analysis import analyze
-from inplace.codec import dump, from_json, load, to_json
+from inplace.codec import _pieces, dump, from_json, load, to_json
 from inplace.errors import TraceFormatError
 from inplace.model import Trace
 from inplace.render.diagram import diagram
@@ -148,3 +148,15 @@ def test_damage_gives_no_other_error(data: st.DataObject) -> None:
         from_json(value)
     except TraceFormatError as error:
         assert "\n" not in str(error)
+
+
+def test_a_file_is_written_row_by_row(tmp_path: Path) -> None:
+    """It says what `to_json` says, and no piece of it is longer than a row or a table of what rows share."""
+    trace = record_text("t = torch.zeros(3)\nfor i in range(500):\n    t.add_(i)").trace
+    pieces = list(_pieces(trace))
+
+    dump(trace, tmp_path / "trace.json")
+
+    assert json.loads((tmp_path / "trace.json").read_text()) == to_json(trace)
+    assert len(pieces) > 1_000
+    assert max(map(len, pieces)) < sum(map(len, pieces)) / 5

@@ -11,7 +11,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -30,8 +30,30 @@ _MOST = 2**63  # no number of a trace is larger
 
 
 def dump(trace: Trace, path: str | Path) -> None:
-    """Write a trace to a file."""
-    Path(path).write_text(json.dumps(to_json(trace), separators=(",", ":"), allow_nan=False), encoding="utf-8")
+    """Write a trace to a file, row by row: what is written of a long one is never in memory as a whole."""
+    with Path(path).open("w", encoding="utf-8") as file:
+        file.writelines(_pieces(trace))
+
+
+def _pieces(trace: Trace) -> Iterator[str]:
+    """The JSON text of `to_json`, with the shared tables last."""
+    shared, text = _Shared(), json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    yield f'{{"kind":{text(KIND)},"format":{FORMAT},"trace":'
+    before = "{"
+    for field in fields(Trace):
+        if not field.init:
+            continue
+        value = getattr(trace, field.name)
+        yield f"{before}{text(field.name)}:"
+        before = ","
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            yield "["
+            for number, item in enumerate(value):
+                yield f"{',' if number else ''}{text(shared.encode(item))}"
+            yield "]"
+        else:
+            yield text(shared.encode(value))
+    yield f'}},"shared":{text(shared.tables)}}}'
 
 
 def load(path: str | Path) -> Trace:
