@@ -108,3 +108,13 @@ def test_modules_are_short() -> None:
     long = [name for path, name in modules() if len(path.read_text().splitlines()) >= 340]
 
     assert [name for name in long if name != "model"] == []
+
+
+def test_parts_of_the_script_are_short_and_all_used() -> None:
+    """So are the parts of the widget's script, and there is none that the widget doesn't load."""
+    from inplace.render.script import PARTS
+
+    parts = {path.stem: path for path in (SOURCE / "render" / "js").glob("*.js")}
+
+    assert set(parts) == set(PARTS)
+    assert max(len(path.read_text().splitlines()) for path in parts.values()) < 340

@@ -10,6 +10,7 @@ import pytest
 
 import inplace.render.html
 from inplace.render.diagram import diagram
+from inplace.render.script import script as widget_script
 from tests.browser.traces import README, record
 
 pytestmark = pytest.mark.browser
@@ -37,7 +38,7 @@ window.heard = () => [...heard.values()].flat().length;
 def page(chromium: Any, tmp_path: Path) -> Any:
     """A page with one model shown twice, as two outputs of one widget are."""
     here = Path(inplace.render.html.__file__).parent
-    script = (here / "widget.js").read_text(encoding="utf-8")
+    script = widget_script()
     traits = json.dumps({"diagram": diagram(record(README)).to_json(), "selected": None}).replace("<", "\\u003c")
     style = (here / "widget.css").read_text(encoding="utf-8")
     file = tmp_path / "widget.html"

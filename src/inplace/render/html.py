@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inplace.render.panes_model import Diagram
+from inplace.render.script import script as widget_script
 
 _HERE = Path(__file__).parent
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -37,7 +38,7 @@ def to_html(diagram: Diagram) -> str:
 
 def page(title: str, diagrams: Sequence[Diagram]) -> str:
     """A whole HTML page that shows several diagrams below each other."""
-    script = (_HERE / "widget.js").read_text(encoding="utf-8")
+    script = widget_script()
     style = (_HERE / "widget.css").read_text(encoding="utf-8")
     data = "\n".join(
         f'<script type="application/json" id="inplace-{number}">{as_data(one)}</script>'

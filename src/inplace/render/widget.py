@@ -8,6 +8,7 @@ import anywidget
 import traitlets
 
 from inplace.render.panes_model import Diagram
+from inplace.render.script import script
 
 _HERE = Path(__file__).parent
 
@@ -20,7 +21,7 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
         selected: the step of the chosen call, None before one is chosen; set it to choose one.
     """
 
-    _esm = _HERE / "widget.js"
+    _esm = script()
     _css = _HERE / "widget.css"
     diagram = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)

@@ -1,0 +1,77 @@
+// @ts-check
+// The host's theme.
+
+/** Keeps `data-theme` of an element as the host has it: JupyterLab, VS Code, Colab, marimo, else the system. */
+class ThemeFollower {
+  /** @param {HTMLElement} el */
+  constructor(el) {
+    this.el = el;
+    this.system = window.matchMedia("(prefers-color-scheme: dark)");
+    this.again = () => this.apply();
+    this.system.addEventListener("change", this.again);
+    this.seen = new MutationObserver(this.again);
+    const attributeFilter = ["class", "theme", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"];
+    for (const target of [document.documentElement, document.body]) this.seen.observe(target, { attributes: true, attributeFilter });
+    this.apply();
+  }
+
+  apply() {
+    this.el.dataset.theme = hostIsDark(this.system.matches) ? "dark" : "light";
+  }
+
+  stop() {
+    this.system.removeEventListener("change", this.again);
+    this.seen.disconnect();
+  }
+}
+
+/** @param {boolean} system @returns {boolean} */
+function hostIsDark(system) {
+  const { body, documentElement: root } = document;
+  const jupyter = body.dataset.jpThemeLight;
+  if (jupyter !== undefined) return jupyter === "false";
+  const kind = body.dataset.vscodeThemeKind ?? [...body.classList].find((name) => name.startsWith("vscode-"));
+  if (kind) return kind.includes("dark") || kind === "vscode-high-contrast";
+  const theme = root.getAttribute("theme") ?? root.dataset.theme ?? body.dataset.theme;
+  if (theme === "dark" || theme === "light") return theme === "dark";
+  if (root.classList.contains("dark") || body.classList.contains("dark")) return true;
+  return system;
+}
+
+// ------------------------------------------------------------------ the way in
+
+/**
+ * Draw a diagram into an element; returns the board, whose `destroy()` takes it away again.
+ * @param {HTMLElement} host @param {any} diagram @param {{selected?: number | null, onSelect?: (step: number) => void}} [given]
+ */
+function mount(host, diagram, given = {}) {
+  return new Board(host, diagram, given);
+}
+
+/** @param {{model: any, el: HTMLElement}} given */
+function render({ model, el }) {
+  /** @type {Board | null} */
+  let board = null;
+  const draw = () => {
+    board?.destroy();
+    board = mount(el, model.get("diagram"), { selected: model.get("selected"), onSelect });
+  };
+  function onSelect(/** @type {number} */ step) {
+    model.set("selected", step);
+    model.save_changes();
+  }
+  const chosen = () => {
+    const step = model.get("selected");
+    if (board && step !== null && step !== board.state.step) board.choose(step);
+  };
+  draw();
+  model.on("change:diagram", draw);
+  model.on("change:selected", chosen);
+  return () => {
+    model.off("change:diagram", draw);
+    model.off("change:selected", chosen);
+    board?.destroy();
+  };
+}
+
+export default { render };
