@@ -11,6 +11,7 @@ Ids are small integers given out in order of first sight, and never given out tw
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -414,6 +415,11 @@ class Trace:
     def node_by_id(self) -> dict[NodeId, Node]:
         """Nodes by id."""
         return {node.id: node for node in self.nodes}
+
+    def built(self) -> AbstractContextManager[object]:
+        """A block in which the calls are gone through several times: those that are kept in columns are built once."""
+        built = getattr(self.calls, "built", nullcontext)
+        return built()  # type: ignore[no-any-return]
 
     def tensor(self, tensor: TensorId) -> Tensor:
         """The tensor with this id."""

@@ -90,8 +90,9 @@ class Outputs:
         if self._trace is not None:
             dump(trace, self._trace)
         progress = Progress(self._show_bar, len(trace.calls))
-        report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
-        page = None if self._html is None else _page(report, progress.part(0.5, 1))
+        with trace.built():
+            report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
+            page = None if self._html is None else _page(report, progress.part(0.5, 1))
         if progress.is_shown:
             self._show_bar("")
         if prove is not None:

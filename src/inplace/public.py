@@ -162,11 +162,13 @@ class Recording:
         told = " ".join(f"{type(self._fault).__name__}: {self._fault}".split())
         return f"there is no recording, because of a fault of ours ({told}): please report it"
 
-    def look(self, progress: Progress) -> None:
-        """Compute the report and what its pictures show, which takes long for a long recording."""
-        if self._report is None:
-            self._report = _explained(self.trace, progress.part(0, 0.5))
-        self._report.diagram(progress.part(0.5, 1))
+    def look(self, progress: Progress | None = None) -> Explanation:
+        """The report, with what its pictures show computed too, which takes long for a long recording."""
+        with self.trace.built():
+            if self._report is None:
+                self._report = _explained(self.trace, progress.part(0, 0.5) if progress is not None else silent)
+            self._report.diagram(progress.part(0.5, 1) if progress is not None else silent)
+        return self._report
 
     @property
     def report(self) -> Explanation:
@@ -188,15 +190,15 @@ class Recording:
 
     def widget(self) -> Any:
         """The interactive widget, for notebooks."""
-        return self.report.widget()
+        return self.look().widget()
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""
-        return self.report.to_html()
+        return self.look().to_html()
 
     def to_svg(self) -> str:
         """One self-contained picture."""
-        return self.report.to_svg()
+        return self.look().to_svg()
 
     def to_dot(self) -> str:
         """The Graphviz source of the autograd graph."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import overload
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, WIDTH, CallLog
 from inplace.capture.twins import open_twin
 from inplace.model import Argument, Call, Function, GradMode, Raised, Stack
+from inplace.pause import no_collection
 
+_MOST_BUILT = 200_000  # calls that may be objects all at once: about 400 bytes each
 _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
 _OpenCall, _OpenArgument = open_twin(Call), open_twin(Argument)
 
@@ -26,6 +29,21 @@ class CallRows(Sequence[Call]):
         self, log: CallLog, functions: list[Function], stacks: list[Stack], allocations: dict[int, int]
     ) -> None:
         self._log, self._functions, self._stacks, self._allocations = log, functions, stacks, allocations
+        self._built: list[Call] | None = None
+
+    @contextmanager
+    def built(self) -> Iterator[None]:
+        """Build the calls once for all who go through them in the block, unless they are very many."""
+        try:
+            if len(self) <= _MOST_BUILT:
+                self._build()
+            yield
+        finally:
+            self._built = None
+
+    @no_collection()
+    def _build(self) -> None:
+        self._built = list(self)
 
     def __len__(self) -> int:
         return len(self._log)
@@ -43,7 +61,7 @@ class CallRows(Sequence[Call]):
         return self._call(step)
 
     def __iter__(self) -> Iterator[Call]:
-        return self._between(0, len(self))
+        return iter(self._built) if self._built is not None else self._between(0, len(self))
 
     def _call(self, step: int) -> Call:
         return next(self._between(step, step + 1))
