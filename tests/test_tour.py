@@ -31,6 +31,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand_in"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
 
@@ -52,6 +53,15 @@ def test_without_a_browser(lab: Path, capfd: pytest.CaptureFixture[str]) -> None
 
     called = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert called == {"arguments": ["01-start-here.ipynb", "--no-browser"], "folder": str(lab / "mine")}
+
+
+def test_root_is_let_in(lab: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container one is root, whom JupyterLab refuses unless told otherwise."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+
+    cli.main(["tour"])
+
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["arguments"] == ["01-start-here.ipynb", "--allow-root"]
 
 
 def test_copies_are_trusted(lab: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -110,8 +111,16 @@ def _trust(folder: Path, names: tuple[str, ...]) -> None:
         subprocess.run([sys.executable, "-m", "nbformat.sign", *names], cwd=folder, capture_output=True, check=False)
 
 
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
 def _open(folder: Path, *, browser: bool) -> int:
-    command = [sys.executable, "-m", "jupyterlab", notebooks()[0].name, *([] if browser else ["--no-browser"])]
+    command = [sys.executable, "-m", "jupyterlab", notebooks()[0].name]
+    if not browser:
+        command.append("--no-browser")
+    if _is_root():  # as in many containers; JupyterLab refuses it, and still listens to this machine only
+        command.append("--allow-root")
     with subprocess.Popen(command, cwd=folder) as lab:
         while lab.poll() is None:
             with contextlib.suppress(KeyboardInterrupt):  # it has reached JupyterLab too, which asks whether to stop
