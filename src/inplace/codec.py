@@ -36,7 +36,7 @@ def dump(trace: Trace, path: str | Path) -> None:
 
 
 def _pieces(trace: Trace) -> Iterator[str]:
-    """The JSON text of `to_json`, with the shared tables last."""
+    """The JSON text of a trace, with the shared tables last."""
     shared, text = _Shared(), json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
     yield f'{{"kind":{text(KIND)},"format":{FORMAT},"trace":'
     before = "{"
@@ -72,9 +72,8 @@ def load(path: str | Path) -> Trace:
 
 def to_json(trace: Trace) -> dict[str, Any]:
     """A trace as a JSON value."""
-    shared = _Shared()
-    body = {f.name: shared.encode(getattr(trace, f.name)) for f in fields(Trace) if f.init}
-    return {"kind": KIND, "format": FORMAT, "shared": shared.tables, "trace": body}
+    value: dict[str, Any] = json.loads("".join(_pieces(trace)))
+    return value
 
 
 def from_json(value: Any) -> Trace:

@@ -442,9 +442,7 @@ class Trace:
 
         Found from what moved (version counter, storage) and from what the function's schema says, never from its name.
         """
-        declared = (
-            [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes] if call.function.writes else []
-        )
+        declared = [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes]
         yield from declared
         # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
         counters = {self.states[argument.before].counter for argument in declared}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from inplace.errors import RecordingError
-from inplace.progress import Progress, Tell, silent
+from inplace.progress import Progress, Tell
 from inplace.script import place_of
 
 if TYPE_CHECKING:
@@ -90,18 +90,18 @@ class Outputs:
         if self._trace is not None:
             dump(trace, self._trace)
         progress = Progress(self._show_bar, len(trace.calls))
-        with trace.built():
-            report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
-            page = None if self._html is None else _page(report, progress.part(0.5, 1))
-        if progress.is_shown:
-            self._show_bar("")
-        if prove is not None:
-            report = prove(report)
-            page = None if self._html is None else _page(report)
-        if self._json is not None:
-            self._put_json(_completed(diagnoses(report), error))
-        if self._html is not None and page is not None:
-            Path(self._html).write_text(page, encoding="utf-8")
+        try:
+            with trace.built():
+                report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
+                if prove is not None:
+                    report = prove(report)
+                if self._json is not None:
+                    self._put_json(_completed(diagnoses(report), error))
+                if self._html is not None:
+                    Path(self._html).write_text(_page(report, progress.part(0.5, 1)), encoding="utf-8")
+        finally:
+            if progress.is_shown:
+                self._show_bar("")
         if not self._quiet and (error is None or trace.calls):
             self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
         if self._advise and trace.calls:
@@ -191,7 +191,7 @@ def _reason(fault: BaseException) -> str:
     )
 
 
-def _page(report: Report, tell: Tell = silent) -> str:
+def _page(report: Report, tell: Tell) -> str:
     from inplace.render.diagram import diagram
     from inplace.render.html import to_html
 

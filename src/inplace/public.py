@@ -88,7 +88,7 @@ class Explanation(Report):
         """The Graphviz source of the autograd graph."""
         from inplace.render.dot import to_dot
 
-        return to_dot(self)
+        return to_dot(self.diagram())
 
     def to_json(self) -> dict[str, Any]:
         """The public JSON value: see docs/json-contract.md."""

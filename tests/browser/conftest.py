@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,20 +11,11 @@ import pytest
 
 from inplace.render.diagram import Diagram
 from inplace.render.html import page as page_of
-from tests.jupyter.conftest import environment
+from tests.jupyter.conftest import serving
 
 Open = Callable[..., Any]
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-OPTIONS = [
-    "--no-browser",
-    "--allow-root",
-    "--port=0",
-    "--IdentityProvider.token=here",
-    "--LabApp.expose_app_in_browser=True",
-    "--LabApp.extension_manager=readonly",
-    "--JupyterNotebookApp.expose_app_in_browser=True",
-]
 READY = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
 SHOWN = "window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length"
 
@@ -128,17 +115,8 @@ def server(request: Any, chromium: Any, tmp_path_factory: Any) -> Iterator[Jupyt
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "work"
     folder.mkdir()
-    command = [sys.executable, "-m", app, *OPTIONS, f"--ServerApp.root_dir={folder}"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(home))
-    try:
-        address = _address(process)
-        threading.Thread(
-            target=process.stderr.read if process.stderr else str, daemon=True
-        ).start()  # so it never fills
+    with serving(folder, home, app) as address:
         yield Jupyter(address, folder, chromium, "notebooks" if app == "notebook" else "lab/tree")
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -147,15 +125,3 @@ def jupyter(server: Jupyter) -> Iterator[Jupyter]:
     yield server
     while server.pages:
         server.pages.pop().close()
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    """The address that a server says it listens on."""
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        if found:
-            return found[0]
-    raise AssertionError("Jupyter did not start:\n" + "".join(said))

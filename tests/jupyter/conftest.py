@@ -1,4 +1,4 @@
-"""JupyterLab servers with a home of their own."""
+"""Jupyter servers with a home of their own."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _serving(folder: Path, home: Path) -> Iterator[str]:
-    """The address of a JupyterLab that shows a folder."""
+def serving(folder: Path, home: Path, app: str = "jupyterlab") -> Iterator[str]:
+    """The address of a JupyterLab, or of another application of Jupyter's, that shows a folder."""
     settings = [
         "--no-browser",
         "--allow-root",
@@ -35,9 +35,10 @@ def _serving(folder: Path, home: Path) -> Iterator[str]:
         f"--ServerApp.root_dir={folder}",
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *settings], stderr=subprocess.PIPE, text=True, env=environment(home)
+        [sys.executable, "-m", app, *settings], stderr=subprocess.PIPE, text=True, env=environment(home)
     )
     try:
         address = _address(server)
@@ -57,7 +58,7 @@ def _address(server: subprocess.Popen[str]) -> str:
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         if found:
             return found[0]
-    raise AssertionError("JupyterLab did not start:\n" + "".join(said))
+    raise AssertionError("Jupyter did not start:\n" + "".join(said))
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def open_notebook(chromium: Any) -> Iterator[Opened]:
     with ExitStack() as stack:
 
         def opened(folder: Path, home: Path, name: str) -> Any:
-            address = stack.enter_context(_serving(folder, home))
+            address = stack.enter_context(serving(folder, home))
             page = chromium.new_page(viewport={"width": 1400, "height": 1400})
             stack.callback(page.close)
             page.set_default_timeout(90_000)

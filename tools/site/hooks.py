@@ -17,6 +17,8 @@ from mkdocs.structure.pages import Page
 from mkdocs.structure.toc import get_toc
 from nbconvert import HTMLExporter
 
+from inplace.tour import title
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 HERE = Path(__file__).resolve().parent
@@ -36,14 +38,9 @@ HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="headerlink"', re.DOTALL)
 ANCHOR = re.compile(r'(<h[1-6] id="|class="headerlink" href="#)([^"]+)"')  # its quotes are too much for the theme
 
 
-def title_of(notebook: Path) -> str:
-    """The first heading of a notebook."""
-    return "".join(json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-
-
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the notebooks where the navigation names them."""
-    pages = [{title_of(notebook): f"notebooks/{notebook.stem}.md"} for notebook in NOTEBOOKS]
+    pages = [{title(notebook): f"notebooks/{notebook.stem}.md"} for notebook in NOTEBOOKS]
     nav: list[dict[str, Any]] = config.nav or []
     config.nav = [
         {title: pages if target == "notebooks/" else target} for item in nav for title, target in item.items()
@@ -56,7 +53,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "index.md", content=of_readme(readme)))
     for notebook in NOTEBOOKS:
-        front = f"---\ntitle: {json.dumps(title_of(notebook))}\n---\n"
+        front = f"---\ntitle: {json.dumps(title(notebook))}\n---\n"
         files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=front))
         files.append(File.generated(config, f"notebooks/{notebook.name}", abs_src_path=str(notebook)))
     for asset in ("inplace.css", "iframe-worker.js"):

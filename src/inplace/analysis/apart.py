@@ -9,8 +9,8 @@ from inplace.analysis.edit import Edit, Editor, end_of, start_of
 from inplace.analysis.index import Index
 from inplace.analysis.report import SharedReference
 from inplace.analysis.site import Site
+from inplace.analysis.ways import Edits, cloned
 
-Edits = list[Edit]
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
 
 
@@ -37,7 +37,7 @@ def kept_apart(index: Index, finding: SharedReference) -> Iterator[tuple[Site, E
 def _swapped(editor: Editor, statement: ast.stmt) -> Iterator[Edits]:
     """`x[0], x[1] = x[1], x[0]` -> `x[0], x[1] = x[1].clone(), x[0].clone()`."""
     if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Tuple):
-        yield [_copied(editor, one) for one in statement.value.elts]
+        yield [cloned(editor, one) for one in statement.value.elts]
 
 
 def _repeated(editor: Editor, statement: ast.stmt, roots: set[str]) -> Iterator[Edits]:
@@ -61,7 +61,7 @@ def _stored(editor: Editor, statement: ast.stmt, roots: set[str]) -> Iterator[Ed
         call = statement.value
         function = call.func
         if isinstance(function, ast.Attribute) and function.attr in _KEEPING and _names_one(function.value, roots):
-            yield [_copied(editor, one) for one in call.args[-1:]]
+            yield [cloned(editor, one) for one in call.args[-1:]]
     elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
         text = editor.text_of(statement.value)
         if text.endswith(".state_dict()") and _names_one(statement.targets[0], roots):
@@ -70,16 +70,10 @@ def _stored(editor: Editor, statement: ast.stmt, roots: set[str]) -> Iterator[Ed
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
         target, value = statement.targets[0], statement.value
         if _names_one(target.value, roots) and isinstance(value, ast.Name | ast.Attribute | ast.Call):
-            yield [_copied(editor, value)]
+            yield [cloned(editor, value)]
 
 
 def _names_one(node: ast.expr, roots: set[str]) -> bool:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return isinstance(node, ast.Name) and node.id in roots
-
-
-def _copied(editor: Editor, node: ast.expr) -> Edit:
-    text = editor.text_of(node)
-    simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
-    return Edit(start_of(node), end_of(node), f"{text if simple else f'({text})'}.clone()")

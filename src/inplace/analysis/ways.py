@@ -160,7 +160,7 @@ def clone_value(site: Site) -> Iterator[Edits]:
     if value is None and isinstance(node, ast.Call):
         value = next((one for one in node.args if not isinstance(one, ast.Constant)), None)
     if value is not None:
-        yield [_cloned(editor, value)]
+        yield [cloned(editor, value)]
 
 
 def clone_where_saved(site: Site, names: Sequence[str], *, result: bool) -> Iterator[Edits]:
@@ -174,7 +174,7 @@ def clone_where_saved(site: Site, names: Sequence[str], *, result: bool) -> Iter
     else:
         return
     for part in [node] if result else [one for one in parts if editor.text_of(one).partition("[")[0] in names]:
-        yield [_cloned(editor, part)]
+        yield [cloned(editor, part)]
 
 
 def clone_where_made(site: Site) -> Iterator[Edits]:
@@ -191,10 +191,11 @@ def clone_where_made(site: Site) -> Iterator[Edits]:
     ):
         yield [Edit(start_of(node), end_of(node), f"[one.clone() for one in {text}]")]
     else:
-        yield [_cloned(editor, node)]
+        yield [cloned(editor, node)]
 
 
-def _cloned(editor: Editor, node: ast.expr) -> Edit:
+def cloned(editor: Editor, node: ast.expr) -> Edit:
+    """An expression becomes a copy of its value."""
     return Edit(start_of(node), end_of(node), f"{_operand(editor, node)}.clone()")
 
 

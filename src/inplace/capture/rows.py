@@ -72,10 +72,8 @@ class CallRows(Sequence[Call]):
         functions, stacks, allocated = self._functions, self._stacks, self._allocations.get
         raised, result, within = log.raised.get, log.results.get, log.within.get
         rows = [iter(calls[start * WIDTH : stop * WIDTH])] * WIDTH
-        ends = [
-            *calls[start * WIDTH + WIDTH + GIVEN : stop * WIDTH + WIDTH : WIDTH],
-            len(given),
-        ]  # where the next begins
+        following = calls[(start + 1) * WIDTH + GIVEN : (stop + 1) * WIDTH : WIDTH]
+        ends = [*following, len(given)]  # the arguments of a call end where those of the next begin
         for step, end, function, stack, mode, module, seq0, seq1, begin, out, outs in zip(
             range(start, stop), ends, *rows, strict=False
         ):

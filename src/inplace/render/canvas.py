@@ -28,18 +28,18 @@ class Canvas:
         """A piece of text with its base line at `y`; `style` are attributes with _ for -."""
         mono = style.pop("mono", "")
         family = MONO if mono else SANS
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
+        rest = _attributes(style)
         place = f'x="{x:.1f}" y="{self.y if y is None else y:.1f}" font-size="{size:g}" fill="{fill}"'
         self.parts.append(f'<text {place} font-family="{family}" xml:space="preserve"{rest}>{clean(text)}</text>')
 
     def box(self, x: float, y: float, w: float, h: float, **style: str) -> None:
         """A rectangle with rounded corners."""
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
+        rest = _attributes(style)
         self.parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"{rest}/>')
 
     def path(self, d: str, **style: str) -> None:
         """A path."""
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
+        rest = _attributes(style)
         self.parts.append(f'<path d="{d}" fill="none"{rest}/>')
 
     def paragraph(self, lead: str, sentence: Runs) -> None:
@@ -49,7 +49,7 @@ class Canvas:
 
     def prose(self, x: float, sentence: Runs, *, width: int, step: float, size: float = 13, **style: str) -> None:
         """A sentence on lines of at most `width` characters, its code in a monospaced font."""
-        rest = "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
+        rest = _attributes(style)
         for line in lines(sentence, width):
             place = f'x="{x:.1f}" y="{self.y:.1f}" font-size="{size:g}" fill="{INK}" font-family="{SANS}"'
             pieces = "".join(
@@ -66,6 +66,11 @@ class Canvas:
         self.y += 26
         self.text(PAD, text, size=11, fill=SOFT, font_weight="600", letter_spacing="0.06em")
         self.y += 10
+
+
+def _attributes(style: dict[str, str]) -> str:
+    """Attributes of an element, with _ for - in their names."""
+    return "".join(f" {name.replace('_', '-')}={quoteattr(value)}" for name, value in style.items())
 
 
 def visible(text: str) -> str:

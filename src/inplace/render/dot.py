@@ -1,16 +1,15 @@
-"""Report -> the Graphviz source of its autograd graph."""
+"""Diagram -> the Graphviz source of its autograd graph."""
 
 from __future__ import annotations
 
 import graphviz
 
-from inplace.analysis.report import Report
-from inplace.render.diagram import diagram
+from inplace.render.panes_model import Diagram
 
 
-def to_dot(report: Report) -> str:
+def to_dot(diagram: Diagram) -> str:
     """The Graphviz source of the graph from leaf to loss, with what each node saved, and the broken save marked."""
-    pane = diagram(report).autograd
+    pane = diagram.autograd
     graph = graphviz.Digraph(node_attr={"shape": "box", "fontname": "sans-serif", "fontsize": "11"})
     for box in pane.boxes:
         keeps = [("✗ " if keep.stale or keep.silent else "") + keep.text for keep in box.keeps]
