@@ -19,7 +19,6 @@ from inplace.analysis.report import (
 )
 
 _OVERLAPS = {"expanded": "writes one byte twice", "indices": "repeats an index", "partial": "reads what it writes"}
-_SHARES = {"swap": "reads what it overwrote", "repeated": "the same bytes", "snapshot": "writes shared bytes"}
 _NEEDS: dict[type[Finding], str] = {
     StaleSave: "still needed",
     CustomFunction: "still needed",
@@ -51,7 +50,7 @@ def did(finding: Finding) -> str:
         case ReboundLeaf():
             said = "replaces the parameter" if finding.severity == "warning" else "rebinds the name"
         case SharedReference():
-            said = _SHARES.get(finding.how, "the same bytes")
+            said = "reads what it overwrote" if finding.how == "swap" else "the same bytes"  # of all places; one wrote
         case SafeWrite():
             said = "safe"
         case _:
