@@ -169,14 +169,18 @@ class Walker:
         ref = identities.ref_of(saved)
         tensor = ref.tensor if ref is not None else None
         live = identities.live_of(saved)
-        if live is None:
+        if live is None or (ref is not None and ref.lost):
             kept.append((name, tensor, None, 0, None, counted, None, None))
             return
         version = None if saved.is_inference() else saved._version
         if ref is not None and version is not None and identities.is_known(saved, ref):
             offset, layout = identities.states.placed(ref.state)
         else:
-            offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
+            try:
+                offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
+            except RuntimeError:  # a nested tensor has no shape
+                kept.append((name, tensor, live.id, 0, None, counted, version, None))
+                return
         kept.append((name, tensor, live.id, offset, layout, counted, version, small_values(saved)))
 
 

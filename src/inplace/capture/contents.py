@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import zlib
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -28,11 +29,16 @@ _LINES = 20_000  # line events after which tracing stops
 _LOOKS = 5_000
 
 
+def _nobody() -> None:
+    """What a weak reference gives whose tensor has died."""
+
+
 class _Watched:
     __slots__ = ("contents", "identities", "ref", "storage")
 
     def __init__(self, storage: StorageId, ref: TensorRef, identities: Identities) -> None:
-        self.storage, self.ref, self.identities = storage, ref, identities
+        self.storage, self.identities = storage, identities
+        self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
 
     def read(self) -> bytes | int | None:
@@ -78,6 +84,12 @@ class Contents:
         watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
         watched.contents = watched.read()
         self._begin_lines()
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Hold no weak reference to a tensor any more."""
+        for watched in self.watched.values():
+            if watched.ref() is tensor:
+                watched.ref = _nobody
 
     def look(self, step: int) -> None:
         """Note what changed since the last look; `step` is the next call's."""

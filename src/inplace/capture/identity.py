@@ -14,17 +14,13 @@ from collections.abc import Container
 import torch
 
 from inplace.capture.columns import CallLog
+from inplace.capture.counters import Counters
 from inplace.capture.reading import autograd_of, creation_of, number_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
 from inplace.capture.storages import LiveStorage, Storages
 from inplace.capture.tensors import NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
-from inplace.model import (
-    CounterId,
-    StateId,
-    StorageId,
-    TensorId,
-)
+from inplace.model import StateId, StorageId, TensorId
 
 _is_functional = torch._is_functional_tensor
 
@@ -45,8 +41,8 @@ class Identities:
         self.detail = True
         self.states = States()
         self.storages = Storages()
-        self.counters = 0
         self.refs: dict[int, TensorRef] = {}
+        self.counters = Counters(self.refs, self.states)
         self.dead: list[TensorRef] = []
         self._died = self.dead.append
         self.tensors = array("i")
@@ -66,10 +62,11 @@ class Identities:
                 pass
         return self.read(tensor, fresh=known is None)
 
-    def meet(self, tensor: torch.Tensor, log: CallLog, step: int, *, own: bool = False) -> StateId:
+    def meet(self, tensor: torch.Tensor, log: CallLog, step: int, made: int, *, own: bool = False) -> StateId:
         """Note the state of a tensor that a call has just given out and that is not known.
 
-        The shortest way for what most calls give out: a tensor that is no view, in a storage of its own.
+        The shortest way for what most calls give out: a tensor that is no view, in a storage of its own; `made` is as
+        for `read`.
         """
         try:
             version = tensor._version
@@ -84,19 +81,18 @@ class Identities:
             known_bytes = True
         if known_bytes:
             aliases = tuple(after for _, _, after in log.inputs(step))
-            return self.read(tensor, origin=step, aliases=aliases, own=own)
+            return self.read(tensor, origin=step, aliases=aliases, own=own, made=made)
         known = self._meet(tensor, step)
         known.live = live
         live.users += 1
         known.version, known.pointer = version, pointer
-        counter = known.counter = CounterId(self.counters)
-        self.counters += 1
+        counter = known.counter = self.counters.new()
         if not tensor.requires_grad:
             node, flags = -1, 2
-        elif (made_by := tensor.grad_fn) is None:
+        elif tensor.is_leaf:
             node, flags = -1, 3
         else:
-            node, flags = number_of(made_by), 1
+            node, flags = number_of(tensor.grad_fn) if made < 0 else made, 1
         state = known.state = self.states.note(known.tensor, live.id, counter, offset, layout, flags, version, node, -1)
         if self.detail and (values := small_values(tensor)) is not None:
             self.states.values[state] = values
@@ -110,6 +106,7 @@ class Identities:
         aliases: tuple[StateId, ...] = (),
         own: bool = False,
         fresh: bool = True,
+        made: int = -1,
     ) -> StateId:
         """Read `tensor` in full and note its state.
 
@@ -119,11 +116,13 @@ class Identities:
             aliases: states of tensors whose counter it may share (the inputs of the call that gave it out).
             own: True where it is known to start a counter of its own (`.data`).
             fresh: whether the call just run gave it out, so that its `grad_fn` is up to date; see NOTE [ Stale views ].
+            made: the only node that the call made which gave it out; -1 where there was no such call, or another
+                number of nodes. See NOTE [ Deep graphs ].
         """
         if self.dead:
             self.bury()
         known = self.refs.get(id(tensor))
-        if _is_functional(tensor):
+        if (known is not None and known.lost) or _is_functional(tensor):
             return self._opaque(tensor, known, origin)
         try:
             live, second = self.storages.meet(tensor, self.step)
@@ -142,14 +141,14 @@ class Identities:
         moved = known.counter is not None and known.version != version
         known.pointer, known.version = pointer, version
         if moved and known.guessed:
-            self._check_guess(known)
+            self.counters.check(known)
         base = tensor._base
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
-            known.counter = self._counter(known, version, base, aliases, own=own or second)
+            known.counter = self.counters.of(known, version, base, aliases, own=own or second)
         itemsize = self.states.layouts[layout].itemsize
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
-        node, flags = autograd_of(tensor, readable=fresh or base is None)
+        node, flags = autograd_of(tensor, readable=fresh or base is None, made=made)
         if base is not None:
             flags |= self.states.creation(creation_of(tensor))
         return self._note(
@@ -164,11 +163,28 @@ class Identities:
         if version != known.version:
             known.version = version
             if known.guessed:
-                self._check_guess(known)
+                self.counters.check(known)
             known.state = self.states.again(known.state, version)
             if self.detail and (values := small_values(tensor)) is not None:
                 self.states.values[known.state] = values
         return known.state
+
+    def survey(self, tensor: torch.Tensor) -> StateId:
+        """The state of a tensor that went into a call which raised; it must not be read any more if it is broken.
+
+        A `resize_` that fails has set the new shape and may leave its strides pointing nowhere: to read them ends the
+        process.
+        """
+        known = self.refs.get(id(tensor))
+        if known is None or known.version is None or known.lost:
+            return self.see(tensor)
+        try:
+            if tensor.shape != self.states.layouts[self.states.placed(known.state)[1]].shape:
+                known.lost, known.version, known.state = True, None, self.states.opaque(known.tensor)
+                return known.state
+        except RuntimeError:  # it has no shape
+            pass
+        return self.see(tensor)
 
     def bury(self) -> None:
         """Forget the tensors that have died."""
@@ -180,6 +196,14 @@ class Identities:
             self.tensors[ref.tensor * TENSOR + 3] = step
             if ref.live is not None:
                 self.storages.leave(ref.live, step)
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Hold no weak reference to a tensor any more; it is another one when it is seen again."""
+        known = self.refs.pop(id(tensor), None)
+        if known is not None:
+            self.tensors[known.tensor * TENSOR + 3] = self.step
+            if known.live is not None:
+                self.storages.leave(known.live, self.step)
 
     def may_ask(self, tensor: torch.Tensor) -> bool:
         """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
@@ -227,53 +251,6 @@ class Identities:
 
     # ------------------------------------------------------------ parts of a state
 
-    def _counter(
-        self,
-        known: TensorRef,
-        version: int | None,
-        base: torch.Tensor | None,
-        aliases: tuple[StateId, ...],
-        *,
-        own: bool,
-    ) -> CounterId | None:
-        """Which version counter a tensor met now counts with (`c10/core/TensorImpl.h`, Version Counter Sharing)."""
-        if version is None:
-            return None
-        if base is not None and (ref := self.refs.get(id(base))) is not None:
-            return ref.counter
-        if not own:
-            for alias in aliases:
-                storage, counter = self.states.counted(alias)
-                if storage == known.storage and counter is not None:
-                    return counter
-            shared = known.live is not None and known.live.users > 1
-            if not aliases and shared and (counter := self._counter_of_twin(known, version)) is not None:
-                known.guessed = True
-                return counter
-        self.counters += 1
-        return CounterId(self.counters - 1)
-
-    def _check_guess(self, known: TensorRef) -> None:
-        """Correct a counter that was only inferred: of two tensors that share one, both have moved or neither."""
-        known.guessed = False
-        for ref in list(self.refs.values()):
-            if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
-                continue
-            if tensor._version != known.version:
-                known.counter = CounterId(self.counters)
-                self.counters += 1
-            return
-
-    def _counter_of_twin(self, known: TensorRef, version: int) -> CounterId | None:
-        """The counter of a tensor over the same storage that stands at the same version, none where it can't be told.
-
-        A tensor that no call gave out (`Parameter(t)`, `torch.Tensor(t)`) counts with the one it was made from.
-        """
-        for ref in list(self.refs.values()):
-            if ref.live is known.live and ref is not known and ref.version == version and ref() is not None:
-                return ref.counter
-        return None
-
     def _known_id(self, base: torch.Tensor) -> TensorId | None:
         if type(base) not in PLAIN:
             return None
@@ -306,7 +283,7 @@ class Identities:
         known.key = id(tensor)
         known.tensor = TensorId(len(self.tensors) // TENSOR)
         known.live = known.counter = None
-        known.guessed = False
+        known.guessed = known.lost = False
         kind = 0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor))
         self.tensors.frombytes(tensor_row(kind, NO_STEP if origin is None else origin, self.step, NO_STEP))
         self.refs[known.key] = known

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ1, WIDTH, CallLog
+from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
 from inplace.capture.functions import facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import Identities
@@ -249,18 +249,21 @@ class CallMode(TorchFunctionMode):
         step, tensors, changes = seen
         identities, log = self._identities, self.log
         start = step * WIDTH
-        log.calls[start + SEQ1] = _sequence() - log.origin
+        ended = log.calls[start + SEQ1] = _sequence() - log.origin
+        made = (
+            ended - 1 + log.origin if ended - 1 == log.calls[start + SEQ0] and known.kind is not Kind.BACKWARD else -1
+        )
         if identities.dead:
             identities.bury()
         if changes:
-            self._note_after(known, start, tensors, result)
+            self._note_after(known, start, tensors, result, made)
         if result is not None and _transforming() is None:
             first, kind = len(log.outputs), type(result)
             for tensor in (result,) if kind in PLAIN else tensors_in(result):
                 if id(tensor) in identities.refs:
                     state = self._state_of(start, tensors, tensor)
                 else:
-                    state = identities.meet(tensor, log, step, own=known.label == "data")
+                    state = identities.meet(tensor, log, step, made, own=known.label == "data")
                 log.outputs.append(state)
             log.calls[start + OUT], log.calls[start + OUTS] = first, len(log.outputs) - first
         if not known.plain:
@@ -270,13 +273,14 @@ class CallMode(TorchFunctionMode):
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
 
-    def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any) -> None:
+    def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the states in which a call left the tensors that went into it."""
         identities, calls, given = self._identities, self.log.calls, self.log.given
         for tensor in tensors:
             if tensor is result or known.reread:
                 # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
-                identities.read(tensor, fresh=tensor is result and calls[start + 2] == 0)
+                mine = made if tensor is result and tensor._base is None else -1
+                identities.read(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
         at = calls[start + GIVEN] + 2
         for tensor in tensors:
             given[at] = identities.see(tensor)
@@ -291,11 +295,11 @@ class CallMode(TorchFunctionMode):
 
     def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
         step, tensors, _ = seen
-        log, see = self.log, self._identities.see
+        log, survey = self.log, self._identities.survey
         log.calls[step * WIDTH + SEQ1] = _sequence() - log.origin
         at = log.calls[step * WIDTH + GIVEN] + 2
         for tensor in tensors:
-            log.given[at] = see(tensor)
+            log.given[at] = survey(tensor)
             at += GIVEN_WIDTH
         log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
         self._hooks.raised(known, tensors, step)

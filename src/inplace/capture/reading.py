@@ -18,8 +18,13 @@ _profiling = torch._C._autograd._profiler_enabled
 _creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)
 
 
-def autograd_of(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None, int]:
-    """The node and the flags: 1 requires grad, 2 leaf, 4 inference.
+def autograd_of(tensor: torch.Tensor, *, readable: bool, made: int) -> tuple[NodeId | None, int]:
+    """The node and the flags: 1 requires grad, 2 leaf, 4 inference; `made` is the node it must have, -1 if unknown.
+
+    NOTE [ Deep graphs ]
+    A node that Python has asked for is freed by a destructor of its own, which frees the next such node before it
+    returns: 25,000 of them in a chain overflow a stack of 8 MB, where PyTorch alone frees any number. So we ask no
+    tensor for its `grad_fn` where the call has made one node only, which then is it, and walks have a limit.
 
     NOTE [ Stale views ]
     When a base is written, the `grad_fn` of its other views is made anew the next time somebody asks for it
@@ -33,6 +38,8 @@ def autograd_of(tensor: torch.Tensor, *, readable: bool) -> tuple[NodeId | None,
     flags = _LEAF if owner.is_leaf else 1
     if not readable or flags == _LEAF:
         return None, flags
+    if made >= 0:
+        return NodeId(made), flags
     node = node_of(tensor)
     return (None if node is None else NodeId(number_of(node))), flags
 
@@ -75,7 +82,7 @@ def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
             return _elements(tensor.tolist())
         with torch._C._DisableTorchDispatch():
             return _elements(tensor.tolist())
-    except NotImplementedError:  # what `torch.load` puts together from a bare storage has no kernels
+    except Exception:  # what `torch.load` makes of a bare storage has no kernels; one of the user's may raise anything
         return None
 
 

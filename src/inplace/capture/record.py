@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -111,6 +111,7 @@ class Recorder(Hooks):
             register_optimizer_step_post_hook(self._after_step)
             self._warned.start()
             self._aside.start()
+            self._aside.patch(torch.utils, "weakref", self._without_ours)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
@@ -182,6 +183,17 @@ class Recorder(Hooks):
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         if hasattr(torch.autograd, _ENGINE):
             self._aside.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
+
+    def _without_ours(self, theirs: Any) -> Any:
+        """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
+
+        def getweakrefs(tensor: Any) -> list[Any]:
+            if self._mode.is_here():
+                self._protected(self._identities.forget, tensor)
+                self._protected(self._contents.forget, tensor)
+            return list(theirs.getweakrefs(tensor))
+
+        return SimpleNamespace(**{**vars(theirs), "getweakrefs": getweakrefs})
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:

@@ -12,9 +12,10 @@ class TensorRef(weakref.ref):  # type: ignore[type-arg]
     """A weak reference that carries what we know of its tensor, so that one object serves both.
 
     `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
+    One that is `lost` must not be read any more.
     """
 
-    __slots__ = ("counter", "guessed", "key", "live", "pointer", "state", "tensor", "version")
+    __slots__ = ("counter", "guessed", "key", "live", "lost", "pointer", "state", "tensor", "version")
 
     key: int
     tensor: TensorId
@@ -24,6 +25,7 @@ class TensorRef(weakref.ref):  # type: ignore[type-arg]
     live: LiveStorage | None
     counter: CounterId | None
     guessed: bool
+    lost: bool
 
     @property
     def storage(self) -> StorageId | None:

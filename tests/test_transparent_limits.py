@@ -1,0 +1,141 @@
+"""What PyTorch's own tests showed: graphs too deep to ask about, tensors not to be read, nodes known without asking."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+
+import inplace
+from tests.recording import record_text
+from tests.test_transparent import differences, tensors_in
+
+DEEP = """
+import inplace, torch
+with inplace.record() as recording:
+    x = torch.ones(1, requires_grad=True)
+    y = x.clone()
+    for _ in range(60_000):
+        y = y + y * 1e-6
+        y += 1
+    del y
+print(len(recording.trace.calls), len(recording.trace.notes))
+"""
+BROKEN = """
+import inplace, torch
+with inplace.record() as recording:
+    x = torch.empty((), dtype=torch.float64)
+    for shape in ([2, 4, 2**29, 2**29], [8, 8, 2**29, 2**29], [0, 4, 2**61]):
+        try:
+            x.resize_(shape)
+        except RuntimeError:
+            pass
+    x.data_ptr()
+    torch.numel(x)
+print(len(recording.trace.calls), len(recording.trace.notes))
+"""
+
+
+def _printed(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return done.stdout or f"{done.returncode}: {done.stderr}"
+
+
+def test_a_deep_graph_is_freed_as_ever() -> None:
+    """Nodes that Python has asked for free one another recursively, which ends the process where they are many."""
+    assert _printed(DEEP) == "180002 0\n"
+
+
+def test_a_tensor_that_a_failed_resize_left_broken_is_not_read() -> None:
+    """Its strides point nowhere: to read them ends the process."""
+    assert _printed(BROKEN) == "5 0\n"
+
+
+def test_nested_tensors_in_a_graph() -> None:
+    """They have no shape; what a node saved of them is noted without."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a prototype, it says
+        parts = torch.nested.nested_tensor([torch.rand(2), torch.rand(2)], requires_grad=True)
+        weight = torch.nested.nested_tensor([torch.rand(1), torch.rand(1)])
+    with inplace.record() as recording:
+        parts.clone().sum(-1, keepdim=True).backward(weight)
+    assert recording.trace.notes == ()
+    assert recording.trace.calls[-1].function.label == "backward"
+
+
+def test_a_kernel_of_the_users_that_raises_is_no_fault() -> None:
+    """To show the values of a small tensor is an operation, which the user's own kernels may be asked about."""
+
+    def refuse(x: torch.Tensor) -> torch.Tensor:
+        raise AssertionError(x.shape)
+
+    with torch.library._scoped_library("aten", "IMPL") as library, inplace.record() as recording:
+        x = torch.ones(3)
+        library.impl("resolve_conj", refuse, "CPU", allow_override=True)
+        x.add_(1)
+    assert recording.trace.notes == ()
+
+
+def _samples() -> list[Any]:
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    return [op for op in op_db if op.supports_autograd and torch.float64 in op.dtypes]
+
+
+def _asks(tensor: torch.Tensor) -> bool:
+    """Whether there is a node to be known; of a sparse tensor nothing is read."""
+    return tensor.layout is torch.strided and tensor.grad_fn is not None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_node_of_what_a_call_gives_out_is_its_grad_fn() -> None:
+    """A call that made one node gave out tensors of that node; the others are asked."""
+    wrong, seen = [], 0
+    for op in _samples():
+        for sample in islice(op.sample_inputs("cpu", torch.float64, requires_grad=True), 2):
+            with inplace.record() as recording:
+                found = [t for t in tensors_in(op(sample.input, *sample.args, **sample.kwargs)) if _asks(t)]
+            nodes = {state.node for state in recording.trace.states}
+            seen += len(found)
+            wrong += [op.name for tensor in found if tensor.grad_fn._sequence_nr() not in nodes]  # type: ignore[union-attr]
+    assert wrong == []
+    assert seen > 500
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "y = x * 2; y.add_(1)",
+        "z = x * 2; y = z[0]; y.mul_(3)",
+        "y = (x * 1).view(4); y.exp_()",
+        "y, z = (x * 1).unbind()",
+        "y = (x * 1).max(0).values",
+        "y = torch.nn.functional.linear(x.expand(3, 2, 2), x)",
+        "y = torch.zeros(2, 2); torch.no_grad()(y.add_)(1); y.add_(x)",
+    ],
+)
+def test_the_node_that_the_last_call_left(code: str) -> None:
+    """In place, through views, several outputs of one node, several nodes of one call."""
+    found = record_text(code, x=torch.ones(2, 2, requires_grad=True))
+    last = found.trace.calls[-1]
+    state = found.trace.states[last.outputs[0]]
+    assert state.node == found.namespace["y"].grad_fn._sequence_nr()
+
+
+def test_tensors_can_be_swapped() -> None:
+    """`swap_tensors`, by which modules may load and convert, refuses tensors that have weak references."""
+
+    def run() -> Any:
+        one, two = torch.zeros(3), torch.ones(3)
+        shared = one.numpy()
+        one.add_(1)
+        torch.utils.swap_tensors(one, two)
+        one.mul_(5)
+        return [one, two, torch.from_numpy(shared)]
+
+    assert differences(run) == []
