@@ -139,3 +139,39 @@ def test_tensors_can_be_swapped() -> None:
         return [one, two, torch.from_numpy(shared)]
 
     assert differences(run) == []
+
+
+def test_zero_grad_is_seen_where_it_writes() -> None:
+    """Gradients that it sets to None are passed with our mode off; its errors are those it has without us."""
+    theirs = torch.optim.Optimizer.zero_grad
+    found = record_text(
+        """
+        optimizer = torch.optim.SGD([x], lr=0.1)
+        (x * 2).sum().backward()
+        optimizer.zero_grad()
+        emptied = x.grad
+        (x * 2).sum().backward()
+        optimizer.zero_grad(set_to_none=False)
+        optimizer.zero_grad(1, 2)
+        """,
+        x=torch.nn.Parameter(torch.ones(2)),
+    )
+    assert found.namespace["emptied"] is None
+    assert found.namespace["x"].grad.tolist() == [0, 0]
+    assert len(found.calls("zero_")) == 1
+    assert str(found.error) == "Optimizer.zero_grad() takes from 1 to 2 positional arguments but 3 were given"
+    assert torch.optim.Optimizer.zero_grad is theirs
+
+
+def test_the_modes_that_are_on_are_the_users() -> None:
+    """PyTorch asks for them: `torch.get_default_device`, autocast, checkpoints."""
+    from torch.overrides import _get_current_function_mode, _get_current_function_mode_stack
+
+    with inplace.record():
+        alone = (_get_current_function_mode(), _get_current_function_mode_stack())
+        with torch.device("meta"):
+            inside, on_top = _get_current_function_mode_stack(), _get_current_function_mode()
+            device = torch.get_default_device()
+    assert alone == (None, [])
+    assert inside == [on_top]
+    assert device == torch.device("meta")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.overrides import _get_current_function_mode_stack
 
 from inplace.capture.record import Recorder
+from inplace.capture.stack import height
 from inplace.model import Trace
 
 
@@ -51,13 +51,13 @@ def test_the_mode_is_back_after_a_step() -> None:
     _, optimizer = trained()
 
     with recorder() as recording:
-        before = len(_get_current_function_mode_stack())
+        before = height()
         optimizer.step()
-        assert len(_get_current_function_mode_stack()) == before
+        assert height() == before
         torch.ones(1).add_(1)
 
     assert labels(recording.trace) == ["Adam.step", "ones", "add_"]
-    assert len(_get_current_function_mode_stack()) == before - 1
+    assert height() == before - 1
 
 
 @pytest.mark.parametrize("how", ["closure", "hook", "class", "differentiable"])
@@ -128,7 +128,7 @@ def test_nothing_is_lost_where_a_step_ends_the_recording() -> None:
         optimizer.step()
 
     assert recording.trace.notes == ()
-    assert not _get_current_function_mode_stack()
+    assert height() == 0
 
 
 def test_a_step_keeps_no_parameter_alive() -> None:

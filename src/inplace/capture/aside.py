@@ -14,6 +14,10 @@ NOTE [ Functions that hand themselves over ]
 A function that PyTorch has written in Python calls `handle_torch_function`, which takes the mode off, calls it, and
 puts it back. We do so in its place, and take its frame and ours out of the traceback of what was raised.
 
+NOTE [ Gradients set to None ]
+`zero_grad` asks each parameter for its gradient twice and sets it to None, which no line of the user's did: none of it
+is recorded, and all of it would come by us. Where it writes zeros instead it is left to the mode.
+
 NOTE [ Traces of TorchScript ]
 While `torch.jit.trace` runs a function, every read of a shape or value counts as part of it, ours too.
 """
@@ -30,7 +34,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.stack import height, pop, push, put_on, take_off
+from inplace.capture.stack import height, place_of, pop, push, put_on, take_off
 from inplace.capture.tracebacks import is_ours, leave, leave_handed_over
 
 _DYNAMO = "torch._dynamo.eval_frame"
@@ -62,6 +66,11 @@ class _Popped:
             leave_handed_over(error)
 
 
+def _writes_zeros(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of `Optimizer.zero_grad` writes gradients rather than set them to None."""
+    return not (args[1] if len(args) > 1 else kwargs.get("set_to_none", True))
+
+
 class Aside:
     """Takes a mode off around what would behave otherwise with it.
 
@@ -82,9 +91,13 @@ class Aside:
         for owner, name in _UNSEEN:
             if hasattr(owner, name):
                 self.patch(owner, name, self._unseen)
+        self.patch(torch.optim.Optimizer, "zero_grad", lambda theirs: self._unseen(theirs, unless=_writes_zeros))
         if hasattr(torch.overrides, _POPPED):
             self.patch(torch.overrides, _POPPED, lambda _: _Popped)
         self.patch(torch.overrides, "_pop_mode", self._pop_mode)
+        # What asks which modes are on, as `torch.get_default_device` and autocast do, is told of the user's.
+        self.patch(torch.overrides, "_len_torch_function_stack", self._height)
+        self.patch(torch.overrides, "_get_function_stack_at", self._stack_at)
         if _DYNAMO in sys.modules:
             self._follow_dynamo()
         else:
@@ -120,10 +133,10 @@ class Aside:
 
         return compile
 
-    def _unseen(self, theirs: Any) -> Any:
+    def _unseen(self, theirs: Any, unless: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None) -> Any:
         @functools.wraps(theirs)
         def unseen(*args: Any, **kwargs: Any) -> Any:
-            place = take_off(self._mode)
+            place = None if unless is not None and unless(args, kwargs) else take_off(self._mode)
             try:
                 return theirs(*args, **kwargs)
             except BaseException as error:
@@ -148,6 +161,16 @@ class Aside:
             return found
 
         return pop_mode
+
+    def _height(self, theirs: Any) -> Any:
+        return lambda: theirs() - (place_of(self._mode) is not None)
+
+    def _stack_at(self, theirs: Any) -> Any:
+        def stack_at(number: int) -> Any:
+            place = place_of(self._mode)
+            return theirs(number if place is None or number < place else number + 1)
+
+        return stack_at
 
     def _switch(self, theirs: Any) -> Any:
         @functools.wraps(theirs)

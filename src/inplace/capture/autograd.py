@@ -20,8 +20,10 @@ from inplace.capture.identity import Identities
 from inplace.capture.reading import small_values
 from inplace.capture.tensors import PLAIN
 from inplace.model import Edge, Layout, NodeId, SavedTensor, StorageId, TensorId
+from inplace.pause import no_collection
 
-LIMIT = 20_000  # nodes of one walk
+LIMIT = 20_000  # nodes of one walk; see also NOTE [ Deep graphs ]
+_NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
 _NAMESPACE = "torch::autograd::"
 _RAW = "_raw_saved_"
 
@@ -93,6 +95,7 @@ class Walker:
         self._anonymous = -1_000_000_000
         self._kinds: dict[type, _Kind] = {}
 
+    @no_collection()
     def walk(self, roots: list[Any]) -> tuple[list[Noted], bool]:
         """The nodes reachable from `roots` in breadth-first order, and whether all of them were visited."""
         ids: dict[Any, int] = {root: self.id_of(root) for root in roots}
@@ -109,15 +112,16 @@ class Walker:
                     continue
                 to = ids.get(target)
                 if to is None:
-                    to = ids[target] = self.id_of(target)
+                    to = target._sequence_nr()
+                    ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
                     order.append(target)
                 edges.append((to, number))
-            kept = self._saved(node, kind) if kind.saves else []
+            kept = self._saved(node, kind, ids[node]) if kind.saves else []
             leaf = None
             if kind.custom:
                 for name, value in list(vars(node).items()):
                     if type(value) in PLAIN:
-                        self._fact(name, value, kept, counted=False)
+                        self._fact(name, value, kept, None, counted=False)
             elif kind.has_leaf and type(node.variable) in PLAIN:
                 leaf = self._identities.id_of(node.variable)
             said = kind.name or str(node.name()).removeprefix(_NAMESPACE)
@@ -131,7 +135,7 @@ class Walker:
             if type(leaf) in PLAIN:
                 return NodeId(-1 - self._identities.id_of(leaf))
         number = node._sequence_nr()
-        if 0 <= number < 1 << 62:
+        if 0 <= number < _NUMBERED:
             return NodeId(number)
         self._anonymous -= 1
         return NodeId(self._anonymous)
@@ -140,7 +144,7 @@ class Walker:
         kind = self._kinds[type(node)] = _Kind(node)
         return kind
 
-    def _saved(self, node: Any, kind: _Kind) -> list[_Kept]:
+    def _saved(self, node: Any, kind: _Kind, number: int) -> list[_Kept]:
         kept: list[_Kept] = []
         for attribute, name in kind.saves:
             try:
@@ -149,12 +153,12 @@ class Walker:
                 continue
             if type(handle) is tuple or type(handle) is list:
                 for position, one in enumerate(handle):
-                    self._read(f"{name}[{position}]", one, kept)
+                    self._read(f"{name}[{position}]", one, kept, number)
             else:
-                self._read(name, handle, kept)
+                self._read(name, handle, kept, number)
         return kept
 
-    def _read(self, name: str, handle: Any, kept: list[_Kept]) -> None:
+    def _read(self, name: str, handle: Any, kept: list[_Kept], node: int) -> None:
         if handle is None:
             return
         if getattr(handle, "unpack_hook", None) is not None:
@@ -162,25 +166,30 @@ class Walker:
             return
         data = getattr(handle, "data", None)
         if data is not None and type(data) in PLAIN:
-            self._fact(name, data, kept, counted=True)
+            self._fact(name, data, kept, node, counted=True)
 
-    def _fact(self, name: str, saved: torch.Tensor, kept: list[_Kept], *, counted: bool) -> None:
+    def _fact(self, name: str, saved: torch.Tensor, kept: list[_Kept], node: int | None, *, counted: bool) -> None:
         identities = self._identities
-        ref = identities.ref_of(saved)
-        tensor = ref.tensor if ref is not None else None
-        live = identities.live_of(saved)
-        if live is None or (ref is not None and ref.lost):
+        ref = identities.refs.get(id(saved))
+        tensor, live = None, None
+        if ref is not None:
+            tensor = ref.tensor
+            if ref.version is not None and identities.is_known(saved, ref):
+                live = ref.live
+        if ref is not None and live is not None:
+            offset, layout = identities.states.placed(ref.state)
+            kept.append((name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)))
+            return
+        live = identities.live_of(saved, node) if ref is None or not ref.lost else None
+        if live is None:
             kept.append((name, tensor, None, 0, None, counted, None, None))
             return
         version = None if saved.is_inference() else saved._version
-        if ref is not None and version is not None and identities.is_known(saved, ref):
-            offset, layout = identities.states.placed(ref.state)
-        else:
-            try:
-                offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
-            except RuntimeError:  # a nested tensor has no shape
-                kept.append((name, tensor, live.id, 0, None, counted, version, None))
-                return
+        try:
+            offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
+        except RuntimeError:  # a nested tensor has no shape
+            kept.append((name, tensor, live.id, 0, None, counted, version, None))
+            return
         kept.append((name, tensor, live.id, offset, layout, counted, version, small_values(saved)))
 
 

@@ -118,6 +118,7 @@ class Facts:
     writing: Function
     is_question: bool
     is_pure: bool
+    is_fresh: bool
     varies: bool
 
 
@@ -141,12 +142,14 @@ def _facts(func: Called) -> Facts:
     name = name_of(func)
     function = describe(func, name, variant=False)
     varies = name in _BUFFERS or isinstance(func, FunctionType)
+    pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
     return Facts(
         name=name,
         function=function,
         writing=describe(func, name, variant=True),
         is_question=is_question(func),
-        is_pure=function.kind is Kind.OP and not varies and is_pure(func, function.label),
+        is_pure=pure,
+        is_fresh=pure and is_fresh(function.label),
         varies=varies,
     )
 
@@ -179,6 +182,14 @@ def is_pure(func: Called, label: str) -> bool:
     if isinstance(func, FunctionType) or not callable(func) or hasattr(func, "__wrapped__"):
         return False
     return bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}")) and not _schema_writes(label)
+
+
+def is_fresh(label: str) -> bool:
+    """Whether `aten::label` gives out nothing but tensors that are no aliases, if it is given one and no `out`."""
+    schemas = torch._C._jit_get_schemas_for_operator(f"aten::{label}")
+    taking = [schema for schema in schemas if any("Tensor" in str(one.type) for one in schema.arguments)]
+    given = [one for schema in taking for one in schema.returns if not any(arg.is_out for arg in schema.arguments)]
+    return bool(given) and all(str(one.type) == "Tensor" and one.alias_info is None for one in given)
 
 
 def name_of(func: Called) -> str:

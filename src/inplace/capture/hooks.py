@@ -14,12 +14,13 @@ from inplace.model import Function, Kind
 class Known:
     """What one recording knows of a function, and whether it can be passed without a record."""
 
-    __slots__ = ("facts", "id", "kind", "label", "passed", "plain", "pure", "reread", "slot", "varies")
+    __slots__ = ("facts", "fresh", "id", "kind", "label", "passed", "plain", "pure", "reread", "slot", "varies")
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
+        self.fresh = facts.is_fresh
         self.plain = self.kind is Kind.OP
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)

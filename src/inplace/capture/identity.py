@@ -72,7 +72,7 @@ class Identities:
             version = tensor._version
             storage = tensor.untyped_storage()
             key = storage._cdata
-            known_bytes = tensor._base is not None or key in self.storages.live
+            known_bytes = tensor._base is not None or self.storages.find(storage) is not None
             if not known_bytes:
                 pointer, offset, layout = tensor.data_ptr(), int(tensor.storage_offset()), self.states.layout(tensor)
                 live = self.storages.new(storage, key, tensor, step, is_output=True)
@@ -96,6 +96,35 @@ class Identities:
         state = known.state = self.states.note(known.tensor, live.id, counter, offset, layout, flags, version, node, -1)
         if self.detail and (values := small_values(tensor)) is not None:
             self.states.values[state] = values
+        return state
+
+    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int) -> StateId | None:
+        """Note a tensor that a call has given out in memory that it has made; None, and nothing noted, if it has not.
+
+        This is for lines that have run many times: values are not read, and storages not asked for.
+        """
+        try:
+            version, pointer = tensor._version, tensor.data_ptr()
+            layout = self.states.layout(tensor)
+        except RuntimeError:
+            return None
+        size = self.states.sizes[layout]
+        if not size or not pointer or tensor._base is not None or tensor.storage_offset():
+            return None
+        found = self.storages.unasked.get(pointer)
+        if found is not None and found.users > 0:
+            return None
+        if not tensor.requires_grad:
+            node, flags = -1, 2
+        elif tensor.is_leaf:
+            node, flags = -1, 3
+        else:
+            node, flags = number_of(tensor.grad_fn) if made < 0 else made, 1
+        known = self._meet(tensor, step)
+        live = known.live = self.storages.fresh(pointer, size, layout, tensor.device, step, node)
+        known.version, known.pointer = version, pointer
+        counter = known.counter = self.counters.new()
+        state = known.state = self.states.note(known.tensor, live.id, counter, 0, layout, flags, version, node, -1)
         return state
 
     def read(
@@ -222,10 +251,16 @@ class Identities:
         """The id of `tensor`, met now if it was not before."""
         return self.states.tensor(self.see(tensor))
 
-    def live_of(self, tensor: torch.Tensor) -> LiveStorage | None:
-        """A tensor's storage if it was met before, without noting the tensor itself."""
+    def ask(self, tensor: torch.Tensor) -> None:
+        """Ask for the storage of a tensor seen before; see NOTE [ Storages nobody has asked for ]."""
+        known = self.refs.get(id(tensor))
+        if known is not None and known.live is not None:
+            self.storages.ask(tensor, known.live)
+
+    def live_of(self, tensor: torch.Tensor, node: int | None = None) -> LiveStorage | None:
+        """A tensor's storage if it was met before, without noting the tensor itself; `node` is what has saved it."""
         try:
-            return self.storages.known(tensor.untyped_storage()._cdata)
+            return self.storages.find(tensor.untyped_storage(), node)
         except RuntimeError:
             return None
 

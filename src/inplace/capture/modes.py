@@ -198,6 +198,9 @@ class CallMode(TorchFunctionMode):
         tensors: list[torch.Tensor] = []
         if _transforming() is None:
             self._note_given(args, kwargs, tensors)
+            if not known.fresh or "out" in kwargs:
+                for tensor in tensors:
+                    identities.ask(tensor)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
         begun = _sequence() - log.origin
@@ -259,11 +262,14 @@ class CallMode(TorchFunctionMode):
             self._note_after(known, start, tensors, result, made)
         if result is not None and _transforming() is None:
             first, kind = len(log.outputs), type(result)
+            lean = known.fresh and tensors and not identities.detail
             for tensor in (result,) if kind in PLAIN else tensors_in(result):
                 if id(tensor) in identities.refs:
                     state = self._state_of(start, tensors, tensor)
                 else:
-                    state = identities.meet(tensor, log, step, made, own=known.label == "data")
+                    found = identities.meet_fresh(tensor, step, made) if lean else None
+                    own = known.label == "data"
+                    state = identities.meet(tensor, log, step, made, own=own) if found is None else found
                 log.outputs.append(state)
             log.calls[start + OUT], log.calls[start + OUTS] = first, len(log.outputs) - first
         if not known.plain:

@@ -79,11 +79,13 @@ def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
         return None
     try:
         if not _dispatch_modes():
-            return _elements(tensor.tolist())
-        with torch._C._DisableTorchDispatch():
-            return _elements(tensor.tolist())
+            values = tensor.tolist()
+        else:
+            with torch._C._DisableTorchDispatch():
+                values = tensor.tolist()
     except Exception:  # what `torch.load` makes of a bare storage has no kernels; one of the user's may raise anything
         return None
+    return _elements(values)
 
 
 def _elements(values: Any) -> tuple[Any, ...]:

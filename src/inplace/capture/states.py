@@ -20,16 +20,29 @@ _CREATION, _LAYOUT = 3, 6
 _OPAQUE = Layout((), None, "unknown", 0, "unknown")
 
 
+def _dense(layout: Layout) -> int:
+    """The elements of a tensor that lie side by side in some order; 0 where they don't."""
+    reach = 1
+    for stride, length in sorted(zip(layout.strides or (), layout.shape, strict=False)):
+        if length != 1:
+            if stride != reach:
+                return 0
+            reach *= length
+    return reach
+
+
 class States:
     """Keeps states and gives them their ids.
 
     Attributes:
         layouts: every layout met, by number.
+        sizes: the bytes of a storage that holds one dense tensor of each layout and no more; 0 where it has gaps.
         values: the elements of small tensors, by the state they were read in.
     """
 
     def __init__(self) -> None:
         self.layouts: list[Layout] = []
+        self.sizes: list[int] = []
         self.values: dict[StateId, tuple[Any, ...]] = {}
         self._facts = array("q")
         self._layout_ids: dict[tuple[Any, ...], int] = {}
@@ -63,19 +76,24 @@ class States:
 
     def opaque(self, tensor: TensorId) -> StateId:
         """Note the state of a tensor of which no more can be read than that it is there."""
-        self.layouts.append(_OPAQUE)
+        self._add(_OPAQUE)
         return self.note(tensor, -1, -1, 0, len(self.layouts) - 1, 0, -1, -1, -1)
 
     def layout(self, tensor: torch.Tensor) -> int:
         """The number of a tensor's layout."""
-        key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        # The hash of a device takes as long as the three others.
+        key = (tensor.shape, tensor.stride(), tensor.dtype, None if tensor.is_cpu else tensor.device)
         found = self._layout_ids.get(key)
         if found is None:
             found = self._layout_ids[key] = len(self.layouts)
-            itemsize = tensor.element_size()
             shape, strides = tuple(map(int, key[0])), tuple(map(int, key[1]))
-            self.layouts.append(Layout(shape, strides, str(key[2]).removeprefix("torch."), itemsize, str(key[3])))
+            name, device = str(key[2]).removeprefix("torch."), str(tensor.device)
+            self._add(Layout(shape, strides, name, tensor.element_size(), device))
         return found
+
+    def _add(self, layout: Layout) -> None:
+        self.layouts.append(layout)
+        self.sizes.append(layout.itemsize * _dense(layout))
 
     def creation(self, name: str | None) -> int:
         """A `CreationMeta` as part of the flags; 0 for none."""

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import torch
-from torch.overrides import _get_current_function_mode
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
 from inplace.capture.identity import Identities
@@ -57,7 +56,7 @@ class OptimizerSteps:
 
     def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         """A step begins in `frame`."""
-        if _is_its_own(optimizer) and _get_current_function_mode() is self._mode:
+        if _is_its_own(optimizer) and place_of(self._mode) == height() - 1:
             self._below = height() - 1
             self._note(optimizer, frame)
             take_off(self._mode)

@@ -2,6 +2,12 @@
 
 A storage is known by a weak reference of PyTorch's own: it keeps the address of the `StorageImpl` taken, so that the
 key can't be given to another storage, while the memory itself is freed on time.
+
+NOTE [ Storages nobody has asked for ]
+To ask for a storage and to take its address costs as much as all else that is noted of a tensor, and most are never
+seen again. So what a call that makes new memory gives out is known by the address of its memory at first: while its
+tensor lives, no other storage begins there. The storage is asked for when somebody meets it another way, and before
+any call that may give out an alias of it. After its tensor's death only the node that gave it out may still keep it.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ _OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
 _FREED = 0  # the key of a storage that has been let go of
+UNASKED = -1  # the key of one that was not asked for; see NOTE [ Storages nobody has asked for ]
 _FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
@@ -28,12 +35,14 @@ _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 class LiveStorage:
     """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
 
-    __slots__ = ("id", "key", "pointer", "users")
+    __slots__ = ("id", "key", "node", "pointer", "users")
 
     id: StorageId
     key: int
     pointer: int
     users: int
+    node: int
+    """The node of the tensor that a call gave out; only of those that were not asked for."""
 
 
 class Storages:
@@ -43,6 +52,8 @@ class Storages:
         sizes: the bytes of each storage, by id.
         allocated: the bytes that each storage had when a call gave it out, 0 for one that was met as an argument.
         external: ids of storages met since somebody last took them from here, whose memory others own.
+        live: the storages that were asked for, by the address of their `StorageImpl`.
+        unasked: the others, by the address of their memory.
     """
 
     def __init__(self) -> None:
@@ -50,8 +61,11 @@ class Storages:
         self.allocated = array("q")
         self.external: list[StorageId] = []
         self.live: dict[int, LiveStorage] = {}
+        self.unasked: dict[int, LiveStorage] = {}
         self._facts = array("i")
         self._devices: dict[torch.device, int] = {}
+        self._most = _IDLE  # of those not asked for, until those that have died are let go of
+        self._device_of: dict[int, int] = {}  # the number of the device, by that of a layout
         self._held: list[int] = []  # weak references to second storages over bytes known already
         self._idle: list[LiveStorage] = []
         self._limit = _IDLE
@@ -61,18 +75,38 @@ class Storages:
         for key in {live.key for live in self.live.values()}.union(self._held) - {_FREED}:
             _free(key)
         self.live.clear()
+        self.unasked.clear()
         self._held.clear()
         self._idle.clear()
 
-    def known(self, key: int) -> LiveStorage | None:
-        """The storage at the address of a `StorageImpl`, if it was met."""
-        return self.live.get(key)
+    def find(self, storage: Any, node: int | None = None) -> LiveStorage | None:
+        """What is known of a storage, None if it was not met; `node` is the autograd node that has saved it, if any."""
+        live = self.live.get(storage._cdata)
+        if live is None and self.unasked:
+            live = self.unasked.get(storage.data_ptr())
+            if live is not None:
+                if live.users <= 0 and (node is None or live.node != node):
+                    return None
+                self._ask(live, storage)
+        return live
+
+    def ask(self, tensor: torch.Tensor, live: LiveStorage) -> None:
+        """Ask for the storage of a tensor, which is `live`."""
+        if live.key == UNASKED:
+            self._ask(live, tensor.untyped_storage())
+
+    def _ask(self, live: LiveStorage, storage: Any) -> None:
+        del self.unasked[live.pointer]
+        size = storage.nbytes()
+        self.sizes[live.id] = self.allocated[live.id] = size
+        live.key = storage._weak_ref()
+        self.live[live.key] = live
 
     def meet(self, tensor: torch.Tensor, step: int) -> tuple[LiveStorage, bool]:
         """The storage behind a tensor, and whether it is a second one over bytes known already."""
         storage = tensor.untyped_storage()
         key = storage._cdata
-        live = self.live.get(key)
+        live = self.find(storage)
         if live is None:
             live = self.new(storage, key, tensor, step)
         elif live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
@@ -85,13 +119,15 @@ class Storages:
         live.users -= 1
         if live.users <= 0:
             self._facts[live.id * _FACTS + 3] = step
+            if live.key == UNASKED:
+                return
             self._idle.append(live)
             if len(self._idle) > self._limit:
                 self._sweep()
 
     def frozen(self) -> tuple[Storage, ...]:
         """The storages met; those that still have users did not die."""
-        used = {live.id for live in self.live.values() if live.users > 0}
+        used = {live.id for live in (*self.live.values(), *self.unasked.values()) if live.users > 0}
         devices = [str(device) for device in self._devices]
         found = []
         columns = [iter(self._facts)] * _FACTS
@@ -134,14 +170,34 @@ class Storages:
             self.external.append(live.id)
         return live
 
+    def fresh(self, pointer: int, size: int, layout: int, device: torch.device, step: int, node: int) -> LiveStorage:
+        """Note a storage of `size` bytes that a call has made; it is not asked for."""
+        unasked = self.unasked
+        if len(unasked) > self._most:
+            for live in [live for live in unasked.values() if live.users <= 0]:
+                del unasked[live.pointer]
+            self._most = 2 * len(unasked) + _IDLE
+        live = unasked[pointer] = LiveStorage()
+        live.id, live.key, live.pointer, live.users, live.node = StorageId(len(self.sizes)), UNASKED, pointer, 1, node
+        self.sizes.append(size)
+        self.allocated.append(size)
+        number = self._device_of.get(layout)
+        if number is None:
+            number = self._device_of[layout] = self._devices.setdefault(device, len(self._devices))
+        self._facts.frombytes(_row(number, 0, step, _ALIVE))
+        return live
+
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         if not pointer:
             return None
-        for live in self.live.values():
+        for live in (*self.live.values(), *self.unasked.values()):
             start, stop = live.pointer, live.pointer + self.sizes[live.id]
-            if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
+            if start and start <= pointer and pointer + size <= stop and self._lives(live):
                 return live
         return None
+
+    def _lives(self, live: LiveStorage) -> bool:
+        return live.users > 0 if live.key == UNASKED else not _expired(live.key)
 
     def _sweep(self) -> None:
         """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
