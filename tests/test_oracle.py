@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.judge import disagreements
 from tests.oracle.programs import Program, random_program
+from tests.recording import record_text
 
 # Seeds that once failed, and what they showed:
 # 185, 1767  a write through .data whose effect on the saved values is undone before backward
@@ -29,6 +33,55 @@ def test_programs_that_once_failed(seed: int) -> None:
 def test_random_programs(seed: int, length: int) -> None:
     """Stale saves are reported if and only if backward raises, unseen writes if and only if the gradient is wrong."""
     assert list(disagreements(random_program(seed, length))) == []
+
+
+LEAN, ALWAYS = 0, 1_000_000
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(min_value=20_000, max_value=10_000_000))
+def test_lines_that_ran_many_times(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Of them storages are not asked for and values not read; the rest is noted as ever."""
+    program = random_program(seed)
+    monkeypatch.setattr("inplace.capture.modes._DETAILED", LEAN)
+    assert list(disagreements(program)) == []
+    lean = noted(program.text)
+    monkeypatch.setattr("inplace.capture.modes._DETAILED", ALWAYS)
+    assert lean == noted(program.text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y = torch.exp(torch.exp(x)).sum()\ny.backward()",  # what a node saved outlives the tensor
+        "for _ in range(3):\n    z = torch.sigmoid(x * 2).exp()\nz.sum().backward()",
+        "y = torch.exp(x.detach())\ny.resize_(10_000)\nz = y[0]\nz.add_(1)",  # its memory moves
+        "y = torch.exp(x.detach())\nz = torch.from_numpy(y.numpy())\nz.add_(1)",
+        "y = torch.exp(x.detach())\nw = torch.nn.Parameter(y)\ny.add_(1)",  # an alias that no call has made
+        "y = torch.exp(x)\ntorch.exp(x, out=y.data)",
+        "y = torch.stack([x, x]).max(0)\nz = y.values[1:]",
+    ],
+)
+def test_lines_that_ran_many_times_in_words(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """What the random programs don't do: tensors without a name, moved memory, aliases that others make."""
+    found = []
+    for detailed in (LEAN, ALWAYS):
+        monkeypatch.setattr("inplace.capture.modes._DETAILED", detailed)
+        found.append(noted("x = torch.ones(4, requires_grad=True)\n" + text))
+    assert found[0] == found[1]
+
+
+def noted(text: str) -> tuple[Any, ...]:
+    """What was noted of a program, but for values and the numbers of nodes."""
+    trace = record_text(text).trace
+    states = [replace(state, node=None if state.node is None else 0, values=None) for state in trace.states]
+    saved = [[(one.name, one.tensor, one.storage) for one in node.saved] for node in trace.nodes]
+    return states, saved, trace.tensors, trace.storages, [call.inputs for call in trace.calls], trace.notes
 
 
 def test_the_judge_can_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
