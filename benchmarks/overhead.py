@@ -13,6 +13,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +79,19 @@ def _steps(net: nn.Module, optimizer: torch.optim.Optimizer, batch: torch.Tensor
     return run
 
 
+Model = tuple[nn.Module, torch.Tensor]
+
+
+def mlp_model() -> Model:
+    """An MLP, and a batch for it."""
+    net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.ReLU())))
+    return net, torch.randn(32, 64)
+
+
 def mlp() -> Callable[[], None]:
     """An MLP with Adam."""
-    net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.ReLU())))
-    return _steps(net, torch.optim.Adam(net.parameters()), torch.randn(32, 64), 30)
+    net, batch = mlp_model()
+    return _steps(net, torch.optim.Adam(net.parameters()), batch, 30)
 
 
 class Block(nn.Module):
@@ -95,17 +107,27 @@ class Block(nn.Module):
         return x + self.norm(self.two(torch.relu(self.one(x))))
 
 
+def cnn_model() -> Model:
+    """A small residual CNN, and a batch for it."""
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(Block() for _ in range(4))), torch.randn(8, 3, 24, 24)
+
+
 def cnn() -> Callable[[], None]:
     """A small residual CNN with SGD."""
-    net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(Block() for _ in range(4)))
-    return _steps(net, torch.optim.SGD(net.parameters(), lr=0.01), torch.randn(8, 3, 24, 24), 8)
+    net, batch = cnn_model()
+    return _steps(net, torch.optim.SGD(net.parameters(), lr=0.01), batch, 8)
+
+
+def transformer_model() -> Model:
+    """A four-layer transformer, and a batch for it."""
+    layer = nn.TransformerEncoderLayer(128, 4, 256, batch_first=True)
+    return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), torch.randn(8, 32, 128)
 
 
 def transformer() -> Callable[[], None]:
     """A four-layer transformer with AdamW."""
-    layer = nn.TransformerEncoderLayer(128, 4, 256, batch_first=True)
-    net = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
-    return _steps(net, torch.optim.AdamW(net.parameters()), torch.randn(8, 32, 128), 5)
+    net, batch = transformer_model()
+    return _steps(net, torch.optim.AdamW(net.parameters()), batch, 5)
 
 
 def timed(run: Callable[[], None], observer: Callable[[], Any] | None) -> float:
@@ -138,6 +160,28 @@ def ratios() -> dict[str, list[float]]:
             row.append(statistics.median(timed(run, observer) / timed(run, None) for _ in range(PAIRS)))
         found[name] = row
         print(f"{name:14}" + "".join(f"{ratio:24.2f}" for ratio in row), flush=True)
+    return found
+
+
+def forwards() -> dict[str, tuple[float, float]]:
+    """For each model, the ratios to plain of one forward under torchlens, which logs no more than that, and under us.
+
+    Empty where torchlens is not installed.
+    """
+    if find_spec("torchlens") is None:
+        return {}
+    import torchlens
+
+    found = {}
+    for name, make in {"MLP": mlp_model, "CNN": cnn_model, "transformer": transformer_model}.items():
+        net, batch = make()
+        call, logged = partial(net, batch), partial(torchlens.trace, net, batch)
+        for run in (call, logged):
+            run()
+        theirs = statistics.median(timed(logged, None) / timed(call, None) for _ in range(PAIRS))
+        ours = statistics.median(timed(call, inplace.record) / timed(call, None) for _ in range(PAIRS))
+        found[name] = (theirs, ours)
+        print(f"{name:14}{theirs:.0f} under torchlens {torchlens.__version__}, {ours:.1f} under inplace, one forward")
     return found
 
 
@@ -207,8 +251,12 @@ def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
     figure.savefig(DOCS / "img" / "benchmarks.svg", metadata={"Date": None})
 
 
-def page(found: dict[str, list[float]], large: dict[str, Any], seen: dict[str, Any]) -> str:
+def page(
+    found: dict[str, list[float]], once: dict[str, tuple[float, float]], large: dict[str, Any], seen: dict[str, Any]
+) -> str:
     """The page of the docs."""
+    listed = ", ".join(f"{name} {theirs:.0f} (ours: {ours:.1f})" for name, (theirs, ours) in once.items())
+    lens = "was not installed" if not once else f"{version('torchlens')} takes this much of one forward: {listed}"
     heads = " | ".join(OBSERVERS)
     rows = "\n".join(
         f"| {name}: {CELLS[name][1]} | " + " | ".join(f"{ratio:.2f}" for ratio in row) + " |"
@@ -230,6 +278,8 @@ Entering and leaving the recording, and looking at it, are not counted.
 - `no-op mode` is a `TorchFunctionMode` that only passes calls on: what a recorder written in Python can't go below,
   save where it takes itself off the stack, as we do during a step of PyTorch's own optimizers.
 - `anomaly` is `torch.autograd.set_detect_anomaly(True)`, and `DebugMode` is `torch.utils._debug_mode.DebugMode`.
+- torchlens logs one forward of a module, and no backward or step, so it has no column. As a ratio to plain, torchlens
+  {lens}.
 
 ## A long cell
 
@@ -255,12 +305,12 @@ def main() -> None:
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain")
     print(f"{'':14}" + "".join(f"{name:>24}" for name in OBSERVERS))
-    found = ratios()
+    found, once = ratios(), forwards()
     if "--write" in sys.argv[1:]:
         large = scale(1_000_000)
         chart(found, large)
         seen = browsed(chain)
-        (DOCS / "benchmarks.md").write_text(page(found, large, seen), encoding="utf-8")
+        (DOCS / "benchmarks.md").write_text(page(found, once, large, seen), encoding="utf-8")
 
 
 if __name__ == "__main__":

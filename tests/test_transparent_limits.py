@@ -175,3 +175,24 @@ def test_the_modes_that_are_on_are_the_users() -> None:
     assert alone == (None, [])
     assert inside == [on_top]
     assert device == torch.device("meta")
+
+
+def test_lazy_clones_are_left_alone() -> None:
+    """To ask where their memory is would copy it; so nothing is recorded from there on, and a note says why."""
+    with inplace.record() as recording:
+        x = torch.ones(3) + 1
+        y = torch._lazy_clone(x)
+        z = y * 2
+        untouched = torch._C._is_cow_tensor(x) and torch._C._is_cow_tensor(y)
+    assert untouched
+    assert torch._C._is_cow_tensor(x)
+    assert torch._C._is_cow_tensor(y)
+    assert z.tolist() == [4, 4, 4]
+    assert [call.function.label for call in recording.trace.calls] == ["ones", "add"]
+    assert "lazy clone" in recording.trace.notes[0].text
+
+
+def test_dim_order_is_asked_as_it_was() -> None:
+    """PyTorch's own Python forgets its argument when it hands this method to a mode."""
+    with inplace.record(), pytest.raises(RuntimeError, match="does not have unique dim order"):
+        torch.empty(1, 2, 1, 2).dim_order(ambiguity_check=True)

@@ -18,6 +18,8 @@ Called = Callable[..., Any]
 
 TO_PYTHON = frozenset({"item", "tolist", "__float__", "__int__", "__index__", "__complex__"})
 EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "storage", "share_memory_", "data_ptr"})
+# What gives out tensors whose memory is copied when somebody asks where it is (`c10/core/impl/COW.h`), as we do.
+LAZY = frozenset({"_lazy_clone"})
 BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
 
 # Questions about a tensor, not operations on it. They arrive as calls all the same (FACTS.md), so pass them fast.

@@ -76,6 +76,10 @@ class Hooks:
         """The id of the module whose `_call_impl` runs in `frame`; -1 if it can't be told."""
         raise NotImplementedError
 
+    def leave_off(self, why: str) -> None:
+        """Record no more, for a reason in a sentence, and look at no tensor again."""
+        raise NotImplementedError
+
     def fault(self, error: BaseException) -> None:
         """Our own code failed, or was interrupted: stop, and say so. An interrupt is to be raised again."""
         raise NotImplementedError

@@ -22,7 +22,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
-from inplace.capture.functions import facts_of, variant_of
+from inplace.capture.functions import LAZY, facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import Identities
 from inplace.capture.nested import nested, nested_in, tensors_in
@@ -156,6 +156,9 @@ class CallMode(TorchFunctionMode):
 
     def _learn(self, func: Any) -> Known:
         known = self._known[func] = Known(facts_of(func))
+        if known.label in LAZY:
+            known.passed = True
+            self._hooks.leave_off(f"{known.label} was called, and to look at a lazy clone copies its memory.")
         return known
 
     def _begin(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:

@@ -91,6 +91,7 @@ class Recorder(Hooks):
         self._saves = Saves(self._identities, self._mode.log, lambda stack: self._stacks.place(stack, label))
         self._naming = Naming(self._raw, self._identities, self._stacks, namespace)
         self._steps = OptimizerSteps(self._mode, self._identities, self._stacks)
+        self._left_off = False  # whether no tensor is to be looked at any more
         self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
@@ -142,14 +143,17 @@ class Recorder(Hooks):
         try:
             self._mode.active = False
             self._protected(self._restore, error)
-            self._protected(self._contents.look, len(self._mode.log))
+            if not self._left_off:
+                self._protected(self._contents.look, len(self._mode.log))
             self.undo()
             self._identities.step = len(self._mode.log)
             self._identities.detail = True
-            self._protected(self._naming.note_names, len(self._mode.log))
+            if not self._left_off:
+                self._protected(self._naming.note_names, len(self._mode.log))
             if error is not None:
                 self._protected(self._naming.note_error, error, len(self._mode.log))
-            self._protected(self._last_walk)
+            if not self._left_off:
+                self._protected(self._last_walk)
             self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
         finally:
             self.undo()
@@ -250,6 +254,11 @@ class Recorder(Hooks):
         if module is None:
             return -1
         return self._naming.module_id(module, type(module).__name__)
+
+    def leave_off(self, why: str) -> None:
+        self._mode.active, self._left_off = False, True
+        calls = len(self._mode.log.calls) // WIDTH
+        self._raw.notes.append(f"Recording stopped after call {calls}: {why} Your code was not affected.")
 
     def fault(self, error: BaseException) -> None:
         self._mode.active = False
