@@ -76,7 +76,7 @@ def test_scripts_run_as_in_plain_python(name: str, tmp_path: Path) -> None:
 
 
 @POSIX
-@pytest.mark.parametrize("text", ["raise KeyboardInterrupt", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)"])
+@pytest.mark.parametrize("text", ["raise KeyboardInterrupt", "import signal\nsignal.raise_signal(signal.SIGINT)"])
 def test_an_interrupt_ends_it_as_python_ends(text: str, tmp_path: Path) -> None:
     """An interrupted script ends with the signal itself, as a shell's loop needs it, after its traceback."""
     path = script(tmp_path, text + "\n")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import inplace
+from inplace.capture.functions import facts_of
 from tests.recording import record_text
 from tests.test_transparent import differences, tensors_in
 
@@ -196,3 +197,11 @@ def test_dim_order_is_asked_as_it_was() -> None:
     """PyTorch's own Python forgets its argument when it hands this method to a mode."""
     with inplace.record(), pytest.raises(RuntimeError, match="does not have unique dim order"):
         torch.empty(1, 2, 1, 2).dim_order(ambiguity_check=True)
+
+
+def test_a_function_with_several_names_has_the_usual_one() -> None:
+    """`torch.mm` is also `torch.spmm`, and is known to change nothing that it is given."""
+    facts = facts_of(torch.mm)
+    assert (facts.name, facts.function.label) == ("torch.mm", "mm")
+    assert facts.is_pure
+    assert facts.is_fresh

@@ -104,6 +104,9 @@ _BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
 }
 
 
+# Of a function with several names PyTorch's table has the last, which need not be the one that people write.
+_USUAL = {"torch.spmm": "torch.mm"}
+
 # It is wrapped in a change of the warning filters, after which Python shows again what it has shown once.
 _resolve_name: Callable[[Any], str | None] = inspect.unwrap(torch.overrides.resolve_name)
 
@@ -199,7 +202,7 @@ def name_of(func: Called) -> str:
     with contextlib.suppress(Exception):
         found = _resolve_name(func)
         if found:
-            return str(found)
+            return _USUAL.get(found, str(found))
     name = getattr(func, "__qualname__", None) or getattr(func, "__name__", None) or type(func).__name__
     module = getattr(func, "__module__", None) or ""
     return f"{module}.{name}" if module else str(name)
