@@ -149,6 +149,7 @@ class Tracer:
     def __init__(self, point: Point | None = None, number: int = 0) -> None:
         self.point, self.number = point, number
         self.counts: Counter[Point] = Counter()
+        self.has_fired = False
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """A function for `sys.setprofile`."""
@@ -160,6 +161,7 @@ class Tracer:
             return
         self.counts[point] += 1
         if point == self.point and self.counts[point] == self.number:
+            self.has_fired = True
             raise KeyboardInterrupt("in our code")
 
 
@@ -185,18 +187,22 @@ def test_an_interrupt_anywhere_in_our_code() -> None:
     before, tracer, wrong = traces_of_us(), Tracer(), []
     _, expected, _ = _traced(tracer)
     assert len(tracer.counts) > 300
+    missed = 0  # whether the memory of one tensor is given to another decides if some points are reached
 
     for number, (point, count) in enumerate(tracer.counts.items()):
         chosen = 1 if number % 2 else count
-        wrong += [f"{point} {chosen}: {fault}" for fault in _faults(Tracer(point, chosen), before, expected["end"])]
+        tracer = Tracer(point, chosen)
+        wrong += [f"{point} {chosen}: {fault}" for fault in _faults(tracer, before, expected["end"])]
+        missed += not tracer.has_fired
 
     assert wrong == []
+    assert missed <= 5
 
 
 def _faults(tracer: Tracer, before: list[Any], end: float) -> list[str]:
     error, state, recording = _traced(tracer)
     found = []
-    if not isinstance(error, KeyboardInterrupt):
+    if tracer.has_fired and not isinstance(error, KeyboardInterrupt):
         found.append(f"the interrupt became {error!r}")
     if traces_of_us() != before:
         found.append("something was left behind")
