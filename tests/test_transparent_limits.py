@@ -193,6 +193,34 @@ def test_lazy_clones_are_left_alone() -> None:
     assert "lazy clone" in recording.trace.notes[0].text
 
 
+def test_lazy_clones_in_what_an_exception_went_through() -> None:
+    """Variables of functions are looked at when an exception has gone through them, but not these."""
+    kept: list[torch.Tensor] = []
+    found = record_text(
+        """
+        def fail():
+            lazy = torch._lazy_clone(torch.ones(3))
+            kept.append(lazy)
+            raise ValueError("on purpose")
+        fail()
+        """,
+        kept=kept,
+    )
+    assert torch._C._is_cow_tensor(kept[0])
+    assert found.trace.failure is not None
+    assert found.trace.failure.message == "on purpose"
+
+
+def test_tensors_can_be_swapped_after_recording_has_stopped() -> None:
+    """Our weak references to them are still there then."""
+    with inplace.record() as recording:
+        one, two = torch.zeros(3), torch.ones(3)
+        torch._lazy_clone(torch.ones(3))
+        torch.utils.swap_tensors(one, two)
+    assert one.tolist() == [1, 1, 1]
+    assert len(recording.trace.notes) == 1
+
+
 def test_dim_order_is_asked_as_it_was() -> None:
     """PyTorch's own Python forgets its argument when it hands this method to a mode."""
     with inplace.record(), pytest.raises(RuntimeError, match="does not have unique dim order"):

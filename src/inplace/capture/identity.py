@@ -15,12 +15,12 @@ import torch
 
 from inplace.capture.columns import CallLog
 from inplace.capture.counters import Counters
-from inplace.capture.reading import autograd_of, creation_of, number_of, small_values
+from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
 from inplace.capture.storages import LiveStorage, Storages
 from inplace.capture.tensors import NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
-from inplace.model import StateId, StorageId, TensorId
+from inplace.model import NodeId, StateId, StorageId, TensorId
 
 _is_functional = torch._is_functional_tensor
 
@@ -85,18 +85,9 @@ class Identities:
         known = self._meet(tensor, step)
         known.live = live
         live.users += 1
-        known.version, known.pointer = version, pointer
-        counter = known.counter = self.counters.new()
-        if not tensor.requires_grad:
-            node, flags = -1, 2
-        elif tensor.is_leaf:
-            node, flags = -1, 3
-        else:
-            node, flags = number_of(tensor.grad_fn) if made < 0 else made, 1
-        state = known.state = self.states.note(known.tensor, live.id, counter, offset, layout, flags, version, node, -1)
-        if self.detail and (values := small_values(tensor)) is not None:
-            self.states.values[state] = values
-        return state
+        known.version, known.pointer, known.counter = version, pointer, self.counters.new()
+        node, flags = autograd_of(tensor, readable=True, made=made)
+        return self._note(known, offset, layout, flags, node, None, tensor)
 
     def meet_fresh(self, tensor: torch.Tensor, step: int, made: int) -> StateId | None:
         """Note a tensor that a call has given out in memory that it has made; None, and nothing noted, if it has not.
@@ -114,18 +105,11 @@ class Identities:
         found = self.storages.unasked.get(pointer)
         if found is not None and found.users > 0:
             return None
-        if not tensor.requires_grad:
-            node, flags = -1, 2
-        elif tensor.is_leaf:
-            node, flags = -1, 3
-        else:
-            node, flags = number_of(tensor.grad_fn) if made < 0 else made, 1
+        node, flags = autograd_of(tensor, readable=True, made=made)
         known = self._meet(tensor, step)
-        live = known.live = self.storages.fresh(pointer, size, layout, tensor.device, step, node)
-        known.version, known.pointer = version, pointer
-        counter = known.counter = self.counters.new()
-        state = known.state = self.states.note(known.tensor, live.id, counter, 0, layout, flags, version, node, -1)
-        return state
+        known.live = self.storages.fresh(pointer, size, layout, tensor.device, step, node)
+        known.version, known.pointer, known.counter = version, pointer, self.counters.new()
+        return self._note(known, 0, layout, flags, node, None, tensor)
 
     def read(
         self,
@@ -180,9 +164,7 @@ class Identities:
         node, flags = autograd_of(tensor, readable=fresh or base is None, made=made)
         if base is not None:
             flags |= self.states.creation(creation_of(tensor))
-        return self._note(
-            known, offset, layout, flags, -1 if node is None else node, -1 if base_id is None else base_id, tensor
-        )
+        return self._note(known, offset, layout, flags, node, base_id, tensor)
 
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
         """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
@@ -292,9 +274,16 @@ class Identities:
         return self.states.tensor(self.see(base))
 
     def _note(
-        self, known: TensorRef, offset: int, layout: int, flags: int, node: int, base: int, tensor: torch.Tensor
+        self,
+        known: TensorRef,
+        offset: int,
+        layout: int,
+        flags: int,
+        node: NodeId | None,
+        base: TensorId | None,
+        tensor: torch.Tensor,
     ) -> StateId:
-        """Note the state that a tensor is in; -1 stands for nothing."""
+        """Note the state that a tensor is in."""
         live, counter = known.live, known.counter
         state = known.state = self.states.note(
             known.tensor,
@@ -304,8 +293,8 @@ class Identities:
             layout,
             flags,
             -1 if known.version is None else known.version,
-            node,
-            base,
+            -1 if node is None else node,
+            -1 if base is None else base,
         )
         if self.detail and (values := small_values(tensor)) is not None:
             self.states.values[state] = values

@@ -201,7 +201,7 @@ class CallMode(TorchFunctionMode):
         tensors: list[torch.Tensor] = []
         if _transforming() is None:
             self._note_given(args, kwargs, tensors)
-            if not known.fresh or "out" in kwargs:
+            if identities.storages.unasked and (not known.fresh or "out" in kwargs):
                 for tensor in tensors:
                     identities.ask(tensor)
             if hooks.strict:

@@ -38,11 +38,14 @@ class Naming:
         if self._namespace is not None:
             self._take_names(self._namespace, step)
 
-    def note_error(self, error: BaseException, step: int) -> None:
-        """Note where an exception has left the user's code, and the variables of the functions it went through."""
+    def note_error(self, error: BaseException) -> None:
+        """Note where an exception has left the user's code."""
         stack = self._stacks.key_of_traceback(error.__traceback__)
         self._raw.failure = (type(error).__name__, str(error), stack)
-        traceback = error.__traceback__
+
+    def note_locals(self, error: BaseException | None, step: int) -> None:
+        """Note the variables of the functions that an exception went through; there may be none."""
+        traceback = error.__traceback__ if error is not None else None
         while traceback is not None:
             frame = traceback.tb_frame
             if self._stacks.is_user(frame.f_code) and frame.f_locals is not frame.f_globals:

@@ -146,13 +146,13 @@ class Recorder(Hooks):
             if not self._left_off:
                 self._protected(self._contents.look, len(self._mode.log))
             self.undo()
-            self._identities.step = len(self._mode.log)
+            step = self._identities.step = len(self._mode.log)
             self._identities.detail = True
-            if not self._left_off:
-                self._protected(self._naming.note_names, len(self._mode.log))
             if error is not None:
-                self._protected(self._naming.note_error, error, len(self._mode.log))
+                self._protected(self._naming.note_error, error)
             if not self._left_off:
+                self._protected(self._naming.note_names, step)
+                self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
             self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
         finally:
@@ -192,9 +192,8 @@ class Recorder(Hooks):
         """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
 
         def getweakrefs(tensor: Any) -> list[Any]:
-            if self._mode.is_here():
-                self._protected(self._identities.forget, tensor)
-                self._protected(self._contents.forget, tensor)
+            self._protected(self._identities.forget, tensor)
+            self._protected(self._contents.forget, tensor)
             return list(theirs.getweakrefs(tensor))
 
         return SimpleNamespace(**{**vars(theirs), "getweakrefs": getweakrefs})

@@ -41,7 +41,7 @@ class LiveStorage:
     key: int
     pointer: int
     users: int
-    node: int
+    node: int | None
     """The node of the tensor that a call gave out; only of those that were not asked for."""
 
 
@@ -170,7 +170,9 @@ class Storages:
             self.external.append(live.id)
         return live
 
-    def fresh(self, pointer: int, size: int, layout: int, device: torch.device, step: int, node: int) -> LiveStorage:
+    def fresh(
+        self, pointer: int, size: int, layout: int, device: torch.device, step: int, node: int | None
+    ) -> LiveStorage:
         """Note a storage of `size` bytes that a call has made; it is not asked for."""
         unasked = self.unasked
         if len(unasked) > self._most:
