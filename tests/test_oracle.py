@@ -77,11 +77,22 @@ def test_lines_that_ran_many_times_in_words(monkeypatch: pytest.MonkeyPatch, tex
 
 
 def noted(text: str) -> tuple[Any, ...]:
-    """What was noted of a program, but for values and the numbers of nodes."""
+    """What was noted of a program, but for values and the numbers of nodes, states and storages."""
     trace = record_text(text).trace
-    states = [replace(state, node=None if state.node is None else 0, values=None) for state in trace.states]
-    saved = [[(one.name, one.tensor, one.storage) for one in node.saved] for node in trace.nodes]
-    return states, saved, trace.tensors, trace.storages, [call.inputs for call in trace.calls], trace.notes
+    numbers: dict[int | None, int | None] = {None: None}
+    for state in sorted(trace.states, key=lambda state: state.tensor):  # stable: those of one tensor stay in order
+        numbers.setdefault(state.storage, len(numbers))
+    states = [
+        replace(state, storage=numbers[state.storage], node=None if state.node is None else 0, values=None)
+        for state in trace.states
+    ]
+    saved = [[(one.name, one.tensor, numbers[one.storage]) for one in node.saved] for node in trace.nodes]
+    storages = {numbers[one.id]: replace(one, id=0) for one in trace.storages}
+    given = [[(one.path, states[one.before], states[one.after]) for one in call.inputs] for call in trace.calls]
+    made = [[states[number] for number in call.outputs] for call in trace.calls]
+    of_tensors = sorted(states, key=lambda state: state.tensor)
+    allocated = [call.allocated for call in trace.calls]
+    return of_tensors, saved, trace.tensors, storages, given, made, allocated, trace.notes
 
 
 def test_the_judge_can_disagree(monkeypatch: pytest.MonkeyPatch) -> None:

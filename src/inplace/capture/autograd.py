@@ -175,6 +175,8 @@ class Walker:
         if ref is not None:
             tensor = ref.tensor
             if ref.version is not None and identities.is_known(saved, ref):
+                if ref.live is None:
+                    identities.ask(saved)
                 live = ref.live
         if ref is not None and live is not None:
             offset, layout = identities.states.placed(ref.state)
@@ -186,7 +188,7 @@ class Walker:
             return
         version = None if saved.is_inference() else saved._version
         try:
-            offset, layout = identities.offset_of(saved, live), identities.states.layout(saved)
+            offset, layout = identities.offset_of(saved, live), identities.states.layouts.of(saved)
         except RuntimeError:  # a nested tensor has no shape
             kept.append((name, tensor, live.id, 0, None, counted, version, None))
             return

@@ -12,6 +12,8 @@ from inplace.model import CounterId, StateId
 class Counters:
     """Gives out the ids of version counters (`c10/core/TensorImpl.h`, Version Counter Sharing).
 
+    A counter that no tensor met earlier counts with has the number of its tensor.
+
     Args:
         refs: what is known of each live tensor, by its `id`.
         states: the states noted.
@@ -19,12 +21,6 @@ class Counters:
 
     def __init__(self, refs: dict[int, TensorRef], states: States) -> None:
         self._refs, self._states = refs, states
-        self._count = 0
-
-    def new(self) -> CounterId:
-        """A counter that no tensor met so far counts with."""
-        self._count += 1
-        return CounterId(self._count - 1)
 
     def of(
         self,
@@ -49,7 +45,7 @@ class Counters:
             if not aliases and shared and (counter := self._of_twin(known, version)) is not None:
                 known.guessed = True
                 return counter
-        return self.new()
+        return CounterId(known.tensor)
 
     def check(self, known: TensorRef) -> None:
         """Correct a counter that was only inferred: of two tensors that share one, both have moved or neither."""
@@ -58,7 +54,7 @@ class Counters:
             if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
                 continue
             if tensor._version != known.version:
-                known.counter = self.new()
+                known.counter = CounterId(known.tensor)
             return
 
     def _of_twin(self, known: TensorRef, version: int) -> CounterId | None:

@@ -16,7 +16,6 @@ from inplace.capture.identity import Identities
 from inplace.capture.modes import CallMode
 from inplace.capture.rows import CallRows
 from inplace.capture.source import Stacks
-from inplace.capture.tensors import frozen_tensors
 from inplace.model import (
     ContentChange,
     Failure,
@@ -231,17 +230,19 @@ def freeze(
 ) -> Trace:
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
-    states = identities.states.frozen()
+    storages, new = identities.storages.frozen(), identities.tensors.new()
+    states = identities.states.frozen(new, identities.storages.ids_of_new(), mode.log.origin)
+    mode.log.renumber(new)
     nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
-    walks = tuple(_walk(facts, nodes, identities.states.layouts) for facts in raw.walks)
+    walks = tuple(_walk(facts, nodes, identities.states.layouts.known) for facts in raw.walks)
     return Trace(
         torch=str(torch.__version__),
         sources=sources,
         sites=sites,
         calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations()),
         states=states,
-        tensors=frozen_tensors(identities.tensors),
-        storages=identities.storages.frozen(),
+        tensors=identities.tensors.frozen(),
+        storages=storages,
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
         changes=_changes(raw, frozen_stacks),

@@ -20,6 +20,7 @@ TO_PYTHON = frozenset({"item", "tolist", "__float__", "__int__", "__index__", "_
 EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "storage", "share_memory_", "data_ptr"})
 # What gives out tensors whose memory is copied when somebody asks where it is (`c10/core/impl/COW.h`), as we do.
 LAZY = frozenset({"_lazy_clone"})
+_FUNCTIONAL = "torch.nn.functional."
 BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
 
 # Questions about a tensor, not operations on it. They arrive as calls all the same (FACTS.md), so pass them fast.
@@ -116,6 +117,7 @@ class Facts:
     """What is true of a function whatever it is called with.
 
     `function` says what it does, `writing` what it does when a flag among its arguments makes it change one of them.
+    One that is open is written in Python, and keeps no alias of an argument but in the graph.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Facts:
     is_question: bool
     is_pure: bool
     is_fresh: bool
+    is_open: bool
     varies: bool
 
 
@@ -155,6 +158,7 @@ def _facts(func: Called) -> Facts:
         is_question=is_question(func),
         is_pure=pure,
         is_fresh=pure and is_fresh(function.label),
+        is_open=isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL),
         varies=varies,
     )
 

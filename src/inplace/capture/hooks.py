@@ -12,19 +12,41 @@ from inplace.model import Function, Kind
 
 
 class Known:
-    """What one recording knows of a function, and whether it can be passed without a record."""
+    """What one recording knows of a function, and whether it can be passed without a record.
 
-    __slots__ = ("facts", "fresh", "id", "kind", "label", "passed", "plain", "pure", "reread", "slot", "varies")
+    Attributes:
+        last: for each number of nodes that a call may make, whether the last of them was always that of its result.
+    """
+
+    __slots__ = (
+        "backward",
+        "facts",
+        "fresh",
+        "id",
+        "kind",
+        "label",
+        "last",
+        "open",
+        "own",
+        "passed",
+        "plain",
+        "pure",
+        "reread",
+        "slot",
+        "varies",
+    )
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
-        self.fresh = facts.is_fresh
+        self.fresh, self.open = facts.is_fresh, facts.is_open
         self.plain = self.kind is Kind.OP
+        self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
         self.id = -1
+        self.last: dict[int, bool] = {}
 
 
 class Hooks:

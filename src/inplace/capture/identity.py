@@ -8,7 +8,6 @@ while the user's code runs; who has died is looked at before the next call.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Container
 
 import torch
@@ -18,9 +17,10 @@ from inplace.capture.counters import Counters
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
+from inplace.capture.layouts import LAYOUT
 from inplace.capture.storages import LiveStorage, Storages
-from inplace.capture.tensors import NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
-from inplace.model import NodeId, StateId, StorageId, TensorId
+from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, Tensors, first_state, tensor_row
+from inplace.model import CounterId, NodeId, StateId, StorageId, TensorId
 
 _is_functional = torch._is_functional_tensor
 
@@ -32,20 +32,22 @@ class Identities:
         step: the step of the call being recorded; set by the mode.
         detail: whether small tensors' values are read.
         refs: what is known of each live tensor, by its `id`. Those in `dead` have to be buried before it is asked.
-        tensors: what is known of each tensor, TENSOR integers each; see `tensors.py`.
+        tensors: what is known of each tensor.
+        origin: the sequence number at which the recording began.
         dead: references to tensors that have died since the last `bury`.
     """
 
     def __init__(self) -> None:
         self.step = 0
         self.detail = True
-        self.states = States()
-        self.storages = Storages()
+        self.origin = 0
+        self.tensors = Tensors()
+        self.states = States(self.tensors)
+        self.storages = Storages(self.tensors, self.states.layouts)
         self.refs: dict[int, TensorRef] = {}
         self.counters = Counters(self.refs, self.states)
         self.dead: list[TensorRef] = []
         self._died = self.dead.append
-        self.tensors = array("i")
 
     # ------------------------------------------------------------ seeing
 
@@ -74,7 +76,11 @@ class Identities:
             key = storage._cdata
             known_bytes = tensor._base is not None or self.storages.find(storage) is not None
             if not known_bytes:
-                pointer, offset, layout = tensor.data_ptr(), int(tensor.storage_offset()), self.states.layout(tensor)
+                pointer, offset, layout = (
+                    tensor.data_ptr(),
+                    int(tensor.storage_offset()),
+                    self.states.layouts.of(tensor),
+                )
                 live = self.storages.new(storage, key, tensor, step, is_output=True)
                 known_bytes = live.key != key
         except RuntimeError:  # it has no counter, or no memory
@@ -85,31 +91,58 @@ class Identities:
         known = self._meet(tensor, step)
         known.live = live
         live.users += 1
-        known.version, known.pointer, known.counter = version, pointer, self.counters.new()
+        known.version, known.pointer, known.counter = version, pointer, CounterId(known.tensor)
         node, flags = autograd_of(tensor, readable=True, made=made)
         return self._note(known, offset, layout, flags, node, None, tensor)
 
-    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int) -> StateId | None:
+    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int, may_alias: bool) -> StateId | None:
         """Note a tensor that a call has given out in memory that it has made; None, and nothing noted, if it has not.
 
         This is for lines that have run many times: values are not read, and storages not asked for.
         """
+        storages, layouts = self.storages, self.states.layouts
         try:
-            version, pointer = tensor._version, tensor.data_ptr()
-            layout = self.states.layout(tensor)
+            pointer = tensor.data_ptr()
+            key = (tensor.shape, tensor.stride(), tensor.dtype, None if tensor.is_cpu else tensor.device)
+            if tensor._version or not pointer or tensor._base is not None or tensor.storage_offset():
+                return None
         except RuntimeError:
             return None
-        size = self.states.sizes[layout]
-        if not size or not pointer or tensor._base is not None or tensor.storage_offset():
+        layout = layouts.ids.get(key)
+        if layout is None:
+            layout = layouts.of(tensor)
+        found = storages.unasked.get(pointer)
+        if (found is not None and found() is not None) or not layouts.sizes[layout]:
             return None
-        found = self.storages.unasked.get(pointer)
-        if found is not None and found.users > 0:
+        if may_alias and tensor.untyped_storage()._cdata in storages.live:
             return None
-        node, flags = autograd_of(tensor, readable=True, made=made)
-        known = self._meet(tensor, step)
-        known.live = self.storages.fresh(pointer, size, layout, tensor.device, step, node)
-        known.version, known.pointer, known.counter = version, pointer, self.counters.new()
-        return self._note(known, 0, layout, flags, node, None, tensor)
+        node, flags = made, 1
+        if not tensor.requires_grad:
+            node, flags = -1, 2
+        elif made < 0:
+            asked, flags = autograd_of(tensor, readable=True, made=made)
+            if asked is None or asked < self.origin:
+                return None
+            node = asked
+        rows, ref = self.tensors.rows, TensorRef(tensor, self._died)
+        number = len(rows) // TENSOR
+        ref.key, ref.version, ref.pointer, ref.node = id(tensor), 0, pointer, node
+        ref.tensor = ref.counter = number
+        ref.live, ref.guessed, ref.lost = None, False, False
+        ref.state = state = -1 - number
+        rows.frombytes(
+            tensor_row(
+                0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor)),
+                step,
+                step,
+                NO_STEP,
+                layout << LAYOUT | flags,
+                node if node < 0 else node - self.origin,
+            )
+        )
+        self.refs[ref.key] = ref
+        storages.fresh(pointer, ref)
+        return state
 
     def read(
         self,
@@ -141,14 +174,13 @@ class Identities:
             live, second = self.storages.meet(tensor, self.step)
             pointer = tensor.data_ptr()
             version = None if tensor.is_inference() else tensor._version
-            layout = self.states.layout(tensor)
+            layout = self.states.layouts.of(tensor)
         except RuntimeError:
             return self._opaque(tensor, known, origin)
         if known is None:
             known = self._meet(tensor, origin)
         if known.live is not live:
-            if known.live is not None:
-                self.storages.leave(known.live, self.step)
+            self.storages.leave(known, self.step)
             known.live = live
             live.users += 1
         moved = known.counter is not None and known.version != version
@@ -159,7 +191,7 @@ class Identities:
         base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
             known.counter = self.counters.of(known, version, base, aliases, own=own or second)
-        itemsize = self.states.layouts[layout].itemsize
+        itemsize = self.states.layouts.known[layout].itemsize
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
         node, flags = autograd_of(tensor, readable=fresh or base is None, made=made)
         if base is not None:
@@ -169,7 +201,7 @@ class Identities:
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
         """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
         version = tensor._version
-        if known.version is None or tensor._base is not None or tensor.data_ptr() != known.pointer:
+        if known.version is None or known.state < 0 or tensor._base is not None or tensor.data_ptr() != known.pointer:
             return self.read(tensor)
         if version != known.version:
             known.version = version
@@ -190,7 +222,7 @@ class Identities:
         if known is None or known.version is None or known.lost:
             return self.see(tensor)
         try:
-            if tensor.shape != self.states.layouts[self.states.placed(known.state)[1]].shape:
+            if tensor.shape != self.states.layouts.known[self.states.placed(known.state)[1]].shape:
                 known.lost, known.version, known.state = True, None, self.states.opaque(known.tensor)
                 return known.state
         except RuntimeError:  # it has no shape
@@ -199,22 +231,21 @@ class Identities:
 
     def bury(self) -> None:
         """Forget the tensors that have died."""
-        dead, step = self.dead, self.step
+        dead, step, rows = self.dead, self.step, self.tensors.rows
         while dead:
             ref = dead.pop()
             if self.refs.get(ref.key) is ref:
                 del self.refs[ref.key]
-            self.tensors[ref.tensor * TENSOR + 3] = step
+            rows[ref.tensor * TENSOR + LAST] = step
             if ref.live is not None:
-                self.storages.leave(ref.live, step)
+                self.storages.leave(ref, step)
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more; it is another one when it is seen again."""
         known = self.refs.pop(id(tensor), None)
         if known is not None:
-            self.tensors[known.tensor * TENSOR + 3] = self.step
-            if known.live is not None:
-                self.storages.leave(known.live, self.step)
+            self.tensors.rows[known.tensor * TENSOR + LAST] = self.step
+            self.storages.leave(known, self.step)
 
     def may_ask(self, tensor: torch.Tensor) -> bool:
         """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
@@ -236,8 +267,8 @@ class Identities:
     def ask(self, tensor: torch.Tensor) -> None:
         """Ask for the storage of a tensor seen before; see NOTE [ Storages nobody has asked for ]."""
         known = self.refs.get(id(tensor))
-        if known is not None and known.live is not None:
-            self.storages.ask(tensor, known.live)
+        if known is not None and known.live is None:
+            self.storages.ask(tensor, known)
 
     def live_of(self, tensor: torch.Tensor, node: int | None = None) -> LiveStorage | None:
         """A tensor's storage if it was met before, without noting the tensor itself; `node` is what has saved it."""
@@ -305,11 +336,10 @@ class Identities:
     def _meet(self, tensor: torch.Tensor, origin: int | None) -> TensorRef:
         known = TensorRef(tensor, self._died)
         known.key = id(tensor)
-        known.tensor = TensorId(len(self.tensors) // TENSOR)
-        known.live = known.counter = None
+        known.tensor = self.tensors.add(type(tensor), origin, self.step)
+        known.live = known.counter = known.version = None
+        known.pointer = 0
         known.guessed = known.lost = False
-        kind = 0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor))
-        self.tensors.frombytes(tensor_row(kind, NO_STEP if origin is None else origin, self.step, NO_STEP))
         self.refs[known.key] = known
         return known
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
 from typing import Any
 
@@ -25,7 +25,8 @@ from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SE
 from inplace.capture.functions import LAZY, facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import Identities
-from inplace.capture.nested import nested, nested_in, tensors_in
+from inplace.capture.nested import Pair, nested, nested_in, tensors_in
+from inplace.capture.reading import node_of, number_of
 from inplace.capture.source import Stacks
 from inplace.capture.stack import take_off
 from inplace.capture.tensors import PLAIN
@@ -42,8 +43,9 @@ _call, _argument = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
 _DETAILED = 8  # times that one line's small tensors are read with their values
 _OWNED = 256  # times that a line's calls are asked which module made them
 
-# A call's step, the tensors that went into it, and whether it may have changed them.
-Seen = tuple[int, "list[torch.Tensor]", bool]
+# A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
+# whether what it gives out may be a new tensor of which not all is read.
+Seen = tuple[int, "list[torch.Tensor]", bool, int, bool]
 
 
 class CallMode(TorchFunctionMode):
@@ -61,9 +63,9 @@ class CallMode(TorchFunctionMode):
         self.functions: list[Function] = []
         self.active = True
         self._identities, self._stacks, self._hooks = identities, stacks, hooks
+        identities.origin = self.log.origin
         self._known: dict[Any, Known] = {}
         self._ids: dict[Function, int] = {}
-        self._times: list[int] = []  # calls that were made from each stack
         self._running: list[int] = []  # steps of the backwards that are running, outermost first
         self._thread = threading.get_ident()
         self._caller = 2  # frames from `_begin` to who called the mode
@@ -110,7 +112,7 @@ class CallMode(TorchFunctionMode):
                 del args, kwargs
                 leave(error)
                 raise
-        running = len(self._running) if known.kind is Kind.BACKWARD else None
+        running = len(self._running) if known.backward else None
         try:
             if running is not None:
                 self._running.append(seen[0])
@@ -169,79 +171,66 @@ class CallMode(TorchFunctionMode):
         stack, module = self._stacks.key_of(caller)
         if identities.dead:
             identities.bury()
-        step = identities.step = len(log.calls) // WIDTH
+        calls, given = log.calls, log.given
+        step = identities.step = len(calls) // WIDTH
         if not known.plain:
             hooks.before(known, args, kwargs, stack)
         elif hooks.watched or hooks.external:
             hooks.look()
-        times = self._times
-        while stack >= len(times):
-            times.append(0)
+        times = self._stacks.times
         count = times[stack]
         times[stack] = count + 1
         identities.detail = count < _DETAILED
-        function = known.id
+        function, lean = known.id, known.fresh or known.open
         if function < 0 or known.varies:
             function = self._id(known, args, kwargs)
-        log.calls.frombytes(
-            _call(
-                function,
-                stack,
-                2 if _inference() else 0 if _grad_enabled() else 1,
-                -1 if module is None or count >= _OWNED else hooks.module_of(module),
-                0,
-                0,
-                len(log.given),
-                0,
-                0,
-            )
-        )
+            lean = function == known.id and lean
+        owner = -1 if module is None or count >= _OWNED else hooks.module_of(module)
+        mode = 2 if _inference() else 0 if _grad_enabled() else 1
+        begun = _sequence() - log.origin
+        calls.frombytes(_call(function, stack, mode, owner, begun, begun, len(given), 0, 0))
         if self._running:
             log.within[step] = self._running[-1]
         tensors: list[torch.Tensor] = []
         if _transforming() is None:
-            self._note_given(args, kwargs, tensors)
-            if identities.storages.unasked and (not known.fresh or "out" in kwargs):
+            refs, number = identities.refs, 0
+            for value in args:
+                if type(value) in PLAIN:
+                    ref = refs.get(id(value))
+                    try:
+                        same = ref is not None and value._version == ref.version and value.data_ptr() == ref.pointer
+                    except RuntimeError:  # it has no counter, or no memory
+                        same = False
+                    state = ref.state if same and ref is not None else identities.see(value)
+                    given.frombytes(_argument(number if number < POSITIONS else log.path(str(number)), state, state))
+                    tensors.append(value)
+                elif type(value) is tuple or type(value) is list:
+                    self._note_nested(nested(str(number), value, 2), tensors)
+                number += 1
+            for name, value in kwargs.items():
+                self._note_nested(nested_in(name, value), tensors)
+            if identities.storages.unasked and (not lean or "out" in kwargs):
                 for tensor in tensors:
                     identities.ask(tensor)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
-        begun = _sequence() - log.origin
-        log.calls[step * WIDTH + SEQ1 - 1] = log.calls[step * WIDTH + SEQ1] = begun
-        return step, tensors, not known.pure or "out" in kwargs
+            if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
+                begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
+        return step, tensors, not known.pure or "out" in kwargs, begun, lean and count >= _DETAILED
 
-    def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
-        given, identities, log = self.log.given, self._identities, self.log
-        refs = identities.refs
-        for number, value in enumerate(args):
-            kind = type(value)
-            if kind in PLAIN:
-                ref = refs.get(id(value))
-                try:
-                    same = ref is not None and value._version == ref.version and value.data_ptr() == ref.pointer
-                except RuntimeError:  # it has no counter, or no memory
-                    same = False
-                state = ref.state if same and ref is not None else identities.see(value)
-                given.frombytes(_argument(number if number < POSITIONS else log.path(str(number)), state, state))
-                tensors.append(value)
-            elif kind is tuple or kind is list:
-                for path, tensor in nested(str(number), value, 2):
-                    state = identities.see(tensor)
-                    given.frombytes(_argument(log.path(path), state, state))
-                    tensors.append(tensor)
-        for name, value in kwargs.items():
-            for path, tensor in nested_in(name, value):
-                state = identities.see(tensor)
-                given.frombytes(_argument(log.path(path), state, state))
-                tensors.append(tensor)
+    def _note_nested(self, pairs: Iterator[Pair], tensors: list[torch.Tensor]) -> None:
+        identities, log = self._identities, self.log
+        for path, tensor in pairs:
+            state = identities.see(tensor)
+            log.given.frombytes(_argument(log.path(path), state, state))
+            tensors.append(tensor)
 
     def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         facts = known.facts
-        function = facts.writing if known.varies and variant_of(facts.name, args, kwargs) else facts.function
-        found = self.function_id(function)
-        if not known.varies:
-            known.id = found
-        return found
+        if known.id < 0:
+            known.id = self.function_id(facts.function)
+        writes = known.varies and variant_of(facts.name, args, kwargs)
+        return self.function_id(facts.writing) if writes else known.id
 
     def function_id(self, function: Function) -> int:
         """The number of a function, given to it now if it has none."""
@@ -252,35 +241,54 @@ class CallMode(TorchFunctionMode):
         return found
 
     def _end(self, known: Known, seen: Seen, result: Any) -> None:
-        step, tensors, changes = seen
+        step, tensors, changes, begun, lean = seen
         identities, log = self._identities, self.log
-        start = step * WIDTH
-        ended = log.calls[start + SEQ1] = _sequence() - log.origin
-        made = (
-            ended - 1 + log.origin if ended - 1 == log.calls[start + SEQ0] and known.kind is not Kind.BACKWARD else -1
-        )
+        calls, outputs, start, ended = log.calls, log.outputs, step * WIDTH, _sequence() - log.origin
+        made = -1  # the node that the call has made, if it has made one
+        if ended != begun:
+            calls[start + SEQ1] = ended
+            if not known.backward:
+                if ended == begun + 1:
+                    made = begun + log.origin
+                elif known.fresh:
+                    made = self._last_made(known, result, begun, ended, lean=lean)
+                elif lean:
+                    for tensor in tensors:
+                        identities.ask(tensor)  # of which the inner nodes may have saved views
         if identities.dead:
             identities.bury()
         if changes:
             self._note_after(known, start, tensors, result, made)
         if result is not None and _transforming() is None:
-            first, kind = len(log.outputs), type(result)
-            lean = known.fresh and tensors and not identities.detail
-            for tensor in (result,) if kind in PLAIN else tensors_in(result):
+            first = len(outputs)
+            for tensor in (result,) if type(result) in PLAIN else tensors_in(result):
                 if id(tensor) in identities.refs:
                     state = self._state_of(start, tensors, tensor)
                 else:
-                    found = identities.meet_fresh(tensor, step, made) if lean else None
-                    own = known.label == "data"
-                    state = identities.meet(tensor, log, step, made, own=own) if found is None else found
-                log.outputs.append(state)
-            log.calls[start + OUT], log.calls[start + OUTS] = first, len(log.outputs) - first
+                    found = identities.meet_fresh(tensor, step, made, known.open) if lean and tensors else None
+                    state = identities.meet(tensor, log, step, made, own=known.own) if found is None else found
+                outputs.append(state)
+            calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result
             self._hooks.after(known, tensors, result)
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
+
+    def _last_made(self, known: Known, result: Any, begun: int, ended: int, *, lean: bool) -> int:
+        """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.
+
+        On lines that have run many times it is the last that was made, where it was so for this function and number of
+        nodes whenever it was looked at before: to look makes an object of a node, and NOTE [ Deep graphs ].
+        """
+        last = ended - 1 + self.log.origin
+        if not lean and type(result) in PLAIN and result._base is None:
+            node = node_of(result)
+            known.last[ended - begun] = (
+                node is not None and number_of(node) == last and known.last.get(ended - begun, True)
+            )
+        return last if lean and known.last.get(ended - begun) else -1
 
     def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the states in which a call left the tensors that went into it."""
@@ -303,7 +311,7 @@ class CallMode(TorchFunctionMode):
         return self._identities.see(tensor)
 
     def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
-        step, tensors, _ = seen
+        step, tensors, *_ = seen
         log, survey = self.log, self._identities.survey
         log.calls[step * WIDTH + SEQ1] = _sequence() - log.origin
         at = log.calls[step * WIDTH + GIVEN] + 2

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import weakref
+from typing import TYPE_CHECKING
 
-from inplace.capture.storages import LiveStorage
 from inplace.model import CounterId, StateId, StorageId, TensorId
+
+if TYPE_CHECKING:
+    from inplace.capture.storages import LiveStorage
 
 
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
     """A weak reference that carries what we know of its tensor, so that one object serves both.
 
     `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
-    One that is `lost` must not be read any more.
+    `live` is None where the storage can't be read or was not asked for; in the latter case `node` is the number of the
+    node that gave the tensor out, -1 for none. One that is `lost` must not be read any more.
     """
 
-    __slots__ = ("counter", "guessed", "key", "live", "lost", "pointer", "state", "tensor", "version")
+    __slots__ = ("counter", "guessed", "key", "live", "lost", "node", "pointer", "state", "tensor", "version")
 
     key: int
     tensor: TensorId
@@ -26,6 +30,7 @@ class TensorRef(weakref.ref):  # type: ignore[type-arg]
     counter: CounterId | None
     guessed: bool
     lost: bool
+    node: int
 
     @property
     def storage(self) -> StorageId | None:

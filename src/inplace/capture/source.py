@@ -50,13 +50,18 @@ def _role_of_file(name: str) -> int:
 
 
 class Stacks:
-    """Interns the user's stacks. Holds code objects, which hold no tensor, until the trace is frozen."""
+    """Interns the user's stacks. Holds code objects, which hold no tensor, until the trace is frozen.
+
+    Attributes:
+        times: the calls that were made from each stack; who notes a call counts it.
+    """
 
     def __init__(self, is_cell: Callable[[str], bool]) -> None:
         self._is_cell = is_cell
         self._roles: dict[int, int] = {}
         self._codes: dict[int, CodeType] = {}
         self._ids: dict[Key, int] = {}
+        self.times: list[int] = []
 
     def key_of(self, frame: FrameType | None) -> tuple[int, FrameType | None]:
         """The id of the user's stack at `frame`, and the innermost frame in which an `nn.Module` runs its forward."""
@@ -65,20 +70,22 @@ class Stacks:
         module: FrameType | None = None
         roles = self._roles
         while frame is not None:
-            code = frame.f_code
-            role = roles.get(id(code))
+            code = id(frame.f_code)
+            role = roles.get(code)
             if role is None:
-                role = self._classify(code)
-            if role == USER:
-                key += (id(code), frame.f_lasti, entry)
+                role = self._classify(frame.f_code)
+            if role == LIBRARY:
+                entry = code
+            elif role == USER:
+                key += (code, frame.f_lasti, entry)
                 entry = 0
                 if len(key) > 3 * _DEEPEST:
                     break
             elif role == STOP:
                 break
             else:
-                entry = id(code)
-                if role == MODULE and module is None:
+                entry = code
+                if module is None:
                     module = frame
             frame = frame.f_back
         found = self._ids.get(tuple(key))
@@ -119,6 +126,7 @@ class Stacks:
         found = self._ids.get(key)
         if found is None:
             found = self._ids[key] = len(self._ids)
+            self.times.append(0)
         return found
 
     def _classify(self, code: CodeType) -> int:

@@ -8,6 +8,7 @@ To ask for a storage and to take its address costs as much as all else that is n
 seen again. So what a call that makes new memory gives out is known by the address of its memory at first: while its
 tensor lives, no other storage begins there. The storage is asked for when somebody meets it another way, and before
 any call that may give out an alias of it. After its tensor's death only the node that gave it out may still keep it.
+What is known of it is in the tensor's reference and row; see NOTE [ New tensors ].
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any
 
 import torch
 
+from inplace.capture.layouts import LAYOUT, Layouts
+from inplace.capture.refs import TensorRef
+from inplace.capture.tensors import FACTS, FIRST, LAST, TENSOR, Tensors, step_or_none
 from inplace.capture.twins import open_twin
-from inplace.model import Storage, StorageId
+from inplace.model import Storage, StorageId, TensorId
 
 _OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
 _FREED = 0  # the key of a storage that has been let go of
-UNASKED = -1  # the key of one that was not asked for; see NOTE [ Storages nobody has asked for ]
 _FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
@@ -35,37 +38,39 @@ _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 class LiveStorage:
     """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
 
-    __slots__ = ("id", "key", "node", "pointer", "users")
+    __slots__ = ("id", "key", "pointer", "users")
 
     id: StorageId
     key: int
     pointer: int
     users: int
-    node: int | None
-    """The node of the tensor that a call gave out; only of those that were not asked for."""
 
 
 class Storages:
     """Gives out storage ids.
+
+    Args:
+        tensors: the tensors met.
+        layouts: their layouts.
 
     Attributes:
         sizes: the bytes of each storage, by id.
         allocated: the bytes that each storage had when a call gave it out, 0 for one that was met as an argument.
         external: ids of storages met since somebody last took them from here, whose memory others own.
         live: the storages that were asked for, by the address of their `StorageImpl`.
-        unasked: the others, by the address of their memory.
+        unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tensors: Tensors, layouts: Layouts) -> None:
         self.sizes = array("q")
         self.allocated = array("q")
         self.external: list[StorageId] = []
         self.live: dict[int, LiveStorage] = {}
-        self.unasked: dict[int, LiveStorage] = {}
+        self.unasked: dict[int, TensorRef] = {}
+        self._tensors, self._layouts = tensors, layouts
         self._facts = array("i")
         self._devices: dict[torch.device, int] = {}
         self._most = _IDLE  # of those not asked for, until those that have died are let go of
-        self._device_of: dict[int, int] = {}  # the number of the device, by that of a layout
         self._held: list[int] = []  # weak references to second storages over bytes known already
         self._idle: list[LiveStorage] = []
         self._limit = _IDLE
@@ -83,24 +88,28 @@ class Storages:
         """What is known of a storage, None if it was not met; `node` is the autograd node that has saved it, if any."""
         live = self.live.get(storage._cdata)
         if live is None and self.unasked:
-            live = self.unasked.get(storage.data_ptr())
-            if live is not None:
-                if live.users <= 0 and (node is None or live.node != node):
-                    return None
-                self._ask(live, storage)
+            ref = self.unasked.get(storage.data_ptr())
+            if ref is not None and (ref() is not None or ref.node == node):
+                return self._ask(ref, storage)
         return live
 
-    def ask(self, tensor: torch.Tensor, live: LiveStorage) -> None:
-        """Ask for the storage of a tensor, which is `live`."""
-        if live.key == UNASKED:
-            self._ask(live, tensor.untyped_storage())
+    def ask(self, tensor: torch.Tensor, ref: TensorRef) -> None:
+        """Ask for the storage of a tensor, if nobody has."""
+        if ref.live is None and self.unasked.get(ref.pointer) is ref:
+            self._ask(ref, tensor.untyped_storage())
 
-    def _ask(self, live: LiveStorage, storage: Any) -> None:
-        del self.unasked[live.pointer]
-        size = storage.nbytes()
-        self.sizes[live.id] = self.allocated[live.id] = size
-        live.key = storage._weak_ref()
-        self.live[live.key] = live
+    def _ask(self, ref: TensorRef, storage: Any) -> LiveStorage:
+        del self.unasked[ref.pointer]
+        first, last = self._tensors.fact(ref.tensor, FIRST), self._tensors.fact(ref.tensor, LAST)
+        size, lives = storage.nbytes(), ref() is not None
+        live = self._add(storage, ref.pointer, size, storage.device, (0, first, _ALIVE if lives else last))
+        self.allocated[live.id] = size
+        live.users = int(lives)
+        if not lives:
+            self._idle.append(live)
+        ref.live = live
+        self._tensors.asked[ref.tensor] = live.id
+        return live
 
     def meet(self, tensor: torch.Tensor, step: int) -> tuple[LiveStorage, bool]:
         """The storage behind a tensor, and whether it is a second one over bytes known already."""
@@ -114,29 +123,44 @@ class Storages:
             self.sizes[live.id] = storage.nbytes()
         return live, live.key != key
 
-    def leave(self, live: LiveStorage, step: int) -> None:
+    def leave(self, ref: TensorRef, step: int) -> None:
         """One recorded tensor less reaches a storage; autograd may still hold it."""
+        live = ref.live
+        if live is None:
+            if self.unasked.get(ref.pointer) is ref:
+                del self.unasked[ref.pointer]
+            return
         live.users -= 1
         if live.users <= 0:
             self._facts[live.id * _FACTS + 3] = step
-            if live.key == UNASKED:
-                return
             self._idle.append(live)
             if len(self._idle) > self._limit:
                 self._sweep()
 
     def frozen(self) -> tuple[Storage, ...]:
-        """The storages met; those that still have users did not die."""
-        used = {live.id for live in (*self.live.values(), *self.unasked.values()) if live.users > 0}
+        """The storages met, those that were not asked for last; those that still have users did not die."""
+        used = {live.id for live in self.live.values() if live.users > 0}
         devices = [str(device) for device in self._devices]
         found = []
         columns = [iter(self._facts)] * _FACTS
         for number, (size, device, external, born, last) in enumerate(zip(self.sizes, *columns, strict=True)):
             died = None if last == _ALIVE or number in used else last
-            storage = _OpenStorage(number, size, devices[device], external != 0, born, died)
-            storage.__class__ = Storage
-            found.append(storage)
+            found.append(_storage(number, size, devices[device], external != 0, born, died))
+        layouts, sizes, rows = self._layouts.known, self._layouts.sizes, self._tensors.rows
+        for number, tensor in enumerate(self._never_asked(), len(found)):
+            _, _, first, last, facts, _ = rows[tensor * TENSOR : (tensor + 1) * TENSOR]
+            layout = facts >> LAYOUT
+            found.append(_storage(number, sizes[layout], layouts[layout].device, False, first, step_or_none(last)))
         return tuple(found)
+
+    def ids_of_new(self) -> dict[TensorId, StorageId]:
+        """The storage of each new tensor."""
+        following = enumerate(self._never_asked(), len(self.sizes))
+        return {**self._tensors.asked, **{tensor: StorageId(number) for number, tensor in following}}
+
+    def _never_asked(self) -> list[TensorId]:
+        """The tensors whose storages have no rows of their own; their ids follow those of the others."""
+        return [tensor for tensor in self._tensors.new() if tensor not in self._tensors.asked]
 
     def allocations(self) -> dict[int, int]:
         """Bytes of the storages that each call gave out first, by step."""
@@ -145,6 +169,9 @@ class Storages:
             if size:
                 step = self._facts[number * _FACTS + 2]
                 found[step] = found.get(step, 0) + size
+        for tensor in self._never_asked():
+            step = self._tensors.fact(tensor, FIRST)
+            found[step] = found.get(step, 0) + self._layouts.sizes[self._tensors.fact(tensor, FACTS) >> LAYOUT]
         return found
 
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
@@ -157,49 +184,50 @@ class Storages:
             self.live[key] = twin
             self._held.append(storage._weak_ref())  # so that this address stays taken too
             return twin
-        live = self.live[key] = LiveStorage()
-        live.id, live.key, live.pointer, live.users = StorageId(len(self.sizes)), storage._weak_ref(), pointer, 0
-        self.sizes.append(size)
-        self.allocated.append(size if is_output else 0)
-        device = tensor.device
-        number = self._devices.get(device)
-        if number is None:
-            number = self._devices[device] = len(self._devices)
-        self._facts.frombytes(_row(number, external, step, _ALIVE))
+        live = self._add(storage, pointer, size, tensor.device, (external, step, _ALIVE))
+        if is_output:
+            self.allocated[live.id] = size
         if external:
             self.external.append(live.id)
         return live
 
-    def fresh(
-        self, pointer: int, size: int, layout: int, device: torch.device, step: int, node: int | None
+    def _add(
+        self, storage: Any, pointer: int, size: int, device: torch.device, facts: tuple[int, int, int]
     ) -> LiveStorage:
-        """Note a storage of `size` bytes that a call has made; it is not asked for."""
+        live = LiveStorage()
+        live.id, live.key, live.pointer, live.users = StorageId(len(self.sizes)), storage._weak_ref(), pointer, 0
+        self.live[live.key] = live
+        self.sizes.append(size)
+        self.allocated.append(0)
+        number = self._devices.get(device)
+        if number is None:
+            number = self._devices[device] = len(self._devices)
+        self._facts.frombytes(_row(number, *facts))
+        return live
+
+    def fresh(self, pointer: int, ref: TensorRef) -> None:
+        """Note the tensor of a storage that a call has made; it is not asked for."""
         unasked = self.unasked
         if len(unasked) > self._most:
-            for live in [live for live in unasked.values() if live.users <= 0]:
-                del unasked[live.pointer]
+            for one in [one for one in unasked.values() if one() is None]:
+                del unasked[one.pointer]
             self._most = 2 * len(unasked) + _IDLE
-        live = unasked[pointer] = LiveStorage()
-        live.id, live.key, live.pointer, live.users, live.node = StorageId(len(self.sizes)), UNASKED, pointer, 1, node
-        self.sizes.append(size)
-        self.allocated.append(size)
-        number = self._device_of.get(layout)
-        if number is None:
-            number = self._device_of[layout] = self._devices.setdefault(device, len(self._devices))
-        self._facts.frombytes(_row(number, 0, step, _ALIVE))
-        return live
+        unasked[pointer] = ref
 
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         if not pointer:
             return None
-        for live in (*self.live.values(), *self.unasked.values()):
+        for live in self.live.values():
             start, stop = live.pointer, live.pointer + self.sizes[live.id]
-            if start and start <= pointer and pointer + size <= stop and self._lives(live):
+            if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
                 return live
+        for start, ref in self.unasked.items():
+            layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
+            if start <= pointer and pointer + size <= start + self._layouts.sizes[layout]:
+                tensor = ref()
+                if tensor is not None:
+                    return self._ask(ref, tensor.untyped_storage())
         return None
-
-    def _lives(self, live: LiveStorage) -> bool:
-        return live.users > 0 if live.key == UNASKED else not _expired(live.key)
 
     def _sweep(self) -> None:
         """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
@@ -210,3 +238,9 @@ class Storages:
                 live.key = _FREED
         self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
         self._limit = 2 * len(self._idle) + _IDLE
+
+
+def _storage(number: int, size: int, device: str, external: bool, born: int, died: int | None) -> Storage:
+    storage = _OpenStorage(number, size, device, external, born, died)
+    storage.__class__ = Storage
+    return storage  # type: ignore[no-any-return]
