@@ -48,10 +48,10 @@ LEAN, ALWAYS = 0, 1_000_000
 def test_lines_that_ran_many_times(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Of them storages are not asked for and values not read; the rest is noted as ever."""
     program = random_program(seed)
-    monkeypatch.setattr("inplace.capture.modes._DETAILED", LEAN)
+    monkeypatch.setattr("inplace.capture.calls.Calls.detailed", LEAN)
     assert list(disagreements(program)) == []
     lean = noted(program.text)
-    monkeypatch.setattr("inplace.capture.modes._DETAILED", ALWAYS)
+    monkeypatch.setattr("inplace.capture.calls.Calls.detailed", ALWAYS)
     assert lean == noted(program.text)
 
 
@@ -71,7 +71,7 @@ def test_lines_that_ran_many_times_in_words(monkeypatch: pytest.MonkeyPatch, tex
     """What the random programs don't do: tensors without a name, moved memory, aliases that others make."""
     found = []
     for detailed in (LEAN, ALWAYS):
-        monkeypatch.setattr("inplace.capture.modes._DETAILED", detailed)
+        monkeypatch.setattr("inplace.capture.calls.Calls.detailed", detailed)
         found.append(noted("x = torch.ones(4, requires_grad=True)\n" + text))
     assert found[0] == found[1]
 

@@ -15,6 +15,7 @@ class Known:
     """What one recording knows of a function, and whether it can be passed without a record.
 
     Attributes:
+        short: whether what it gives out may be a new tensor, so that its calls may be noted in short.
         last: for each number of nodes that a call may make, whether the last of them was always that of its result.
     """
 
@@ -32,6 +33,7 @@ class Known:
         "plain",
         "pure",
         "reread",
+        "short",
         "slot",
         "varies",
     )
@@ -41,6 +43,7 @@ class Known:
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
         self.fresh, self.open = facts.is_fresh, facts.is_open
+        self.short = self.fresh or self.open
         self.plain = self.kind is Kind.OP
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"

@@ -14,12 +14,12 @@ import torch
 
 from inplace.capture.columns import CallLog
 from inplace.capture.counters import Counters
+from inplace.capture.layouts import LAYOUT
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import States
-from inplace.capture.layouts import LAYOUT
 from inplace.capture.storages import LiveStorage, Storages
-from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, Tensors, first_state, tensor_row
+from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, Tensors, tensor_row
 from inplace.model import CounterId, NodeId, StateId, StorageId, TensorId
 
 _is_functional = torch._is_functional_tensor
@@ -125,11 +125,11 @@ class Identities:
                 return None
             node = asked
         rows, ref = self.tensors.rows, TensorRef(tensor, self._died)
-        number = len(rows) // TENSOR
+        number = TensorId(len(rows) // TENSOR)
         ref.key, ref.version, ref.pointer, ref.node = id(tensor), 0, pointer, node
-        ref.tensor = ref.counter = number
+        ref.tensor, ref.counter = number, CounterId(number)
         ref.live, ref.guessed, ref.lost = None, False, False
-        ref.state = state = -1 - number
+        ref.state = state = StateId(-1 - number)
         rows.frombytes(
             tensor_row(
                 0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor)),

@@ -108,25 +108,15 @@ class States:
         rows = self._tensors.rows
         for tensor in new:
             node, facts = rows[tensor * TENSOR + NODE], rows[tensor * TENSOR + FACTS]
-            found.append(self._state(tensor, storages[tensor], tensor, 0, facts, 0, node + origin if node >= 0 else -1))
+            number = node + origin if node >= 0 else -1
+            found.append(self._state((tensor, storages[tensor], tensor, 0, facts, 0, number, -1), None))
         values = self.values.get
-        columns = [iter(self._facts)] * _WIDTH
-        for number, row in enumerate(zip(*columns, strict=True)):
-            found.append(self._state(*row, values(StateId(number))))
+        for state, row in enumerate(zip(*[iter(self._facts)] * _WIDTH, strict=True)):
+            found.append(self._state(row, values(StateId(state))))
         return found
 
-    def _state(  # the order is that of a row
-        self,
-        tensor: int,
-        storage: int,
-        counter: int,
-        offset: int,
-        facts: int,
-        version: int,
-        node: int,
-        base: int = -1,
-        values: tuple[Any, ...] | None = None,
-    ) -> TensorState:
+    def _state(self, row: tuple[int, ...], values: tuple[Any, ...] | None) -> TensorState:
+        tensor, storage, counter, offset, facts, version, node, base = row
         creation = facts >> _CREATION & 7
         state = _OpenState(
             tensor,

@@ -1,0 +1,240 @@
+"""What is noted of one call: a row of facts, and the states of the tensors that went in and came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from struct import Struct
+from types import FrameType
+from typing import Any
+
+import torch
+
+from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
+from inplace.capture.functions import LAZY, facts_of, variant_of
+from inplace.capture.hooks import Hooks, Known
+from inplace.capture.identity import Identities
+from inplace.capture.nested import Pair, nested, nested_in, tensors_in
+from inplace.capture.reading import node_of, number_of
+from inplace.capture.source import Stacks
+from inplace.capture.tensors import PLAIN
+from inplace.model import Function, Kind, StateId
+
+_sequence = torch._C._autograd._get_sequence_nr
+_transforming = torch._C._functorch.peek_interpreter_stack
+_grad_enabled = torch.is_grad_enabled
+_inference = torch.is_inference_mode_enabled
+# To pack a row and append its bytes takes half the time of extending an array by a tuple.
+call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
+OWNED = 256  # times that a line's calls are asked which module made them
+
+# A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
+# whether what it gives out may be a new tensor of which not all is read.
+Seen = tuple[int, "list[torch.Tensor]", bool, int, bool]
+
+
+class Calls:
+    """Notes calls before and after they run.
+
+    Args:
+        identities: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        hooks: what the recorder does around calls of other kinds than plain operations.
+    """
+
+    detailed = 8
+    """Times that one line's small tensors are read with their values, and that all is asked of its results."""
+
+    def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
+        self.log = CallLog(_sequence())
+        self.functions: list[Function] = []
+        self._identities, self._stacks, self._hooks = identities, stacks, hooks
+        identities.origin = self.log.origin
+        self._known: dict[Any, Known] = {}
+        self._ids: dict[Function, int] = {}
+        self._running: list[int] = []  # steps of the backwards that are running, outermost first
+
+    def _learn(self, func: Any) -> Known:
+        known = self._known[func] = Known(facts_of(func))
+        if known.label in LAZY:
+            known.passed = True
+            self._hooks.leave_off(f"{known.label} was called, and to look at a lazy clone copies its memory.")
+        return known
+
+    def _begin(
+        self,
+        known: Known,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        stack: int,
+        module: FrameType | None,
+    ) -> Seen:
+        hooks, identities, log = self._hooks, self._identities, self.log
+        if identities.dead:
+            identities.bury()
+        calls, given = log.calls, log.given
+        step = identities.step = len(calls) // WIDTH
+        if not known.plain:
+            hooks.before(known, args, kwargs, stack)
+        elif hooks.watched or hooks.external:
+            hooks.look()
+        times = self._stacks.times
+        count = times[stack]
+        times[stack] = count + 1
+        identities.detail = count < self.detailed
+        function, lean = known.id, known.short
+        if function < 0 or known.varies:
+            function = self._id(known, args, kwargs)
+            lean = function == known.id and lean
+        owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
+        mode = 2 if _inference() else 0 if _grad_enabled() else 1
+        begun = _sequence() - log.origin
+        calls.frombytes(call_row(function, stack, mode, owner, begun, begun, len(given), 0, 0))
+        if self._running:
+            log.within[step] = self._running[-1]
+        tensors: list[torch.Tensor] = []
+        if _transforming() is None:
+            refs = identities.refs
+            for number, value in enumerate(args):
+                if type(value) in PLAIN:
+                    ref = refs.get(id(value))
+                    try:
+                        same = ref is not None and value._version == ref.version and value.data_ptr() == ref.pointer
+                    except RuntimeError:  # it has no counter, or no memory
+                        same = False
+                    state = ref.state if same and ref is not None else identities.see(value)
+                    given.frombytes(argument_row(number if number < POSITIONS else log.path(str(number)), state, state))
+                    tensors.append(value)
+                elif type(value) is tuple or type(value) is list:
+                    self._note_nested(nested(str(number), value, 2), tensors)
+            for name, value in kwargs.items():
+                self._note_nested(nested_in(name, value), tensors)
+            if identities.storages.unasked and (not lean or "out" in kwargs):
+                for tensor in tensors:
+                    identities.ask(tensor)
+            if hooks.strict:
+                hooks.check(self.functions[function], step, tensors)
+            if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
+                begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
+        return step, tensors, not known.pure or "out" in kwargs, begun, lean and count >= self.detailed
+
+    def _note_nested(self, pairs: Iterator[Pair], tensors: list[torch.Tensor]) -> None:
+        identities, log = self._identities, self.log
+        for path, tensor in pairs:
+            state = identities.see(tensor)
+            log.given.frombytes(argument_row(log.path(path), state, state))
+            tensors.append(tensor)
+
+    def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
+        facts = known.facts
+        if known.id < 0:
+            known.id = self.function_id(facts.function)
+        writes = known.varies and variant_of(facts.name, args, kwargs)
+        return self.function_id(facts.writing) if writes else known.id
+
+    def function_id(self, function: Function) -> int:
+        """The number of a function, given to it now if it has none."""
+        found = self._ids.get(function)
+        if found is None:
+            found = self._ids[function] = len(self.functions)
+            self.functions.append(function)
+        return found
+
+    def _end(self, known: Known, seen: Seen, result: Any) -> None:
+        step, tensors, changes, begun, lean = seen
+        identities, log = self._identities, self.log
+        calls, start, ended = log.calls, step * WIDTH, _sequence() - log.origin
+        made = -1  # the node that the call has made, if it has made one
+        if ended != begun:
+            calls[start + SEQ1] = ended
+            if not known.backward:
+                if ended == begun + 1:
+                    made = begun + log.origin
+                elif known.fresh:
+                    made = self._last_made(known, result, begun, ended, lean=lean)
+                elif lean:
+                    for tensor in tensors:
+                        identities.ask(tensor)  # of which the inner nodes may have saved views
+        if identities.dead:
+            identities.bury()
+        if changes:
+            self._note_after(known, start, tensors, result, made)
+        if result is not None and _transforming() is None:
+            self._note_results(known, step, tensors, result, made, lean=lean)
+        if not known.plain:
+            if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
+                log.results[step] = result
+            self._hooks.after(known, tensors, result)
+        elif self._hooks.watched or self._hooks.external:
+            self._hooks.settle()
+
+    def _note_results(
+        self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, *, lean: bool
+    ) -> None:
+        """Note the tensors that a call has given out."""
+        identities, outputs, calls, start = self._identities, self.log.outputs, self.log.calls, step * WIDTH
+        first = len(outputs)
+        for tensor in (result,) if type(result) in PLAIN else tensors_in(result):
+            if id(tensor) in identities.refs:
+                state = self._state_of(start, tensors, tensor)
+            else:
+                found = identities.meet_fresh(tensor, step, made, known.open) if lean and tensors else None
+                state = identities.meet(tensor, self.log, step, made, own=known.own) if found is None else found
+            outputs.append(state)
+        calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
+
+    def _end_otherwise(
+        self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int
+    ) -> None:
+        """End a call that the mode has begun to note itself, and that did not end as most do."""
+        if known.open:
+            if nodes > 1:
+                for tensor in tensors:
+                    self._identities.ask(tensor)  # of which the inner nodes may have saved views
+            self._note_after(known, step * WIDTH, tensors, result, made)
+        self._identities.detail = False
+        self._note_results(known, step, tensors, result, made, lean=True)
+
+    def _last_made(self, known: Known, result: Any, begun: int, ended: int, *, lean: bool) -> int:
+        """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.
+
+        On lines that have run many times it is the last that was made, where it was so for this function and number of
+        nodes whenever it was looked at before: to look makes an object of a node, and NOTE [ Deep graphs ].
+        """
+        last = ended - 1 + self.log.origin
+        if not lean and type(result) in PLAIN and result._base is None:
+            node = node_of(result)
+            known.last[ended - begun] = (
+                node is not None and number_of(node) == last and known.last.get(ended - begun, True)
+            )
+        return last if lean and known.last.get(ended - begun) else -1
+
+    def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
+        """Note the states in which a call left the tensors that went into it."""
+        identities, calls, given = self._identities, self.log.calls, self.log.given
+        for tensor in tensors:
+            if tensor is result or known.reread:
+                # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
+                mine = made if tensor is result and tensor._base is None else -1
+                identities.read(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
+        at = calls[start + GIVEN] + 2
+        for tensor in tensors:
+            given[at] = identities.see(tensor)
+            at += GIVEN_WIDTH
+
+    def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
+        """The state of a tensor that a call gave out, and that was known before."""
+        for position, given in enumerate(tensors):
+            if given is tensor:
+                return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
+        return self._identities.see(tensor)
+
+    def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
+        step, tensors, *_ = seen
+        log, survey = self.log, self._identities.survey
+        log.calls[step * WIDTH + SEQ1], log.calls[step * WIDTH + OUTS] = _sequence() - log.origin, 0
+        at = log.calls[step * WIDTH + GIVEN] + 2
+        for tensor in tensors:
+            log.given[at] = survey(tensor)
+            at += GIVEN_WIDTH
+        log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
+        self._hooks.raised(known, tensors, step)
