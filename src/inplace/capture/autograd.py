@@ -29,6 +29,7 @@ _RAW = "_raw_saved_"
 
 # One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
 _Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
+_NONE_KEPT: list[_Kept] = []
 Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
 """A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom."""
 
@@ -107,25 +108,25 @@ class Walker:
                 return found, False
             kind = kinds.get(type(node)) or self._learn(node)
             edges: list[tuple[int, int]] = []
-            for target, number in node.next_functions:
-                if target is None:
-                    continue
-                to = ids.get(target)
-                if to is None:
-                    to = target._sequence_nr()
-                    ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
-                    order.append(target)
-                edges.append((to, number))
-            kept = self._saved(node, kind, ids[node]) if kind.saves else []
-            leaf = None
+            for edge in node.next_functions:
+                target = edge[0]
+                if target is not None:
+                    to = ids.get(target)
+                    if to is None:
+                        to = target._sequence_nr()
+                        ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
+                        order.append(target)
+                    edges.append((to, edge[1]))
+            name, leaf, kept = kind.name, None, _NONE_KEPT
+            if kind.saves:
+                kept = self._saved(node, kind, ids[node])
             if kind.custom:
-                for name, value in list(vars(node).items()):
-                    if type(value) in PLAIN:
-                        self._fact(name, value, kept, None, counted=False)
+                kept = [*kept, *(self._fact(one, value, None, counted=False) for one, value in _attributes(node))]
             elif kind.has_leaf and type(node.variable) in PLAIN:
                 leaf = self._identities.id_of(node.variable)
-            said = kind.name or str(node.name()).removeprefix(_NAMESPACE)
-            found.append((ids[node], said, edges, kept, leaf, kind.custom))
+            if name is None:
+                name = str(node.name()).removeprefix(_NAMESPACE)
+            found.append((ids[node], name, edges, kept, leaf, kind.custom))
         return found, True
 
     def id_of(self, node: Any) -> NodeId:
@@ -151,24 +152,16 @@ class Walker:
                 handle = getattr(node, attribute)
             except RuntimeError:  # an earlier backward has released it
                 continue
-            if type(handle) is tuple or type(handle) is list:
-                for position, one in enumerate(handle):
-                    self._read(f"{name}[{position}]", one, kept, number)
-            else:
-                self._read(name, handle, kept, number)
+            several = type(handle) is tuple or type(handle) is list
+            for position, one in enumerate(handle if several else (handle,)):
+                said = f"{name}[{position}]" if several else name
+                if getattr(one, "unpack_hook", None) is not None:
+                    kept.append((said, None, None, 0, None, False, None, None))
+                elif one is not None and type(data := one.data) in PLAIN:
+                    kept.append(self._fact(said, data, number, counted=True))
         return kept
 
-    def _read(self, name: str, handle: Any, kept: list[_Kept], node: int) -> None:
-        if handle is None:
-            return
-        if getattr(handle, "unpack_hook", None) is not None:
-            kept.append((name, None, None, 0, None, False, None, None))
-            return
-        data = getattr(handle, "data", None)
-        if data is not None and type(data) in PLAIN:
-            self._fact(name, data, kept, node, counted=True)
-
-    def _fact(self, name: str, saved: torch.Tensor, kept: list[_Kept], node: int | None, *, counted: bool) -> None:
+    def _fact(self, name: str, saved: torch.Tensor, node: int | None, *, counted: bool) -> _Kept:
         identities = self._identities
         ref = identities.refs.get(id(saved))
         tensor, live = None, None
@@ -180,19 +173,21 @@ class Walker:
                 live = ref.live
         if ref is not None and live is not None:
             offset, layout = identities.states.placed(ref.state)
-            kept.append((name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)))
-            return
+            return name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)
         live = identities.live_of(saved, node) if ref is None or not ref.lost else None
         if live is None:
-            kept.append((name, tensor, None, 0, None, counted, None, None))
-            return
+            return name, tensor, None, 0, None, counted, None, None
         version = None if saved.is_inference() else saved._version
         try:
             offset, layout = identities.offset_of(saved, live), identities.states.layouts.of(saved)
         except RuntimeError:  # a nested tensor has no shape
-            kept.append((name, tensor, live.id, 0, None, counted, version, None))
-            return
-        kept.append((name, tensor, live.id, offset, layout, counted, version, small_values(saved)))
+            return name, tensor, live.id, 0, None, counted, version, None
+        return name, tensor, live.id, offset, layout, counted, version, small_values(saved)
+
+
+def _attributes(node: Any) -> list[tuple[str, torch.Tensor]]:
+    """What the forward of a custom function has kept as attributes."""
+    return [(name, value) for name, value in list(vars(node).items()) if type(value) in PLAIN]
 
 
 def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:

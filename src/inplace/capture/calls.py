@@ -25,6 +25,8 @@ _grad_enabled = torch.is_grad_enabled
 _inference = torch.is_inference_mode_enabled
 # To pack a row and append its bytes takes half the time of extending an array by a tuple.
 call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
+# Arguments of these types hold no tensors.
+SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
 OWNED = 256  # times that a line's calls are asked which module made them
 
 # A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
@@ -107,8 +109,9 @@ class Calls:
                 elif type(value) is tuple or type(value) is list:
                     self._note_nested(nested(str(number), value, 2), tensors)
             for name, value in kwargs.items():
-                self._note_nested(nested_in(name, value), tensors)
-            if identities.storages.unasked and (not lean or "out" in kwargs):
+                if type(value) not in SIMPLE:
+                    self._note_nested(nested_in(name, value), tensors)
+            if identities.storages.unasked and not known.backward and (not lean or "out" in kwargs):
                 for tensor in tensors:
                     identities.ask(tensor)
             if hooks.strict:

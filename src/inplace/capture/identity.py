@@ -201,9 +201,11 @@ class Identities:
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
         """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
         version = tensor._version
-        if known.version is None or known.state < 0 or tensor._base is not None or tensor.data_ptr() != known.pointer:
+        if known.version is None or known.state < 0 or tensor.data_ptr() != known.pointer:
             return self.read(tensor)
         if version != known.version:
+            if tensor._base is not None:
+                return self.read(tensor)
             known.version = version
             if known.guessed:
                 self.counters.check(known)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.calls import OWNED, Calls, argument_row, call_row
+from inplace.capture.calls import OWNED, SIMPLE, Calls, argument_row, call_row
 from inplace.capture.columns import POSITIONS, SEQ1, WIDTH
 from inplace.capture.functions import variant_of
 from inplace.capture.hooks import Hooks
@@ -37,8 +37,6 @@ _sequence = torch._C._autograd._get_sequence_nr
 _transforming = torch._C._functorch.peek_interpreter_stack
 _grad_enabled = torch.is_grad_enabled
 _inference = torch.is_inference_mode_enabled
-# Arguments of these types hold no tensors.
-_SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
 _INTS = {int}
 
 
@@ -116,7 +114,7 @@ class CallMode(Calls, TorchFunctionMode):
                             elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
                                 break
                         else:
-                            if noted and (not kwargs or _SIMPLE.issuperset(map(type, kwargs.values()))):
+                            if noted and (not kwargs or SIMPLE.issuperset(map(type, kwargs.values()))):
                                 owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
                                 mode = 2 if _inference() else 0 if _grad_enabled() else 1
                                 stacks.times[stack] = count + 1

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from inplace.capture.calls import argument_row
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
 from inplace.capture.identity import Identities
 from inplace.capture.refs import TensorRef
@@ -53,12 +54,15 @@ class OptimizerSteps:
         self._shown = True
         self._times: dict[int, int] = {}  # steps made from each stack
         self._refs: list[TensorRef] = []
+        self._paths: list[int] = []
+        self._functions: dict[type, int] = {}
 
     def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         """A step begins in `frame`."""
-        if _is_its_own(optimizer) and place_of(self._mode) == height() - 1:
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        if _is_its_own(optimizer) and PLAIN.issuperset(map(type, params)) and place_of(self._mode) == height() - 1:
             self._below = height() - 1
-            self._note(optimizer, frame)
+            self._note(optimizer, params, frame)
             take_off(self._mode)
 
     @property
@@ -74,8 +78,7 @@ class OptimizerSteps:
         self.end()
         return True
 
-    def _note(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
-        kind = type(optimizer)
+    def _note(self, optimizer: torch.optim.Optimizer, params: list[torch.Tensor], frame: FrameType) -> None:
         mode, identities, log = self._mode, self._identities, self._mode.log
         stack, _ = self._stacks.key_of(frame)
         identities.bury()
@@ -83,18 +86,19 @@ class OptimizerSteps:
         times = self._times[stack] = self._times.get(stack, 0) + 1
         self._shown = times <= _SHOWN
         identities.detail = self._shown
-        name = f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}.step"
-        function = mode.function_id(Function(name, f"{kind.__name__}.step", Kind.OP, ()))
+        function = self._functions.get(type(optimizer))
+        if function is None:
+            function = self._functions[type(optimizer)] = mode.function_id(_described(type(optimizer)))
         sequence = torch._C._autograd._get_sequence_nr() - log.origin
         log.calls.extend((function, stack, 1, -1, sequence, sequence, len(log.given), 0, 0))
-        number = 0
-        for group in optimizer.param_groups:
-            for param in group["params"]:
-                if type(param) in PLAIN:
-                    state = identities.see(param)
-                    log.given.extend((log.path(f"params[{number}]"), state, state))
-                    self._refs.append(identities.refs[id(param)])
-                number += 1
+        while len(self._paths) < len(params):
+            self._paths.append(log.path(f"params[{len(self._paths)}]"))
+        refs, noted = identities.refs, b""
+        for path, param in zip(self._paths, params, strict=False):
+            state = identities.see(param)
+            noted += argument_row(path, state, state)
+            self._refs.append(refs[id(param)])
+        log.given.frombytes(noted)
 
     def end(self) -> None:
         """A step has ended: note what it left behind."""
@@ -119,14 +123,18 @@ class OptimizerSteps:
 
 
 def _is_its_own(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a step of this optimizer runs PyTorch's code only."""
+    """Whether a step of this optimizer runs PyTorch's code only, if its parameters are plain tensors."""
     return (
         type(optimizer).__module__.startswith("torch.optim.")
         and not optimizer.defaults.get("differentiable")
         and not optimizer._optimizer_step_pre_hooks
         and not optimizer._optimizer_step_post_hooks
-        and all(type(param) in PLAIN for group in optimizer.param_groups for param in group["params"])
     )
+
+
+def _described(kind: type) -> Function:
+    name = f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}.step"
+    return Function(name, f"{kind.__name__}.step", Kind.OP, ())
 
 
 def is_in_step(error: BaseException | None) -> bool:
