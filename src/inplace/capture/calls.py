@@ -27,6 +27,7 @@ _inference = torch.is_inference_mode_enabled
 call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
 # Arguments of these types hold no tensors.
 SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
+_INTS = {int}
 OWNED = 256  # times that a line's calls are asked which module made them
 
 # A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
@@ -119,6 +120,32 @@ class Calls:
             if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
                 begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
         return step, tensors, not known.pure or "out" in kwargs, begun, lean and count >= self.detailed
+
+    def _unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+        """The rows of the arguments if each tensor is in the state that was noted last; none if one is not, or new."""
+        refs, rows = self._identities.refs, b""
+        try:
+            for number, value in enumerate(args):
+                kind = type(value)
+                if kind in PLAIN:
+                    ref = refs.get(id(value))
+                    if ref is None or value._version != ref.version or value.data_ptr() != ref.pointer:
+                        return b""
+                    rows += argument_row(number, ref.state, ref.state)
+                elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
+                    return b""
+            if kwargs and not SIMPLE.issuperset(map(type, kwargs.values())):
+                for name, value in kwargs.items():
+                    if type(value) in PLAIN and name != "out":
+                        ref = refs.get(id(value))
+                        if ref is None or value._version != ref.version or value.data_ptr() != ref.pointer:
+                            return b""
+                        rows += argument_row(self.log.path(name), ref.state, ref.state)
+                    elif type(value) not in SIMPLE:
+                        return b""
+        except RuntimeError:  # it has no counter, or no memory
+            return b""
+        return rows
 
     def _note_nested(self, pairs: Iterator[Pair], tensors: list[torch.Tensor]) -> None:
         identities, log = self._identities, self.log

@@ -21,6 +21,7 @@ EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "sto
 # What gives out tensors whose memory is copied when somebody asks where it is (`c10/core/impl/COW.h`), as we do.
 LAZY = frozenset({"_lazy_clone"})
 _FUNCTIONAL = "torch.nn.functional."
+_functional = vars(torch.nn.functional)
 BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
 
 # Questions about a tensor, not operations on it. They arrive as calls all the same (FACTS.md), so pass them fast.
@@ -137,8 +138,9 @@ def prepare() -> None:
 
 
 def facts_of(func: Called) -> Facts:
-    """The facts about a function. Those of PyTorch's built-in ones are looked up once in the life of a process."""
-    return _facts(func) if isinstance(func, FunctionType) else _kept_facts(func)
+    """The facts about a function. Those of PyTorch's own are looked up once in the life of a process."""
+    may_die = isinstance(func, FunctionType) and func.__globals__ is not _functional
+    return _facts(func) if may_die else _kept_facts(func)
 
 
 @lru_cache(4096)

@@ -17,7 +17,7 @@ from inplace.capture.counters import Counters
 from inplace.capture.layouts import LAYOUT
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
-from inplace.capture.states import States
+from inplace.capture.states import States, creation_flag
 from inplace.capture.storages import LiveStorage, Storages
 from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, Tensors, tensor_row
 from inplace.model import CounterId, NodeId, StateId, StorageId, TensorId
@@ -195,7 +195,7 @@ class Identities:
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
         node, flags = autograd_of(tensor, readable=fresh or base is None, made=made)
         if base is not None:
-            flags |= self.states.creation(creation_of(tensor))
+            flags |= creation_flag(creation_of(tensor))
         return self._note(known, offset, layout, flags, node, base_id, tensor)
 
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:

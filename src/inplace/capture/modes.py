@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.calls import OWNED, SIMPLE, Calls, argument_row, call_row
+from inplace.capture.calls import OWNED, Calls, call_row
 from inplace.capture.columns import POSITIONS, SEQ1, WIDTH
 from inplace.capture.functions import variant_of
 from inplace.capture.hooks import Hooks
@@ -37,7 +37,6 @@ _sequence = torch._C._autograd._get_sequence_nr
 _transforming = torch._C._functorch.peek_interpreter_stack
 _grad_enabled = torch.is_grad_enabled
 _inference = torch.is_inference_mode_enabled
-_INTS = {int}
 
 
 class CallMode(Calls, TorchFunctionMode):
@@ -98,37 +97,22 @@ class CallMode(Calls, TorchFunctionMode):
                         and len(args) <= POSITIONS
                     ):
                         identities, log = self._identities, self.log
-                        calls, given, refs = log.calls, log.given, identities.refs
+                        calls, given = log.calls, log.given
                         if identities.dead:
                             identities.bury()
-                        noted = b""
-                        for number, value in enumerate(args):
-                            kind = type(value)
-                            if kind in PLAIN:
-                                ref = refs.get(id(value))
-                                if ref is None or ref.version is None:
-                                    break
-                                if value._version != ref.version or value.data_ptr() != ref.pointer:
-                                    break
-                                noted += argument_row(number, ref.state, ref.state)
-                            elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
-                                break
-                        else:
-                            if noted and (not kwargs or SIMPLE.issuperset(map(type, kwargs.values()))):
-                                owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
-                                mode = 2 if _inference() else 0 if _grad_enabled() else 1
-                                stacks.times[stack] = count + 1
-                                step = identities.step = len(calls) // WIDTH
-                                begun = _sequence() - log.origin
-                                calls.frombytes(
-                                    call_row(
-                                        known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1
-                                    )
-                                )
-                                given.frombytes(noted)
-                                if self._running:
-                                    log.within[step] = self._running[-1]
-                        value = None
+                        noted = self._unchanged(args, kwargs)
+                        if noted:
+                            owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
+                            mode = 2 if _inference() else 0 if _grad_enabled() else 1
+                            stacks.times[stack] = count + 1
+                            step = identities.step = len(calls) // WIDTH
+                            begun = _sequence() - log.origin
+                            calls.frombytes(
+                                call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
+                            )
+                            given.frombytes(noted)
+                            if self._running:
+                                log.within[step] = self._running[-1]
                     if step < 0:
                         seen = self._begin(known, args, kwargs, stack, module)
         except OverwriteError:
@@ -154,7 +138,7 @@ class CallMode(Calls, TorchFunctionMode):
             result = func(*args, **kwargs)
         except BaseException as error:
             if seen is None:
-                seen = step, [value for value in args if type(value) in PLAIN], False, begun, True
+                seen = step, _plain(args, kwargs), False, begun, True
             self._guarded(self._end_raised, known, seen, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, seen
@@ -175,13 +159,12 @@ class CallMode(Calls, TorchFunctionMode):
                 if identities.dead:
                     identities.bury()
                 state = None
-                if not known.open and type(result) in PLAIN and id(result) not in refs:
+                if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
                     state = identities.meet_fresh(result, step, made, False)
                 if state is not None:
                     log.outputs.append(state)
                 else:
-                    tensors = [value for value in args if type(value) in PLAIN]
-                    self._end_otherwise(known, step, tensors, result, made, ended - begun)
+                    self._end_otherwise(known, step, _plain(args, kwargs), result, made, ended - begun)
         except BaseException as fault:
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
@@ -215,6 +198,10 @@ class CallMode(Calls, TorchFunctionMode):
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
                 raise
+
+
+def _plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    return [value for value in (*args, *kwargs.values()) if type(value) in PLAIN]
 
 
 def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:

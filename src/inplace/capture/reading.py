@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -58,11 +59,15 @@ def node_of(tensor: torch.Tensor) -> Any | None:
         return None
 
 
-def creation_of(tensor: torch.Tensor) -> str | None:
-    """PyTorch's `CreationMeta` of a view in lower case, None where this version doesn't tell."""
-    if _creation_meta is None:
-        return None
-    return str(_creation_meta(tensor).name).lower()
+def creation_of(tensor: torch.Tensor) -> int | None:
+    """PyTorch's `CreationMeta` of a view as its number, None where this version doesn't tell."""
+    return None if _creation_meta is None else int(_creation_meta(tensor))
+
+
+@lru_cache(16)
+def creation_name(number: int) -> str:
+    """The name of a `CreationMeta` in lower case."""
+    return str(torch._C._autograd.CreationMeta(number).name).lower()
 
 
 def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:

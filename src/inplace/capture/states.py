@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Any
 
 from inplace.capture.layouts import LAYOUT, Layouts
+from inplace.capture.reading import creation_name
 from inplace.capture.tensors import FACTS, NODE, TENSOR, Tensors, first_state
 from inplace.capture.twins import open_twin
 from inplace.model import CounterId, StateId, StorageId, TensorId, TensorState
@@ -16,7 +17,12 @@ _OpenState = open_twin(TensorState)
 _WIDTH = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
 _VERSION = 5
 _row = Struct(f"{_WIDTH}q").pack
-_CREATION = 3  # the bit of the packed facts from which on they hold the creation; autograd's flags are below it
+_CREATION = 3  # the bit of the packed facts from which on they hold the creation, plus one; autograd's are below it
+
+
+def creation_flag(number: int | None) -> int:
+    """A `CreationMeta` as part of the flags of a state; 0 for none."""
+    return 0 if number is None else (number + 1) << _CREATION
 
 
 class States:
@@ -35,7 +41,6 @@ class States:
         self.values: dict[StateId, tuple[Any, ...]] = {}
         self._tensors = tensors
         self._facts = array("q")
-        self._creations: list[str] = []
 
     def note(
         self,
@@ -49,7 +54,7 @@ class States:
         node: int,
         base: int,
     ) -> StateId:
-        """Note a state; `flags` are those of `reading.autograd_of`, with `creation` added for a view."""
+        """Note a state; `flags` are those of `reading.autograd_of`, with `creation_flag` added for a view."""
         facts = self._facts
         state = StateId(len(facts) // _WIDTH)
         facts.frombytes(_row(tensor, storage, counter, offset, layout << LAYOUT | flags, version, node, base))
@@ -66,14 +71,6 @@ class States:
     def opaque(self, tensor: TensorId) -> StateId:
         """Note the state of a tensor of which no more can be read than that it is there."""
         return self.note(tensor, -1, -1, 0, self.layouts.opaque(), 0, -1, -1, -1)
-
-    def creation(self, name: str | None) -> int:
-        """A `CreationMeta` as part of the flags; 0 for none."""
-        if name is None:
-            return 0
-        if name not in self._creations:
-            self._creations.append(name)
-        return (self._creations.index(name) + 1) << _CREATION
 
     def tensor(self, state: StateId) -> TensorId:
         """The tensor that was in a state."""
@@ -129,7 +126,7 @@ class States:
             facts & 2 == 2,  # noqa: PLR2004 - a flag
             None if node < 0 else node,
             None if base < 0 else base,
-            "inference" if facts & 4 else self._creations[creation - 1] if creation else None,
+            "inference" if facts & 4 else creation_name(creation - 1) if creation else None,
             values,
         )
         state.__class__ = TensorState
