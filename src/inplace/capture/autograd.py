@@ -48,14 +48,14 @@ class Found:
     custom: bool
 
     @classmethod
-    def of(cls, noted: Noted, layouts: Sequence[Layout]) -> Found:
-        """What was noted of a node; `layouts` are those that the numbers stand for."""
+    def of(cls, noted: Noted, layouts: Sequence[Layout], storages: Sequence[int]) -> Found:
+        """What was noted of a node; `layouts` and `storages` are what the numbers stand for."""
         node, name, edges, kept, leaf, custom = noted
         saved = tuple(
             SavedTensor(
                 one,
                 None if tensor is None else TensorId(tensor),
-                None if storage is None else StorageId(storage),
+                None if storage is None else StorageId(storages[storage]),
                 offset,
                 None if layout is None else layouts[layout],
                 counted,

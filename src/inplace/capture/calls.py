@@ -28,6 +28,7 @@ call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pac
 # Arguments of these types hold no tensors.
 SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
 _INTS = {int}
+_LOOKS = 4  # results of a function that are asked for their node, where its calls make several
 OWNED = 256  # times that a line's calls are asked which module made them
 
 # A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
@@ -45,7 +46,7 @@ class Calls:
     """
 
     detailed = 8
-    """Times that one line's small tensors are read with their values, and that all is asked of its results."""
+    """Times that one line's small tensors are read with their values."""
 
     def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
         self.log = CallLog(_sequence())
@@ -119,7 +120,7 @@ class Calls:
                 hooks.check(self.functions[function], step, tensors)
             if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
                 begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
-        return step, tensors, not known.pure or "out" in kwargs, begun, lean and count >= self.detailed
+        return step, tensors, not known.pure or "out" in kwargs, begun, lean
 
     def _unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The rows of the arguments if each tensor is in the state that was noted last; none if one is not, or new."""
@@ -180,7 +181,7 @@ class Calls:
                 if ended == begun + 1:
                     made = begun + log.origin
                 elif known.fresh:
-                    made = self._last_made(known, result, begun, ended, lean=lean)
+                    made = self._last_made(known, result, begun, ended)
                 elif lean:
                     for tensor in tensors:
                         identities.ask(tensor)  # of which the inner nodes may have saved views
@@ -207,7 +208,7 @@ class Calls:
             if id(tensor) in identities.refs:
                 state = self._state_of(start, tensors, tensor)
             else:
-                found = identities.meet_fresh(tensor, step, made, known.open) if lean and tensors else None
+                found = identities.meet_fresh(tensor, step, made, may_alias=known.open) if lean and tensors else None
                 state = identities.meet(tensor, self.log, step, made, own=known.own) if found is None else found
             outputs.append(state)
         calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
@@ -221,22 +222,20 @@ class Calls:
                 for tensor in tensors:
                     self._identities.ask(tensor)  # of which the inner nodes may have saved views
             self._note_after(known, step * WIDTH, tensors, result, made)
-        self._identities.detail = False
         self._note_results(known, step, tensors, result, made, lean=True)
 
-    def _last_made(self, known: Known, result: Any, begun: int, ended: int, *, lean: bool) -> int:
+    def _last_made(self, known: Known, result: Any, begun: int, ended: int) -> int:
         """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.
 
-        On lines that have run many times it is the last that was made, where it was so for this function and number of
-        nodes whenever it was looked at before: to look makes an object of a node, and NOTE [ Deep graphs ].
+        It is the last that was made where it was so each time that this function made so many and we looked: to look
+        makes an object of a node, and NOTE [ Deep graphs ].
         """
-        last = ended - 1 + self.log.origin
-        if not lean and type(result) in PLAIN and result._base is None:
+        nodes, last = ended - begun, ended - 1 + self.log.origin
+        agreed = known.last.get(nodes, 0)
+        if 0 <= agreed < _LOOKS and type(result) in PLAIN and result._base is None:
             node = node_of(result)
-            known.last[ended - begun] = (
-                node is not None and number_of(node) == last and known.last.get(ended - begun, True)
-            )
-        return last if lean and known.last.get(ended - begun) else -1
+            agreed = known.last[nodes] = agreed + 1 if node is not None and number_of(node) == last else -1
+        return last if agreed == _LOOKS else -1
 
     def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the states in which a call left the tensors that went into it."""

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inplace.model import StateId, TensorId
+from inplace.model import StateId
 
 # Positions in one row of `CallLog.calls`.
 FUNCTION, STACK, MODE, MODULE, SEQ0, SEQ1, GIVEN, OUT, OUTS = range(9)
@@ -111,18 +111,11 @@ class CallLog(Sequence[Row]):
             self.paths.append(text)
         return found
 
-    def renumber(self, new: Sequence[TensorId]) -> None:
-        """Give the states the ids that they have in a trace: the first ones of the `new` tensors, then the others."""
-        if not new:
-            return
-        more = len(new)
-        ids = array("i", bytes(self.given.itemsize * (new[-1] + 1)))
-        for number, tensor in enumerate(new):
-            ids[tensor] = number
-        self.outputs = array("i", [state + more if state >= 0 else ids[-1 - state] for state in self.outputs])
+    def renumber(self, places: Sequence[int]) -> None:
+        """Put the places that the states have in a trace for their ids, as `States.frozen` gives them."""
+        self.outputs = array("i", map(places.__getitem__, self.outputs))
         for column in (1, 2):
-            states = self.given[column::GIVEN_WIDTH]
-            self.given[column::GIVEN_WIDTH] = array("i", [s + more if s >= 0 else ids[-1 - s] for s in states])
+            self.given[column::GIVEN_WIDTH] = array("i", map(places.__getitem__, self.given[column::GIVEN_WIDTH]))
 
     def sequence(self, column: int) -> list[int]:
         """The sequence numbers in SEQ0 or SEQ1 of all calls."""

@@ -30,6 +30,7 @@ from inplace.model import (
     SavedTensor,
     SavedUse,
     Stack,
+    StorageId,
     TensorId,
     TensorState,
     Trace,
@@ -230,11 +231,12 @@ def freeze(
 ) -> Trace:
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
-    storages, new = identities.storages.frozen(), identities.tensors.new()
-    states = identities.states.frozen(new, identities.storages.ids_of_new(), mode.log.origin)
-    mode.log.renumber(new)
+    storages, stored = identities.storages.frozen()
+    states, places = identities.states.frozen(stored, mode.log.origin)
+    mode.log.renumber(places)
     nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
-    walks = tuple(_walk(facts, nodes, identities.states.layouts.known) for facts in raw.walks)
+    walks = tuple(_walk(facts, nodes, identities.states.layouts.known, stored) for facts in raw.walks)
+    changes = _changes(raw, frozen_stacks, stored)
     return Trace(
         torch=str(torch.__version__),
         sources=sources,
@@ -245,8 +247,8 @@ def freeze(
         storages=storages,
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
-        changes=_changes(raw, frozen_stacks),
-        names=_names(raw, mode.log, states),
+        changes=changes,
+        names=_names(raw, mode.log, states, changes),
         modules=tuple(raw.modules),
         optimizers=tuple(Optimizer(*facts) for facts in raw.optimizers),
         notes=tuple(Note(text) for text in raw.notes),
@@ -255,27 +257,28 @@ def freeze(
     )
 
 
-def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout]) -> GraphWalk:
+def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout], stored: Sequence[int]) -> GraphWalk:
     step, is_backward, roots, noted, complete = facts
     uses: list[SavedUse] = []
     for one in noted:
-        uses += nodes.add(Found.of(one, layouts), step)
+        uses += nodes.add(Found.of(one, layouts, stored), step)
     return GraphWalk(step, is_backward, tuple(roots), tuple(NodeId(one[0]) for one in noted), tuple(uses), complete)
 
 
-def _names(raw: Raw, log: CallLog, states: list[TensorState]) -> tuple[Name, ...]:
+def _names(raw: Raw, log: CallLog, states: list[TensorState], changes: tuple[ContentChange, ...]) -> tuple[Name, ...]:
     """The names that reach bytes the recorded code had to do with; a notebook has many others."""
     touched = {states[state].storage for state in {*log.outputs, *log.given[1::GIVEN_WIDTH]}}
-    if raw.contents is not None:
-        touched.update(change[0] for change in raw.contents.changes)
+    touched.update(change.storage for change in changes)
     storages = {state.tensor: state.storage for state in states}
     return tuple(Name(*facts) for facts in raw.names if storages.get(facts[1]) in touched)
 
 
-def _changes(raw: Raw, stacks: list[Stack]) -> tuple[ContentChange, ...]:
+def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[ContentChange, ...]:
     found = raw.contents.changes if raw.contents is not None else []
     return tuple(
-        ContentChange(storage, after, after + 1, start, stop, stacks[stack] if stack is not None else None)
+        ContentChange(
+            StorageId(stored[storage]), after, after + 1, start, stop, stacks[stack] if stack is not None else None
+        )
         for storage, after, stack, start, stop in found
     )
 

@@ -16,7 +16,8 @@ class Known:
 
     Attributes:
         short: whether what it gives out may be a new tensor, so that its calls may be noted in short.
-        last: for each number of nodes that a call may make, whether the last of them was always that of its result.
+        last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
+            times that we looked; -1 where it once was not.
     """
 
     __slots__ = (
@@ -49,7 +50,7 @@ class Known:
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
         self.id = -1
-        self.last: dict[int, bool] = {}
+        self.last: dict[int, int] = {}
 
 
 class Hooks:

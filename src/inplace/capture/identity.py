@@ -70,22 +70,17 @@ class Identities:
         The shortest way for what most calls give out: a tensor that is no view, in a storage of its own; `made` is as
         for `read`.
         """
-        try:
-            version = tensor._version
-            storage = tensor.untyped_storage()
-            key = storage._cdata
-            known_bytes = tensor._base is not None or self.storages.find(storage) is not None
-            if not known_bytes:
-                pointer, offset, layout = (
-                    tensor.data_ptr(),
-                    int(tensor.storage_offset()),
-                    self.states.layouts.of(tensor),
-                )
-                live = self.storages.new(storage, key, tensor, step, is_output=True)
-                known_bytes = live.key != key
-        except RuntimeError:  # it has no counter, or no memory
-            known_bytes = True
-        if known_bytes:
+        live = None
+        if tensor._base is None:
+            try:
+                version, storage = tensor._version, tensor.untyped_storage()
+                if self.storages.find(storage) is None:
+                    key, pointer, offset = storage._cdata, tensor.data_ptr(), int(tensor.storage_offset())
+                    layout = self.states.layouts.of(tensor)
+                    live = self.storages.new(storage, key, tensor, step, is_output=True)
+            except RuntimeError:  # it has no counter, or no memory
+                live = None
+        if live is None or live.key != key:
             aliases = tuple(after for _, _, after in log.inputs(step))
             return self.read(tensor, origin=step, aliases=aliases, own=own, made=made)
         known = self._meet(tensor, step)
@@ -95,16 +90,18 @@ class Identities:
         node, flags = autograd_of(tensor, readable=True, made=made)
         return self._note(known, offset, layout, flags, node, None, tensor)
 
-    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int, may_alias: bool) -> StateId | None:
+    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int, *, may_alias: bool) -> StateId | None:
         """Note a tensor that a call has given out in memory that it has made; None, and nothing noted, if it has not.
 
-        This is for lines that have run many times: values are not read, and storages not asked for.
+        See NOTE [ New tensors ] and NOTE [ Storages nobody has asked for ].
         """
+        if tensor._base is not None:
+            return None
         storages, layouts = self.storages, self.states.layouts
         try:
             pointer = tensor.data_ptr()
             key = (tensor.shape, tensor.stride(), tensor.dtype, None if tensor.is_cpu else tensor.device)
-            if tensor._version or not pointer or tensor._base is not None or tensor.storage_offset():
+            if tensor._version or not pointer or tensor.storage_offset():
                 return None
         except RuntimeError:
             return None
@@ -140,8 +137,11 @@ class Identities:
                 node if node < 0 else node - self.origin,
             )
         )
-        self.refs[ref.key] = ref
-        storages.fresh(pointer, ref)
+        self.refs[ref.key] = storages.unasked[pointer] = ref
+        if not number & 255:
+            storages.forget_dead()
+        if self.detail and (values := small_values(tensor)) is not None:
+            self.states.values[state] = values
         return state
 
     def read(

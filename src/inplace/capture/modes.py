@@ -7,9 +7,9 @@ through untouched.
 
 NOTE [ The hot path ]
 `__torch_function__` runs for every call. Most calls are of functions that change nothing and give out one new tensor,
-on lines that have run many times: those it notes itself, for a function of ours would take longer than what it did.
-It reads nothing that can be told after the recording, and looks at each argument only to see that it is still in the
-state that was noted last. All others, and whatever is found to be otherwise on the way, are left to calls.py.
+and their arguments are as they were noted last. Those it notes itself: a function of ours would take longer than what
+it did. It reads nothing that can be told after the recording. All others, and whatever turns out to be otherwise on the
+way, are left to calls.py.
 """
 
 from __future__ import annotations
@@ -87,8 +87,7 @@ class CallMode(Calls, TorchFunctionMode):
                     stack, module = stacks.key_of(sys._getframe(1))
                     count = stacks.times[stack]
                     if (
-                        count >= self.detailed
-                        and known.short
+                        known.short
                         and known.id >= 0
                         and self._alone
                         and not (hooks.watched or hooks.external)
@@ -106,6 +105,7 @@ class CallMode(Calls, TorchFunctionMode):
                             mode = 2 if _inference() else 0 if _grad_enabled() else 1
                             stacks.times[stack] = count + 1
                             step = identities.step = len(calls) // WIDTH
+                            identities.detail = count < self.detailed
                             begun = _sequence() - log.origin
                             calls.frombytes(
                                 call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
@@ -154,13 +154,15 @@ class CallMode(Calls, TorchFunctionMode):
                 ended, made = _sequence() - log.origin, -1
                 if ended != begun:
                     calls[step * WIDTH + SEQ1] = ended
-                    if ended == begun + 1 or known.last.get(ended - begun):
-                        made = ended - 1 + log.origin
+                    if ended == begun + 1:
+                        made = begun + log.origin
+                    elif known.fresh:
+                        made = self._last_made(known, result, begun, ended)
                 if identities.dead:
                     identities.bury()
                 state = None
                 if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
-                    state = identities.meet_fresh(result, step, made, False)
+                    state = identities.meet_fresh(result, step, made, may_alias=False)
                 if state is not None:
                     log.outputs.append(state)
                 else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from struct import Struct
 from typing import Any
 
@@ -14,7 +15,8 @@ from inplace.capture.twins import open_twin
 from inplace.model import CounterId, StateId, StorageId, TensorId, TensorState
 
 _OpenState = open_twin(TensorState)
-_WIDTH = 8  # integers a state: tensor, storage, counter, offset, packed facts, version, node, base
+# Integers a state: tensor, storage, counter, offset, packed facts, version, node, base, tensors met by then.
+_WIDTH = 9
 _VERSION = 5
 _row = Struct(f"{_WIDTH}q").pack
 _CREATION = 3  # the bit of the packed facts from which on they hold the creation, plus one; autograd's are below it
@@ -57,7 +59,19 @@ class States:
         """Note a state; `flags` are those of `reading.autograd_of`, with `creation_flag` added for a view."""
         facts = self._facts
         state = StateId(len(facts) // _WIDTH)
-        facts.frombytes(_row(tensor, storage, counter, offset, layout << LAYOUT | flags, version, node, base))
+        facts.frombytes(
+            _row(
+                tensor,
+                storage,
+                counter,
+                offset,
+                layout << LAYOUT | flags,
+                version,
+                node,
+                base,
+                self._tensors.count,
+            )
+        )
         return state
 
     def again(self, state: StateId, version: int) -> StateId:
@@ -66,6 +80,7 @@ class States:
         number = StateId(len(facts) // _WIDTH)
         facts += facts[state * _WIDTH : (state + 1) * _WIDTH]
         facts[number * _WIDTH + _VERSION] = version
+        facts[-1] = self._tensors.count
         return number
 
     def opaque(self, tensor: TensorId) -> StateId:
@@ -93,26 +108,35 @@ class States:
 
     # ------------------------------------------------------------ freezing
 
-    def frozen(self, new: Sequence[TensorId], storages: Mapping[TensorId, StorageId], origin: int) -> list[TensorState]:
-        """The states as plain values: the first ones of new tensors, then the others.
+    def frozen(self, storages: Sequence[int], origin: int) -> tuple[list[TensorState], array[int]]:
+        """The states as plain values, in the order in which they were noted, and their places in it, by id.
 
         Args:
-            new: the new tensors.
-            storages: their storages.
-            origin: the number from which their nodes count.
+            storages: the places of the storages, as `Storages.frozen` gives them.
+            origin: the number from which the nodes of new tensors count.
         """
         found: list[TensorState] = []
-        rows = self._tensors.rows
-        for tensor in new:
-            node, facts = rows[tensor * TENSOR + NODE], rows[tensor * TENSOR + FACTS]
-            number = node + origin if node >= 0 else -1
-            found.append(self._state((tensor, storages[tensor], tensor, 0, facts, 0, number, -1), None))
-        values = self.values.get
-        for state, row in enumerate(zip(*[iter(self._facts)] * _WIDTH, strict=True)):
-            found.append(self._state(row, values(StateId(state))))
-        return found
+        rows, asked, values = self._tensors.rows, self._tensors.asked, self.values.get
+        places = array("i", bytes(rows.itemsize * (len(self._facts) // _WIDTH + self._tensors.count)))
+        new = self._tensors.new()
+        new.reverse()
+        noted = zip(*[iter(self._facts)] * _WIDTH, strict=True)
+        for number, (*row, met) in enumerate(chain(noted, [[*[0] * (_WIDTH - 1), self._tensors.count]])):
+            while new and new[-1] < met:
+                tensor = new.pop()
+                places[first_state(tensor)] = len(found)
+                node, facts = rows[tensor * TENSOR + NODE], rows[tensor * TENSOR + FACTS]
+                storage, node = storages[asked.get(tensor, -1 - tensor)], node + origin if node >= 0 else -1
+                first = (tensor, storage, tensor, 0, facts, 0, node, -1)
+                found.append(self._state(first, values(first_state(tensor))))
+            if number * _WIDTH < len(self._facts):
+                places[number] = len(found)
+                if row[1] >= 0:
+                    row[1] = storages[row[1]]
+                found.append(self._state(row, values(StateId(number))))
+        return found, places
 
-    def _state(self, row: tuple[int, ...], values: tuple[Any, ...] | None) -> TensorState:
+    def _state(self, row: Sequence[int], values: tuple[Any, ...] | None) -> TensorState:
         tensor, storage, counter, offset, facts, version, node, base = row
         creation = facts >> _CREATION & 7
         state = _OpenState(

@@ -21,15 +21,15 @@ import torch
 
 from inplace.capture.layouts import LAYOUT, Layouts
 from inplace.capture.refs import TensorRef
-from inplace.capture.tensors import FACTS, FIRST, LAST, TENSOR, Tensors, step_or_none
+from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, TENSOR, Tensors, step_or_none
 from inplace.capture.twins import open_twin
 from inplace.model import Storage, StorageId, TensorId
 
 _OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
-_ALIVE = -2  # the last step of a storage that did not die; -1 is before the first call
+_ALIVE = NO_STEP  # the last step of a storage that did not die
 _FREED = 0  # the key of a storage that has been let go of
-_FACTS = 4  # integers a storage: device, whether others own the memory, first and last step
+_FACTS = 5  # integers a storage: device, whether others own the memory, first and last step, number of its tensor
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
@@ -102,7 +102,7 @@ class Storages:
         del self.unasked[ref.pointer]
         first, last = self._tensors.fact(ref.tensor, FIRST), self._tensors.fact(ref.tensor, LAST)
         size, lives = storage.nbytes(), ref() is not None
-        live = self._add(storage, ref.pointer, size, storage.device, (0, first, _ALIVE if lives else last))
+        live = self._add(storage, ref.pointer, size, storage.device, (0, first, _ALIVE if lives else last, ref.tensor))
         self.allocated[live.id] = size
         live.users = int(lives)
         if not lives:
@@ -128,7 +128,7 @@ class Storages:
         live = ref.live
         if live is None:
             if self.unasked.get(ref.pointer) is ref:
-                del self.unasked[ref.pointer]
+                self._leave_unasked(ref, step)
             return
         live.users -= 1
         if live.users <= 0:
@@ -137,29 +137,46 @@ class Storages:
             if len(self._idle) > self._limit:
                 self._sweep()
 
-    def frozen(self) -> tuple[Storage, ...]:
-        """The storages met, those that were not asked for last; those that still have users did not die."""
+    def _leave_unasked(self, ref: TensorRef, step: int) -> None:
+        """A tensor has moved away from a storage that nobody has asked for, and now nobody can."""
+        del self.unasked[ref.pointer]
+        layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
+        first, device = self._tensors.fact(ref.tensor, FIRST), torch.device(self._layouts.known[layout].device)
+        found = self._row(self._layouts.sizes[layout], device, (0, first, step, ref.tensor))
+        self.allocated[found] = self.sizes[found]
+        self._tensors.asked[ref.tensor] = found
+
+    def frozen(self) -> tuple[tuple[Storage, ...], array[int]]:
+        """The storages in the order in which they were met, and their places in it.
+
+        Those that still have users did not die. The places are by id; that of a storage which was not asked for is at
+        minus one minus the number of its tensor.
+        """
         used = {live.id for live in self.live.values() if live.users > 0}
         devices = [str(device) for device in self._devices]
-        found = []
-        columns = [iter(self._facts)] * _FACTS
-        for number, (size, device, external, born, last) in enumerate(zip(self.sizes, *columns, strict=True)):
-            died = None if last == _ALIVE or number in used else last
-            found.append(_storage(number, size, devices[device], external != 0, born, died))
         layouts, sizes, rows = self._layouts.known, self._layouts.sizes, self._tensors.rows
-        for number, tensor in enumerate(self._never_asked(), len(found)):
-            _, _, first, last, facts, _ = rows[tensor * TENSOR : (tensor + 1) * TENSOR]
-            layout = facts >> LAYOUT
-            found.append(_storage(number, sizes[layout], layouts[layout].device, False, first, step_or_none(last)))
-        return tuple(found)
-
-    def ids_of_new(self) -> dict[TensorId, StorageId]:
-        """The storage of each new tensor."""
-        following = enumerate(self._never_asked(), len(self.sizes))
-        return {**self._tensors.asked, **{tensor: StorageId(number) for number, tensor in following}}
+        found: list[Storage] = []
+        places = array("i", bytes(self._facts.itemsize * (len(self.sizes) + self._tensors.count)))
+        unasked = self._never_asked()
+        unasked.reverse()
+        columns = zip(*[iter(self._facts)] * _FACTS, strict=True)
+        asked = [(tensor, number, row) for number, (*row, tensor) in enumerate(columns)]
+        asked.sort()
+        for before, number, (device, external, born, last) in (*asked, (self._tensors.count, -1, (0, 0, 0, 0))):
+            while unasked and unasked[-1] < before:
+                tensor = unasked.pop()
+                places[-1 - tensor] = len(found)
+                _, _, first, died, facts, _ = rows[tensor * TENSOR : (tensor + 1) * TENSOR]
+                layout = layouts[facts >> LAYOUT]
+                found.append(_storage(len(found), sizes[facts >> LAYOUT], layout.device, 0, first, died))
+            if number >= 0:
+                places[number] = len(found)
+                died = _ALIVE if number in used else last
+                found.append(_storage(len(found), self.sizes[number], devices[device], external, born, died))
+        return tuple(found), places
 
     def _never_asked(self) -> list[TensorId]:
-        """The tensors whose storages have no rows of their own; their ids follow those of the others."""
+        """The tensors whose storages nobody has asked for."""
         return [tensor for tensor in self._tensors.new() if tensor not in self._tensors.asked]
 
     def allocations(self) -> dict[int, int]:
@@ -184,7 +201,7 @@ class Storages:
             self.live[key] = twin
             self._held.append(storage._weak_ref())  # so that this address stays taken too
             return twin
-        live = self._add(storage, pointer, size, tensor.device, (external, step, _ALIVE))
+        live = self._add(storage, pointer, size, tensor.device, (external, step, _ALIVE, self._tensors.count))
         if is_output:
             self.allocated[live.id] = size
         if external:
@@ -192,27 +209,30 @@ class Storages:
         return live
 
     def _add(
-        self, storage: Any, pointer: int, size: int, device: torch.device, facts: tuple[int, int, int]
+        self, storage: Any, pointer: int, size: int, device: torch.device, facts: tuple[int, int, int, int]
     ) -> LiveStorage:
         live = LiveStorage()
-        live.id, live.key, live.pointer, live.users = StorageId(len(self.sizes)), storage._weak_ref(), pointer, 0
+        live.id, live.key, live.pointer, live.users = self._row(size, device, facts), storage._weak_ref(), pointer, 0
         self.live[live.key] = live
+        return live
+
+    def _row(self, size: int, device: torch.device, facts: tuple[int, int, int, int]) -> StorageId:
+        found = StorageId(len(self.sizes))
         self.sizes.append(size)
         self.allocated.append(0)
         number = self._devices.get(device)
         if number is None:
             number = self._devices[device] = len(self._devices)
         self._facts.frombytes(_row(number, *facts))
-        return live
+        return found
 
-    def fresh(self, pointer: int, ref: TensorRef) -> None:
-        """Note the tensor of a storage that a call has made; it is not asked for."""
+    def forget_dead(self) -> None:
+        """Forget the tensors that have died and whose storages nobody has asked for, if they are many."""
         unasked = self.unasked
         if len(unasked) > self._most:
             for one in [one for one in unasked.values() if one() is None]:
                 del unasked[one.pointer]
             self._most = 2 * len(unasked) + _IDLE
-        unasked[pointer] = ref
 
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         if not pointer:
@@ -240,7 +260,7 @@ class Storages:
         self._limit = 2 * len(self._idle) + _IDLE
 
 
-def _storage(number: int, size: int, device: str, external: bool, born: int, died: int | None) -> Storage:
-    storage = _OpenStorage(number, size, device, external, born, died)
+def _storage(number: int, size: int, device: str, external: int, born: int, died: int) -> Storage:
+    storage = _OpenStorage(number, size, device, external != 0, born, step_or_none(died))
     storage.__class__ = Storage
     return storage  # type: ignore[no-any-return]

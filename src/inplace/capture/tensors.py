@@ -1,9 +1,10 @@
 """The kinds of tensors that are recorded, and the rows in which tensors are kept.
 
 NOTE [ New tensors ]
-On a line that has run many times, the tensor that a call gives out in memory of its own is noted in one row, and it is
-all there is of it: the state it is in first, whose id is a negative number then (`first_state`), its storage, and its
-version counter. Most tensors are never more than that. What else there is of states and storages has rows of its own.
+The tensor that a call gives out in memory of its own is noted in one row, and it is all there is of it: the state it is
+in first, whose id is a negative number then (`first_state`), its storage, and its version counter. Most tensors are
+never more than that. What else there is of states and storages has rows of its own; a trace has them all in the order
+in which they were met.
 """
 
 from __future__ import annotations
@@ -47,9 +48,14 @@ class Tensors:
         self.rows = array("i")
         self.asked: dict[TensorId, StorageId] = {}
 
+    @property
+    def count(self) -> int:
+        """How many tensors were met."""
+        return len(self.rows) // TENSOR
+
     def add(self, kind: type, origin: int | None, step: int) -> TensorId:
         """Give an id to a tensor that is met now."""
-        found = TensorId(len(self.rows) // TENSOR)
+        found = TensorId(self.count)
         number = 0 if kind is torch.Tensor else TYPES.index(kind)
         self.rows.frombytes(tensor_row(number, NO_STEP if origin is None else origin, step, NO_STEP, NONE, -1))
         return found
