@@ -13,10 +13,13 @@ import torch
 
 from inplace.capture import (
     autograd,
+    calls,
     columns,
     contents,
     functions,
     identity,
+    layouts,
+    lookup,
     modes,
     names,
     naming,
@@ -26,6 +29,7 @@ from inplace.capture import (
     states,
     steps,
     storages,
+    tensors,
     warned,
 )
 from inplace.errors import RecordingError
@@ -86,10 +90,13 @@ def points() -> list[Any]:
     found = []
     for module in (
         autograd,
+        calls,
         columns,
         contents,
         functions,
         identity,
+        layouts,
+        lookup,
         modes,
         names,
         naming,
@@ -99,6 +106,7 @@ def points() -> list[Any]:
         states,
         steps,
         storages,
+        tensors,
         warned,
     ):
         for name, value in vars(module).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from struct import Struct
 from types import FrameType
 from typing import Any
@@ -13,7 +13,7 @@ from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SE
 from inplace.capture.functions import LAZY, facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
 from inplace.capture.identity import Identities
-from inplace.capture.nested import Pair, nested, nested_in, tensors_in
+from inplace.capture.nested import nested_in, tensors_in
 from inplace.capture.reading import node_of, number_of
 from inplace.capture.source import Stacks
 from inplace.capture.tensors import PLAIN
@@ -34,6 +34,11 @@ OWNED = 256  # times that a line's calls are asked which module made them
 # A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
 # whether what it gives out may be a new tensor of which not all is read.
 Seen = tuple[int, "list[torch.Tensor]", bool, int, bool]
+
+
+def plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The arguments that are tensors."""
+    return [value for value in (*args, *kwargs.values()) if type(value) in PLAIN]
 
 
 class Calls:
@@ -71,6 +76,7 @@ class Calls:
         kwargs: Mapping[str, Any],
         stack: int,
         module: FrameType | None,
+        noted: bytes | None,
     ) -> Seen:
         hooks, identities, log = self._hooks, self._identities, self.log
         if identities.dead:
@@ -97,22 +103,12 @@ class Calls:
             log.within[step] = self._running[-1]
         tensors: list[torch.Tensor] = []
         if _transforming() is None:
-            refs = identities.refs
-            for number, value in enumerate(args):
-                if type(value) in PLAIN:
-                    ref = refs.get(id(value))
-                    try:
-                        same = ref is not None and value._version == ref.version and value.data_ptr() == ref.pointer
-                    except RuntimeError:  # it has no counter, or no memory
-                        same = False
-                    state = ref.state if same and ref is not None else identities.see(value)
-                    given.frombytes(argument_row(number if number < POSITIONS else log.path(str(number)), state, state))
-                    tensors.append(value)
-                elif type(value) is tuple or type(value) is list:
-                    self._note_nested(nested(str(number), value, 2), tensors)
-            for name, value in kwargs.items():
-                if type(value) not in SIMPLE:
-                    self._note_nested(nested_in(name, value), tensors)
+            rows = self._unchanged(args, kwargs) if noted is None else noted
+            if rows:
+                given.frombytes(rows)
+                tensors += plain(args, kwargs)
+            else:
+                self._note_given(args, kwargs, tensors)
             if identities.storages.unasked and not known.backward and (not lean or "out" in kwargs):
                 for tensor in tensors:
                     identities.ask(tensor)
@@ -122,9 +118,21 @@ class Calls:
                 begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
         return step, tensors, not known.pure or "out" in kwargs, begun, lean
 
+    def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
+        """Note the tensors among the arguments, and add them to `tensors`."""
+        identities, log = self._identities, self.log
+        for name, value in (*enumerate(args), *kwargs.items()):
+            if type(value) not in SIMPLE:
+                for path, tensor in nested_in(str(name), value):
+                    state = identities.see(tensor)
+                    log.given.frombytes(argument_row(log.path(path), state, state))
+                    tensors.append(tensor)
+
     def _unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The rows of the arguments if each tensor is in the state that was noted last; none if one is not, or new."""
         refs, rows = self._identities.refs, b""
+        if len(args) > POSITIONS:
+            return b""
         try:
             for number, value in enumerate(args):
                 kind = type(value)
@@ -147,13 +155,6 @@ class Calls:
         except RuntimeError:  # it has no counter, or no memory
             return b""
         return rows
-
-    def _note_nested(self, pairs: Iterator[Pair], tensors: list[torch.Tensor]) -> None:
-        identities, log = self._identities, self.log
-        for path, tensor in pairs:
-            state = identities.see(tensor)
-            log.given.frombytes(argument_row(log.path(path), state, state))
-            tensors.append(tensor)
 
     def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         facts = known.facts
@@ -244,10 +245,15 @@ class Calls:
             if tensor is result or known.reread:
                 # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
                 mine = made if tensor is result and tensor._base is None else -1
-                identities.read(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
-        at = calls[start + GIVEN] + 2
+                identities.written(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
+        at, refs = calls[start + GIVEN] + 2, identities.refs
         for tensor in tensors:
-            given[at] = identities.see(tensor)
+            ref = refs.get(id(tensor))
+            try:
+                same = ref is not None and tensor._version == ref.version and tensor.data_ptr() == ref.pointer
+            except RuntimeError:  # it has no counter, or no memory
+                same = False
+            given[at] = ref.state if same and ref is not None else identities.see(tensor)
             at += GIVEN_WIDTH
 
     def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:

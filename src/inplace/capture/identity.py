@@ -8,43 +8,37 @@ while the user's code runs; who has died is looked at before the next call.
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 import torch
 
 from inplace.capture.columns import CallLog
 from inplace.capture.counters import Counters
 from inplace.capture.layouts import LAYOUT
+from inplace.capture.lookup import Lookup
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
-from inplace.capture.states import States, creation_flag
-from inplace.capture.storages import LiveStorage, Storages
-from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, Tensors, tensor_row
-from inplace.model import CounterId, NodeId, StateId, StorageId, TensorId
+from inplace.capture.states import creation_flag
+from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
+from inplace.model import CounterId, NodeId, StateId, TensorId
 
 _is_functional = torch._is_functional_tensor
+_LEAF = 2  # the flags of a leaf that requires no grad
 
 
-class Identities:
+class Identities(Lookup):
     """Gives out ids and notes the states of tensors as they are seen.
 
     Attributes:
         step: the step of the call being recorded; set by the mode.
         detail: whether small tensors' values are read.
-        refs: what is known of each live tensor, by its `id`. Those in `dead` have to be buried before it is asked.
-        tensors: what is known of each tensor.
         origin: the sequence number at which the recording began.
-        dead: references to tensors that have died since the last `bury`.
+        dead: references to tensors that have died since the last `bury`; they have to be buried before `refs` is asked.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.step = 0
         self.detail = True
         self.origin = 0
-        self.tensors = Tensors()
-        self.states = States(self.tensors)
-        self.storages = Storages(self.tensors, self.states.layouts)
-        self.refs: dict[int, TensorRef] = {}
         self.counters = Counters(self.refs, self.states)
         self.dead: list[TensorRef] = []
         self._died = self.dead.append
@@ -198,6 +192,24 @@ class Identities:
             flags |= creation_flag(creation_of(tensor))
         return self._note(known, offset, layout, flags, node, base_id, tensor)
 
+    def written(self, tensor: torch.Tensor, *, fresh: bool, made: int) -> StateId:
+        """Note the state in which a call has left a tensor that it may have written; the arguments are `read`'s."""
+        known = self.refs.get(id(tensor))
+        try:
+            if (
+                known is not None
+                and known.state >= 0
+                and not known.guessed
+                and not tensor.requires_grad
+                and tensor._base is None
+                and tensor.data_ptr() == known.pointer
+                and self.states.facts(known.state) == self.states.layouts.of(tensor) << LAYOUT | _LEAF
+            ):
+                return self.stepped(tensor, known)
+        except RuntimeError:  # it has no memory
+            pass
+        return self.read(tensor, fresh=fresh, made=made)
+
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
         """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
         version = tensor._version
@@ -249,19 +261,6 @@ class Identities:
             self.tensors.rows[known.tensor * TENSOR + LAST] = self.step
             self.storages.leave(known, self.step)
 
-    def may_ask(self, tensor: torch.Tensor) -> bool:
-        """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
-        known = self.refs.get(id(tensor))
-        return tensor._base is None or (known is not None and known.version == tensor._version)
-
-    def is_known(self, tensor: torch.Tensor, ref: TensorRef) -> bool:
-        """Whether a tensor is still in the state that was noted last."""
-        return tensor._version == ref.version and tensor.data_ptr() == ref.pointer
-
-    def ref_of(self, tensor: torch.Tensor) -> TensorRef | None:
-        """What is known of a tensor that was seen before."""
-        return self.refs.get(id(tensor))
-
     def id_of(self, tensor: torch.Tensor) -> TensorId:
         """The id of `tensor`, met now if it was not before."""
         return self.states.tensor(self.see(tensor))
@@ -271,33 +270,6 @@ class Identities:
         known = self.refs.get(id(tensor))
         if known is not None and known.live is None:
             self.storages.ask(tensor, known)
-
-    def live_of(self, tensor: torch.Tensor, node: int | None = None) -> LiveStorage | None:
-        """A tensor's storage if it was met before, without noting the tensor itself; `node` is what has saved it."""
-        try:
-            return self.storages.find(tensor.untyped_storage(), node)
-        except RuntimeError:
-            return None
-
-    def offset_of(self, tensor: torch.Tensor, live: LiveStorage) -> int:
-        """Offset in elements of `tensor` in its storage."""
-        pointer = tensor.data_ptr()
-        if live.pointer and pointer:
-            return (pointer - live.pointer) // tensor.element_size()
-        return int(tensor.storage_offset())
-
-    def live(self, among: Container[TensorId] | None = None) -> list[torch.Tensor]:
-        """The recorded tensors (of those in `among`, if given) that are alive now; let go of them soon."""
-        wanted = [ref for ref in list(self.refs.values()) if among is None or ref.tensor in among]
-        return [tensor for ref in wanted if (tensor := ref()) is not None]
-
-    def over(self, storage: StorageId) -> torch.Tensor | None:
-        """Some live tensor over this storage; let go of it soon."""
-        for ref in list(self.refs.values()):
-            tensor: torch.Tensor | None = ref() if ref.storage == storage else None
-            if tensor is not None:
-                return tensor
-        return None
 
     # ------------------------------------------------------------ parts of a state
 

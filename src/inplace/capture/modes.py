@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.calls import OWNED, Calls, call_row
-from inplace.capture.columns import POSITIONS, SEQ1, WIDTH
+from inplace.capture.calls import OWNED, Calls, call_row, plain
+from inplace.capture.columns import SEQ1, WIDTH
 from inplace.capture.functions import variant_of
 from inplace.capture.hooks import Hooks
 from inplace.capture.identity import Identities
@@ -85,7 +85,7 @@ class CallMode(Calls, TorchFunctionMode):
                 if not known.passed and not (known.slot and not self._stacks.is_user(sys._getframe(1).f_code)):
                     stacks, hooks = self._stacks, self._hooks
                     stack, module = stacks.key_of(sys._getframe(1))
-                    count = stacks.times[stack]
+                    count, noted = stacks.times[stack], None
                     if (
                         known.short
                         and known.id >= 0
@@ -93,7 +93,6 @@ class CallMode(Calls, TorchFunctionMode):
                         and not (hooks.watched or hooks.external)
                         and _transforming() is None
                         and not (known.varies and variant_of(known.facts.name, args, kwargs))
-                        and len(args) <= POSITIONS
                     ):
                         identities, log = self._identities, self.log
                         calls, given = log.calls, log.given
@@ -114,7 +113,7 @@ class CallMode(Calls, TorchFunctionMode):
                             if self._running:
                                 log.within[step] = self._running[-1]
                     if step < 0:
-                        seen = self._begin(known, args, kwargs, stack, module)
+                        seen = self._begin(known, args, kwargs, stack, module, noted)
         except OverwriteError:
             raise
         except BaseException as fault:
@@ -138,7 +137,7 @@ class CallMode(Calls, TorchFunctionMode):
             result = func(*args, **kwargs)
         except BaseException as error:
             if seen is None:
-                seen = step, _plain(args, kwargs), False, begun, True
+                seen = step, plain(args, kwargs), False, begun, True
             self._guarded(self._end_raised, known, seen, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, seen
@@ -166,7 +165,7 @@ class CallMode(Calls, TorchFunctionMode):
                 if state is not None:
                     log.outputs.append(state)
                 else:
-                    self._end_otherwise(known, step, _plain(args, kwargs), result, made, ended - begun)
+                    self._end_otherwise(known, step, plain(args, kwargs), result, made, ended - begun)
         except BaseException as fault:
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
@@ -200,10 +199,6 @@ class CallMode(Calls, TorchFunctionMode):
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
                 raise
-
-
-def _plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
-    return [value for value in (*args, *kwargs.values()) if type(value) in PLAIN]
 
 
 def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:

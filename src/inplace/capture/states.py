@@ -91,6 +91,10 @@ class States:
         """The tensor that was in a state."""
         return TensorId(first_state(state) if state < 0 else self._facts[state * _WIDTH])
 
+    def facts(self, state: StateId) -> int:
+        """The packed facts of a state: autograd's flags, creation and layout."""
+        return self._tensors.fact(first_state(state), FACTS) if state < 0 else self._facts[state * _WIDTH + 4]
+
     def placed(self, state: StateId) -> tuple[int, int]:
         """Offset in elements, and the number of the layout, of a state."""
         if state < 0:
