@@ -31,9 +31,8 @@ _INTS = {int}
 _LOOKS = 4  # results of a function that are asked for their node, where its calls make several
 OWNED = 256  # times that a line's calls are asked which module made them
 
-# A call's step, the tensors that went into it, whether it may have changed them, the sequence number before it, and
-# whether what it gives out may be a new tensor of which not all is read.
-Seen = tuple[int, "list[torch.Tensor]", bool, int, bool]
+# A call's step, the tensors that went into it, whether it may have changed them, and the sequence number before it.
+Seen = tuple[int, "list[torch.Tensor]", bool, int]
 
 
 def plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
@@ -91,10 +90,7 @@ class Calls:
         count = times[stack]
         times[stack] = count + 1
         identities.detail = count < self.detailed
-        function, lean = known.id, known.short
-        if function < 0 or known.varies:
-            function = self._id(known, args, kwargs)
-            lean = function == known.id and lean
+        function = self._id(known, args, kwargs) if known.id < 0 or known.varies else known.id
         owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
         mode = 2 if _inference() else 0 if _grad_enabled() else 1
         begun = _sequence() - log.origin
@@ -109,14 +105,14 @@ class Calls:
                 tensors += plain(args, kwargs)
             else:
                 self._note_given(args, kwargs, tensors)
-            if identities.storages.unasked and not known.backward and (not lean or "out" in kwargs):
-                for tensor in tensors:
+            if (known.aliases or "out" in kwargs) and identities.storages.unasked:
+                for tensor in tensors[:1] if known.aliases == 1 else tensors:
                     identities.ask(tensor)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
             if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
                 begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
-        return step, tensors, not known.pure or "out" in kwargs, begun, lean
+        return step, tensors, not known.pure or "out" in kwargs, begun
 
     def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
         """Note the tensors among the arguments, and add them to `tensors`."""
@@ -160,8 +156,11 @@ class Calls:
         facts = known.facts
         if known.id < 0:
             known.id = self.function_id(facts.function)
-        writes = known.varies and variant_of(facts.name, args, kwargs)
-        return self.function_id(facts.writing) if writes else known.id
+        if not known.varies or not variant_of(facts.name, args, kwargs):
+            return known.id
+        if known.writing < 0:
+            known.writing = self.function_id(facts.writing)
+        return known.writing
 
     def function_id(self, function: Function) -> int:
         """The number of a function, given to it now if it has none."""
@@ -172,7 +171,7 @@ class Calls:
         return found
 
     def _end(self, known: Known, seen: Seen, result: Any) -> None:
-        step, tensors, changes, begun, lean = seen
+        step, tensors, changes, begun = seen
         identities, log = self._identities, self.log
         calls, start, ended = log.calls, step * WIDTH, _sequence() - log.origin
         made = -1  # the node that the call has made, if it has made one
@@ -183,7 +182,7 @@ class Calls:
                     made = begun + log.origin
                 elif known.fresh:
                     made = self._last_made(known, result, begun, ended)
-                elif lean:
+                elif known.open:
                     for tensor in tensors:
                         identities.ask(tensor)  # of which the inner nodes may have saved views
         if identities.dead:
@@ -191,7 +190,7 @@ class Calls:
         if changes:
             self._note_after(known, start, tensors, result, made)
         if result is not None and _transforming() is None:
-            self._note_results(known, step, tensors, result, made, lean=lean)
+            self._note_results(known, step, tensors, result, made)
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result
@@ -199,9 +198,7 @@ class Calls:
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
 
-    def _note_results(
-        self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, *, lean: bool
-    ) -> None:
+    def _note_results(self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the tensors that a call has given out."""
         identities, outputs, calls, start = self._identities, self.log.outputs, self.log.calls, step * WIDTH
         first = len(outputs)
@@ -209,7 +206,8 @@ class Calls:
             if id(tensor) in identities.refs:
                 state = self._state_of(start, tensors, tensor)
             else:
-                found = identities.meet_fresh(tensor, step, made, may_alias=known.open) if lean and tensors else None
+                short = known.short and tensors
+                found = identities.meet_fresh(tensor, step, made, may_alias=known.open) if short else None
                 state = identities.meet(tensor, self.log, step, made, own=known.own) if found is None else found
             outputs.append(state)
         calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
@@ -223,7 +221,7 @@ class Calls:
                 for tensor in tensors:
                     self._identities.ask(tensor)  # of which the inner nodes may have saved views
             self._note_after(known, step * WIDTH, tensors, result, made)
-        self._note_results(known, step, tensors, result, made, lean=True)
+        self._note_results(known, step, tensors, result, made)
 
     def _last_made(self, known: Known, result: Any, begun: int, ended: int) -> int:
         """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.

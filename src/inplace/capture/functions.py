@@ -118,7 +118,8 @@ class Facts:
     """What is true of a function whatever it is called with.
 
     `function` says what it does, `writing` what it does when a flag among its arguments makes it change one of them.
-    One that is open is written in Python, and keeps no alias of an argument but in the graph.
+    One that is open is written in Python, and keeps no alias of an argument but in the graph. `aliases` says of which
+    arguments a function may keep one that we aren't shown, or move the memory: 0 of none, 1 of the first, 2 of any.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Facts:
     is_pure: bool
     is_fresh: bool
     is_open: bool
+    aliases: int
     varies: bool
 
 
@@ -153,6 +155,7 @@ def _facts(func: Called) -> Facts:
     function = describe(func, name, variant=False)
     varies = name in _BUFFERS or isinstance(func, FunctionType)
     pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
+    is_open = isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL)
     return Facts(
         name=name,
         function=function,
@@ -160,7 +163,8 @@ def _facts(func: Called) -> Facts:
         is_question=is_question(func),
         is_pure=pure,
         is_fresh=pure and is_fresh(function.label),
-        is_open=isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL),
+        is_open=is_open,
+        aliases=0 if pure or is_open else 1 if function.kind is Kind.OP and is_inplace(func, function.label) else 2,
         varies=varies,
     )
 
@@ -193,6 +197,13 @@ def is_pure(func: Called, label: str) -> bool:
     if isinstance(func, FunctionType) or not callable(func) or hasattr(func, "__wrapped__"):
         return False
     return bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}")) and not _schema_writes(label)
+
+
+def is_inplace(func: Called, label: str) -> bool:
+    """Whether `func` is built in and its schemas say that it changes its first argument and no other."""
+    if isinstance(func, FunctionType) or hasattr(func, "__wrapped__"):
+        return False
+    return label.endswith("_") and set(_schema_writes(label)) == {"0", "self"}
 
 
 def is_fresh(label: str) -> bool:

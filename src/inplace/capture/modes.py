@@ -137,7 +137,7 @@ class CallMode(Calls, TorchFunctionMode):
             result = func(*args, **kwargs)
         except BaseException as error:
             if seen is None:
-                seen = step, plain(args, kwargs), False, begun, True
+                seen = step, plain(args, kwargs), False, begun
             self._guarded(self._end_raised, known, seen, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, seen

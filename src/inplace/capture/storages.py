@@ -7,7 +7,8 @@ NOTE [ Storages nobody has asked for ]
 To ask for a storage and to take its address costs as much as all else that is noted of a tensor, and most are never
 seen again. So what a call that makes new memory gives out is known by the address of its memory at first: while its
 tensor lives, no other storage begins there. The storage is asked for when somebody meets it another way, and before
-any call that may give out an alias of it. After its tensor's death only the node that gave it out may still keep it.
+any call that may move the memory, or keep an alias of it that we aren't shown. After its tensor's death only the node
+that gave it out may still keep it.
 What is known of it is in the tensor's reference and row; see NOTE [ New tensors ].
 """
 
