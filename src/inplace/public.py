@@ -119,7 +119,7 @@ class Recording:
         if self._recorder is None:
             raise RecordingError("this recording has ended: begin another with inplace.record()")
         try:
-            self._recorder.start()
+            self._recorder.start(sys._getframe(1))
         except RecordingError:
             raise
         except Exception as fault:  # of ours: the block runs as it would without us

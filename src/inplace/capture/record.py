@@ -100,13 +100,14 @@ class Recorder(Hooks):
 
     # ------------------------------------------------------------ beginning and end
 
-    def start(self) -> None:
-        """Begin to record."""
+    def start(self, frame: FrameType | None = None) -> None:
+        """Begin to record; `frame` is the one whose `with` block it is, if it is one."""
         if Recorder._current is not None:
             raise RecordingError("a recording is going on already: end it before you begin another")
         try:
             Recorder._current = self
             self._protected(prepare)
+            self._protected(self._stacks.enter, frame)
             self._protected(self._naming.note_names, BEFORE)
             register_optimizer_step_pre_hook(self._on_step)
             register_optimizer_step_post_hook(self._after_step)
@@ -128,6 +129,7 @@ class Recorder(Hooks):
         """
         while take_off(self._mode) is not None:
             pass
+        self._stacks.leave()
         self._aside.stop()
         self._warned.stop()
         for hooks in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks):
@@ -168,7 +170,7 @@ class Recorder(Hooks):
         return self._trace
 
     def __enter__(self) -> Self:
-        self.start()
+        self.start(sys._getframe(1))
         return self
 
     def __exit__(

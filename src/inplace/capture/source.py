@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import inspect
 import linecache
 import site
 import sys
@@ -18,6 +19,8 @@ import torch
 from inplace.model import Position, Site, Source, Stack, StackFrame
 
 USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
+_WITH = frozenset({"BEFORE_WITH", "SETUP_WITH"})  # what runs when a `with` block is entered
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _DEEPEST = 48  # user frames kept of a stack; recursion beyond it says nothing new
 
 Key = tuple[int, ...]
@@ -62,13 +65,36 @@ class Stacks:
         self._codes: dict[int, CodeType] = {}
         self._ids: dict[Key, int] = {}
         self.times: list[int] = []
+        self._block: FrameType | None = None
+        self._outside: tuple[Key, FrameType | None] = ((), None)
+
+    def enter(self, frame: FrameType | None) -> None:
+        """The recording begins by a `with` block of `frame`, if that is what it is just doing.
+
+        While the block runs, the frames outside of it stay where they are, and so are looked at once. Not where it is a
+        generator's: whoever goes on with it is another one each time.
+        """
+        if frame is None or frame.f_code.co_flags & _SUSPENDED or not self.is_user(frame.f_code):
+            return
+        if dis.opname[frame.f_code.co_code[frame.f_lasti]] in _WITH:
+            self._outside = self._walked(frame.f_back)
+            self._block = frame
+
+    def leave(self) -> None:
+        """The block is over: hold no frame any more."""
+        self._block, self._outside = None, ((), None)
 
     def key_of(self, frame: FrameType | None) -> tuple[int, FrameType | None]:
         """The id of the user's stack at `frame`, and the innermost frame in which an `nn.Module` runs its forward."""
+        key, module = self._walked(frame)
+        found = self._ids.get(key)
+        return self._intern(key) if found is None else found, module
+
+    def _walked(self, frame: FrameType | None) -> tuple[Key, FrameType | None]:
         key: list[int] = []
         entry = 0
         module: FrameType | None = None
-        roles = self._roles
+        roles, block = self._roles, self._block
         while frame is not None:
             code = id(frame.f_code)
             role = roles.get(code)
@@ -78,6 +104,9 @@ class Stacks:
                 entry = code
             elif role == USER:
                 key += (code, frame.f_lasti, entry)
+                if frame is block:
+                    outside, owner = self._outside
+                    return tuple(key) + outside, owner if module is None else module
                 entry = 0
                 if len(key) > 3 * _DEEPEST:
                     break
@@ -88,8 +117,7 @@ class Stacks:
                 if module is None:
                     module = frame
             frame = frame.f_back
-        found = self._ids.get(tuple(key))
-        return self._intern(tuple(key)) if found is None else found, module
+        return tuple(key), module
 
     def key_of_line(self, frame: FrameType | None) -> int | None:
         """The id of the user's stack at the beginning of a line, for code that made no call there."""
