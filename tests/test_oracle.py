@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inplace.capture.identity import Identities
+from inplace.model import StateId
 from tests.oracle.judge import disagreements
 from tests.oracle.programs import Program, random_program
 from tests.recording import record_text
@@ -37,6 +40,11 @@ def test_random_programs(seed: int, length: int) -> None:
 
 def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no call noted in short, ask for every storage and read all of every tensor."""
+
+    def written(self: Identities, tensor: torch.Tensor, **how: Any) -> StateId:
+        return self.read(tensor, **how)
+
+    monkeypatch.setattr("inplace.capture.identity.Identities.written", written)
     monkeypatch.setattr("inplace.capture.calls.Calls._unchanged", lambda *_: b"")
     monkeypatch.setattr("inplace.capture.identity.Identities.meet_fresh", lambda *_, **__: None)
 
@@ -74,7 +82,11 @@ def test_what_is_noted_in_short(seed: int) -> None:
         "y = x * 2\nw = y\nfor _ in range(3):\n    y.set_(torch.ones(3))\n    z = y * 2",
         "with torch.inference_mode():\n    y = x * 2\n    for _ in range(3):\n        z = y + y",
         "for _ in range(3):\n    try:\n        y = torch.mm(x, x)\n    except RuntimeError:\n        y = x * 2",
-        "y = torch.ones(4)\nfor _ in range(3):\n    torch.exp(y, out=y)\n    z = y * 2",
+        "y = torch.ones(4)\nfor _ in range(3):\n    torch.exp(x.data, out=y)\n    z = y * 2",
+        "y = torch.ones(2, 3)\nfor _ in range(3):\n    y.t_()\n    y.add_(1)\ny.unsqueeze_(0)\ny.resize_(3)",
+        "n = nn.BatchNorm1d(4)\nfor _ in range(3):\n    y = n(x * torch.ones(2, 4))\ny.sum().backward()\nn.eval()(y)",
+        "y = torch.ones(3)\ny.requires_grad_()\ny.detach_()\nv = y[1:]\nv.add_(1)\ny.add_(v[0])",
+        "for _ in range(3):\n    y = torch.einsum('i,j->ij', x.data * 1, x)\n    z = F.cosine_similarity(y, y)\nz.sum().backward()",
     ],
 )
 def test_what_is_noted_in_short_in_words(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
