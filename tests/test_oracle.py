@@ -80,13 +80,14 @@ def test_what_is_noted_in_short(seed: int) -> None:
         "for _ in range(9):\n    y = F.layer_norm(x * 2, (4,), weight=x)\n    x.data.mul_(2)\ny.sum().backward()",
         "y = torch.exp(x)\nfor _ in range(3):\n    z = F.normalize(y, dim=0)\n    y = z * 2\ny.sum().backward()",
         "y = x * 2\nw = y\nfor _ in range(3):\n    y.set_(torch.ones(3))\n    z = y * 2",
+        "x = torch.ones(999)\ny = x * 1\ny.set_(x)\nz = x * 1\nw = z[1:]",  # the memory that y had is given to z
         "with torch.inference_mode():\n    y = x * 2\n    for _ in range(3):\n        z = y + y",
         "for _ in range(3):\n    try:\n        y = torch.mm(x, x)\n    except RuntimeError:\n        y = x * 2",
         "y = torch.ones(4)\nfor _ in range(3):\n    torch.exp(x.data, out=y)\n    z = y * 2",
         "y = torch.ones(2, 3)\nfor _ in range(3):\n    y.t_()\n    y.add_(1)\ny.unsqueeze_(0)\ny.resize_(3)",
         "n = nn.BatchNorm1d(4)\nfor _ in range(3):\n    y = n(x * torch.ones(2, 4))\ny.sum().backward()\nn.eval()(y)",
         "y = torch.ones(3)\ny.requires_grad_()\ny.detach_()\nv = y[1:]\nv.add_(1)\ny.add_(v[0])",
-        "for _ in range(3):\n    y = torch.einsum('i,j->ij', x.data * 1, x)\n    z = F.cosine_similarity(y, y)\nz.sum().backward()",
+        "for _ in range(3):\n    y = torch.einsum('i,j->ij', x.data, x)\nF.cosine_similarity(y, y).sum().backward()",
     ],
 )
 def test_what_is_noted_in_short_in_words(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

@@ -90,8 +90,11 @@ class Storages:
         live = self.live.get(storage._cdata)
         if live is None and self.unasked:
             ref = self.unasked.get(storage.data_ptr())
-            if ref is not None and (ref() is not None or ref.node == node):
-                return self._ask(ref, storage)
+            if ref is not None:
+                tensor = ref()
+                # One that is alive may have been moved elsewhere by a `set_`, which no mode sees.
+                if ref.node == node if tensor is None else tensor.data_ptr() == ref.pointer:
+                    return self._ask(ref, storage)
         return live
 
     def ask(self, tensor: torch.Tensor, ref: TensorRef) -> None:
