@@ -223,7 +223,11 @@ def test_tensors_can_be_swapped_after_recording_has_stopped() -> None:
 
 def test_dim_order_is_asked_as_it_was() -> None:
     """PyTorch's own Python forgets its argument when it hands this method to a mode."""
+    theirs = torch.Tensor.dim_order
     with inplace.record(), pytest.raises(RuntimeError, match="does not have unique dim order"):
+        assert torch.empty(2, 3).dim_order(ambiguity_check=True) == (0, 1)
+        assert torch.empty(1, 2, 1, 2).dim_order() == (0, 1, 2, 3)
+        assert torch.Tensor.dim_order is theirs
         torch.empty(1, 2, 1, 2).dim_order(ambiguity_check=True)
 
 

@@ -43,7 +43,6 @@ _POPPED = "_pop_mode_temporarily"
 # What PyTorch looks up when it needs it, and runs with our mode off.
 _UNSEEN: tuple[tuple[Any, str], ...] = (
     (torch.overrides, "has_torch_function"),
-    (torch.Tensor, "dim_order"),  # it hands itself over without its argument
     (torch.jit._trace, "_trace_impl"),
     (torch.jit._trace, "trace_module"),
     (torch.jit, "trace_module"),

@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
 
+from inplace.capture.tracebacks import HANDLE
 from inplace.model import Function, Kind
 
 Called = Callable[..., Any]
@@ -90,8 +91,12 @@ _QUESTIONS = [
     "_use_cudnn_ctc_loss",
     "cudnn_is_acceptable",
     "_debug_has_internal_overlap",
+    "dim_order",
 ]
 QUESTIONS = frozenset(_QUESTIONS)
+
+# Arguments by keyword that a function written in Python drops when it hands itself over to a mode.
+_DROPPED = {"dim_order": ("ambiguity_check",)}
 
 # Getters that give out tensors over the same bytes, or that tell what the user expects to find (`grad`).
 GETTERS = frozenset({"data", "grad", "T", "mT", "H", "mH", "real", "imag"})
@@ -131,6 +136,19 @@ class Facts:
     is_open: bool
     aliases: int
     varies: bool
+
+
+def drops(label: str) -> bool:
+    """Whether a function hands itself over to a mode without all its arguments."""
+    return label in _DROPPED
+
+
+def dropped(label: str, frame: FrameType) -> dict[str, Any]:
+    """What a function of PyTorch's was called with and has not handed over in `frame`, which has called the mode."""
+    caller = frame.f_back
+    if frame.f_code is not HANDLE or caller is None:
+        return {}
+    return {name: caller.f_locals[name] for name in _DROPPED[label] if name in caller.f_locals}
 
 
 @lru_cache(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from inplace.capture.functions import Facts
+from inplace.capture.functions import Facts, drops
 from inplace.model import Function, Kind
 
 
@@ -25,6 +25,7 @@ class Known:
     __slots__ = (
         "aliases",
         "backward",
+        "drops",
         "facts",
         "fresh",
         "id",
@@ -48,6 +49,7 @@ class Known:
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
         self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
+        self.drops = drops(self.label)
         self.short = self.fresh or self.open
         self.plain = self.kind is Kind.OP
         if self.kind is Kind.BACKWARD:

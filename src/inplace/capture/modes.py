@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls import OWNED, Calls, call_row, plain
 from inplace.capture.columns import SEQ1, WIDTH
-from inplace.capture.functions import variant_of
+from inplace.capture.functions import dropped, variant_of
 from inplace.capture.hooks import Hooks
 from inplace.capture.identity import Identities
 from inplace.capture.source import Stacks
@@ -114,6 +114,8 @@ class CallMode(Calls, TorchFunctionMode):
                                 log.within[step] = self._running[-1]
                     if step < 0:
                         seen = self._begin(known, args, kwargs, stack, module, noted)
+                elif known.drops:
+                    kwargs = {**dropped(known.label, sys._getframe(1)), **kwargs}
         except OverwriteError:
             raise
         except BaseException as fault:
