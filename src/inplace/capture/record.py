@@ -129,7 +129,7 @@ class Recorder(Hooks):
         """
         while take_off(self._mode) is not None:
             pass
-        self._stacks.leave()
+        self._stacks.stop()
         self._aside.stop()
         self._warned.stop()
         for hooks in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks):

@@ -80,7 +80,7 @@ class Stacks:
             self._outside = self._walked(frame.f_back)
             self._block = frame
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """The block is over: hold no frame any more."""
         self._block, self._outside = None, ((), None)
 
