@@ -6,9 +6,9 @@ from collections.abc import Container
 
 import torch
 
-from inplace.capture.refs import TensorRef
+from inplace.capture.refs import LiveStorage, TensorRef
 from inplace.capture.states import States
-from inplace.capture.storages import LiveStorage, Storages
+from inplace.capture.storages import Storages
 from inplace.capture.tensors import Tensors
 from inplace.model import StorageId, TensorId
 

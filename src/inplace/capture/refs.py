@@ -1,14 +1,21 @@
-"""Weak references to tensors that carry what is known of them."""
+"""What is known of one tensor, and of one storage, while it may be alive."""
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
 
 from inplace.model import CounterId, StateId, StorageId, TensorId
 
-if TYPE_CHECKING:
-    from inplace.capture.storages import LiveStorage
+
+class LiveStorage:
+    """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
+
+    __slots__ = ("id", "key", "pointer", "users")
+
+    id: StorageId
+    key: int
+    pointer: int
+    users: int
 
 
 class TensorRef(weakref.ref):  # type: ignore[type-arg]

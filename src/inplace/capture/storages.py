@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from inplace.capture.layouts import LAYOUT, Layouts
-from inplace.capture.refs import TensorRef
+from inplace.capture.refs import LiveStorage, TensorRef
 from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, TENSOR, Tensors, step_or_none
 from inplace.capture.twins import open_twin
 from inplace.model import Storage, StorageId, TensorId
@@ -34,17 +34,6 @@ _FACTS = 5  # integers a storage: device, whether others own the memory, first a
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
-
-
-class LiveStorage:
-    """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
-
-    __slots__ = ("id", "key", "pointer", "users")
-
-    id: StorageId
-    key: int
-    pointer: int
-    users: int
 
 
 class Storages:
