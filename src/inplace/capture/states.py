@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
 
 from inplace.capture.layouts import LAYOUT, Layouts
 from inplace.capture.reading import creation_name
-from inplace.capture.tensors import FACTS, NODE, TENSOR, Tensors, first_state
+from inplace.capture.tensors import FACTS, NODE, NONE, TENSOR, Tensors, first_state
 from inplace.capture.twins import open_twin
 from inplace.model import CounterId, StateId, StorageId, TensorId, TensorState
 
@@ -120,42 +120,43 @@ class States:
             origin: the number from which the nodes of new tensors count.
         """
         found: list[TensorState] = []
-        rows, asked, values = self._tensors.rows, self._tensors.asked, self.values.get
-        places = array("i", bytes(rows.itemsize * (len(self._facts) // _WIDTH + self._tensors.count)))
-        new = self._tensors.new()
-        new.reverse()
-        noted = zip(*[iter(self._facts)] * _WIDTH, strict=True)
-        for number, (*row, met) in enumerate(chain(noted, [[*[0] * (_WIDTH - 1), self._tensors.count]])):
-            while new and new[-1] < met:
-                tensor = new.pop()
-                places[first_state(tensor)] = len(found)
-                node, facts = rows[tensor * TENSOR + NODE], rows[tensor * TENSOR + FACTS]
-                storage, node = storages[asked.get(tensor, -1 - tensor)], node + origin if node >= 0 else -1
-                first = (tensor, storage, tensor, 0, facts, 0, node, -1)
-                found.append(self._state(first, values(first_state(tensor))))
-            if number * _WIDTH < len(self._facts):
-                places[number] = len(found)
-                if row[1] >= 0:
-                    row[1] = storages[row[1]]
-                found.append(self._state(row, values(StateId(number))))
+        layouts, values = self.layouts.known, self.values.get
+        places = array("i", bytes(4 * (len(self._facts) // _WIDTH + self._tensors.count)))
+        for state, row in self._in_order(storages, origin):
+            tensor, storage, counter, offset, facts, version, node, base, _ = row
+            places[state] = len(found)
+            creation = facts >> _CREATION & 7
+            one = _OpenState(
+                tensor,
+                None if storage < 0 else storage,
+                None if counter < 0 else counter,
+                offset,
+                layouts[facts >> LAYOUT],
+                None if version < 0 else version,
+                facts & 1 == 1,
+                facts & 2 == 2,  # noqa: PLR2004 - a flag
+                None if node < 0 else node,
+                None if base < 0 else base,
+                "inference" if facts & 4 else creation_name(creation - 1) if creation else None,
+                values(state),
+            )
+            one.__class__ = TensorState
+            found.append(one)
         return found, places
 
-    def _state(self, row: Sequence[int], values: tuple[Any, ...] | None) -> TensorState:
-        tensor, storage, counter, offset, facts, version, node, base = row
-        creation = facts >> _CREATION & 7
-        state = _OpenState(
-            tensor,
-            None if storage < 0 else storage,
-            None if counter < 0 else counter,
-            offset,
-            self.layouts.known[facts >> LAYOUT],
-            None if version < 0 else version,
-            facts & 1 == 1,
-            facts & 2 == 2,  # noqa: PLR2004 - a flag
-            None if node < 0 else node,
-            None if base < 0 else base,
-            "inference" if facts & 4 else creation_name(creation - 1) if creation else None,
-            values,
-        )
-        state.__class__ = TensorState
-        return state  # type: ignore[no-any-return]
+    def _in_order(self, storages: Sequence[int], origin: int) -> Iterator[tuple[StateId, tuple[int, ...]]]:
+        """Each state's id and row: the first ones of new tensors among the others."""
+        tensors, asked = self._tensors, self._tensors.asked.get
+        all_facts, nodes = tensors.rows[FACTS::TENSOR], tensors.rows[NODE::TENSOR]
+        met = 0
+        end = (*[0] * (_WIDTH - 1), tensors.count)
+        for number, row in enumerate(chain(zip(*[iter(self._facts)] * _WIDTH, strict=True), [end])):
+            for tensor in range(met, row[-1]):
+                if all_facts[tensor] != NONE:
+                    node, storage = nodes[tensor], storages[asked(tensor, -1 - tensor)]
+                    node = node + origin if node >= 0 else -1
+                    yield StateId(-1 - tensor), (tensor, storage, tensor, 0, all_facts[tensor], 0, node, -1, 0)
+            met = row[-1]
+            if row is not end:
+                storage = row[1]
+                yield StateId(number), row if storage < 0 else (row[0], storages[storage], *row[2:])

@@ -15,6 +15,7 @@ What is known of it is in the tensor's reference and row; see NOTE [ New tensors
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
@@ -22,9 +23,9 @@ import torch
 
 from inplace.capture.layouts import LAYOUT, Layouts
 from inplace.capture.refs import LiveStorage, TensorRef
-from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, TENSOR, Tensors, step_or_none
+from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors
 from inplace.capture.twins import open_twin
-from inplace.model import Storage, StorageId, TensorId
+from inplace.model import Storage, StorageId
 
 _OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
@@ -147,30 +148,33 @@ class Storages:
         """
         used = {live.id for live in self.live.values() if live.users > 0}
         devices = [str(device) for device in self._devices]
-        layouts, sizes, rows = self._layouts.known, self._layouts.sizes, self._tensors.rows
         found: list[Storage] = []
-        places = array("i", bytes(self._facts.itemsize * (len(self.sizes) + self._tensors.count)))
-        unasked = self._never_asked()
-        unasked.reverse()
-        columns = zip(*[iter(self._facts)] * _FACTS, strict=True)
-        asked = [(tensor, number, row) for number, (*row, tensor) in enumerate(columns)]
-        asked.sort()
-        for before, number, (device, external, born, last) in (*asked, (self._tensors.count, -1, (0, 0, 0, 0))):
-            while unasked and unasked[-1] < before:
-                tensor = unasked.pop()
-                places[-1 - tensor] = len(found)
-                _, _, first, died, facts, _ = rows[tensor * TENSOR : (tensor + 1) * TENSOR]
-                layout = layouts[facts >> LAYOUT]
-                found.append(_storage(len(found), sizes[facts >> LAYOUT], layout.device, 0, first, died))
-            if number >= 0:
-                places[number] = len(found)
-                died = _ALIVE if number in used else last
-                found.append(_storage(len(found), self.sizes[number], devices[device], external, born, died))
+        places = array("i", bytes(4 * (len(self.sizes) + self._tensors.count)))
+        for key, row in self._in_order():
+            device, external, born, last, size = row
+            places[key] = len(found)
+            died = None if last == _ALIVE or key in used else last
+            name = device if isinstance(device, str) else devices[device]
+            one = _OpenStorage(len(found), size, name, external != 0, born, died)
+            one.__class__ = Storage
+            found.append(one)
         return tuple(found), places
 
-    def _never_asked(self) -> list[TensorId]:
-        """The tensors whose storages nobody has asked for."""
-        return [tensor for tensor in self._tensors.new() if tensor not in self._tensors.asked]
+    def _in_order(self) -> Iterator[tuple[int, tuple[int | str, int, int, int, int]]]:
+        """The place in `places` and the facts of each storage: those that were not asked for among the others."""
+        tensors, asked, known, sizes = self._tensors, self._tensors.asked, self._layouts.known, self._layouts.sizes
+        all_facts, first, last = tensors.rows[FACTS::TENSOR], tensors.rows[FIRST::TENSOR], tensors.rows[LAST::TENSOR]
+        rows = zip(*[iter(self._facts)] * _FACTS, strict=True)
+        others = sorted((tensor, number, row) for number, (*row, tensor) in enumerate(rows))
+        met = 0
+        for until, number, row in (*others, (tensors.count, -1, [])):
+            for tensor in range(met, until):
+                if all_facts[tensor] != NONE and tensor not in asked:
+                    layout = all_facts[tensor] >> LAYOUT
+                    yield -1 - tensor, (known[layout].device, 0, first[tensor], last[tensor], sizes[layout])
+            met = until
+            if row:
+                yield number, (*row, self.sizes[number])
 
     def allocations(self) -> dict[int, int]:
         """Bytes of the storages that each call gave out first, by step."""
@@ -179,9 +183,10 @@ class Storages:
             if size:
                 step = self._facts[number * _FACTS + 2]
                 found[step] = found.get(step, 0) + size
-        for tensor in self._never_asked():
-            step = self._tensors.fact(tensor, FIRST)
-            found[step] = found.get(step, 0) + self._layouts.sizes[self._tensors.fact(tensor, FACTS) >> LAYOUT]
+        rows, asked, sizes = self._tensors.rows, self._tensors.asked, self._layouts.sizes
+        for tensor, (step, facts) in enumerate(zip(rows[FIRST::TENSOR], rows[FACTS::TENSOR], strict=True)):
+            if facts != NONE and tensor not in asked:
+                found[step] = found.get(step, 0) + sizes[facts >> LAYOUT]
         return found
 
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
@@ -251,9 +256,3 @@ class Storages:
                 live.key = _FREED
         self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
         self._limit = 2 * len(self._idle) + _IDLE
-
-
-def _storage(number: int, size: int, device: str, external: int, born: int, died: int) -> Storage:
-    storage = _OpenStorage(number, size, device, external != 0, born, step_or_none(died))
-    storage.__class__ = Storage
-    return storage  # type: ignore[no-any-return]

@@ -46,7 +46,7 @@ class Tensors:
 
     def __init__(self) -> None:
         self.rows = array("i")
-        self.asked: dict[TensorId, StorageId] = {}
+        self.asked: dict[int, StorageId] = {}
 
     @property
     def count(self) -> int:
@@ -63,10 +63,6 @@ class Tensors:
     def fact(self, tensor: int, position: int) -> int:
         """One integer of a tensor's row."""
         return self.rows[tensor * TENSOR + position]
-
-    def new(self) -> list[TensorId]:
-        """The new tensors, in the order in which they were met."""
-        return [TensorId(number) for number, facts in enumerate(self.rows[FACTS::TENSOR]) if facts != NONE]
 
     def frozen(self) -> tuple[Tensor, ...]:
         """The tensors as plain values."""
