@@ -27,7 +27,7 @@ from torch.utils._debug_mode import DebugMode
 
 import inplace
 
-PAIRS = 7
+PAIRS = 15
 PART = 10_000  # calls of a long cell that are timed together
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
