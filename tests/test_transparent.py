@@ -304,7 +304,7 @@ def test_programs_do_the_same(program: Callable[[], Any]) -> None:
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above can fail: a recorder that draws a random number is caught."""
-    monkeypatch.setattr("inplace.capture.modes._sequence", lambda: int(torch.rand(1) * 0))
+    monkeypatch.setattr("inplace.capture.modes.sequence", lambda: int(torch.rand(1) * 0))
 
     assert "random state" in differences(training)
 

@@ -29,7 +29,6 @@ _RAW = "_raw_saved_"
 
 # One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
 _Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
-_NONE_KEPT: list[_Kept] = []
 Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
 """A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom."""
 
@@ -117,11 +116,10 @@ class Walker:
                         ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
                         order.append(target)
                     edges.append((to, edge[1]))
-            name, leaf, kept = kind.name, None, _NONE_KEPT
-            if kind.saves:
-                kept = self._saved(node, kind, ids[node])
+            name, leaf = kind.name, None
+            kept = self._saved(node, kind, ids[node]) if kind.saves else []
             if kind.custom:
-                kept = [*kept, *(self._fact(one, value, None, counted=False) for one, value in _attributes(node))]
+                kept += [self._fact(one, value, None, counted=False) for one, value in _attributes(node)]
             elif kind.has_leaf and type(node.variable) in PLAIN:
                 leaf = self._identities.id_of(node.variable)
             if name is None:

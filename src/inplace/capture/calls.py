@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from struct import Struct
 from types import FrameType
 from typing import Any
@@ -19,10 +20,10 @@ from inplace.capture.source import Stacks
 from inplace.capture.tensors import PLAIN
 from inplace.model import Function, Kind, StateId
 
-_sequence = torch._C._autograd._get_sequence_nr
-_transforming = torch._C._functorch.peek_interpreter_stack
-_grad_enabled = torch.is_grad_enabled
-_inference = torch.is_inference_mode_enabled
+sequence = torch._C._autograd._get_sequence_nr
+transforming = torch._C._functorch.peek_interpreter_stack
+grad_enabled = torch.is_grad_enabled
+inference = torch.is_inference_mode_enabled
 # To pack a row and append its bytes takes half the time of extending an array by a tuple.
 call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
 # Arguments of these types hold no tensors.
@@ -53,7 +54,7 @@ class Calls:
     """Times that one line's small tensors are read with their values."""
 
     def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
-        self.log = CallLog(_sequence())
+        self.log = CallLog(sequence())
         self.functions: list[Function] = []
         self._identities, self._stacks, self._hooks = identities, stacks, hooks
         identities.origin = self.log.origin
@@ -92,13 +93,13 @@ class Calls:
         identities.detail = count < self.detailed
         function = self._id(known, args, kwargs) if known.id < 0 or known.varies else known.id
         owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
-        mode = 2 if _inference() else 0 if _grad_enabled() else 1
-        begun = _sequence() - log.origin
+        mode = 2 if inference() else 0 if grad_enabled() else 1
+        begun = sequence() - log.origin
         calls.frombytes(call_row(function, stack, mode, owner, begun, begun, len(given), 0, 0))
         if self._running:
             log.within[step] = self._running[-1]
         tensors: list[torch.Tensor] = []
-        if _transforming() is None:
+        if transforming() is None:
             rows = self._unchanged(args, kwargs) if noted is None else noted
             if rows:
                 given.frombytes(rows)
@@ -110,8 +111,8 @@ class Calls:
                     identities.ask(tensor)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
-            if _sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
-                begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = _sequence() - log.origin
+            if sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
+                begun = calls[step * WIDTH + SEQ0] = calls[step * WIDTH + SEQ1] = sequence() - log.origin
         return step, tensors, not known.pure or "out" in kwargs, begun
 
     def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
@@ -127,10 +128,14 @@ class Calls:
     def _unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The rows of the arguments if each tensor is in the state that was noted last; none if one is not, or new."""
         refs, rows = self._identities.refs, b""
-        if len(args) > POSITIONS:
+        if len(args) > POSITIONS or "out" in kwargs:
             return b""
+        given: Iterable[tuple[int, Any]] = enumerate(args)
+        if kwargs:
+            path = self.log.path
+            given = chain(given, [(path(name), one) for name, one in kwargs.items() if type(one) not in SIMPLE])
         try:
-            for number, value in enumerate(args):
+            for number, value in given:
                 kind = type(value)
                 if kind in PLAIN:
                     ref = refs.get(id(value))
@@ -139,15 +144,6 @@ class Calls:
                     rows += argument_row(number, ref.state, ref.state)
                 elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
                     return b""
-            if kwargs and not SIMPLE.issuperset(map(type, kwargs.values())):
-                for name, value in kwargs.items():
-                    if type(value) in PLAIN and name != "out":
-                        ref = refs.get(id(value))
-                        if ref is None or value._version != ref.version or value.data_ptr() != ref.pointer:
-                            return b""
-                        rows += argument_row(self.log.path(name), ref.state, ref.state)
-                    elif type(value) not in SIMPLE:
-                        return b""
         except RuntimeError:  # it has no counter, or no memory
             return b""
         return rows
@@ -173,30 +169,35 @@ class Calls:
     def _end(self, known: Known, seen: Seen, result: Any) -> None:
         step, tensors, changes, begun = seen
         identities, log = self._identities, self.log
-        calls, start, ended = log.calls, step * WIDTH, _sequence() - log.origin
+        calls, start, ended = log.calls, step * WIDTH, sequence() - log.origin
         made = -1  # the node that the call has made, if it has made one
         if ended != begun:
             calls[start + SEQ1] = ended
-            if not known.backward:
-                if ended == begun + 1:
-                    made = begun + log.origin
-                elif known.fresh:
-                    made = self._last_made(known, result, begun, ended)
-                elif known.open:
-                    for tensor in tensors:
-                        identities.ask(tensor)  # of which the inner nodes may have saved views
+            if ended == begun + 1 and not known.backward:
+                made = begun + log.origin
+            elif known.fresh:
+                made = self._last_made(known, result, begun, ended)
         if identities.dead:
             identities.bury()
-        if changes:
-            self._note_after(known, start, tensors, result, made)
-        if result is not None and _transforming() is None:
-            self._note_results(known, step, tensors, result, made)
+        self._note_outcome(known, step, tensors, result, made, ended - begun, changes=changes)
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result
             self._hooks.after(known, tensors, result)
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
+
+    def _note_outcome(
+        self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int, *, changes: bool
+    ) -> None:
+        """Note what a call has done to its arguments, if it may have changed them, and what it has given out."""
+        if known.open and nodes > 1:
+            for tensor in tensors:
+                self._identities.ask(tensor)  # of which the inner nodes may have saved views
+        if changes:
+            self._note_after(known, step * WIDTH, tensors, result, made)
+        if result is not None and transforming() is None:
+            self._note_results(known, step, tensors, result, made)
 
     def _note_results(self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the tensors that a call has given out."""
@@ -211,17 +212,6 @@ class Calls:
                 state = identities.meet(tensor, self.log, step, made, own=known.own) if found is None else found
             outputs.append(state)
         calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
-
-    def _end_otherwise(
-        self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int
-    ) -> None:
-        """End a call that the mode has begun to note itself, and that did not end as most do."""
-        if known.open:
-            if nodes > 1:
-                for tensor in tensors:
-                    self._identities.ask(tensor)  # of which the inner nodes may have saved views
-            self._note_after(known, step * WIDTH, tensors, result, made)
-        self._note_results(known, step, tensors, result, made)
 
     def _last_made(self, known: Known, result: Any, begun: int, ended: int) -> int:
         """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.
@@ -244,14 +234,9 @@ class Calls:
                 # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
                 mine = made if tensor is result and tensor._base is None else -1
                 identities.written(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
-        at, refs = calls[start + GIVEN] + 2, identities.refs
+        at = calls[start + GIVEN] + 2
         for tensor in tensors:
-            ref = refs.get(id(tensor))
-            try:
-                same = ref is not None and tensor._version == ref.version and tensor.data_ptr() == ref.pointer
-            except RuntimeError:  # it has no counter, or no memory
-                same = False
-            given[at] = ref.state if same and ref is not None else identities.see(tensor)
+            given[at] = identities.see(tensor)
             at += GIVEN_WIDTH
 
     def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
@@ -264,7 +249,7 @@ class Calls:
     def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
         step, tensors, *_ = seen
         log, survey = self.log, self._identities.survey
-        log.calls[step * WIDTH + SEQ1], log.calls[step * WIDTH + OUTS] = _sequence() - log.origin, 0
+        log.calls[step * WIDTH + SEQ1], log.calls[step * WIDTH + OUTS] = sequence() - log.origin, 0
         at = log.calls[step * WIDTH + GIVEN] + 2
         for tensor in tensors:
             log.given[at] = survey(tensor)

@@ -174,6 +174,7 @@ def _facts(func: Called) -> Facts:
     varies = name in _BUFFERS or isinstance(func, FunctionType)
     pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
     is_open = isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL)
+    inplace = function.kind is Kind.OP and is_inplace(func, function.label)
     return Facts(
         name=name,
         function=function,
@@ -182,7 +183,7 @@ def _facts(func: Called) -> Facts:
         is_pure=pure,
         is_fresh=pure and is_fresh(function.label),
         is_open=is_open,
-        aliases=0 if pure or is_open else 1 if function.kind is Kind.OP and is_inplace(func, function.label) else 2,
+        aliases=0 if pure or is_open or function.kind is Kind.BACKWARD else 1 if inplace else 2,
         varies=varies,
     )
 
@@ -212,16 +213,20 @@ def is_pure(func: Called, label: str) -> bool:
 
     A function written in Python may do anything.
     """
-    if isinstance(func, FunctionType) or not callable(func) or hasattr(func, "__wrapped__"):
-        return False
-    return bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}")) and not _schema_writes(label)
+    return (
+        _is_built_in(func)
+        and bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}"))
+        and not _schema_writes(label)
+    )
+
+
+def _is_built_in(func: Called) -> bool:
+    return callable(func) and not isinstance(func, FunctionType) and not hasattr(func, "__wrapped__")
 
 
 def is_inplace(func: Called, label: str) -> bool:
     """Whether `func` is built in and its schemas say that it changes its first argument and no other."""
-    if isinstance(func, FunctionType) or hasattr(func, "__wrapped__"):
-        return False
-    return label.endswith("_") and set(_schema_writes(label)) == {"0", "self"}
+    return _is_built_in(func) and label.endswith("_") and set(_schema_writes(label)) == {"0", "self"}
 
 
 def is_fresh(label: str) -> bool:

@@ -52,8 +52,6 @@ class Known:
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
         self.plain = self.kind is Kind.OP
-        if self.kind is Kind.BACKWARD:
-            self.aliases = 0  # of the loss nothing is kept
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)

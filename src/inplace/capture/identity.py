@@ -93,15 +93,11 @@ class Identities(Lookup):
             return None
         storages, layouts = self.storages, self.states.layouts
         try:
-            pointer = tensor.data_ptr()
-            key = (tensor.shape, tensor.stride(), tensor.dtype, None if tensor.is_cpu else tensor.device)
+            pointer, layout = tensor.data_ptr(), layouts.of(tensor)
             if tensor._version or not pointer or tensor.storage_offset():
                 return None
         except RuntimeError:
             return None
-        layout = layouts.ids.get(key)
-        if layout is None:
-            layout = layouts.of(tensor)
         found = storages.unasked.get(pointer)
         if (found is not None and found() is not None) or not layouts.sizes[layout]:
             return None
@@ -196,31 +192,23 @@ class Identities(Lookup):
         """Note the state in which a call has left a tensor that it may have written; the arguments are `read`'s."""
         known = self.refs.get(id(tensor))
         try:
-            if (
-                known is not None
-                and known.state >= 0
-                and not known.guessed
-                and not tensor.requires_grad
-                and tensor._base is None
-                and tensor.data_ptr() == known.pointer
-                and self.states.facts(known.state) == self.states.layouts.of(tensor) << LAYOUT | _LEAF
-            ):
-                return self.stepped(tensor, known)
+            if known is not None and not tensor.requires_grad:
+                facts = self.states.layouts.of(tensor) << LAYOUT | _LEAF
+                if self.states.facts(known.state) == facts:
+                    return self.stepped(tensor, known)
         except RuntimeError:  # it has no memory
             pass
         return self.read(tensor, fresh=fresh, made=made)
 
     def stepped(self, tensor: torch.Tensor, known: TensorRef) -> StateId:
-        """The state of a parameter after the step of one of PyTorch's optimizers, which writes its values only."""
+        """The state of a tensor of which the call has written no more than the values, as an optimizer's step does."""
         version = tensor._version
-        if known.version is None or known.state < 0 or tensor.data_ptr() != known.pointer:
+        if known.version is None or known.state < 0 or known.guessed or tensor.data_ptr() != known.pointer:
             return self.read(tensor)
         if version != known.version:
             if tensor._base is not None:
                 return self.read(tensor)
             known.version = version
-            if known.guessed:
-                self.counters.check(known)
             known.state = self.states.again(known.state, version)
             if self.detail and (values := small_values(tensor)) is not None:
                 self.states.values[known.state] = values

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.calls import OWNED, Calls, call_row, plain
+from inplace.capture.calls import OWNED, Calls, call_row, grad_enabled, inference, plain, sequence, transforming
 from inplace.capture.columns import SEQ1, WIDTH
 from inplace.capture.functions import dropped, variant_of
 from inplace.capture.hooks import Hooks
@@ -32,11 +32,6 @@ from inplace.capture.stack import take_off
 from inplace.capture.tensors import PLAIN
 from inplace.capture.tracebacks import leave, leave_whole
 from inplace.errors import OverwriteError
-
-_sequence = torch._C._autograd._get_sequence_nr
-_transforming = torch._C._functorch.peek_interpreter_stack
-_grad_enabled = torch.is_grad_enabled
-_inference = torch.is_inference_mode_enabled
 
 
 class CallMode(Calls, TorchFunctionMode):
@@ -91,7 +86,7 @@ class CallMode(Calls, TorchFunctionMode):
                         and known.id >= 0
                         and self._alone
                         and not (hooks.watched or hooks.external)
-                        and _transforming() is None
+                        and transforming() is None
                         and not (known.varies and variant_of(known.facts.name, args, kwargs))
                     ):
                         identities, log = self._identities, self.log
@@ -101,11 +96,11 @@ class CallMode(Calls, TorchFunctionMode):
                         noted = self._unchanged(args, kwargs)
                         if noted:
                             owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
-                            mode = 2 if _inference() else 0 if _grad_enabled() else 1
+                            mode = 2 if inference() else 0 if grad_enabled() else 1
                             stacks.times[stack] = count + 1
                             step = identities.step = len(calls) // WIDTH
                             identities.detail = count < self.detailed
-                            begun = _sequence() - log.origin
+                            begun = sequence() - log.origin
                             calls.frombytes(
                                 call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
                             )
@@ -152,7 +147,7 @@ class CallMode(Calls, TorchFunctionMode):
             if seen is not None:
                 self._end(known, seen, result)
             else:
-                ended, made = _sequence() - log.origin, -1
+                ended, made = sequence() - log.origin, -1
                 if ended != begun:
                     calls[step * WIDTH + SEQ1] = ended
                     if ended == begun + 1:
@@ -167,7 +162,8 @@ class CallMode(Calls, TorchFunctionMode):
                 if state is not None:
                     log.outputs.append(state)
                 else:
-                    self._end_otherwise(known, step, plain(args, kwargs), result, made, ended - begun)
+                    nodes = ended - begun
+                    self._note_outcome(known, step, plain(args, kwargs), result, made, nodes, changes=known.open)
         except BaseException as fault:
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):

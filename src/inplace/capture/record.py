@@ -258,25 +258,25 @@ class Recorder(Hooks):
 
     def leave_off(self, why: str) -> None:
         self._mode.active, self._left_off = False, True
-        calls = len(self._mode.log.calls) // WIDTH
-        self._raw.notes.append(f"Recording stopped after call {calls}: {why} Your code was not affected.")
+        self._note_stop(f": {why} Your code was not affected.")
 
     def fault(self, error: BaseException) -> None:
         self._mode.active = False
         if not isinstance(error, Exception):
-            self._raw.notes.append(
-                f"Recording stopped after call {len(self._mode.log.calls) // WIDTH}: {type(error).__name__} came while "
-                "we noted it. Your code was not affected."
-            )
+            self._note_stop(f": {type(error).__name__} came while we noted it. Your code was not affected.")
             return
         where = error.__traceback__
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
-        self._raw.notes.append(
-            f"Recording stopped after call {len(self._mode.log.calls) // WIDTH} because of a fault of ours at {line} "
-            f"({type(error).__name__}: {error}). Your code was not affected; please report it."
+        self._note_stop(
+            f" because of a fault of ours at {line} ({type(error).__name__}: {error}). "
+            "Your code was not affected; please report it."
         )
+
+    def _note_stop(self, why: str) -> None:
+        calls = len(self._mode.log.calls) // WIDTH  # not by a method of ours, which may be what failed
+        self._raw.notes.append(f"Recording stopped after call {calls}{why}")
 
     # ------------------------------------------------------------ graphs
 
