@@ -20,6 +20,7 @@ from inplace.errors import TraceFormatError
 from inplace.model import Trace
 from inplace.render.diagram import diagram
 from inplace.render.text import to_text
+from inplace.rows import Rows
 from tests.oracle.judge import recorded
 from tests.oracle.programs import random_program
 from tests.recording import record_text
@@ -38,7 +39,10 @@ SAMPLE = """
 
 def flat(trace: Trace) -> dict[str, Any]:
     """Everything in a trace, as comparable text (nan differs from itself)."""
-    return {name: repr(list(value) if name in {"calls", "states"} else value) for name, value in vars(trace).items()}
+    return {
+        name: repr(list(value) if isinstance(value, Rows | list | tuple) else value)
+        for name, value in vars(trace).items()
+    }
 
 
 def test_a_trace_survives_a_file(tmp_path: Path) -> None:

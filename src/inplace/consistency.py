@@ -19,7 +19,9 @@ def _tests(trace: Trace) -> Iterator[bool]:
     yield all(_is_site(site, len(trace.sources)) for site in trace.sites)
     yield all(tensor.id == number for number, tensor in enumerate(trace.tensors))
     yield all(_is_step(tensor.origin, trace) for tensor in trace.tensors)
+    yield all(_is_moment(tensor.first_seen, trace) and _is_moment(tensor.died, trace) for tensor in trace.tensors)
     yield all(storage.id == number and storage.bytes >= 0 for number, storage in enumerate(trace.storages))
+    yield all(_is_moment(storage.born, trace) and _is_moment(storage.died, trace) for storage in trace.storages)
     yield all(_is_state(state, trace) for state in trace.states)
     nodes = trace.node_by_id
     yield len(nodes) == len(trace.nodes)
@@ -45,6 +47,11 @@ def _among(number: int | None, items: Sized) -> bool:
 
 def _is_step(step: int | None, trace: Trace) -> bool:
     return step is None or BEFORE <= step < len(trace.calls)
+
+
+def _is_moment(step: int | None, trace: Trace) -> bool:
+    """Whether something can begin or end there, as it also can after the last call."""
+    return step is None or BEFORE <= step <= len(trace.calls)
 
 
 def _is_site(site: Site, sources: int) -> bool:

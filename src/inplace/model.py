@@ -11,7 +11,6 @@ Ids are small integers given out in order of first sight, and never given out tw
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -246,11 +245,6 @@ class Call:
     result: float | int | None
     within: int | None
 
-    @property
-    def may_write(self) -> bool:
-        """Whether an argument is in another state afterwards, or the schema says that one is written to."""
-        return bool(self.function.writes) or any([a.before != a.after for a in self.inputs])  # noqa: C419 - 0.3 µs less
-
 
 # ---------------------------------------------------------------- autograd
 
@@ -391,7 +385,8 @@ class Failure:
 class Trace:
     """Everything that was observed of one run, in the order in which it happened.
 
-    `calls` is a sequence that may build its items on demand: keep what you need of an item, not a list of all.
+    `calls`, `states`, `tensors` and `storages` may build their items when asked for them: keep what you need of an
+    item, not a list of all; `rows.column` gives a field of all.
     """
 
     torch: str
@@ -399,8 +394,8 @@ class Trace:
     sites: tuple[Site, ...]
     calls: Sequence[Call]
     states: Sequence[TensorState]
-    tensors: tuple[Tensor, ...]
-    storages: tuple[Storage, ...]
+    tensors: Sequence[Tensor]
+    storages: Sequence[Storage]
     nodes: tuple[Node, ...]
     walks: tuple[GraphWalk, ...]
     changes: tuple[ContentChange, ...]
@@ -415,11 +410,6 @@ class Trace:
     def node_by_id(self) -> dict[NodeId, Node]:
         """Nodes by id."""
         return {node.id: node for node in self.nodes}
-
-    def built(self) -> AbstractContextManager[object]:
-        """A block in which the calls are gone through several times: those that are kept in columns are built once."""
-        built = getattr(self.calls, "built", nullcontext)
-        return built()  # type: ignore[no-any-return]
 
     def tensor(self, tensor: TensorId) -> Tensor:
         """The tensor with this id."""

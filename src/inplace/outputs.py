@@ -91,14 +91,13 @@ class Outputs:
             dump(trace, self._trace)
         progress = Progress(self._show_bar, len(trace.calls))
         try:
-            with trace.built():
-                report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
-                if prove is not None:
-                    report = prove(report)
-                if self._json is not None:
-                    self._put_json(_completed(diagnoses(report), error))
-                if self._html is not None:
-                    Path(self._html).write_text(_page(report, progress.part(0.5, 1)), encoding="utf-8")
+            report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
+            if prove is not None:
+                report = prove(report)
+            if self._json is not None:
+                self._put_json(_completed(diagnoses(report), error))
+            if self._html is not None:
+                Path(self._html).write_text(_page(report, progress.part(0.5, 1)), encoding="utf-8")
         finally:
             if progress.is_shown:
                 self._show_bar("")

@@ -164,10 +164,9 @@ class Recording:
 
     def look(self, progress: Progress | None = None) -> Explanation:
         """The report, with what its pictures show computed too, which takes long for a long recording."""
-        with self.trace.built():
-            if self._report is None:
-                self._report = _explained(self.trace, progress.part(0, 0.5) if progress is not None else silent)
-            self._report.diagram(progress.part(0.5, 1) if progress is not None else silent)
+        if self._report is None:
+            self._report = _explained(self.trace, progress.part(0, 0.5) if progress is not None else silent)
+        self._report.diagram(progress.part(0.5, 1) if progress is not None else silent)
         return self._report
 
     @property

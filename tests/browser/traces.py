@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 from inplace.analysis import analyze
@@ -218,7 +219,7 @@ def _report(build: _Builder, x: StateId, total: StateId, h: StateId, loss: State
         calls=build.calls,
         states=build.states,
         tensors=tuple(build.tensors),
-        storages=tuple(build.storages),
+        storages=tuple(replace(one, died=min(one.died or count, count)) for one in build.storages),
         nodes=(
             Node(NodeId(0), "SigmoidBackward0", count - 4, (), (saved,), None, custom=False),
             Node(NodeId(1), "MulBackward0", count - 3, (Edge(NodeId(0), 0),), (), None, custom=False),

@@ -263,7 +263,7 @@ def _kept(index: Index) -> tuple[tuple[Kept, ...], int]:
 
 def _kept_by(index: Index, walk: GraphWalk) -> Iterator[Kept]:
     trace = index.trace
-    leaves = {state.storage for state in trace.states if state.is_leaf and state.requires_grad}  # alive in any case
+    leaves = index.leaf_storages  # alive in any case
     counted: set[StorageId] = set()
     places: dict[tuple[object, str], list[tuple[Place | None, str, int]]] = defaultdict(list)
     for number in sorted(walk.reached):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, OverlappingWrite
 from inplace.model import Layout, TensorState
 
@@ -103,7 +104,7 @@ def _how(index: Index, write: Write) -> str | None:
             return "indices"
         return "partial" if _shifts(index, write) else None
     for argument in write.call.inputs:
-        other = index.trace.states[argument.before]
+        other = state if argument is write.argument else index.trace.states[argument.before]
         if other.tensor != state.tensor and _in_part(state, other):
             return "partial"
         if item and argument.path.startswith("1") and overlaps(state, other):
@@ -160,7 +161,7 @@ def _repeats_indices(index: Index, write: Write) -> bool:
         call.function.label == "__getitem__"
         and states[call.inputs[0].before].tensor == write.before.tensor
         and index.statement_of(call) == index.statement_of(write.call)
-        for call in index.makers.get(value.tensor, ())
+        for call in index.calls_at(index.makers.get(value.tensor, ()))
     )
 
 

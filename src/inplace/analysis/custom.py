@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import CustomFunction, Finding, Place, Victim
 from inplace.model import Call, GraphWalk, Node
 
@@ -25,7 +26,8 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
         frame = index.apply_frame(write.call)
         if frame is None or not write.before.requires_grad or write.before.is_leaf or write.call.raised is not None:
             continue
-        begun = next((c.step for c in index.calls[write.call.step :: -1] if index.apply_frame(c) != frame), -1)
+        earlier_first = index.calls_at(range(write.call.step, -1, -1))
+        begun = next((call.step for call in earlier_first if index.apply_frame(call) != frame), -1)
         seen = index.sightings[write.before.tensor]
         earlier = [step for step, _ in seen if step <= begun]
         after = [index.trace.states[state] for step, state in seen if step > write.call.step]
@@ -100,8 +102,8 @@ def _edited(index: Index, walk: GraphWalk, call: Call) -> Node | None:
 
 def _hooked_at(index: Index, call: Call, function: str, line: int) -> int | None:
     """The node of the tensor whose `register_hook` was given the function that a line lies in."""
-    for earlier in index.calls[: call.step]:
-        if earlier.function.label != "register_hook" or not earlier.inputs:
+    for earlier in index.calls_of(lambda one: one.label == "register_hook", call.step):
+        if not earlier.inputs:
             continue
         place = index.place(earlier)
         if place is None:

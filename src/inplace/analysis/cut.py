@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inplace.analysis.index import Index
-from inplace.analysis.lineage import CutCall, Lineage, cuts_before, how_cut, lineage
+from inplace.analysis.lineage import CutCall, Lineage, cuts_before, how_cut, lineage, reads_grad
 from inplace.analysis.report import Cut, Finding, Place, Victim
 from inplace.model import Call, Kind, TensorId, TensorState
 
@@ -21,7 +21,7 @@ _MOST = 6
 
 def detached_graphs(index: Index) -> Iterator[Finding]:
     """Yield the cuts that cost a parameter its gradient."""
-    backwards = [call for call in index.calls if call.function.kind is Kind.BACKWARD and call.inputs]
+    backwards = [call for call in index.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs]
     if not backwards:
         return
     reached = _reached(index)
@@ -56,10 +56,10 @@ def _reached(index: Index) -> set[TensorId]:
 def _wanted(index: Index) -> set[TensorId]:
     """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
     wanted = {param for optimizer in index.trace.optimizers for param in optimizer.params}
-    for call in index.calls:
-        if call.function.kind is Kind.GETTER and call.function.label == "grad" and not call.outputs:
+    for call in index.calls_of(reads_grad):
+        if not call.outputs:
             wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
-    return {leaf for leaf in wanted if (state := index.last_state.get(leaf)) and state.is_leaf}
+    return {leaf for leaf in wanted if (state := index.last_state(leaf)) and state.is_leaf}
 
 
 def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
@@ -136,9 +136,8 @@ def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
     found = []
     for tensor, state in behind.unknown.items():
         given = next((known[value] for value in state.values or () if value in known), None)
-        using = next(
-            (call for call in index.calls if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None
-        )
+        seen = index.calls_at(step for step, _ in index.sightings.get(tensor, ()))
+        using = next((call for call in seen if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
         if given is not None and using is not None:
             found.append(CutCall(using, given))
     return found
@@ -162,7 +161,7 @@ def _exits(index: Index, backward: Call) -> list[CutCall]:
 
 def _exported(index: Index, before: int) -> set[object]:
     kinds = {Kind.TO_PYTHON, Kind.EXPORT}
-    calls = [call for call in index.calls[:before] if call.function.kind in kinds and call.inputs]
+    calls = [call for call in index.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
     return {index.trace.states[call.inputs[0].before].storage for call in calls}
 
 
@@ -207,10 +206,8 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
     """Nothing behind the loss ever required grad: the lines that switched it off, or the backward itself."""
     switched = [
         call
-        for call in index.calls[: backward.step]
-        if call.function.label in {"requires_grad", "requires_grad_"}
-        and call.inputs
-        and not index.trace.states[call.inputs[0].after].requires_grad
+        for call in index.calls_of(lambda one: one.label in {"requires_grad", "requires_grad_"}, backward.step)
+        if call.inputs and not index.trace.states[call.inputs[0].after].requires_grad
     ]
     calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
     places = dict.fromkeys(place for call in calls for place in index.places(call)) or dict.fromkeys(

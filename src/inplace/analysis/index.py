@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import cached_property
 
 from inplace.analysis.code import Code, root_of
+from inplace.analysis.history import History
 from inplace.analysis.report import Place
 from inplace.model import (
     Argument,
@@ -19,7 +18,6 @@ from inplace.model import (
     Site,
     Stack,
     StackFrame,
-    StateId,
     StorageId,
     TensorId,
     TensorState,
@@ -29,103 +27,12 @@ from inplace.model import (
 _APPLY = ("Function.apply", "apply")
 
 
-def _step(call: Call) -> int:
-    return call.step
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One argument that one call changed, with its states before and after."""
-
-    call: Call
-    argument: Argument
-    before: TensorState
-    after: TensorState
-
-    @property
-    def counted(self) -> bool:
-        """Whether the version counter moved."""
-        return self.before.version != self.after.version
-
-
-class Index:
+class Index(History):
     """Look-ups over one trace, computed when first asked for."""
 
     def __init__(self, trace: Trace) -> None:
-        self.trace = trace
-        self.calls: list[Call] = list(trace.calls)
+        super().__init__(trace)
         self._spots: dict[int, tuple[str, str, Position, str]] = {}
-
-    # ------------------------------------------------------------ calls and tensors
-
-    @cached_property
-    def writes(self) -> list[Write]:
-        """Every write, in order; those of calls that raised are what the call would have written."""
-        states = self.trace.states
-        return [
-            Write(call, argument, states[argument.before], states[argument.after])
-            for call in self.calls
-            if call.may_write  # most calls don't, and that is soon seen
-            for argument in self.trace.writes(call)
-        ]
-
-    @cached_property
-    def writes_to(self) -> dict[StorageId, list[Write]]:
-        """The writes that happened, by the storage they changed, in order."""
-        found: dict[StorageId, list[Write]] = defaultdict(list)
-        for write in self.writes:
-            if write.call.raised is not None and not write.counted:
-                continue
-            for storage in {write.before.storage, write.after.storage}:
-                if storage is not None:
-                    found[storage].append(write)
-        return found
-
-    @cached_property
-    def makers(self) -> dict[TensorId, list[Call]]:
-        """The calls that gave out or changed each tensor, in order."""
-        found: dict[TensorId, list[Call]] = defaultdict(list)
-        states = self.trace.states
-        written: dict[int, set[TensorId]] = defaultdict(set)
-        for write in self.writes:
-            written[write.call.step].add(write.before.tensor)
-        for call in self.calls:
-            made = {states[state].tensor for state in call.outputs}
-            made.update(written.get(call.step, ()))
-            for tensor in made:
-                found[tensor].append(call)
-        return found
-
-    @cached_property
-    def last_state(self) -> dict[TensorId, TensorState]:
-        """The last noted state of each tensor."""
-        return {state.tensor: state for state in self.trace.states}
-
-    @cached_property
-    def sightings(self) -> dict[TensorId, list[tuple[int, StateId]]]:
-        """(step, state) whenever a call found or left a tensor in a state, in order."""
-        found: dict[TensorId, list[tuple[int, StateId]]] = defaultdict(list)
-        for call in self.calls:
-            for argument in call.inputs:
-                found[self.trace.states[argument.before].tensor].append((call.step, argument.before))
-            for argument in call.inputs:
-                if argument.after != argument.before:
-                    found[self.trace.states[argument.after].tensor].append((call.step, argument.after))
-            for state in call.outputs:
-                found[self.trace.states[state].tensor].append((call.step, state))
-        return found
-
-    def maker(self, tensor: TensorId, before: int) -> Call | None:
-        """The last call before step `before` that gave out or changed a tensor."""
-        calls = self.makers.get(tensor, [])
-        position = bisect_left(calls, before, key=_step) - 1
-        while position >= 0 and calls[position].raised is not None:
-            position -= 1
-        return calls[position] if position >= 0 else None
-
-    def backward_raised(self, step: int) -> bool:
-        """Whether the call at `step` is a backward that raised."""
-        return step < len(self.calls) and self.calls[step].raised is not None
 
     # ------------------------------------------------------------ places
 
@@ -190,8 +97,8 @@ class Index:
 
     def _place_of_custom(self, node: NodeId) -> Place | None:
         """A custom function's node is made by `apply`, before the calls of its forward and the use of its output."""
-        following = next((call for call in self.calls if call.nodes.start > node), None)
-        frame = self.apply_frame(following) if following is not None else None
+        following = next((step for step, start in enumerate(self.columns.nodes_start) if start > node), None)
+        frame = self.apply_frame(self.calls[following]) if following is not None else None
         if frame is not None:
             return self.at(frame, None)
         using = next((c for c in self.calls if any(self._state(a).node == node for a in c.inputs)), None)
@@ -228,27 +135,22 @@ class Index:
     def source_names(self) -> dict[TensorId, list[str]]:
         """The names that the source gives to each tensor: what its maker's result was assigned to."""
         found: dict[TensorId, dict[str, None]] = defaultdict(dict)
-        for call in self.calls:
-            place = self.place(call) if len(call.outputs) == 1 else None
-            if place is None:
-                continue
-            tensor = self.trace.states[call.outputs[0]].tensor
-            for target in self.code_of(place).assigned_from(place.position):
-                found[tensor][target] = None
+        columns = self.columns
+        targets = [self._targets_of(stack) for stack in columns.stacks]
+        for stack, first, count in zip(columns.stack, columns.first_output, columns.output_count, strict=True):
+            if count == 1:
+                for target in targets[stack]:
+                    found[self.tensors_by_state[columns.outputs[first]]][target] = None
         return {tensor: list(names) for tensor, names in found.items()}
+
+    def _targets_of(self, stack: Stack) -> list[str]:
+        """What the result of a call with a stack is assigned to."""
+        place = self.place_of(stack, None)
+        return [] if place is None else list(self.code_of(place).assigned_from(place.position))
 
     def names_of(self, tensor: TensorId) -> list[str]:
         """Every name known of a tensor: those it was seen under, then those its source gives it."""
         return list(dict.fromkeys([*self.runtime_names.get(tensor, []), *self.source_names.get(tensor, [])]))
-
-    @cached_property
-    def tensors_of(self) -> dict[StorageId, list[TensorId]]:
-        """The tensors that were ever over each storage."""
-        found: dict[StorageId, dict[TensorId, None]] = defaultdict(dict)
-        for state in self.trace.states:
-            if state.storage is not None:
-                found[state.storage][state.tensor] = None
-        return {storage: list(tensors) for storage, tensors in found.items()}
 
     def names_over(self, storage: StorageId | None) -> list[str]:
         """Every name known of the tensors over a storage."""

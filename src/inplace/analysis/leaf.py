@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import (
     Finding,
     InferenceTensor,
@@ -33,7 +34,7 @@ def _refused(index: Index, write: Write) -> Finding | None:
     state = write.before
     if not index.in_grad_mode(write.call):
         return None
-    base = index.last_state.get(state.base) if state.base is not None else None
+    base = index.last_state(state.base) if state.base is not None else None
     if state.base is None and state.requires_grad and state.is_leaf:
         if _through_view(write):
             return LeafViewWrite(**_common(index, write), tensor=state.tensor, base=state.tensor)
@@ -74,7 +75,7 @@ def _common(index: Index, write: Write) -> dict[str, Any]:
 
 def inference_tensors(index: Index) -> Iterator[Finding]:
     """Yield calls that raised because autograd can't save a tensor made under inference_mode."""
-    for call in index.calls:
+    for call in index.calls_at(sorted(index.columns.raised)):
         if call.raised is None or call.grad_mode is GradMode.INFERENCE or call.raised.type != "RuntimeError":
             continue
         states = [index.trace.states[argument.before] for argument in call.inputs]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from inplace.analysis.index import Index
-from inplace.model import Call, GradMode, Kind, TensorId, TensorState
+from inplace.model import Call, Function, GradMode, Kind, TensorId, TensorState
+from inplace.rows import column
 
 _MOST = 20_000  # calls looked at for one lineage
+_NO_EXITS = frozenset({Kind.BACKWARD, Kind.SETTER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
 def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
     """The last call before a step that gave out a tensor, or wrote to its storage."""
     made = index.maker(tensor, before)
-    state = index.last_state.get(tensor)
+    state = index.last_state(tensor)
     for write in (
         reversed(index.writes_to.get(state.storage, [])) if state is not None and state.storage is not None else ()
     ):
@@ -90,7 +92,7 @@ def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | 
         if step > before or (step == before and best is not None):
             break
         best = index.trace.states[state]
-    return best if best is not None else index.last_state.get(tensor)
+    return best if best is not None else index.last_state(tensor)
 
 
 def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
@@ -119,23 +121,25 @@ def live_input(index: Index, call: Call) -> TensorState | None:
 
 def cuts_before(index: Index, before: int) -> list[CutCall]:
     """Every call before a step through which values with a gradient path left autograd, numbers and arrays included."""
+    requires_grad, columns = column(index.trace.states, "requires_grad"), index.columns
     found = []
-    for call in index.calls[:before]:
-        if call.raised is not None or not call.inputs or is_reading(call):
+    for step in columns.steps_of(lambda one: not reads_grad(one) and one.kind not in _NO_EXITS, before):
+        given = columns.before[columns.begins[step] : columns.begins[step + 1]]
+        if step in columns.raised or not any(requires_grad[state] for state in given):
             continue
-        live = live_input(index, call)
-        if live is None or call.function.kind in {Kind.BACKWARD, Kind.SETTER}:
-            continue
-        leaves = call.function.kind in {Kind.TO_PYTHON, Kind.EXPORT}
-        dead = bool(call.outputs) and not any(index.trace.states[state].requires_grad for state in call.outputs)
-        if leaves or (dead and not _writes_only(index, call)):
+        made = columns.outputs_of(step)
+        leaves = columns.functions[columns.function[step]].kind in {Kind.TO_PYTHON, Kind.EXPORT}
+        dead = bool(made) and not any(requires_grad[state] for state in made)
+        call = index.calls[step] if leaves or dead else None
+        live = live_input(index, call) if call is not None else None
+        if call is not None and live is not None and (leaves or not _writes_only(index, call)):
             found.append(CutCall(call, live))
     return found
 
 
-def is_reading(call: Call) -> bool:
-    """Whether a call reads a gradient, which has no path to begin with."""
-    return call.function.kind is Kind.GETTER and call.function.label == "grad"
+def reads_grad(function: Function) -> bool:
+    """Whether a function reads a gradient, which has no path to begin with."""
+    return function.kind is Kind.GETTER and function.label == "grad"
 
 
 def _writes_only(index: Index, call: Call) -> bool:

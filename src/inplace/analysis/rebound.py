@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from inplace.analysis.code import root_of
 from inplace.analysis.index import Index
-from inplace.analysis.lineage import lineage
+from inplace.analysis.lineage import lineage, reads_grad
 from inplace.analysis.report import Finding, Place, ReboundLeaf
-from inplace.model import Call, Kind, TensorId, TensorState
+from inplace.model import Call, TensorId, TensorState
 
 
 def rebound_leaves(index: Index) -> Iterator[Finding]:
     """Yield leaves that lost their name to a tensor computed from them, where somebody then read its `.grad`."""
-    for call in index.calls:
-        if call.function.kind is not Kind.GETTER or call.function.label != "grad" or call.outputs:
+    for call in index.calls_of(reads_grad):
+        if call.outputs:
             continue
         for argument in call.inputs:
             state = index.trace.states[argument.before]
@@ -56,7 +56,7 @@ def _refused_by_optimizer(index: Index) -> Iterator[Finding]:
         return
     place = index.at(frame, None)
     mentioned = {root_of(name) for name in index.names_at(place)}
-    for state in index.last_state.values():
+    for state in index.last_states():
         names = index.names_of(state.tensor)
         if state.is_leaf or not state.requires_grad or mentioned.isdisjoint({root_of(name) for name in names}):
             continue
@@ -91,8 +91,8 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
         return
     orphan_names = {name for param in orphans for name in index.names_of(param)}
     for leaf in sorted(reached - known):
-        state = index.last_state[leaf]
-        if trace.tensors[leaf].type != "Parameter" or not state.requires_grad:
+        state = index.last_state(leaf)
+        if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad:
             continue
         call = _first_use(index, leaf)
         place = index.place(call) if call is not None else None
@@ -129,7 +129,7 @@ def _reached(index: Index) -> set[TensorId]:
 
 def _stepped(index: Index) -> set[TensorId]:
     """The parameters over which an optimizer made a step, whether or not it had a gradient for them."""
-    steps = [call for call in index.calls if call.function.label.endswith(".step")]
+    steps = index.calls_of(lambda function: function.label.endswith(".step"))
     return {index.trace.states[argument.before].tensor for call in steps for argument in call.inputs}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, SafeWrite, Victim
 from inplace.model import Node, StorageId
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from inplace.analysis.alias import overlaps
 from inplace.analysis.code import root_of
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import Finding, Place, SharedReference
-from inplace.model import BEFORE, Call, Kind, StorageId, TensorState
+from inplace.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
 
 _MOST = 6
+_JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
 def shared_references(index: Index) -> Iterator[Finding]:
@@ -27,16 +29,15 @@ def shared_references(index: Index) -> Iterator[Finding]:
 def _repeated(index: Index) -> Iterator[SharedReference]:
     """A list given to one call holds the same bytes twice, and they were written after they first went out."""
     told: set[object] = set()
-    for call in index.calls:
-        if call.function.label in {"cat", "stack", "concat", "vstack", "hstack", "tensor"}:
-            for storage, states in _same_bytes(index, call).items():
-                writes = [write for write in index.writes_to.get(storage, ()) if write.call.step < call.step]
-                sources = _given_out(index, states, call.step)
-                if (storage, call.stack) in told:
-                    continue
-                told.add((storage, call.stack))
-                written = bool(writes) or _moved_unseen(index, states)
-                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning" if written else "info")
+    for call in index.calls_of(lambda function: function.label in _JOINING):
+        for storage, states in _same_bytes(index, call).items():
+            writes = [write for write in index.writes_to.get(storage, ()) if write.call.step < call.step]
+            sources = _given_out(index, {state.tensor for state in states}, call.step)
+            if (storage, call.stack) in told:
+                continue
+            told.add((storage, call.stack))
+            written = bool(writes) or _moved_unseen(index, states)
+            yield _finding(index, storage, writes, [*sources, call], "repeated", "warning" if written else "info")
 
 
 def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
@@ -55,15 +56,10 @@ def _moved_unseen(index: Index, states: list[TensorState]) -> bool:
     return len(versions) > 1
 
 
-def _given_out(index: Index, states: list[TensorState], before: int) -> list[Call]:
-    """The calls of other kinds than writes that gave out these tensors."""
-    tensors = {state.tensor for state in states}
-    found = []
-    for call in index.calls[:before]:
-        given = {index.trace.states[state].tensor for state in call.outputs}
-        if given & tensors:
-            found.append(call)
-    return found
+def _given_out(index: Index, tensors: Iterable[TensorId], before: int) -> list[Call]:
+    """The calls before a step that gave out these tensors."""
+    steps = {step for tensor in tensors for step in index.givers.get(tensor, ()) if step < before}
+    return list(index.calls_at(sorted(steps)))
 
 
 def _swaps(index: Index) -> Iterator[SharedReference]:
@@ -86,7 +82,7 @@ def _swaps(index: Index) -> Iterator[SharedReference]:
 
 def _written_by(index: Index, write: Write, view: TensorState) -> bool:
     """Whether an item assignment wrote the bytes of a view: the same view exists twice when both sides name it."""
-    sighted = [state for state in index.trace.states if state.tensor == view.tensor]
+    sighted = index.states_of(view.tensor)
     values = {state.values for state in sighted if state.values is not None}
     return len(values) > 1 or (len(values) == 0 and overlaps(write.after, view))
 
@@ -96,7 +92,7 @@ def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReferen
     roots: dict[StorageId, dict[str, None]] = defaultdict(dict)
     paths: dict[StorageId, dict[str, None]] = defaultdict(dict)
     for name in index.trace.names:
-        state = index.last_state.get(name.tensor)
+        state = index.last_state(name.tensor)
         if state is None or state.storage is None or name.step == BEFORE:
             continue
         roots[state.storage][root_of(name.path)] = None
@@ -107,10 +103,8 @@ def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReferen
         if storage in told or not many or not writes:
             continue
         writes = _while_shared(index, storage, writes)
-        states = [state for state in index.trace.states if state.storage == storage]
-        makers = [
-            call for call in _given_out(index, states, len(index.calls)) if call.function.kind is not Kind.BACKWARD
-        ]
+        given_out = _given_out(index, index.tensors_of[storage], len(index.calls))
+        makers = [call for call in given_out if call.function.kind is not Kind.BACKWARD]
         yield _finding(index, storage, writes, makers, "snapshot", "info")
 
 

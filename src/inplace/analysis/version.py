@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.analysis.alias import layouts_overlap
-from inplace.analysis.index import Index, Write
+from inplace.analysis.history import Write
+from inplace.analysis.index import Index
 from inplace.analysis.report import CustomFunction, Finding, Place, StaleSave, UnseenWrite, Victim
 from inplace.model import ContentChange, GraphWalk, Node, SavedTensor, SavedUse, TensorState
 
@@ -198,7 +199,7 @@ def _made_by(index: Index, node: Node) -> int:
     """The step of the call that made a node; for a custom function's, the last call of its forward."""
     if node.step is not None:
         return node.step
-    step = max((call.step for call in index.calls if call.nodes.stop <= node.id), default=-1)
+    step = max((step for step, stop in enumerate(index.columns.nodes_stop) if stop <= node.id), default=-1)
     while step + 1 < len(index.calls) and index.apply_frame(index.calls[step + 1]) is not None:
         step += 1
     return step

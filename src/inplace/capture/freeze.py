@@ -36,6 +36,7 @@ from inplace.model import (
     Trace,
 )
 from inplace.pause import no_collection
+from inplace.rows import column
 
 _NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
 # The argument that a saved tensor of this name was (`tools/autograd/derivatives.yaml` names them as the schema does).
@@ -94,7 +95,7 @@ class _Nodes:
     """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
 
     def __init__(
-        self, rows: CallLog, states: list[TensorState], stacks: list[Stack], functions: list[Function]
+        self, rows: CallLog, states: Sequence[TensorState], stacks: list[Stack], functions: list[Function]
     ) -> None:
         self._rows, self._states, self._functions = rows, states, functions
         self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
@@ -241,7 +242,7 @@ def freeze(
         torch=str(torch.__version__),
         sources=sources,
         sites=sites,
-        calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations()),
+        calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations(len(mode.log))),
         states=states,
         tensors=identities.tensors.frozen(),
         storages=storages,
@@ -265,12 +266,20 @@ def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout], stored: Se
     return GraphWalk(step, is_backward, tuple(roots), tuple(NodeId(one[0]) for one in noted), tuple(uses), complete)
 
 
-def _names(raw: Raw, log: CallLog, states: list[TensorState], changes: tuple[ContentChange, ...]) -> tuple[Name, ...]:
+def _names(
+    raw: Raw, log: CallLog, states: Sequence[TensorState], changes: tuple[ContentChange, ...]
+) -> tuple[Name, ...]:
     """The names that reach bytes the recorded code had to do with; a notebook has many others."""
-    touched = {states[state].storage for state in {*log.outputs, *log.given[1::GIVEN_WIDTH]}}
+    if not raw.names:
+        return ()
+    storages = column(states, "storage")
+    touched = {storages[state] for seen in (log.outputs, log.given[1::GIVEN_WIDTH]) for state in seen}
     touched.update(change.storage for change in changes)
-    storages = {state.tensor: state.storage for state in states}
-    return tuple(Name(*facts) for facts in raw.names if storages.get(facts[1]) in touched)
+    named = {tensor for _, tensor, _ in raw.names}
+    last = {
+        tensor: storage for tensor, storage in zip(column(states, "tensor"), storages, strict=True) if tensor in named
+    }
+    return tuple(Name(*facts) for facts in raw.names if last.get(facts[1]) in touched)
 
 
 def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[ContentChange, ...]:

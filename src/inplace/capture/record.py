@@ -37,7 +37,7 @@ from inplace.capture.tensors import PLAIN
 from inplace.capture.tracebacks import strip
 from inplace.capture.warned import Warned
 from inplace.errors import OverwriteError, RecordingError
-from inplace.model import BEFORE, Function, Kind, StateId, Trace
+from inplace.model import BEFORE, Function, Kind, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -290,7 +290,7 @@ class Recorder(Hooks):
 
     def _last_walk(self) -> None:
         identities, log = self._identities, self._mode.log
-        called = {identities.states.tensor(StateId(state)) for state in {*log.outputs, *log.given[1::GIVEN_WIDTH]}}
+        called = identities.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
         live = [t for t in identities.live(called) if t.requires_grad and identities.may_ask(t)]
         self._walk(live, len(self._mode.log), is_backward=False)
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
 from inplace.capture.layouts import LAYOUT, Layouts
 from inplace.capture.reading import creation_name
-from inplace.capture.tensors import FACTS, NODE, NONE, TENSOR, Tensors, first_state
+from inplace.capture.tensors import FACTS, NODE, NONE, TENSOR, Tensors, first_state, in_order, places_in
 from inplace.capture.twins import open_twin
-from inplace.model import CounterId, StateId, StorageId, TensorId, TensorState
+from inplace.model import CounterId, Layout, StateId, StorageId, TensorId, TensorState
+from inplace.rows import NOTHING, Table
 
 _OpenState = open_twin(TensorState)
 # Integers a state: tensor, storage, counter, offset, packed facts, version, node, base, tensors met by then.
 _WIDTH = 9
-_VERSION = 5
+_VERSION, _MET = 5, 8
+_FIELDS = {"tensor": 0, "counter": 2}
+_REQUIRES_GRAD, _LEAF, _INFERENCE = 1, 2, 4  # bits of the packed facts
+_FLAGS = {"requires_grad": _REQUIRES_GRAD, "is_leaf": _LEAF}
 _row = Struct(f"{_WIDTH}q").pack
 _CREATION = 3  # the bit of the packed facts from which on they hold the creation, plus one; autograd's are below it
 
@@ -91,6 +94,11 @@ class States:
         """The tensor that was in a state."""
         return TensorId(first_state(state) if state < 0 else self._facts[state * _WIDTH])
 
+    def tensors_in(self, seen: Iterable[Iterable[int]]) -> set[TensorId]:
+        """The tensors that were in any of these states."""
+        known = self._facts[::_WIDTH]
+        return {TensorId(-1 - state if state < 0 else known[state]) for states in seen for state in states}
+
     def facts(self, state: StateId) -> int:
         """The packed facts of a state: autograd's flags, creation and layout."""
         return self._tensors.fact(first_state(state), FACTS) if state < 0 else self._facts[state * _WIDTH + 4]
@@ -110,53 +118,81 @@ class States:
         storage, counter = self._facts[state * _WIDTH + 1], self._facts[state * _WIDTH + 2]
         return None if storage < 0 else StorageId(storage), None if counter < 0 else CounterId(counter)
 
-    # ------------------------------------------------------------ freezing
-
-    def frozen(self, storages: Sequence[int], origin: int) -> tuple[list[TensorState], array[int]]:
-        """The states as plain values, in the order in which they were noted, and their places in it, by id.
+    def frozen(self, storages: Sequence[int], origin: int) -> tuple[StateRows, array[int]]:
+        """The states in the order in which they were noted, and their places in it, by id.
 
         Args:
             storages: the places of the storages, as `Storages.frozen` gives them.
             origin: the number from which the nodes of new tensors count.
         """
-        found: list[TensorState] = []
-        layouts, values = self.layouts.known, self.values.get
-        places = array("i", bytes(4 * (len(self._facts) // _WIDTH + self._tensors.count)))
-        for state, row in self._in_order(storages, origin):
-            tensor, storage, counter, offset, facts, version, node, base, _ = row
-            places[state] = len(found)
-            creation = facts >> _CREATION & 7
-            one = _OpenState(
-                tensor,
-                None if storage < 0 else storage,
-                None if counter < 0 else counter,
-                offset,
-                layouts[facts >> LAYOUT],
-                None if version < 0 else version,
-                facts & 1 == 1,
-                facts & 2 == 2,  # noqa: PLR2004 - a flag
-                None if node < 0 else node,
-                None if base < 0 else base,
-                "inference" if facts & 4 else creation_name(creation - 1) if creation else None,
-                values(state),
-            )
-            one.__class__ = TensorState
-            found.append(one)
-        return found, places
+        new = [tensor for tensor, facts in enumerate(self._tensors.rows[FACTS::TENSOR]) if facts != NONE]
+        order = in_order(new, enumerate(self._facts[_MET::_WIDTH]))
+        places = places_in(order, len(self._facts) // _WIDTH + self._tensors.count)
+        return StateRows(order, self._facts, self._tensors, self.layouts.known, self.values, storages, origin), places
 
-    def _in_order(self, storages: Sequence[int], origin: int) -> Iterator[tuple[StateId, tuple[int, ...]]]:
-        """Each state's id and row: the first ones of new tensors among the others."""
-        tensors, asked = self._tensors, self._tensors.asked.get
-        all_facts, nodes = tensors.rows[FACTS::TENSOR], tensors.rows[NODE::TENSOR]
-        met = 0
-        end = (*[0] * (_WIDTH - 1), tensors.count)
-        for number, row in enumerate(chain(zip(*[iter(self._facts)] * _WIDTH, strict=True), [end])):
-            for tensor in range(met, row[-1]):
-                if all_facts[tensor] != NONE:
-                    node, storage = nodes[tensor], storages[asked(tensor, -1 - tensor)]
-                    node = node + origin if node >= 0 else -1
-                    yield StateId(-1 - tensor), (tensor, storage, tensor, 0, all_facts[tensor], 0, node, -1, 0)
-            met = row[-1]
-            if row is not end:
-                storage = row[1]
-                yield StateId(number), row if storage < 0 else (row[0], storages[storage], *row[2:])
+
+class StateRows(Table[TensorState]):
+    """The states of a trace; see `States.frozen`. `order` holds the ids that they had while they were recorded."""
+
+    def __init__(
+        self,
+        order: array[int],
+        facts: array[int],
+        tensors: Tensors,
+        layouts: Sequence[Layout],
+        values: Mapping[StateId, tuple[Any, ...]],
+        storages: Sequence[int],
+        origin: int,
+    ) -> None:
+        super().__init__(len(order))
+        self._order, self._facts, self._new, self._asked = order, facts, tensors.rows, tensors.asked
+        self._layouts, self._values, self._storages, self._origin = layouts, values, storages, origin
+
+    def _build(self, place: int) -> TensorState:
+        state = self._order[place]
+        if state < 0:
+            tensor = counter = -1 - state
+            facts, node = self._new[tensor * TENSOR + FACTS], self._new[tensor * TENSOR + NODE]
+            offset, version, base = 0, 0, -1
+            node = node + self._origin if node >= 0 else -1
+        else:
+            begin = state * _WIDTH
+            tensor, _, counter, offset, facts, version, node, base, _ = self._facts[begin : begin + _WIDTH]
+        storage, creation = self._storage(state), facts >> _CREATION & 7
+        found = _OpenState(
+            tensor,
+            None if storage < 0 else storage,
+            None if counter < 0 else counter,
+            offset,
+            self._layouts[facts >> LAYOUT],
+            None if version < 0 else version,
+            facts & _REQUIRES_GRAD != 0,
+            facts & _LEAF != 0,
+            None if node < 0 else node,
+            None if base < 0 else base,
+            "inference" if facts & _INFERENCE else creation_name(creation - 1) if creation else None,
+            self._values.get(StateId(state)),
+        )
+        found.__class__ = TensorState
+        return found  # type: ignore[no-any-return]
+
+    def _storage(self, state: int) -> int:
+        if state < 0:
+            return self._storages[self._asked.get(-1 - state, state)]  # where nobody asked it is under this very number
+        storage = self._facts[state * _WIDTH + 1]
+        return storage if storage < 0 else self._storages[storage]
+
+    def _column(self, field: str) -> array[int]:
+        order, facts, new = self._order, self._facts, self._new
+        if field == "storage":
+            return _column(map(self._storage, order))
+        if field in _FLAGS:
+            old, fresh, flag = facts[4::_WIDTH], new[FACTS::TENSOR], _FLAGS[field]
+            return _column([((fresh[-1 - state] if state < 0 else old[state]) & flag) // flag for state in order])
+        known = facts[_FIELDS[field] :: _WIDTH]  # the tensor is also the counter of a new one
+        return _column([-1 - state if state < 0 else known[state] for state in order])
+
+
+def _column(values: Iterable[int]) -> array[int]:
+    found = array("i", values)
+    return array("i", [NOTHING if value < 0 else value for value in found]) if -1 in found else found

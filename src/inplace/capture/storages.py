@@ -15,7 +15,7 @@ What is known of it is in the tensor's reference and row; see NOTE [ New tensors
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
@@ -23,15 +23,17 @@ import torch
 
 from inplace.capture.layouts import LAYOUT, Layouts
 from inplace.capture.refs import LiveStorage, TensorRef
-from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors
+from inplace.capture.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
 from inplace.capture.twins import open_twin
 from inplace.model import Storage, StorageId
+from inplace.rows import Table
 
 _OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = NO_STEP  # the last step of a storage that did not die
 _FREED = 0  # the key of a storage that has been let go of
-_FACTS = 5  # integers a storage: device, whether others own the memory, first and last step, number of its tensor
+_FACTS = 5  # integers a storage
+_DEVICE, _EXTERNAL, _BORN, _LAST, _TENSOR = range(_FACTS)  # whether others own it, first and last step, its tensor
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
@@ -126,7 +128,7 @@ class Storages:
             return
         live.users -= 1
         if live.users <= 0:
-            self._facts[live.id * _FACTS + 3] = step
+            self._facts[live.id * _FACTS + _LAST] = step
             self._idle.append(live)
             if len(self._idle) > self._limit:
                 self._sweep()
@@ -140,53 +142,33 @@ class Storages:
         self.allocated[found] = self.sizes[found]
         self._tensors.asked[ref.tensor] = found
 
-    def frozen(self) -> tuple[tuple[Storage, ...], array[int]]:
+    def frozen(self) -> tuple[StorageRows, array[int]]:
         """The storages in the order in which they were met, and their places in it.
 
-        Those that still have users did not die. The places are by id; that of a storage which was not asked for is at
-        minus one minus the number of its tensor.
+        The places are by id; that of a storage which was not asked for is at minus one minus the number of its tensor.
         """
-        used = {live.id for live in self.live.values() if live.users > 0}
-        devices = [str(device) for device in self._devices]
-        found: list[Storage] = []
-        places = array("i", bytes(4 * (len(self.sizes) + self._tensors.count)))
-        for key, row in self._in_order():
-            device, external, born, last, size = row
-            places[key] = len(found)
-            died = None if last == _ALIVE or key in used else last
-            name = device if isinstance(device, str) else devices[device]
-            one = _OpenStorage(len(found), size, name, external != 0, born, died)
-            one.__class__ = Storage
-            found.append(one)
-        return tuple(found), places
+        asked, tensors = self._tensors.asked, self._tensors.rows[FACTS::TENSOR]
+        new = [tensor for tensor, facts in enumerate(tensors) if facts != NONE and tensor not in asked]
+        others = sorted((met, number) for number, met in enumerate(self._facts[_TENSOR::_FACTS]))
+        order = in_order(new, [(number, met) for met, number in others])
+        for live in self.live.values():
+            if live.users > 0:  # they did not die
+                self._facts[live.id * _FACTS + _LAST] = _ALIVE
+        rows = StorageRows(
+            order, self._facts, self.sizes, self._tensors.rows, self._layouts, [str(one) for one in self._devices]
+        )
+        return rows, places_in(order, len(self.sizes) + self._tensors.count)
 
-    def _in_order(self) -> Iterator[tuple[int, tuple[int | str, int, int, int, int]]]:
-        """The place in `places` and the facts of each storage: those that were not asked for among the others."""
-        tensors, asked, known, sizes = self._tensors, self._tensors.asked, self._layouts.known, self._layouts.sizes
-        all_facts, first, last = tensors.rows[FACTS::TENSOR], tensors.rows[FIRST::TENSOR], tensors.rows[LAST::TENSOR]
-        rows = zip(*[iter(self._facts)] * _FACTS, strict=True)
-        others = sorted((tensor, number, row) for number, (*row, tensor) in enumerate(rows))
-        met = 0
-        for until, number, row in (*others, (tensors.count, -1, [])):
-            for tensor in range(met, until):
-                if all_facts[tensor] != NONE and tensor not in asked:
-                    layout = all_facts[tensor] >> LAYOUT
-                    yield -1 - tensor, (known[layout].device, 0, first[tensor], last[tensor], sizes[layout])
-            met = until
-            if row:
-                yield number, (*row, self.sizes[number])
-
-    def allocations(self) -> dict[int, int]:
-        """Bytes of the storages that each call gave out first, by step."""
-        found: dict[int, int] = {}
+    def allocations(self, calls: int) -> array[int]:
+        """Bytes of the storages that each of so many calls gave out first."""
+        found = array("q", bytes(8 * (calls + 1)))  # one that a fault of ours has cut off may have none of the rows
         for number, size in enumerate(self.allocated):
             if size:
-                step = self._facts[number * _FACTS + 2]
-                found[step] = found.get(step, 0) + size
+                found[self._facts[number * _FACTS + _BORN]] += size
         rows, asked, sizes = self._tensors.rows, self._tensors.asked, self._layouts.sizes
         for tensor, (step, facts) in enumerate(zip(rows[FIRST::TENSOR], rows[FACTS::TENSOR], strict=True)):
             if facts != NONE and tensor not in asked:
-                found[step] = found.get(step, 0) + sizes[facts >> LAYOUT]
+                found[step] += sizes[facts >> LAYOUT]
         return found
 
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
@@ -256,3 +238,42 @@ class Storages:
                 live.key = _FREED
         self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
         self._limit = 2 * len(self._idle) + _IDLE
+
+
+class StorageRows(Table[Storage]):
+    """The storages of a trace; see `Storages.frozen`. `order` holds their ids, negative for those never asked for."""
+
+    def __init__(
+        self,
+        order: array[int],
+        facts: array[int],
+        sizes: array[int],
+        tensors: array[int],
+        layouts: Layouts,
+        devices: Sequence[str],
+    ) -> None:
+        super().__init__(len(order))
+        self._order, self._facts, self._sizes, self._new = order, facts, sizes, tensors
+        self._layouts, self._devices = layouts, devices
+
+    def _build(self, place: int) -> Storage:
+        number = self._order[place]
+        if number < 0:
+            begin = (-1 - number) * TENSOR
+            layout, born, died = self._new[begin + FACTS] >> LAYOUT, self._new[begin + FIRST], self._new[begin + LAST]
+            size, device, external = self._layouts.sizes[layout], self._layouts.known[layout].device, 0
+        else:
+            size = self._sizes[number]
+            at, external, born, died, _ = self._facts[number * _FACTS : (number + 1) * _FACTS]
+            device = self._devices[at]
+        found = _OpenStorage(place, size, device, external != 0, born, None if died == _ALIVE else died)
+        found.__class__ = Storage
+        return found  # type: ignore[no-any-return]
+
+    def _column(self, field: str) -> array[int]:
+        if field == "bytes":
+            facts, sizes, known = self._new[FACTS::TENSOR], self._layouts.sizes, self._sizes
+            return array("q", [sizes[facts[-1 - n] >> LAYOUT] if n < 0 else known[n] for n in self._order])
+        at_new, at = {"born": (FIRST, _BORN), "died": (LAST, _LAST)}[field]
+        new, known = self._new[at_new::TENSOR], self._facts[at::_FACTS]
+        return array("i", [new[-1 - number] if number < 0 else known[number] for number in self._order])

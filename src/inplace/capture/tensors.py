@@ -10,12 +10,15 @@ in which they were met.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from struct import Struct
 
 import torch
 
 from inplace.capture.twins import open_twin
 from inplace.model import StateId, StorageId, Tensor, TensorId
+from inplace.rows import NOTHING, Table
 
 PLAIN: frozenset[type] = frozenset(
     {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
@@ -26,7 +29,7 @@ TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lam
 KIND, ORIGIN, FIRST, LAST, FACTS, NODE = range(6)
 TENSOR = 6
 NONE = -1
-NO_STEP = -2
+NO_STEP = NOTHING
 tensor_row = Struct(f"{TENSOR}i").pack
 _OpenTensor = open_twin(Tensor)
 
@@ -64,18 +67,54 @@ class Tensors:
         """One integer of a tensor's row."""
         return self.rows[tensor * TENSOR + position]
 
-    def frozen(self) -> tuple[Tensor, ...]:
-        """The tensors as plain values."""
-        found = []
-        names = [kind.__name__ for kind in TYPES]
-        rows = zip(*[iter(self.rows)] * TENSOR, strict=True)
-        for number, (kind, origin, first, last, _, _) in enumerate(rows):
-            tensor = _OpenTensor(number, names[kind], step_or_none(origin), first, step_or_none(last))
-            tensor.__class__ = Tensor
-            found.append(tensor)
-        return tuple(found)
+    def frozen(self) -> TensorRows:
+        """The tensors as a trace has them."""
+        return TensorRows(self.rows)
+
+
+class TensorRows(Table[Tensor]):
+    """The tensors of a trace."""
+
+    def __init__(self, rows: array[int]) -> None:
+        super().__init__(len(rows) // TENSOR)
+        self._rows = rows
+
+    def _build(self, place: int) -> Tensor:
+        kind, origin, first, last = self._rows[place * TENSOR : place * TENSOR + FACTS]
+        found = _OpenTensor(place, TYPES[kind].__name__, step_or_none(origin), first, step_or_none(last))
+        found.__class__ = Tensor
+        return found  # type: ignore[no-any-return]
+
+    def _column(self, field: str) -> array[int]:
+        return self._rows[{"origin": ORIGIN, "first_seen": FIRST, "died": LAST}[field] :: TENSOR]
 
 
 def step_or_none(number: int) -> int | None:
     """A step as it is in a trace."""
     return None if number == NO_STEP else number
+
+
+def in_order(new: Sequence[int], others: Iterable[tuple[int, int]]) -> array[int]:
+    """The order in which things were met: new tensors as minus one minus their number, others by their own.
+
+    Args:
+        new: the numbers of the new tensors, rising.
+        others: each one's number, and how many tensors had been met before it, which never falls.
+    """
+    found, negative, at = array("i"), array("i", [-1 - tensor for tensor in new]), 0
+    for number, met in others:
+        if at < len(new) and new[at] < met:
+            until = bisect_left(new, met, at)
+            found += negative[at:until]
+            at = until
+        found.append(number)
+    found += negative[at:]
+    return found
+
+
+def places_in(order: Sequence[int], count: int) -> array[int]:
+    """Where each is in an order that has at most `count` of them; negative numbers count from the end."""
+    places = array("i", bytes(4 * count))
+    for place, number in enumerate(order):
+        places[number] = place
+    return places

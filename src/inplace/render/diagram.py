@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from inplace.analysis.report import Place, Report
 from inplace.model import Trace
 from inplace.pause import no_collection
@@ -11,7 +13,7 @@ from inplace.render.panes_findings import about, lessons, verdicts
 from inplace.render.panes_memory import Memory
 from inplace.render.panes_model import Diagram, Ending
 from inplace.render.panes_source import Texts, marks_of, panes, shown_sources
-from inplace.render.panes_timeline import Timeline
+from inplace.render.panes_timeline import CALLS, Timeline
 
 __all__ = ["Diagram", "diagram"]
 
@@ -24,11 +26,11 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
     timeline, memory = Timeline(trace, texts), Memory(trace, abouts, texts)
-    for call in trace.calls:  # one pass, as a long trace builds its calls anew in each
+    for call in islice(trace.calls, CALLS):
         if call.step % _TOLD == 0:
-            tell(call.step / len(trace.calls))
+            tell(call.step / min(len(trace.calls), CALLS))
         timeline.add(call)
-        memory.add(call)
+    memory.look()
     shown = shown_sources(report, texts, timeline.count_visits())
     marks = marks_of(report, texts, timeline.written, timeline.first_written)
     told = verdicts(report, abouts, texts, shown)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from inplace.analysis.report import Finding, Report, UnseenWrite
-from inplace.model import GraphWalk, Node, NodeId, SavedTensor, SavedUse, TensorState
+from inplace.model import GraphWalk, Node, NodeId, SavedTensor, SavedUse, TensorId, TensorState
 from inplace.render.layout import Line, Size, planned
 from inplace.render.panes_findings import About
 from inplace.render.panes_memory import Memory
@@ -92,8 +92,8 @@ class Graph:
             names = [name for tensor in over for name in self._memory.names[tensor]]
         return names[0] if names else ""
 
-    def _storage_of(self, tensor: int) -> int | None:
-        state: TensorState | None = self._memory.last.get(tensor)  # type: ignore[call-overload]
+    def _storage_of(self, tensor: TensorId) -> int | None:
+        state: TensorState | None = self._memory.last(tensor)
         return state.storage if state is not None else None
 
     def _keeps(self, node: Node, flagged: dict[tuple[NodeId, str], Finding]) -> tuple[Keep, ...]:
@@ -128,7 +128,7 @@ class Graph:
         leaf = node.leaf
         assert leaf is not None
         names = self._memory.names.get(leaf, [])
-        state = self._memory.last.get(leaf)
+        state = self._memory.last(leaf)
         shape = ", ".join(map(str, state.layout.shape)) if state is not None else ""
         title = _cut(names[0], _TITLE) if names else "unnamed leaf"
         detail = f"leaf · [{shape}]" if shape else "leaf · scalar"

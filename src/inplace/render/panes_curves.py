@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
 
+from inplace.analysis.history import History
 from inplace.model import BEFORE, StorageId, Trace
+from inplace.rows import NOTHING, column
 
 _POINTS = 1_000  # steps at which a curve may turn, twice
 
 
 def live_bytes(trace: Trace) -> tuple[tuple[int, int], ...]:
     """(step, bytes of the storages that live from then on), in order, thinned so that peaks stay."""
-    moved: defaultdict[int, int] = defaultdict(int)
-    for storage in trace.storages:
-        moved[max(storage.born, BEFORE)] += storage.bytes
-        if storage.died is not None:
-            moved[storage.died + 1] -= storage.bytes  # what died after a call was there while it ran
+    moved = _still(trace)
+    fields = [column(trace.storages, field) for field in ("bytes", "born", "died")]
+    for size, born, died in zip(*fields, strict=True):
+        moved[born - BEFORE] += size
+        if died != NOTHING:
+            moved[died + 1 - BEFORE] -= size  # what died after a call was there while it ran
     return _curve(moved)
 
 
@@ -26,7 +30,7 @@ def kept_bytes(trace: Trace) -> tuple[tuple[int, int], ...]:
     A storage is kept from the call whose node saved it to the last backward that found it there; to the end where the
     graph is still there at the end. Leaves that require grad would live without that, and are left out.
     """
-    leaves = {state.storage for state in trace.states if state.is_leaf and state.requires_grad}
+    leaves = History(trace).leaf_storages
     first: dict[StorageId, int] = {}
     last: dict[StorageId, int] = {}
     for walk in trace.walks:
@@ -38,28 +42,28 @@ def kept_bytes(trace: Trace) -> tuple[tuple[int, int], ...]:
                 continue
             first[storage] = min(node.step, first.get(storage, node.step))
             last[storage] = max(until, last.get(storage, until))
-    moved: defaultdict[int, int] = defaultdict(int)
+    moved = _still(trace)
     for storage, step in first.items():
         size = trace.storages[storage].bytes
-        moved[step] += size
-        moved[last[storage] + 1] -= size
+        moved[step - BEFORE] += size
+        moved[last[storage] + 1 - BEFORE] -= size
     return _curve(moved)
 
 
-def _curve(moved: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
-    curve, height = [], 0
-    for step in sorted(moved):
-        height += moved[step]
-        curve.append((step, height))
-    return tuple(_thinned(curve, lambda point: point[1]))
+def _still(trace: Trace) -> array[int]:
+    """By how many bytes a curve moves at each step, from `BEFORE` to the one after the end: nowhere yet."""
+    return array("q", bytes(8 * (len(trace.calls) + 3)))
 
 
-def _thinned(curve: list[tuple[int, int]], height: Callable[[tuple[int, int]], int]) -> list[tuple[int, int]]:
-    if len(curve) <= 2 * _POINTS:
-        return curve
-    size = -(-len(curve) // _POINTS)
-    found = []
-    for start in range(0, len(curve), size):
-        part = curve[start : start + size]
-        found += sorted({min(part, key=height), max(part, key=height)})
-    return found
+def _curve(moved: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    steps = [step for step, by in enumerate(moved, BEFORE) if by]
+    heights = list(accumulate(by for by in moved if by))
+    if len(steps) <= 2 * _POINTS:
+        return tuple(zip(steps, heights, strict=True))
+    size = -(-len(steps) // _POINTS)
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(steps), size):
+        part = heights[start : start + size]
+        lowest, highest = part.index(min(part)), part.index(max(part))
+        found += [(steps[start + place], part[place]) for place in sorted({lowest, highest})]
+    return tuple(found)

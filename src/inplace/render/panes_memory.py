@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
+from inplace.analysis.history import History
 from inplace.model import BEFORE, Call, CounterId, StateId, StorageId, TensorId, TensorState, Trace
 from inplace.render.panes_columns import Scalar
 from inplace.render.panes_findings import About
@@ -12,6 +13,7 @@ from inplace.render.panes_model import CounterBox, References, StorageBox, Tenso
 from inplace.render.panes_source import Texts
 from inplace.render.panes_timeline import steps_apart
 from inplace.render.spans import elements, pieces, shared_ranges
+from inplace.rows import NOTHING, column
 
 _STORAGES = 24  # storages drawn at most
 _TENSORS = 8  # tensors drawn of one storage at most
@@ -27,14 +29,11 @@ class Memory:
 
     def __init__(self, trace: Trace, abouts: list[About], texts: Texts) -> None:
         self._trace, self._texts = trace, texts
-        self.last: dict[TensorId, TensorState] = {state.tensor: state for state in trace.states}
+        self._history = History(trace)
         self.names = names_of(trace)
         self._told = {tensor for one in abouts for tensor in one.tensors}
-        self._over: defaultdict[StorageId, dict[TensorId, None]] = defaultdict(dict)
-        for state in trace.states:
-            if state.storage is not None:
-                self._over[state.storage][state.tensor] = None
         self._kept = self._choose([storage for one in abouts for storage in one.storages])
+        self._over = self._tensors_over(set(self._kept))
         self._drawn = {storage: self._of_storage(storage) for storage in self._kept}
         self._was: dict[TensorId, str] = {}
         self._moves: defaultdict[CounterId, list[tuple[int, int]]] = defaultdict(list)
@@ -45,10 +44,17 @@ class Memory:
         self._touched: defaultdict[TensorId, dict[int, None]] = defaultdict(dict)
         self._states = trace.states
         self._shown = {tensor for tensors in self._drawn.values() for tensor in tensors}
-        counters = {self.last[tensor].counter for tensor in self._shown}
+        counters = {self._known(tensor).counter for tensor in self._shown}
         self._most_moves = _MOVES // max(1, len(counters))
-        storages = set(self._kept)
-        self._seen = [state.storage in storages or state.counter in counters for state in trace.states]
+        self._seen = self._sights(counters)
+
+    def last(self, tensor: TensorId) -> TensorState | None:
+        """The state a tensor was last seen in."""
+        return self._history.last_state(tensor)
+
+    def _known(self, tensor: TensorId) -> TensorState:
+        """The state that a tensor with a state was last seen in."""
+        return self._trace.states[self._history.last_numbers[tensor]]
 
     # ------------------------------------------------------------ what is drawn
 
@@ -56,13 +62,27 @@ class Memory:
         """Storages of findings first, then those that several names reach, then those with any name."""
         named: dict[StorageId, int] = {}
         for tensor, names in self.names.items():
-            state = self.last.get(tensor)
+            state = self.last(tensor)
             if state is not None and state.storage is not None:
                 named[state.storage] = named.get(state.storage, 0) + len(names)
-        told += [s.storage for t in self._told if (s := self.last.get(t)) is not None and s.storage is not None]
+        told += [s.storage for t in self._told if (s := self.last(t)) is not None and s.storage is not None]
         several = [storage for storage, count in named.items() if count > 1]
         self._wanted = list(dict.fromkeys([*told, *several, *sorted(named)]))
         return self._wanted[:_STORAGES]
+
+    def _tensors_over(self, storages: set[StorageId]) -> dict[StorageId, dict[TensorId, None]]:
+        """The tensors that were ever over each of some storages, in order of first sight."""
+        found: dict[StorageId, dict[TensorId, None]] = {storage: {} for storage in storages}
+        for storage, tensor in zip(column(self._trace.states, "storage"), self._history.tensors_by_state, strict=True):
+            if storage in found:
+                found[StorageId(storage)][tensor] = None
+        return found
+
+    def _sights(self, counters: Collection[int | None]) -> Sequence[bool]:
+        """Of each state, whether it shows something of a storage or counter that is drawn."""
+        storages, known = set(self._kept), {NOTHING if counter is None else counter for counter in counters}
+        fields = [column(self._trace.states, field) for field in ("storage", "counter")]
+        return [storage in storages or counter in known for storage, counter in zip(*fields, strict=True)]
 
     def _of_storage(self, storage: StorageId) -> list[TensorId]:
         over = list(self._over[storage])
@@ -72,8 +92,12 @@ class Memory:
 
     # ------------------------------------------------------------ what happened to it
 
-    def add(self, call: Call) -> None:
-        """Note what a call saw of the storages and counters that are drawn; calls come in order."""
+    def look(self) -> None:
+        """Look at the calls that saw something of the storages and counters that are drawn."""
+        for call in self._history.calls_at(self._history.columns.seeing(self._seen)):
+            self._add(call)
+
+    def _add(self, call: Call) -> None:
         seen = self._seen
         for argument in call.inputs:
             if seen[argument.before]:
@@ -115,7 +139,7 @@ class Memory:
             changes.append((since, found))
 
     def _itemsize(self, storage: StorageId) -> int:
-        sizes = {self.last[tensor].layout.itemsize for tensor in self._drawn[storage]}
+        sizes = {self._known(tensor).layout.itemsize for tensor in self._drawn[storage]}
         return sizes.pop() if len(sizes) == 1 else 0
 
     def _elements(self, storage: StorageId) -> int:
@@ -138,7 +162,7 @@ class Memory:
         )
 
     def _tensor_box(self, tensor: TensorId) -> TensorBox:
-        state, about = self.last[tensor], self._trace.tensor(tensor)
+        state, about = self._known(tensor), self._trace.tensor(tensor)
         names = self.names.get(tensor, [])
         parts, exact = pieces(state.offset, state.layout)
         cells = tuple(elements(state.offset, state.layout)) if self._cells_fit(state) else ()

@@ -10,8 +10,11 @@ from inplace.model import Call, GradMode, Kind, Position, Stack, Trace
 from inplace.render.panes_columns import CallPlace, Calls, Folds, Form, Scalar
 from inplace.render.panes_curves import kept_bytes, live_bytes
 from inplace.render.panes_source import Loop, Texts
+from inplace.rows import call_columns
 
-_CALLS = 200_000  # calls in the picture at most
+CALLS = 200_000
+"""Calls in the picture at most."""
+
 _WRITES = 100_000
 _ROUNDS = 60_000
 _LINES = 100_000
@@ -27,6 +30,7 @@ class Timeline:
 
     def __init__(self, trace: Trace, texts: Texts) -> None:
         self._trace, self._texts = trace, texts
+        self._may_write = set(call_columns(trace.calls).may_write)
         self._strings: dict[str, int] = {}
         self._known: dict[tuple[object, ...], int] = {}
         self._spot_of: dict[int, tuple[int, Position] | None] = {}
@@ -43,9 +47,7 @@ class Timeline:
         self.first_written: dict[tuple[int, Position], int] = {}
 
     def add(self, call: Call) -> None:
-        """Note a call; calls come in order."""
-        if call.step >= _CALLS:
-            return
+        """Note a call of the first `CALLS`; calls come in order."""
         changed = self._changes(call)
         # By identity first: calls of one line share these objects of the trace, and hashing them by value takes long.
         known = (
@@ -83,7 +85,7 @@ class Timeline:
         )
 
     def _changes(self, call: Call) -> bool:
-        if not call.may_write:
+        if call.step not in self._may_write:
             return False
         states, found = self._trace.states, False
         for argument in self._trace.writes(call):

@@ -10,6 +10,7 @@ from inplace.analysis.report import Finding, Place, Report, Rewrite, SafeWrite
 from inplace.model import Kind, Trace
 from inplace.render.changes import changed_lines
 from inplace.render.wording import facts, fix_summary, headline, why
+from inplace.rows import call_columns
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
@@ -143,7 +144,8 @@ def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) ->
 def _count(report: Report) -> str:
     trace = report.trace
     calls = len(trace.calls)
-    writes = sum(1 for call in trace.calls if call.function.kind is Kind.OP and any(True for _ in trace.writes(call)))
+    may_write = map(trace.calls.__getitem__, call_columns(trace.calls).may_write)
+    writes = sum(1 for call in may_write if call.function.kind is Kind.OP and any(True for _ in trace.writes(call)))
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
     verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
         "nothing wrong" if trace.failure is None else f"ended by {trace.failure.type}"
