@@ -40,6 +40,24 @@ with inplace.record() as recording:
     torch.numel(x)
 print(len(recording.trace.calls), len(recording.trace.notes))
 """
+UNMAPPED = """
+import ctypes, inplace, numpy, torch
+c = ctypes.CDLL(None)
+c.mmap.restype = ctypes.c_void_p
+c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+with inplace.record() as recording:
+    for size in (4096, 1 << 20):
+        address = c.mmap(None, size, 3, 0x22, -1, 0)  # private memory that may be read and written
+        array = numpy.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype=numpy.uint8)
+        x = torch.from_numpy(array)
+        y = x + 1
+        array[:] = 7
+        y = x * 2
+        c.munmap(address, size)
+        z = y + 1
+print(len(recording.trace.calls), len(recording.trace.changes), len(recording.trace.notes))
+"""
 
 
 def _printed(program: str) -> str:
@@ -55,6 +73,12 @@ def test_a_deep_graph_is_freed_as_ever() -> None:
 def test_a_tensor_that_a_failed_resize_left_broken_is_not_read() -> None:
     """Its strides point nowhere: to read them ends the process."""
     assert _printed(BROKEN) == "5 0\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can be asked whether memory is mapped")
+def test_memory_that_is_there_no_more_is_not_read() -> None:
+    """Arrays over it are watched for what others write, and not touched once it was unmapped under them."""
+    assert _printed(UNMAPPED) == "6 2 0\n"
 
 
 def test_nested_tensors_in_a_graph() -> None:

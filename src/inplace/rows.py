@@ -155,10 +155,14 @@ class CallColumns:
         No other call has writes, as `Trace.writes` finds them.
         """
         changed = [place for place, (old, new) in enumerate(zip(self.before, self.after, strict=True)) if old != new]
-        return sorted({*self._declared(), *map(self._step_of, changed)})
+        return sorted({*self.writing, *map(self._step_of, changed)})
 
-    def _declared(self) -> Iterator[int]:
+    @cached_property
+    def writing(self) -> frozenset[int]:
         """The steps of the calls that were given an argument which the function's schema marks as changed."""
+        return frozenset(self._writing())
+
+    def _writing(self) -> Iterator[int]:
         used = set(self.path)  # most functions have an `out` that nobody gives them
         roots = {number: self.paths[number].split("[", 1)[0] for number in used}
         writes = [

@@ -9,7 +9,6 @@ tool) already uses it, and given back when the recording ends or nothing has cha
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import zlib
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from inplace.capture.identity import Identities
+from inplace.capture.memory import Memory
 from inplace.capture.refs import TensorRef
 from inplace.capture.source import Stacks
 from inplace.model import StorageId
@@ -41,8 +41,8 @@ class _Watched:
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
 
-    def read(self) -> bytes | int | None:
-        """The contents now, None where no recorded tensor reaches them any more."""
+    def read(self, memory: Memory) -> bytes | int | None:
+        """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
         if tensor is None:
             tensor = self.identities.over(self.storage)
@@ -50,11 +50,13 @@ class _Watched:
             if tensor is None or found is None:
                 return None
             self.ref = found
-        memory = tensor.untyped_storage()
-        size, pointer = memory.nbytes(), memory.data_ptr()
-        if not pointer or not size or memory.device.type != "cpu":
+        storage = tensor.untyped_storage()
+        size, pointer = storage.nbytes(), storage.data_ptr()
+        if not pointer or not size or storage.device.type != "cpu":
             return None
-        block = (ctypes.c_char * size).from_address(pointer)
+        block = memory.read(pointer, size)
+        if block is None:
+            return None
         return bytes(block) if size <= _WHOLE else zlib.crc32(block)
 
 
@@ -68,7 +70,7 @@ class Contents:
 
     def __init__(self, identities: Identities, stacks: Stacks) -> None:
         self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
-        self._identities, self._stacks = identities, stacks
+        self._identities, self._stacks, self._memory = identities, stacks, Memory()
         self.watched: dict[StorageId, _Watched] = {}
         self._line: int | None = None
         self._lines = self._looks = 0
@@ -82,7 +84,7 @@ class Contents:
         if self._identities.storages.sizes[ref.storage] > _LARGEST:
             return
         watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
-        watched.contents = watched.read()
+        watched.contents = watched.read(self._memory)
         self._begin_lines()
 
     def forget(self, tensor: torch.Tensor) -> None:
@@ -95,7 +97,7 @@ class Contents:
         """Note what changed since the last look; `step` is the next call's."""
         self._looks += 1
         for watched in list(self.watched.values()):
-            now = watched.read()
+            now = watched.read(self._memory)
             if now is None:
                 del self.watched[watched.storage]
             elif now != watched.contents:
@@ -106,7 +108,7 @@ class Contents:
     def settle(self) -> None:
         """Take the present contents as known: a recorded call has just run."""
         for watched in self.watched.values():
-            watched.contents = watched.read()
+            watched.contents = watched.read(self._memory)
 
     def stop(self) -> None:
         """Give the line tracer back."""

@@ -239,15 +239,19 @@ class Recorder(Hooks):
             self._walk(tensors, step, is_backward=True)
 
     def look(self) -> None:
+        self._watch_external()
+        self._contents.look(len(self._mode.log))
+
+    def settle(self) -> None:
+        self._watch_external()  # what the call just noted was the first to see: the very next line may write to it
+        self._contents.settle()
+
+    def _watch_external(self) -> None:
         while self.external:
             tensor = self._identities.over(self.external.pop())
             self._unseen = True
             if tensor is not None:
                 self._contents.watch(tensor)
-        self._contents.look(len(self._mode.log))
-
-    def settle(self) -> None:
-        self._contents.settle()
 
     def module_of(self, frame: FrameType) -> int:
         # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
