@@ -434,16 +434,11 @@ class Trace:
         """
         declared = [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes]
         yield from declared
-        # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
-        counters = {self.states[argument.before].counter for argument in declared}
-        for argument in call.inputs:
-            if (
-                argument.before != argument.after
-                and argument not in declared
-                and self.states[argument.before].counter not in counters
-                and self._moved(argument)
-            ):
-                yield argument
+        others = [a for a in call.inputs if a.before != a.after and a not in declared]
+        if others:
+            # A view of the written tensor counts with it, so its version moves too although nobody wrote to it.
+            counters = {self.states[argument.before].counter for argument in declared}
+            yield from (a for a in others if self.states[a.before].counter not in counters and self._moved(a))
 
     def _moved(self, argument: Argument) -> bool:
         before, after = self.states[argument.before], self.states[argument.after]

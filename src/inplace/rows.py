@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -62,7 +62,11 @@ class Rows(Sequence[Item], ABC):
         return found
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._build, range(self._count))
+        return self.some(range(self._count))
+
+    def some(self, places: Iterable[int]) -> Iterator[Item]:
+        """The items at some places, in turn; they don't stay built."""
+        return map(self._build, places)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._count} items>"
@@ -75,6 +79,11 @@ class Rows(Sequence[Item], ABC):
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def some(rows: Sequence[Item], places: Iterable[int]) -> Iterator[Item]:
+    """The items at some places, in turn: those that are built when asked for don't stay so."""
+    return rows.some(places) if isinstance(rows, Rows) else map(rows.__getitem__, places)
 
 
 class Table(Rows[Item]):

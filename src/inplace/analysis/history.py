@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from inplace.model import Argument, Call, Function, StateId, StorageId, TensorId, TensorState, Trace
-from inplace.rows import NOTHING, CallColumns, call_columns, column
+from inplace.rows import NOTHING, CallColumns, call_columns, column, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,11 @@ class History:
     @cached_property
     def writes(self) -> list[Write]:
         """Every write, in order; those of calls that raised are what the call would have written."""
-        states = self.trace.states
-        return [
-            Write(call, argument, states[argument.before], states[argument.after])
-            for call in self.calls_at(self.columns.may_write)  # most calls don't, and that is soon seen
-            for argument in self.trace.writes(call)
-        ]
+        calls = some(self.calls, self.columns.may_write)  # most calls don't, and that is soon seen
+        found = [(call, argument) for call in calls for argument in self.trace.writes(call)]
+        before = some(self.trace.states, [argument.before for _, argument in found])
+        after = some(self.trace.states, [argument.after for _, argument in found])
+        return [Write(*one, *states) for one, *states in zip(found, before, after, strict=True)]
 
     @cached_property
     def writes_to(self) -> dict[StorageId, list[Write]]:
