@@ -46,7 +46,8 @@ def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("inplace.capture.identity.Identities.written", written)
     monkeypatch.setattr("inplace.capture.calls.Calls._unchanged", lambda *_: b"")
-    monkeypatch.setattr("inplace.capture.identity.Identities.meet_fresh", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.results.Results.meet_fresh", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.results.Results.meet_based", lambda *_, **__: None)
 
 
 @settings(
@@ -77,6 +78,11 @@ def test_what_is_noted_in_short(seed: int) -> None:
         "y = torch.stack([x, x]).max(0)\nz = y.values[1:]",
         "for _ in range(4):\n    y = F.relu(F.dropout(x * 2, training=False))\n    y = F.relu(y * 2, inplace=True)",
         "w = torch.ones(2, 4)\nfor _ in range(9):\n    y = F.linear(torch.ones(3, 2, 4) * x, w)\ny.sum().backward()",
+        "w = torch.ones(4, 4)\nfor _ in range(9):\n    y = F.linear(torch.ones(3, 2, 4) * x, w, x)\n    y.mul_(2)",
+        "with torch.no_grad():\n    y = F.linear(torch.ones(3, 2, 4), torch.ones(4, 4), x)\ny.mT.add_(1)\ny.exp()",
+        "y = x * 2\nfor _ in range(9):\n    v = y.view(2, 2).t()[None]\n    v.mul_(2)\n    w = y.expand(3, 4)[1:]",
+        "y = x * 2\na, b = y.split(2)\nc = y.unbind()[0]\nwith torch.inference_mode():\n    torch.ones(2, 2).t()",
+        "torch._assert_async(x.sum())\nv = torch.ones(2, 3).contiguous().reshape(6).view(3, 2)\nw = v.t().reshape(6)",
         "for _ in range(9):\n    y = F.layer_norm(x * 2, (4,), weight=x)\n    x.data.mul_(2)\ny.sum().backward()",
         "y = torch.exp(x)\nfor _ in range(3):\n    z = F.normalize(y, dim=0)\n    y = z * 2\ny.sum().backward()",
         "y = x * 2\nw = y\nfor _ in range(3):\n    y.set_(torch.ones(3))\n    z = y * 2",
@@ -96,6 +102,16 @@ def test_what_is_noted_in_short_in_words(monkeypatch: pytest.MonkeyPatch, text: 
     short = noted(text)
     in_full(monkeypatch)
     assert short == noted(text)
+
+
+def test_a_view_of_a_base_that_has_moved() -> None:
+    """It is over the memory that its base had, though the base counts as its base still."""
+    trace = record_text(
+        "y = torch.ones(4) * 2\nv = y[1:]\ny.data = torch.ones(4)\nz = v.view(3)\nw = y.view(2, 2)"
+    ).trace
+    y, v, _, z, w = [trace.states[call.outputs[0]] for call in trace.calls if call.outputs][1:]
+    assert (z.storage, z.offset, z.base) == (v.storage, 1, y.tensor)
+    assert (w.storage == v.storage, w.offset, w.base) == (False, 0, y.tensor)
 
 
 def noted(text: str) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from struct import Struct
 from types import FrameType
@@ -13,9 +13,9 @@ import torch
 from inplace.capture.columns import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
 from inplace.capture.functions import LAZY, facts_of, variant_of
 from inplace.capture.hooks import Hooks, Known
-from inplace.capture.identity import Identities
 from inplace.capture.nested import nested_in, tensors_in
 from inplace.capture.reading import node_of, number_of
+from inplace.capture.results import Results
 from inplace.capture.source import Stacks
 from inplace.capture.tensors import PLAIN
 from inplace.model import Function, Kind, StateId
@@ -53,7 +53,7 @@ class Calls:
     detailed = 8
     """Times that one line's small tensors are read with their values."""
 
-    def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
+    def __init__(self, identities: Results, stacks: Stacks, hooks: Hooks) -> None:
         self.log = CallLog(sequence())
         self.functions: list[Function] = []
         self._identities, self._stacks, self._hooks = identities, stacks, hooks
@@ -130,18 +130,15 @@ class Calls:
         refs, rows = self._identities.refs, b""
         if len(args) > POSITIONS or "out" in kwargs:
             return b""
-        given: Iterable[tuple[int, Any]] = enumerate(args)
-        if kwargs:
-            path = self.log.path
-            given = chain(given, [(path(name), one) for name, one in kwargs.items() if type(one) not in SIMPLE])
         try:
-            for number, value in given:
+            for number, value in chain(enumerate(args), kwargs.items()) if kwargs else enumerate(args):
                 kind = type(value)
                 if kind in PLAIN:
                     ref = refs.get(id(value))
                     if ref is None or value._version != ref.version or value.data_ptr() != ref.pointer:
                         return b""
-                    rows += argument_row(number, ref.state, ref.state)
+                    path = number if isinstance(number, int) else self.log.path(str(number))
+                    rows += argument_row(path, ref.state, ref.state)
                 elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
                     return b""
         except RuntimeError:  # it has no counter, or no memory
@@ -198,6 +195,8 @@ class Calls:
             self._note_after(known, step * WIDTH, tensors, result, made)
         if result is not None and transforming() is None:
             self._note_results(known, step, tensors, result, made)
+        else:
+            self.log.calls[step * WIDTH + OUTS] = 0
 
     def _note_results(self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the tensors that a call has given out."""
@@ -221,7 +220,7 @@ class Calls:
         """
         nodes, last = ended - begun, ended - 1 + self.log.origin
         agreed = known.last.get(nodes, 0)
-        if 0 <= agreed < _LOOKS and type(result) in PLAIN and result._base is None:
+        if 0 <= agreed < _LOOKS and type(result) in PLAIN:
             node = node_of(result)
             agreed = known.last[nodes] = agreed + 1 if node is not None and number_of(node) == last else -1
         return last if agreed == _LOOKS else -1

@@ -17,7 +17,8 @@ class Known:
     Attributes:
         id: its number in the recording, -1 before it is given one.
         writing: the same for what it is when a flag among its arguments makes it change one of them.
-        short: whether what it gives out may be a new tensor, so that its calls may be noted in short.
+        short: whether what it gives out may be a new tensor.
+        brief: whether its calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
     """
@@ -25,6 +26,7 @@ class Known:
     __slots__ = (
         "aliases",
         "backward",
+        "brief",
         "drops",
         "facts",
         "fresh",
@@ -51,6 +53,7 @@ class Known:
         self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
+        self.brief = self.short or self.pure
         self.plain = self.kind is Kind.OP
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import torch
 
-from inplace.capture.columns import CallLog
 from inplace.capture.counters import Counters
 from inplace.capture.layouts import LAYOUT
 from inplace.capture.lookup import Lookup
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import creation_flag
-from inplace.capture.tensors import LAST, NO_STEP, PLAIN, TENSOR, TYPES, tensor_row
-from inplace.model import CounterId, NodeId, StateId, TensorId
+from inplace.capture.tensors import LAST, PLAIN, TENSOR
+from inplace.model import NodeId, StateId, TensorId
 
 _is_functional = torch._is_functional_tensor
 _LEAF = 2  # the flags of a leaf that requires no grad
@@ -58,82 +57,6 @@ class Identities(Lookup):
                 pass
         return self.read(tensor, fresh=known is None)
 
-    def meet(self, tensor: torch.Tensor, log: CallLog, step: int, made: int, *, own: bool = False) -> StateId:
-        """Note the state of a tensor that a call has just given out and that is not known.
-
-        The shortest way for what most calls give out: a tensor that is no view, in a storage of its own; `made` is as
-        for `read`.
-        """
-        live = None
-        if tensor._base is None:
-            try:
-                version, storage = tensor._version, tensor.untyped_storage()
-                if self.storages.find(storage) is None:
-                    key, pointer, offset = storage._cdata, tensor.data_ptr(), int(tensor.storage_offset())
-                    layout = self.states.layouts.of(tensor)
-                    live = self.storages.new(storage, key, tensor, step, is_output=True)
-            except RuntimeError:  # it has no counter, or no memory
-                live = None
-        if live is None or live.key != key:
-            aliases = tuple(after for _, _, after in log.inputs(step))
-            return self.read(tensor, origin=step, aliases=aliases, own=own, made=made)
-        known = self._meet(tensor, step)
-        known.live = live
-        live.users += 1
-        known.version, known.pointer, known.counter = version, pointer, CounterId(known.tensor)
-        node, flags = autograd_of(tensor, readable=True, made=made)
-        return self._note(known, offset, layout, flags, node, None, tensor)
-
-    def meet_fresh(self, tensor: torch.Tensor, step: int, made: int, *, may_alias: bool) -> StateId | None:
-        """Note a tensor that a call has given out in memory that it has made; None, and nothing noted, if it has not.
-
-        See NOTE [ New tensors ] and NOTE [ Storages nobody has asked for ].
-        """
-        if tensor._base is not None:
-            return None
-        storages, layouts = self.storages, self.states.layouts
-        try:
-            pointer, layout = tensor.data_ptr(), layouts.of(tensor)
-            if tensor._version or not pointer or tensor.storage_offset():
-                return None
-        except RuntimeError:
-            return None
-        found = storages.unasked.get(pointer)
-        if (found is not None and found() is not None) or not layouts.sizes[layout]:
-            return None
-        if may_alias and tensor.untyped_storage()._cdata in storages.live:
-            return None
-        node, flags = made, 1
-        if not tensor.requires_grad:
-            node, flags = -1, 2
-        elif made < 0:
-            asked, flags = autograd_of(tensor, readable=True, made=made)
-            if asked is None or asked < self.origin:
-                return None
-            node = asked
-        rows, ref = self.tensors.rows, TensorRef(tensor, self._died)
-        number = TensorId(len(rows) // TENSOR)
-        ref.key, ref.version, ref.pointer, ref.node = id(tensor), 0, pointer, node
-        ref.tensor, ref.counter = number, CounterId(number)
-        ref.live, ref.guessed, ref.lost = None, False, False
-        ref.state = state = StateId(-1 - number)
-        rows.frombytes(
-            tensor_row(
-                0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor)),
-                step,
-                step,
-                NO_STEP,
-                layout << LAYOUT | flags,
-                node if node < 0 else node - self.origin,
-            )
-        )
-        self.refs[ref.key] = storages.unasked[pointer] = ref
-        if not number & 255:
-            storages.forget_dead()
-        if self.detail and (values := small_values(tensor)) is not None:
-            self.states.values[state] = values
-        return state
-
     def read(
         self,
         tensor: torch.Tensor,
@@ -167,6 +90,8 @@ class Identities(Lookup):
             layout = self.states.layouts.of(tensor)
         except RuntimeError:
             return self._opaque(tensor, known, origin)
+        base = tensor._base
+        base_id = self._known_id(base) if base is not None else None  # met before its view
         if known is None:
             known = self._meet(tensor, origin)
         if known.live is not live:
@@ -177,8 +102,6 @@ class Identities(Lookup):
         known.pointer, known.version = pointer, version
         if moved and known.guessed:
             self.counters.check(known)
-        base = tensor._base
-        base_id = self._known_id(base) if base is not None else None
         if known.counter is None:
             known.counter = self.counters.of(known, version, base, aliases, own=own or second)
         itemsize = self.states.layouts.known[layout].itemsize

@@ -26,7 +26,7 @@ from inplace.capture.calls import OWNED, Calls, call_row, grad_enabled, inferenc
 from inplace.capture.columns import SEQ1, WIDTH
 from inplace.capture.functions import dropped, variant_of
 from inplace.capture.hooks import Hooks
-from inplace.capture.identity import Identities
+from inplace.capture.results import Results
 from inplace.capture.source import Stacks
 from inplace.capture.stack import take_off
 from inplace.capture.tensors import PLAIN
@@ -43,7 +43,7 @@ class CallMode(Calls, TorchFunctionMode):
         hooks: what the recorder does around calls of other kinds than plain operations.
     """
 
-    def __init__(self, identities: Identities, stacks: Stacks, hooks: Hooks) -> None:
+    def __init__(self, identities: Results, stacks: Stacks, hooks: Hooks) -> None:
         TorchFunctionMode.__init__(self)
         Calls.__init__(self, identities, stacks, hooks)
         self.active = True
@@ -82,7 +82,7 @@ class CallMode(Calls, TorchFunctionMode):
                     stack, module = stacks.key_of(sys._getframe(1))
                     count, noted = stacks.times[stack], None
                     if (
-                        known.short
+                        known.brief
                         and known.id >= 0
                         and self._alone
                         and not (hooks.watched or hooks.external)
@@ -158,7 +158,11 @@ class CallMode(Calls, TorchFunctionMode):
                     identities.bury()
                 state = None
                 if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
-                    state = identities.meet_fresh(result, step, made, may_alias=False)
+                    base = result._base
+                    if base is not None:
+                        state = identities.meet_based(result, base, step, made)
+                    elif known.fresh:
+                        state = identities.meet_fresh(result, step, made, may_alias=False)
                 if state is not None:
                     log.outputs.append(state)
                 else:

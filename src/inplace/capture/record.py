@@ -25,10 +25,10 @@ from inplace.capture.contents import Contents
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.functions import prepare
 from inplace.capture.hooks import Hooks, Known
-from inplace.capture.identity import Identities
 from inplace.capture.modes import CallMode
 from inplace.capture.naming import Naming
 from inplace.capture.reading import node_of
+from inplace.capture.results import Results
 from inplace.capture.source import Stacks
 from inplace.capture.stack import height, is_handed_on, take_off
 from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
@@ -79,7 +79,7 @@ class Recorder(Hooks):
         thorough: bool = False,
     ) -> None:
         self._title, self._label = title, label
-        self._identities = Identities()
+        self._identities = Results()
         self._stacks = Stacks(is_cell)
         self._walker = Walker(self._identities)
         self._contents = Contents(self._identities, self._stacks)
