@@ -47,8 +47,8 @@ def analyze(trace: Trace, tell: Tell = silent) -> Report:
     """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in order of checks."""
     index = Index(trace)
     found: dict[object, Finding] = {}
-    for number, check in enumerate(CHECKS, start=1):
-        tell(number / (len(CHECKS) + 1))  # the first part was to read the calls
+    for number, check in enumerate(CHECKS):
+        tell(number / len(CHECKS))
         for finding in check(index):
             found.setdefault((type(finding), finding.severity, *finding.lines), finding)
     told = {finding.storage for finding in found.values() if isinstance(finding, StaleSave | UnseenWrite)}

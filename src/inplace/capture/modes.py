@@ -158,11 +158,10 @@ class CallMode(Calls, TorchFunctionMode):
                     identities.bury()
                 state = None
                 if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
-                    base = result._base
-                    if base is not None:
-                        state = identities.meet_based(result, base, step, made)
-                    elif known.fresh:
+                    if known.fresh:
                         state = identities.meet_fresh(result, step, made, may_alias=False)
+                    if state is None and result._base is not None:
+                        state = identities.meet_based(result, result._base, step, made)
                 if state is not None:
                     log.outputs.append(state)
                 else:
