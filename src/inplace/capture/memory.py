@@ -40,9 +40,10 @@ class Memory:
         self._here.size = self._there.size = size
         self._there.base = pointer
         if self._read is not None:
-            if self._read(os.getpid(), *self._parts) == size:
+            count = self._read(os.getpid(), *self._parts)
+            if count == size:
                 return memoryview(self._room)[:size]
-            if ctypes.get_errno() == errno.EFAULT:
+            if count >= 0 or ctypes.get_errno() == errno.EFAULT:  # a part of it, or not even its beginning
                 return None
         return memoryview((ctypes.c_char * size).from_address(pointer))
 
