@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import torch
 
 import inplace
+from inplace.capture.source import Stacks
 from inplace.model import Trace
 
 
@@ -51,6 +52,19 @@ def test_a_block_notes_the_frames_that_are_noted_without_one() -> None:
     block, hand = (_names(record()) for record in calls)
 
     assert block[2:] == hand[2:]
+
+
+def test_what_runs_a_test_is_not_looked_at() -> None:
+    """A stack ends with the test: the dozens of frames that run it are nobody's, and would be walked at each call."""
+    found = [recorded() for recorded in (in_a_block, by_hand)]
+
+    assert [_names(trace)[-1] for trace in found] == ["test_what_runs_a_test_is_not_looked_at"] * 2
+    stacks = Stacks(lambda name: name == __file__)
+    stacks.key_of(sys._getframe())
+    assert {code.co_name for code in stacks._codes.values()} == {
+        "test_what_runs_a_test_is_not_looked_at",
+        "pytest_pyfunc_call",
+    }
 
 
 def test_the_line_in_the_block_is_the_one_that_runs() -> None:

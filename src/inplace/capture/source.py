@@ -21,6 +21,8 @@ from inplace.model import Position, Site, Source, Stack, StackFrame
 USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
 _WITH = frozenset({"BEFORE_WITH", "SETUP_WITH"})  # what runs when a `with` block is entered
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+# What runs cells and tests: above it is nothing of the user's, but dozens of frames.
+_RUNNERS = ("IPython/core/interactiveshell.py", "_pytest/python.py", "_pytest/unittest.py")
 _DEEPEST = 48  # user frames kept of a stack; recursion beyond it says nothing new
 
 Key = tuple[int, ...]
@@ -45,9 +47,7 @@ def _role_of_file(name: str) -> int:
     if name.startswith("<") and not name.startswith("<ipython-input"):
         return LIBRARY
     path = str(Path(name).resolve()) if not name.startswith("<") else name
-    if path.startswith(_OURS):
-        return STOP
-    if path.endswith("IPython/core/interactiveshell.py"):
+    if path.startswith(_OURS) or Path(path).as_posix().endswith(_RUNNERS):
         return STOP
     return LIBRARY if path.startswith(_LIBRARIES) else USER
 
