@@ -167,8 +167,12 @@ class History:
     @cached_property
     def tensors_of(self) -> dict[StorageId, list[TensorId]]:
         """The tensors that were ever over each storage."""
-        found: dict[StorageId, dict[TensorId, None]] = defaultdict(dict)
+        return self.tensors_over({*column(self.trace.states, "storage")} - {NOTHING})
+
+    def tensors_over(self, storages: Iterable[int]) -> dict[StorageId, list[TensorId]]:
+        """The tensors that were ever over each of some storages, in order of first sight."""
+        found: dict[StorageId, dict[TensorId, None]] = {StorageId(storage): {} for storage in storages}
         for storage, tensor in zip(column(self.trace.states, "storage"), self.tensors_by_state, strict=True):
-            if storage != NOTHING:
+            if storage in found:
                 found[StorageId(storage)][tensor] = None
         return {storage: list(tensors) for storage, tensors in found.items()}

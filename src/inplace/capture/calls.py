@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from struct import Struct
 from types import FrameType
@@ -131,13 +131,14 @@ class Calls:
         if len(args) > POSITIONS or "out" in kwargs:
             return b""
         try:
-            for number, value in chain(enumerate(args), kwargs.items()) if kwargs else enumerate(args):
+            given: Iterable[tuple[int | str, Any]] = enumerate(args)
+            for place, value in chain(given, kwargs.items()) if kwargs else given:
                 kind = type(value)
                 if kind in PLAIN:
                     ref = refs.get(id(value))
                     if ref is None or value._version != ref.version or value.data_ptr() != ref.pointer:
                         return b""
-                    path = number if isinstance(number, int) else self.log.path(str(number))
+                    path = place if isinstance(place, int) else self.log.path(place)
                     rows += argument_row(path, ref.state, ref.state)
                 elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
                     return b""

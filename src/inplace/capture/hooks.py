@@ -53,7 +53,7 @@ class Known:
         self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
-        self.brief = self.short or self.pure
+        self.brief = self.pure or self.open
         self.plain = self.kind is Kind.OP
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"

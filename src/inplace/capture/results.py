@@ -10,7 +10,7 @@ from inplace.capture.layouts import LAYOUT
 from inplace.capture.reading import autograd_of, creation_of, small_values
 from inplace.capture.refs import TensorRef
 from inplace.capture.states import creation_flag
-from inplace.capture.tensors import NO_STEP, NONE, TENSOR, TYPES, tensor_row
+from inplace.capture.tensors import NO_STEP, TENSOR, TYPES, tensor_row
 from inplace.model import CounterId, StateId, TensorId
 
 
@@ -44,9 +44,8 @@ class Results(Identities):
         if live.key != key:
             return None
         known = self._meet(tensor, step)
-        known.live = live
+        known.live, known.counter, known.version, known.pointer = live, CounterId(known.tensor), version, pointer
         live.users += 1
-        known.version, known.pointer, known.counter = version, pointer, CounterId(known.tensor)
         node, flags = autograd_of(tensor, readable=True, made=made)
         return self._note(known, offset, layout, flags, node, None, tensor)
 
@@ -69,35 +68,13 @@ class Results(Identities):
                 return None
         except RuntimeError:  # it has no counter, or no memory
             return None
-        node, flags = made, 1
-        if not tensor.requires_grad:
-            node, flags = -1, 2
-        elif made < 0:
-            asked, flags = autograd_of(tensor, readable=True, made=made)
-            node = -1 if asked is None else asked
         itemsize = self.states.layouts.known[layout].itemsize
-        rows, ref = self.tensors.rows, TensorRef(tensor, self._died)
-        ref.tensor = TensorId(len(rows) // TENSOR)
-        kind = 0 if type(tensor) is torch.Tensor else TYPES.index(type(tensor))
-        rows.frombytes(tensor_row(kind, step, step, NO_STEP, NONE, -1))
-        ref.key, ref.version, ref.pointer, ref.node = id(tensor), version, pointer, node
-        ref.counter, ref.live, ref.guessed, ref.lost = below.counter, live, False, False
+        offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
+        known = self._meet(tensor, step)
+        known.live, known.counter, known.version, known.pointer = live, below.counter, version, pointer
         live.users += 1
-        self.refs[ref.key] = ref
-        ref.state = state = self.states.note(
-            ref.tensor,
-            live.id,
-            -1 if below.counter is None else below.counter,
-            (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset()),
-            layout,
-            flags | creation_flag(creation_of(tensor)),
-            version,
-            node,
-            below.tensor,
-        )
-        if self.detail and (values := small_values(tensor)) is not None:
-            self.states.values[state] = values
-        return state
+        node, flags = autograd_of(tensor, readable=True, made=made)
+        return self._note(known, offset, layout, flags | creation_flag(creation_of(tensor)), node, below.tensor, tensor)
 
     def _meet_base(self, base: torch.Tensor, step: int) -> TensorRef | None:
         """Note a base that nobody has met, over memory that a call has made; None if it is not so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from inplace.analysis.history import History
 from inplace.analysis.report import Place, Report
 from inplace.model import Trace
 from inplace.pause import no_collection
@@ -25,7 +26,8 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
-    timeline, memory = Timeline(trace, texts), Memory(trace, abouts, texts)
+    history = History(trace)
+    timeline, memory = Timeline(history, texts), Memory(history, abouts, texts)
     for call in islice(trace.calls, CALLS):
         if call.step % _TOLD == 0:
             tell(call.step / min(len(trace.calls), CALLS))

@@ -24,13 +24,13 @@ def live_bytes(trace: Trace) -> tuple[tuple[int, int], ...]:
     return _curve(moved)
 
 
-def kept_bytes(trace: Trace) -> tuple[tuple[int, int], ...]:
+def kept_bytes(history: History) -> tuple[tuple[int, int], ...]:
     """(step, bytes that saved tensors keep from then on), in order: only graphs that a backward ran through, or may.
 
     A storage is kept from the call whose node saved it to the last backward that found it there; to the end where the
     graph is still there at the end. Leaves that require grad would live without that, and are left out.
     """
-    leaves = History(trace).leaf_storages
+    trace, leaves = history.trace, history.leaf_storages
     first: dict[StorageId, int] = {}
     last: dict[StorageId, int] = {}
     for walk in trace.walks:

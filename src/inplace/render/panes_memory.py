@@ -27,13 +27,12 @@ _TOUCHED = 3_000
 class Memory:
     """What the references pane shows of a trace, for the findings it has."""
 
-    def __init__(self, trace: Trace, abouts: list[About], texts: Texts) -> None:
-        self._trace, self._texts = trace, texts
-        self._history = History(trace)
-        self.names = names_of(trace)
+    def __init__(self, history: History, abouts: list[About], texts: Texts) -> None:
+        self._history, self._trace, self._texts = history, history.trace, texts
+        self.names = names_of(self._trace)
         self._told = {tensor for one in abouts for tensor in one.tensors}
         self._kept = self._choose([storage for one in abouts for storage in one.storages])
-        self._over = self._tensors_over(set(self._kept))
+        self._over = history.tensors_over(self._kept)
         self._drawn = {storage: self._of_storage(storage) for storage in self._kept}
         self._was: dict[TensorId, str] = {}
         self._moves: defaultdict[CounterId, list[tuple[int, int]]] = defaultdict(list)
@@ -42,7 +41,7 @@ class Memory:
         self._valued: dict[StorageId, tuple[CounterId | None, int | None]] = {}
         self._cells = defaultdict(int, {storage: self._elements(storage) for storage in self._kept})
         self._touched: defaultdict[TensorId, dict[int, None]] = defaultdict(dict)
-        self._states = trace.states
+        self._states = self._trace.states
         self._shown = {tensor for tensors in self._drawn.values() for tensor in tensors}
         counters = {self._known(tensor).counter for tensor in self._shown}
         self._most_moves = _MOVES // max(1, len(counters))
@@ -70,14 +69,6 @@ class Memory:
         self._wanted = list(dict.fromkeys([*told, *several, *sorted(named)]))
         return self._wanted[:_STORAGES]
 
-    def _tensors_over(self, storages: set[StorageId]) -> dict[StorageId, dict[TensorId, None]]:
-        """The tensors that were ever over each of some storages, in order of first sight."""
-        found: dict[StorageId, dict[TensorId, None]] = {storage: {} for storage in storages}
-        for storage, tensor in zip(column(self._trace.states, "storage"), self._history.tensors_by_state, strict=True):
-            if storage in found:
-                found[StorageId(storage)][tensor] = None
-        return found
-
     def _sights(self, counters: Collection[int | None]) -> Sequence[bool]:
         """Of each state, whether it shows something of a storage or counter that is drawn."""
         storages, known = set(self._kept), {NOTHING if counter is None else counter for counter in counters}
@@ -85,8 +76,7 @@ class Memory:
         return [storage in storages or counter in known for storage, counter in zip(*fields, strict=True)]
 
     def _of_storage(self, storage: StorageId) -> list[TensorId]:
-        over = list(self._over[storage])
-        ranked = sorted(over, key=lambda t: (t not in self._told, t not in self.names, t))
+        ranked = sorted(self._over[storage], key=lambda t: (t not in self._told, t not in self.names, t))
         worth = [t for t in ranked if t in self._told or t in self.names] or ranked[:1]
         return sorted(worth[:_TENSORS])
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from inplace.model import Call, GradMode, Kind, Position, Stack, Trace
+from inplace.analysis.history import History
+from inplace.model import Call, GradMode, Kind, Position, Stack
 from inplace.render.panes_columns import CallPlace, Calls, Folds, Form, Scalar
 from inplace.render.panes_curves import kept_bytes, live_bytes
 from inplace.render.panes_source import Loop, Texts
-from inplace.rows import call_columns
 
 CALLS = 200_000
 """Calls in the picture at most."""
@@ -28,9 +28,9 @@ WRITES, RAISED, BACKWARD, TO_PYTHON, WITHIN, LIBRARY = 1, 2, 4, 8, 16, 32
 class Timeline:
     """The calls of a trace, turned into columns."""
 
-    def __init__(self, trace: Trace, texts: Texts) -> None:
-        self._trace, self._texts = trace, texts
-        self._may_write = set(call_columns(trace.calls).may_write)
+    def __init__(self, history: History, texts: Texts) -> None:
+        self._history, self._trace, self._texts = history, history.trace, texts
+        self._may_write = set(history.columns.may_write)
         self._strings: dict[str, int] = {}
         self._known: dict[tuple[object, ...], int] = {}
         self._spot_of: dict[int, tuple[int, Position] | None] = {}
@@ -160,7 +160,7 @@ class Timeline:
             write_from=tuple(row[2] for row in rows),
             write_moved=tuple(row[3] for row in rows),
             memory=live_bytes(self._trace),
-            kept=kept_bytes(self._trace),
+            kept=kept_bytes(self._history),
             raised=tuple(self._raised),
             results=tuple(self._results),
             folds=self._folds(),
