@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from inplace.analysis import analyze
-from inplace.analysis.report import Report
 from inplace.capture.record import Recorder
-from inplace.model import Call, Trace
+from inplace.checks.findings import Report
+from inplace.facts.model import Call, Trace
+from inplace.fixes.diagnose import analyze
 
 _numbers = itertools.count(1)
 

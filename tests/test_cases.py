@@ -36,8 +36,8 @@ def words(value: str) -> list[str]:
 
 def _run(path: Path, answer: Any) -> None:
     """In a child process: run a case under the recorder and send what was found."""
-    from inplace.analysis import analyze
     from inplace.capture.record import Recorder
+    from inplace.fixes.diagnose import analyze
 
     torch.set_num_threads(1)
     warnings.simplefilter("default")  # the cases are users' code: pytest's rule that warnings are errors isn't theirs

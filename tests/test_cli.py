@@ -12,11 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from inplace.contract import diagnoses
+from inplace.render.words.contract import diagnoses
 from tests.commands import POSIX, python, script
 from tests.recording import record_text
 
-SCHEMA: dict[str, Any] = json.loads((files("inplace") / "diagnoses.schema.json").read_text())
+SCHEMA: dict[str, Any] = json.loads((files("inplace.render.words") / "diagnoses.schema.json").read_text())
 
 FAILING = """\
 import sys
@@ -142,7 +142,7 @@ def test_pipes_are_opened_once(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "analysis": ("import inplace.analysis\ninplace.analysis.CHECKS = None\n", 1),
+    "analysis": ("import inplace.fixes.diagnose\ninplace.analysis.CHECKS = None\n", 1),
     "recording": (
         "import inplace.capture.record as ours\n"
         "def broken(*a): raise ValueError('two\\nlines')\n"

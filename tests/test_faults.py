@@ -11,31 +11,24 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.capture import (
-    autograd,
-    calls,
-    columns,
-    contents,
-    functions,
-    identity,
+from inplace.capture import naming, record
+from inplace.capture.bytes import contents, foreign_memory
+from inplace.capture.calls import arguments, call_notes, functions, mode, optimizer_steps
+from inplace.capture.code import names, stacks, warned
+from inplace.capture.graph import walk
+from inplace.capture.tables import (
+    arrivals,
+    call_log,
     layouts,
     lookup,
-    memory,
-    modes,
-    names,
-    naming,
-    reading,
-    record,
-    results,
-    source,
-    states,
-    steps,
     storages,
+    tensor_facts,
+    tensor_states,
     tensors,
-    warned,
+    tensors_seen,
 )
-from inplace.errors import RecordingError
-from inplace.public import Recording
+from inplace.facts.errors import RecordingError
+from inplace.shells.recording import Recording
 
 # What has to work before and after: it is entered and left by `with`, and is not asked while the user's code runs.
 _FRAME = {
@@ -91,27 +84,28 @@ def points() -> list[Any]:
     """Every function and method of ours that may run while the user's code does."""
     found = []
     for module in (
-        autograd,
-        calls,
-        columns,
+        walk,
+        call_notes,
+        call_log,
         contents,
         functions,
-        identity,
+        tensors_seen,
         layouts,
         lookup,
-        memory,
-        modes,
+        foreign_memory,
+        mode,
         names,
         naming,
-        reading,
+        tensor_facts,
         record,
-        results,
-        source,
-        states,
-        steps,
+        arrivals,
+        stacks,
+        tensor_states,
+        optimizer_steps,
         storages,
         tensors,
         warned,
+        arguments,
     ):
         for name, value in vars(module).items():
             if getattr(value, "__module__", None) != module.__name__:

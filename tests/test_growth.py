@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.analysis import analyze
 from inplace.capture.record import Recorder
-from inplace.render.diagram import diagram
+from inplace.fixes.diagnose import analyze
+from inplace.render.picture.diagram import diagram
 
 MOST_BYTES = 250  # bytes a call, of a chain of small operations
 

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 import inplace
 from inplace.capture.record import Recorder
-from inplace.public import STATIC
+from inplace.shells.recording import STATIC
 
 CELL = """a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
 a.add_(10)
@@ -401,7 +401,7 @@ def test_a_recording_that_goes_on_already_is_left_alone(shell: Shell) -> None:
 @pytest.mark.parametrize("method", ["start", "stop", "_prepare", "_finish"])
 def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Whatever breaks in us, the cell's result stands."""
-    from inplace.magic import _Session
+    from inplace.shells.notebook.magic import _Session
 
     kept = Recorder.stop
 
@@ -420,7 +420,7 @@ def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPat
 
 def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupting the report leaves no mode on."""
-    from inplace.magic import _Session
+    from inplace.shells.notebook.magic import _Session
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -467,7 +467,7 @@ def test_a_form_that_cannot_be_made_leaves_the_others(shell: Shell, monkeypatch:
     def fail(recording: object) -> dict[str, Any]:
         raise LookupError("oh")
 
-    monkeypatch.setattr("inplace.magic._Session._forms", lambda _: [fail, lambda _: {VIEW: "view"}])
+    monkeypatch.setattr("inplace.shells.notebook.magic._Session._forms", lambda _: [fail, lambda _: {VIEW: "view"}])
     live, shown, note = shell.run("%%inplace\n" + CELL).shown
     assert live == {"text/plain": "", VIEW: "view"}
     assert "relu_" in shown["text/plain"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.analysis.report import Place
-from inplace.model import Position
-from inplace.render.remedies import out_of_place
-from inplace.render.wording import message
+from inplace.facts.model import Position
+from inplace.reading.place import Place
+from inplace.render.words.remedies import out_of_place
+from inplace.render.words.wording import message
 from tests.recording import record_text
 
 

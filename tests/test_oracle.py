@@ -10,8 +10,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inplace.capture.identity import Identities
-from inplace.model import StateId
+from inplace.capture.tables.tensors_seen import Identities
+from inplace.facts.model import StateId
 from tests.oracle.judge import disagreements
 from tests.oracle.programs import Program, random_program
 from tests.recording import record_text
@@ -44,10 +44,10 @@ def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     def written(self: Identities, tensor: torch.Tensor, **how: Any) -> StateId:
         return self.read(tensor, **how)
 
-    monkeypatch.setattr("inplace.capture.identity.Identities.written", written)
-    monkeypatch.setattr("inplace.capture.calls.Calls._unchanged", lambda *_: b"")
-    monkeypatch.setattr("inplace.capture.results.Results.meet_fresh", lambda *_, **__: None)
-    monkeypatch.setattr("inplace.capture.results.Results.meet_based", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.tables.tensors_seen.Identities.written", written)
+    monkeypatch.setattr("inplace.capture.calls.call_notes.Calls._unchanged", lambda *_: b"")
+    monkeypatch.setattr("inplace.capture.tables.arrivals.Results.meet_fresh", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.tables.arrivals.Results.meet_based", lambda *_, **__: None)
 
 
 @settings(
@@ -124,7 +124,7 @@ def noted(text: str) -> tuple[Any, ...]:
 
 def test_the_judge_can_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a recorder that overlooks stale saves, the judge finds a disagreement on a program that raises."""
-    monkeypatch.setattr("inplace.analysis.CHECKS", ())
+    monkeypatch.setattr("inplace.fixes.diagnose.CHECKS", ())
     program = Program(grads=["x"])
     for line in ("x = torch.ones(4, requires_grad=True)", "h = torch.sigmoid(x)", "h.add_(1)", "loss = h.sum()"):
         program.add(line)

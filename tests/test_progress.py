@@ -8,10 +8,10 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from inplace.analysis import analyze
-from inplace.progress import Progress
-from inplace.public import STATIC, WIDGET_VIEW
-from inplace.render.diagram import diagram
+from inplace.facts.progress import Progress
+from inplace.fixes.diagnose import analyze
+from inplace.render.picture.diagram import diagram
+from inplace.shells.recording import STATIC, WIDGET_VIEW
 from tests.recording import record_text
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import inplace
-from inplace.errors import RecordingError
-from inplace.public import STATIC, WIDGET_VIEW
+from inplace.facts.errors import RecordingError
+from inplace.shells.recording import STATIC, WIDGET_VIEW
 from tests.recording import record_text
 
 

@@ -157,7 +157,7 @@ def test_the_reference_has_every_public_name(site: Path, pages: dict[Path, Page]
 
     assert [name for name in inplace.__all__ if f"inplace.{name}" not in ids] == []
     assert [name for name in methods if f"inplace.Recording.{name}" not in ids] == []
-    assert [each for each in raised if f"inplace.errors.{each.__name__}" not in ids] == []
+    assert [each for each in raised if f"inplace.facts.errors.{each.__name__}" not in ids] == []
     assert "Nothing in the file is run." in (site / "api.html").read_text()
 
 

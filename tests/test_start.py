@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from inplace.analysis import analyze
-from inplace.analysis.report import Proof
 from inplace.capture.record import Recorder
-from inplace.verify import cell_start, prove
+from inplace.checks.findings import Proof
+from inplace.fixes.diagnose import analyze
+from inplace.judge.judge import cell_start, prove
 
 _numbers = itertools.count(1)
 

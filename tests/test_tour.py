@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inplace import cli
-from inplace.tour import copy, notebooks, title
+from inplace.shells.terminal.tour import copy, notebooks, title
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))

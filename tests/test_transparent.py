@@ -304,7 +304,7 @@ def test_programs_do_the_same(program: Callable[[], Any]) -> None:
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above can fail: a recorder that draws a random number is caught."""
-    monkeypatch.setattr("inplace.capture.modes.sequence", lambda: int(torch.rand(1) * 0))
+    monkeypatch.setattr("inplace.capture.calls.mode.sequence", lambda: int(torch.rand(1) * 0))
 
     assert "random state" in differences(training)
 
@@ -404,7 +404,7 @@ def test_a_fault_of_ours_stays_ours(point: str, monkeypatch: pytest.MonkeyPatch)
     def broken(*args: Any) -> Any:
         raise ZeroDivisionError("injected")
 
-    monkeypatch.setattr(f"inplace.capture.modes.CallMode.{point}", broken)
+    monkeypatch.setattr(f"inplace.capture.calls.mode.CallMode.{point}", broken)
     x = torch.ones(3, requires_grad=True)
 
     with recorder() as recording:

@@ -282,5 +282,5 @@ def test_a_formatted_traceback_has_no_frame_of_ours() -> None:
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: our frame, where we leave it in, is found."""
-    monkeypatch.setattr("inplace.capture.modes.leave", lambda error: None)
+    monkeypatch.setattr("inplace.capture.calls.mode.leave", lambda error: None)
     assert any("frames" in found for found in changed_by_recording(error_while_handling))

@@ -19,9 +19,9 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import inplace
-from inplace.analysis import analyze
-from inplace.capture import modes
+from inplace.capture.calls import mode
 from inplace.capture.record import Recorder
+from inplace.fixes.diagnose import analyze
 from tests.both_ways import alone, plain, recorded
 
 OURS = str(Path(inplace.__file__).parent)
@@ -133,7 +133,7 @@ def traces_of_us() -> list[Any]:
         dict(_global_optimizer_pre_hooks),
         dict(_global_optimizer_post_hooks),
         warnings._showwarnmsg,  # type: ignore[attr-defined]
-        modes.__name__,
+        mode.__name__,
         gc.isenabled(),
         torch.is_grad_enabled(),
         torch._C._is_torch_function_enabled(),

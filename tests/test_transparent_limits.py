@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import inplace
-from inplace.capture.functions import facts_of
+from inplace.capture.calls.functions import facts_of
 from tests.recording import record_text
 from tests.test_transparent import differences, tensors_in
 

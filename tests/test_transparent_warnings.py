@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  # as everybody calls it
 from torch import nn
 
 import inplace
-from inplace.capture import modes
+from inplace.capture.calls import mode
 from tests.both_ways import changed_by_recording, plain
 
 
@@ -103,7 +103,7 @@ def test_warnings_are_the_same(program: Callable[[], Any]) -> None:
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: without our part in it, warnings are credited to our line and swallowed."""
-    monkeypatch.setattr("inplace.capture.warned.Warned.start", lambda self: None)
+    monkeypatch.setattr("inplace.capture.code.warned.Warned.start", lambda self: None)
 
     assert any("warned" in found for found in changed_by_recording(warned_once_a_line))
 
@@ -116,4 +116,4 @@ def test_python_is_left_as_it_was() -> None:
         torch.ones(1)
 
     assert warnings._showwarnmsg is show  # type: ignore[attr-defined]
-    assert modes.__name__ == "inplace.capture.modes"
+    assert mode.__name__ == "inplace.capture.calls.mode"

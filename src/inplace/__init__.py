@@ -9,30 +9,32 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from inplace.facts.version import __version__
+
 if TYPE_CHECKING:
-    from inplace.analysis.report import Report
-    from inplace.model import Trace
-    from inplace.public import Recording, analyze, load, record
+    from inplace.checks.findings import Report
+    from inplace.facts.model import Trace
+    from inplace.shells.recording import Recording, analyze, load, record
 
 __all__ = ["Recording", "Report", "Trace", "__version__", "analyze", "last", "load", "record"]
 
-__version__ = "0.1.0"
-
-last: Recording | None = None
-"""The recording of the last cell that ran under `%%inplace`."""
+last: Recording | None
+"""The recording of the last cell that ran under `%%inplace`; None before."""
 
 # Looked up when first used, so that `import inplace` costs next to nothing.
 _HOMES = {
-    "Recording": "inplace.public",
-    "analyze": "inplace.public",
-    "load": "inplace.public",
-    "record": "inplace.public",
-    "Report": "inplace.analysis.report",
-    "Trace": "inplace.model",
+    "Recording": "inplace.shells.recording",
+    "analyze": "inplace.shells.recording",
+    "load": "inplace.shells.recording",
+    "record": "inplace.shells.recording",
+    "Report": "inplace.checks.findings",
+    "Trace": "inplace.facts.model",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "last":
+        return import_module("inplace.shells.recording").last()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'inplace' has no attribute {name!r}")
@@ -41,9 +43,9 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Called by `%load_ext inplace`."""
-    import_module("inplace.magic").load(shell)
+    import_module("inplace.shells.notebook.magic").load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Called by `%unload_ext inplace`."""
-    import_module("inplace.magic").unload(shell)
+    import_module("inplace.shells.notebook.magic").unload(shell)

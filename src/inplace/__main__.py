@@ -2,7 +2,7 @@
 
 import sys
 
-from inplace.cli import main
+from inplace.shells.terminal.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

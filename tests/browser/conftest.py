@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from inplace.render.diagram import Diagram
-from inplace.render.html import page as page_of
+from inplace.render.picture.diagram import Diagram
+from inplace.render.picture.html import page as page_of
 from tests.jupyter.conftest import serving
 
 Open = Callable[..., Any]

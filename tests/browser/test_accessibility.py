@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from inplace.render.diagram import diagram
+from inplace.render.picture.diagram import diagram
 from tests.browser.conftest import Open
 from tests.browser.traces import README, big_report, record
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SHOW = f"""\
 import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "src")!r}]
 from tests.browser.traces import README, record
-from inplace.render.diagram import diagram
-from inplace.render.widget import DiagramWidget
+from inplace.render.picture.diagram import diagram
+from inplace.render.picture.widget import DiagramWidget
 w = DiagramWidget.of(diagram(record(README))); w"""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.render.diagram import Diagram, diagram
+from inplace.render.picture.diagram import Diagram, diagram
 from tests.browser.conftest import Open
 from tests.browser.traces import README, big_report, record
 

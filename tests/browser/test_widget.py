@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import inplace.render.html
-from inplace.render.diagram import diagram
-from inplace.render.script import script as widget_script
+import inplace.render.picture.html
+from inplace.render.picture.diagram import diagram
+from inplace.render.picture.script import script as widget_script
 from tests.browser.traces import README, record
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ window.heard = () => [...heard.values()].flat().length;
 @pytest.fixture
 def page(chromium: Any, tmp_path: Path) -> Any:
     """A page with one model shown twice, as two outputs of one widget are."""
-    here = Path(inplace.render.html.__file__).parent
+    here = Path(inplace.render.picture.html.__file__).parent
     script = widget_script()
     traits = json.dumps({"diagram": diagram(record(README)).to_json(), "selected": None}).replace("<", "\\u003c")
     style = (here / "widget.css").read_text(encoding="utf-8")

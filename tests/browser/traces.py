@@ -8,9 +8,8 @@ import types
 from dataclasses import replace
 from pathlib import Path
 
-from inplace.analysis import analyze
-from inplace.analysis.report import Place, Report, StaleSave, Victim
-from inplace.model import (
+from inplace.checks.findings import Report, StaleSave, Victim
+from inplace.facts.model import (
     Argument,
     Call,
     CounterId,
@@ -38,6 +37,8 @@ from inplace.model import (
     TensorState,
     Trace,
 )
+from inplace.fixes.diagnose import analyze
+from inplace.reading.place import Place
 
 README = """\
 import torch

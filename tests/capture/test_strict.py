@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inplace.capture.record import Recorder
-from inplace.errors import OverwriteError
+from inplace.facts.errors import OverwriteError
 
 
 def strict() -> Recorder:

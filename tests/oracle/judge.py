@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from inplace.analysis import analyze
-from inplace.analysis.report import StaleSave, UnseenWrite
 from inplace.capture.record import Recorder
-from inplace.model import Trace
+from inplace.checks.findings import StaleSave, UnseenWrite
+from inplace.facts.model import Trace
+from inplace.fixes.diagnose import analyze
 from tests.oracle.programs import Program
 
 _WRITES = re.compile(r"(\.\w+_\(|\w_\(|[+*]=|\] =)")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from inplace.analysis.advice import advise
+from inplace.checks.thrift import advise
 from tests.oracle.judge import close, recorded, run
 
 _ALONE = [

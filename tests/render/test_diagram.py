@@ -8,10 +8,10 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from inplace.model import Layout
-from inplace.render.diagram import Diagram, diagram
-from inplace.render.layout import Line, layered, planned
-from inplace.render.spans import pieces, shared_ranges
+from inplace.facts.model import Layout
+from inplace.reading.extents import pieces, shared_ranges
+from inplace.render.picture.diagram import Diagram, diagram
+from inplace.render.picture.layout import Line, layered, planned
 from tests.browser.traces import README, big_report, record
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from inplace.render.diagram import diagram
-from inplace.render.html import as_data, to_html
-from inplace.render.widget import DiagramWidget
+from inplace.render.picture.diagram import diagram
+from inplace.render.picture.html import as_data, to_html
+from inplace.render.picture.widget import DiagramWidget
 from tests.browser.traces import README, record
 
 HOSTILE = "</script><script>alert(1)</script><!--\u2028\u2029&amp;"

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from inplace.capture.autograd import Found, Noted
-from inplace.capture.columns import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
-from inplace.capture.contents import Contents
-from inplace.capture.identity import Identities
-from inplace.capture.modes import CallMode
-from inplace.capture.rows import CallRows
-from inplace.capture.source import Stacks
-from inplace.model import (
+from inplace.capture.bytes.contents import Contents
+from inplace.capture.calls.mode import CallMode
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.graph.walk import Found, Noted
+from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
+from inplace.capture.tables.call_table import CallRows
+from inplace.capture.tables.tensors_seen import Identities
+from inplace.facts.model import (
     ContentChange,
     Failure,
     Function,
@@ -35,8 +35,8 @@ from inplace.model import (
     TensorState,
     Trace,
 )
-from inplace.pause import no_collection
-from inplace.rows import column
+from inplace.facts.pause import no_collection
+from inplace.facts.rows import column
 
 _NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
 # The argument that a saved tensor of this name was (`tools/autograd/derivatives.yaml` names them as the schema does).

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from inplace.capture.code.names import borrow_locals, scan
+from inplace.capture.code.stacks import Stacks
 from inplace.capture.freeze import Raw
-from inplace.capture.identity import Identities
-from inplace.capture.names import borrow_locals, scan
-from inplace.capture.source import Stacks
-from inplace.capture.tensors import PLAIN
+from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import Identities
 
 
 class Naming:

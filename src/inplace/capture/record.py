@@ -17,27 +17,27 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from inplace.capture import modes
-from inplace.capture.aside import Aside
-from inplace.capture.autograd import Walker
-from inplace.capture.columns import GIVEN_WIDTH, WIDTH
-from inplace.capture.contents import Contents
+from inplace.capture.bytes.contents import Contents
+from inplace.capture.calls import mode as call_mode
+from inplace.capture.calls.functions import prepare
+from inplace.capture.calls.listener import Known, Listener
+from inplace.capture.calls.mode import CallMode
+from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
+from inplace.capture.calls.strict import Saves
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.code.tracebacks import strip
+from inplace.capture.code.warned import Warned
 from inplace.capture.freeze import Raw, freeze
-from inplace.capture.functions import prepare
-from inplace.capture.hooks import Hooks, Known
-from inplace.capture.modes import CallMode
+from inplace.capture.graph.walk import Walker
 from inplace.capture.naming import Naming
-from inplace.capture.reading import node_of
-from inplace.capture.results import Results
-from inplace.capture.source import Stacks
-from inplace.capture.stack import height, is_handed_on, take_off
-from inplace.capture.steps import LOST, OptimizerSteps, is_in_step
-from inplace.capture.strict import Saves
-from inplace.capture.tensors import PLAIN
-from inplace.capture.tracebacks import strip
-from inplace.capture.warned import Warned
-from inplace.errors import OverwriteError, RecordingError
-from inplace.model import BEFORE, Function, Kind, Trace
+from inplace.capture.patches.mode_off import Aside
+from inplace.capture.patches.mode_stack import height, is_handed_on, take_off
+from inplace.capture.tables.arrivals import Results
+from inplace.capture.tables.call_log import GIVEN_WIDTH, WIDTH
+from inplace.capture.tables.tensor_facts import node_of
+from inplace.capture.tables.tensors import PLAIN
+from inplace.facts.errors import OverwriteError, RecordingError
+from inplace.facts.model import BEFORE, Function, Kind, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,7 +51,7 @@ def _no_label(_file: str) -> str | None:
     return None
 
 
-class Recorder(Hooks):
+class Recorder(Listener):
     """Records the calls of the code that runs between `start` and `stop` in this thread.
 
     Args:
@@ -95,7 +95,7 @@ class Recorder(Hooks):
         self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
-        self._aside, self._warned = Aside(self._mode), Warned(vars(modes), namespace or {})
+        self._aside, self._warned = Aside(self._mode), Warned(vars(call_mode), namespace or {})
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end

@@ -1,0 +1,1 @@
+"""Bytes: contents that no version counter tells of."""

@@ -1,0 +1,1 @@
+"""Calls: what arrives at the function mode, and what is noted of it."""

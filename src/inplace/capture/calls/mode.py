@@ -1,0 +1,219 @@
+"""The function mode: one row of facts per call of the user's code.
+
+NOTE [ What the mode may do ]
+It passes every call on as it came, reads metadata before and after, and lets go of the tensors. Whatever goes wrong on
+our side is caught, ends the recording and becomes a note; whatever goes wrong in the call is the user's and passes
+through untouched.
+
+NOTE [ The hot path ]
+`__torch_function__` runs for every call. Most calls are of functions that change nothing and give out one new tensor,
+and their arguments are as they were noted last. Those it notes itself: a function of ours would take longer than what
+it did. It reads nothing that can be told after the recording. All others, and whatever turns out to be otherwise on the
+way, are left to calls.py.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from inplace.capture.calls.call_notes import (
+    OWNED,
+    Calls,
+    call_row,
+    grad_enabled,
+    inference,
+    plain,
+    sequence,
+    transforming,
+)
+from inplace.capture.calls.functions import dropped, variant_of
+from inplace.capture.calls.listener import Listener
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.code.tracebacks import leave, leave_whole
+from inplace.capture.patches.mode_stack import take_off
+from inplace.capture.tables.arrivals import Results
+from inplace.capture.tables.call_log import SEQ1, WIDTH
+from inplace.capture.tables.tensors import PLAIN
+from inplace.facts.errors import OverwriteError
+
+
+class CallMode(Calls, TorchFunctionMode):
+    """Observes every torch function that the user's code calls in this thread.
+
+    Args:
+        identities: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        hooks: what the recorder does around calls of other kinds than plain operations.
+    """
+
+    def __init__(self, identities: Results, stacks: Stacks, hooks: Listener) -> None:
+        TorchFunctionMode.__init__(self)
+        Calls.__init__(self, identities, stacks, hooks)
+        self.active = True
+        self._alone = True  # whether no other mode is asked about what we read
+        self._thread = threading.get_ident()
+
+    def is_here(self) -> bool:
+        """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""
+        return self.active and threading.get_ident() == self._thread
+
+    def shield(self) -> None:
+        """Keep our reads from the modes that are on already: they would be asked about each of them."""
+        self._alone = False
+        for name in ("_begin", "_end", "_end_raised"):
+            setattr(self, name, _shielded(getattr(self, name)))
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        try:
+            take_off(self)
+        finally:
+            take_off(self)  # again, where an interrupt came meanwhile
+
+    def __torch_function__(  # noqa: PLR0912, PLR0915  # see NOTE [ The hot path ]
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if kwargs is None:
+            kwargs = {}
+        seen = known = None
+        step = begun = -1
+        try:
+            if self.active:
+                known = self._known.get(func) or self._learn(func)
+                # Optimizers look at every gradient several times a step, and drop them all.
+                if not known.passed and not (known.slot and not self._stacks.is_user(sys._getframe(1).f_code)):
+                    stacks, hooks = self._stacks, self._hooks
+                    stack, module = stacks.key_of(sys._getframe(1))
+                    count, noted = stacks.times[stack], None
+                    if (
+                        known.brief
+                        and known.id >= 0
+                        and self._alone
+                        and not (hooks.watched or hooks.external)
+                        and transforming() is None
+                        and not (known.varies and variant_of(known.facts.name, args, kwargs))
+                    ):
+                        identities, log = self._identities, self.log
+                        calls, given = log.calls, log.given
+                        if identities.dead:
+                            identities.bury()
+                        noted = self._unchanged(args, kwargs)
+                        if noted:
+                            owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
+                            mode = 2 if inference() else 0 if grad_enabled() else 1
+                            stacks.times[stack] = count + 1
+                            step = identities.step = len(calls) // WIDTH
+                            identities.detail = count < self.detailed
+                            begun = sequence() - log.origin
+                            calls.frombytes(
+                                call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
+                            )
+                            given.frombytes(noted)
+                            if self._running:
+                                log.within[step] = self._running[-1]
+                    if step < 0:
+                        seen = self._begin(known, args, kwargs, stack, module, noted)
+                elif known.drops:
+                    kwargs = {**dropped(known.label, sys._getframe(1)), **kwargs}
+        except OverwriteError:
+            raise
+        except BaseException as fault:
+            step = -1
+            self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                del args, kwargs
+                leave_whole(fault)
+                raise
+        if known is None or (seen is None and step < 0):
+            try:
+                return func(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                leave(error)
+                raise
+        running = len(self._running) if known.backward else None
+        try:
+            if running is not None and seen is not None:
+                self._running.append(seen[0])
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            if seen is None:
+                seen = step, plain(args, kwargs), False, begun
+            self._guarded(self._end_raised, known, seen, error)
+            # The traceback holds this frame, and must not hold the user's tensors with it.
+            del args, kwargs, seen
+            leave(error)
+            raise
+        finally:
+            if running is not None:
+                del self._running[running:]
+        try:
+            if seen is not None:
+                self._end(known, seen, result)
+            else:
+                ended, made = sequence() - log.origin, -1
+                if ended != begun:
+                    calls[step * WIDTH + SEQ1] = ended
+                    if ended == begun + 1:
+                        made = begun + log.origin
+                    elif known.fresh:
+                        made = self._last_made(known, result, begun, ended)
+                if identities.dead:
+                    identities.bury()
+                state = None
+                if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
+                    if known.fresh:
+                        state = identities.meet_fresh(result, step, made, may_alias=False)
+                    if state is None and result._base is not None:
+                        state = identities.meet_based(result, result._base, step, made)
+                if state is not None:
+                    log.outputs.append(state)
+                else:
+                    nodes = ended - begun
+                    self._note_outcome(known, step, plain(args, kwargs), result, made, nodes, changes=known.open)
+        except BaseException as fault:
+            self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                del args, kwargs, seen, result
+                leave_whole(fault)
+                raise
+        return result
+
+    def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the autograd engine with the mode on, so that hooks and custom backwards are seen.
+
+        While a call is handled the mode is off for what it does inside; for a backward that is the user's own Python.
+        """
+        ours = self.is_here()
+        if ours:
+            self._hooks.resume()
+        try:
+            if not ours or not self._running:
+                return engine(*args, **kwargs)
+            with self:
+                return engine(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            leave(error)
+            raise
+
+    def _guarded(self, action: Callable[..., None], *args: Any) -> None:
+        try:
+            action(*args)
+        except BaseException as fault:
+            self._hooks.fault(fault)
+            if not isinstance(fault, Exception):
+                raise
+
+
+def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:
+    def shielded(*args: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return action(*args)
+
+    return shielded

@@ -1,0 +1,147 @@
+"""The step of one of PyTorch's own optimizers, recorded as one call.
+
+A step of Adam makes a dozen calls for each parameter, none of which is on a line of the user's. What matters of them is
+that the line `optimizer.step()` wrote the parameters; so we read those before and after, and pass what is between:
+the mode is off the stack meanwhile, so that a step costs what it costs without us. A step with a closure or with hooks,
+or of a class of the user's, runs the user's own code, and is recorded call by call.
+
+NOTE [ A step that raises ]
+PyTorch calls no hook then, so the mode stays off until something else calls us: a backward, another step, the end of
+the recording. The calls between are lost, and a note says so.
+"""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import torch
+
+from inplace.capture.calls.call_notes import argument_row
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.patches.mode_stack import height, place_of, put_on, take_off
+from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
+from inplace.capture.tables.refs import TensorRef
+from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import Identities
+from inplace.facts.model import Function, Kind
+
+if TYPE_CHECKING:
+    from inplace.capture.calls.mode import CallMode
+
+_HOOKED = torch.optim.Optimizer.profile_hook_step(lambda: None).__code__  # type: ignore[arg-type]  # of every step
+_SHOWN = 8  # steps of one line after which the values of small parameters are read
+_LEFT = ("an exception", "it left the optimizer's step before its end")
+LOST = (
+    "An exception left an optimizer's step. The calls after it were not recorded, up to the next backward or step; "
+    "they ran as ever."
+)
+
+
+class OptimizerSteps:
+    """Records steps as wholes.
+
+    Args:
+        mode: where the calls are noted.
+        identities: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+    """
+
+    def __init__(self, mode: CallMode, identities: Identities, stacks: Stacks) -> None:
+        self._mode, self._identities, self._stacks = mode, identities, stacks
+        self._step = -1
+        self._below = 0  # modes that stood below ours when it was taken off
+        self._shown = True
+        self._times: dict[int, int] = {}  # steps made from each stack
+        self._refs: list[TensorRef] = []
+        self._paths: list[int] = []
+        self._functions: dict[type, int] = {}
+
+    def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
+        """A step begins in `frame`."""
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        if _is_its_own(optimizer) and PLAIN.issuperset(map(type, params)) and place_of(self._mode) == height() - 1:
+            self._below = height() - 1
+            self._note(optimizer, params, frame)
+            take_off(self._mode)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a step has begun that has not ended."""
+        return self._step >= 0
+
+    def restore(self) -> bool:
+        """Take up again what a step that raised has left; whether there was one."""
+        if self._step < 0:
+            return False
+        self._mode.log.raised[self._step] = _LEFT
+        self.end()
+        return True
+
+    def _note(self, optimizer: torch.optim.Optimizer, params: list[torch.Tensor], frame: FrameType) -> None:
+        mode, identities, log = self._mode, self._identities, self._mode.log
+        stack, _ = self._stacks.key_of(frame)
+        identities.bury()
+        self._step = identities.step = len(log)
+        times = self._times[stack] = self._times.get(stack, 0) + 1
+        self._shown = times <= _SHOWN
+        identities.detail = self._shown
+        function = self._functions.get(type(optimizer))
+        if function is None:
+            function = self._functions[type(optimizer)] = mode.function_id(_described(type(optimizer)))
+        sequence = torch._C._autograd._get_sequence_nr() - log.origin
+        log.calls.extend((function, stack, 1, -1, sequence, sequence, len(log.given), 0, 0))
+        while len(self._paths) < len(params):
+            self._paths.append(log.path(f"params[{len(self._paths)}]"))
+        refs, noted = identities.refs, b""
+        for path, param in zip(self._paths, params, strict=False):
+            state = identities.see(param)
+            noted += argument_row(path, state, state)
+            self._refs.append(refs[id(param)])
+        log.given.frombytes(noted)
+
+    def end(self) -> None:
+        """A step has ended: note what it left behind."""
+        if self._step < 0:
+            return
+        if place_of(self._mode) is None:  # an interrupt has come before it was off
+            put_on(self._mode, self._below)
+        identities, log = self._identities, self._mode.log
+        identities.bury()
+        identities.step = max(identities.step, self._step)
+        identities.detail = self._shown
+        start = self._step * WIDTH
+        log.calls[start + SEQ1] = torch._C._autograd._get_sequence_nr() - log.origin
+        at = log.calls[start + GIVEN] + 2
+        for ref in self._refs:
+            param = ref()
+            if param is not None:
+                log.given[at] = identities.stepped(param, ref)
+            at += GIVEN_WIDTH
+        self._step = -1
+        self._refs.clear()
+
+
+def _is_its_own(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step of this optimizer runs PyTorch's code only, if its parameters are plain tensors."""
+    return (
+        type(optimizer).__module__.startswith("torch.optim.")
+        and not optimizer.defaults.get("differentiable")
+        and not optimizer._optimizer_step_pre_hooks
+        and not optimizer._optimizer_step_post_hooks
+    )
+
+
+def _described(kind: type) -> Function:
+    name = f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}.step"
+    return Function(name, f"{kind.__name__}.step", Kind.OP, ())
+
+
+def is_in_step(error: BaseException | None) -> bool:
+    """Whether an exception came out of an optimizer's step."""
+    entry = error.__traceback__ if error is not None else None
+    while entry is not None:
+        if entry.tb_frame.f_code is _HOOKED:
+            return True
+        entry = entry.tb_next
+    return False

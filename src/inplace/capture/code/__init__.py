@@ -1,0 +1,1 @@
+"""Code: the user's lines, names, tracebacks and warnings."""

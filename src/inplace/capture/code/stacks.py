@@ -1,0 +1,285 @@
+"""Which line of the user's code made a call: cheap keys while the code runs, places in its source afterwards."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import linecache
+import site
+import sys
+import sysconfig
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+
+import torch
+
+from inplace.facts.model import Position, Site, Source, Stack, StackFrame
+
+USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
+_WITH = frozenset({"BEFORE_WITH", "SETUP_WITH"})  # what runs when a `with` block is entered
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+# What runs cells and tests: above it is nothing of the user's, but dozens of frames.
+_RUNNERS = ("IPython/core/interactiveshell.py", "_pytest/python.py", "_pytest/unittest.py")
+_DEEPEST = 48  # user frames kept of a stack; recursion beyond it says nothing new
+
+Key = tuple[int, ...]
+_OURS = str(Path(__file__).resolve().parents[2])
+_TORCH = str(Path(torch.__file__).resolve().parent)
+_MODULE_CALL = torch.nn.Module._call_impl.__code__
+
+
+def _library_roots() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], _TORCH}
+    found.update(site.getsitepackages() if hasattr(site, "getsitepackages") else [])
+    found.add(site.getusersitepackages() if hasattr(site, "getusersitepackages") else _TORCH)
+    return tuple(str(Path(path).resolve()) for path in found if path)
+
+
+_LIBRARIES = _library_roots()
+
+
+@lru_cache(4096)
+def _role_of_file(name: str) -> int:
+    if name.startswith("<") and not name.startswith("<ipython-input"):
+        return LIBRARY
+    path = str(Path(name).resolve()) if not name.startswith("<") else name
+    if path.startswith(_OURS) or Path(path).as_posix().endswith(_RUNNERS):
+        return STOP
+    return LIBRARY if path.startswith(_LIBRARIES) else USER
+
+
+class Stacks:
+    """Interns the user's stacks. Holds code objects, which hold no tensor, until the trace is frozen.
+
+    Attributes:
+        times: the calls that were made from each stack; who notes a call counts it.
+    """
+
+    def __init__(self, is_cell: Callable[[str], bool]) -> None:
+        self._is_cell = is_cell
+        self._roles: dict[int, int] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._ids: dict[Key, int] = {}
+        self.times: list[int] = []
+        self._block: FrameType | None = None
+        self._outside: tuple[Key, FrameType | None] = ((), None)
+
+    def enter(self, frame: FrameType | None) -> None:
+        """The recording begins by a `with` block of `frame`, if that is what it is just doing.
+
+        While the block runs, the frames outside of it stay where they are, and so are looked at once. Not where it is a
+        generator's: whoever goes on with it is another one each time.
+        """
+        if frame is None or frame.f_code.co_flags & _SUSPENDED or not self.is_user(frame.f_code):
+            return
+        if dis.opname[frame.f_code.co_code[frame.f_lasti]] in _WITH:
+            self._outside = self._walked(frame.f_back)
+            self._block = frame
+
+    def stop(self) -> None:
+        """The block is over: hold no frame any more."""
+        self._block, self._outside = None, ((), None)
+
+    def key_of(self, frame: FrameType | None) -> tuple[int, FrameType | None]:
+        """The id of the user's stack at `frame`, and the innermost frame in which an `nn.Module` runs its forward."""
+        key, module = self._walked(frame)
+        found = self._ids.get(key)
+        return self._intern(key) if found is None else found, module
+
+    def _walked(self, frame: FrameType | None) -> tuple[Key, FrameType | None]:
+        key: list[int] = []
+        entry = 0
+        module: FrameType | None = None
+        roles, block = self._roles, self._block
+        while frame is not None:
+            code = id(frame.f_code)
+            role = roles.get(code)
+            if role is None:
+                role = self._classify(frame.f_code)
+            if role == LIBRARY:
+                entry = code
+            elif role == USER:
+                key += (code, frame.f_lasti, entry)
+                if frame is block:
+                    outside, owner = self._outside
+                    return tuple(key) + outside, owner if module is None else module
+                entry = 0
+                if len(key) > 3 * _DEEPEST:
+                    break
+            elif role == STOP:
+                break
+            else:
+                entry = code
+                if module is None:
+                    module = frame
+            frame = frame.f_back
+        return tuple(key), module
+
+    def key_of_line(self, frame: FrameType | None) -> int | None:
+        """The id of the user's stack at the beginning of a line, for code that made no call there."""
+        while frame is not None and not self.is_user(frame.f_code):
+            frame = frame.f_back
+        if frame is None:
+            return None
+        outer, _ = self.key_of(frame.f_back)
+        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *list(self._ids)[outer]))
+
+    def is_user(self, code: CodeType) -> bool:
+        """Whether this code was written by the user."""
+        role = self._roles.get(id(code))
+        return (self._classify(code) if role is None else role) == USER
+
+    def key_of_traceback(self, traceback: TracebackType | None) -> int | None:
+        """The id of the user's stack that an exception left, None if no frame of it is the user's."""
+        frames: list[tuple[int, int, int]] = []
+        entry_of_last = 0
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if self.is_user(code):
+                frames.append((id(code), traceback.tb_lasti, 0))
+                entry_of_last = 0
+            elif frames and not entry_of_last and self._roles[id(code)] != STOP:
+                entry_of_last = id(code)
+                frames[-1] = (*frames[-1][:2], entry_of_last)
+            traceback = traceback.tb_next
+        if not frames:
+            return None
+        return self._intern(tuple(part for found in reversed(frames) for part in found))
+
+    def _intern(self, key: Key) -> int:
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = len(self._ids)
+            self.times.append(0)
+        return found
+
+    def _classify(self, code: CodeType) -> int:
+        role = self._role(code)
+        self._codes[id(code)] = code  # held, so that its id stays taken
+        self._roles[id(code)] = role
+        return role
+
+    def _role(self, code: CodeType) -> int:
+        name = code.co_filename
+        if code is _MODULE_CALL:
+            return MODULE
+        if self._is_cell(name):
+            return USER
+        return _role_of_file(name)
+
+    def place(self, stack: int, label: Callable[[str], str | None]) -> str | None:
+        """The innermost line of a stack in words: `line 3 (h = torch.sigmoid(x))`, or with its file's name."""
+        resolver = _Resolver(self._codes, self._is_cell, label)
+        frames = resolver.stack(list(self._ids)[stack]).frames
+        if not frames:
+            return None
+        site = resolver.sites[frames[0].site]
+        source = resolver.sources[site.source]
+        lines = (source.text or "").splitlines()
+        number = site.position.line
+        code = f" ({lines[number - 1].strip()})" if 0 < number <= len(lines) else ""
+        return f"{'' if source.is_cell else source.label + ', '}line {number}{code}"
+
+    # ------------------------------------------------------------ freezing
+
+    def freeze(self, label: Callable[[str], str | None]) -> tuple[tuple[Source, ...], tuple[Site, ...], list[Stack]]:
+        """Resolve every interned stack: sources with their text, places in them, and the stacks over those."""
+        resolver = _Resolver(self._codes, self._is_cell, label)
+        stacks = [resolver.stack(key) for key in self._ids]
+        return tuple(resolver.sources), tuple(resolver.sites), stacks
+
+
+class _Resolver:
+    def __init__(
+        self, codes: dict[int, CodeType], is_cell: Callable[[str], bool], label: Callable[[str], str | None]
+    ) -> None:
+        self._codes, self._is_cell, self._label = codes, is_cell, label
+        self.sources: list[Source] = []
+        self.sites: list[Site] = []
+        self._source_ids: dict[str, int] = {}
+        self._site_ids: dict[tuple[int, int], int] = {}
+
+    def stack(self, key: Key) -> Stack:
+        triples = zip(key[0::3], key[1::3], key[2::3], strict=True)
+        return Stack(tuple(StackFrame(self._site(c, i), self._entry(e)) for c, i, e in triples))
+
+    def _entry(self, code: int) -> str | None:
+        if not code:
+            return None
+        found = self._codes[code]
+        return str(getattr(found, "co_qualname", found.co_name))
+
+    def _site(self, code: int, instruction: int) -> int:
+        found = self._site_ids.get((code, instruction))
+        if found is None:
+            owner = self._codes[code]
+            source = self._source(owner.co_filename)
+            place = position_of(owner, instruction, self.sources[source].text)
+            found = self._site_ids[(code, instruction)] = len(self.sites)
+            self.sites.append(Site(source, str(getattr(owner, "co_qualname", owner.co_name)), place))
+        return found
+
+    def _source(self, name: str) -> int:
+        found = self._source_ids.get(name)
+        if found is None:
+            text = "".join(linecache.getlines(name)) or None
+            label = self._label(name) or Path(name).name
+            found = self._source_ids[name] = len(self.sources)
+            self.sources.append(Source(label, name, text, self._is_cell(name)))
+        return found
+
+
+def position_of(code: CodeType, instruction: int, text: str | None) -> Position:
+    """The range of source that the instruction at byte offset `instruction` of `code` came from.
+
+    A negative `instruction` stands for a whole line, by its number.
+    """
+    if instruction < 0:
+        return _whole_statement(-instruction, text)
+    if sys.version_info >= (3, 11):
+        for number, found in enumerate(code.co_positions()):
+            if number == instruction // 2:
+                line, end_line, column, end_column = found
+                if line is not None and end_line is not None and column is not None and end_column is not None:
+                    return Position(line, column, end_line, end_column)
+                break
+    return _whole_statement(_line_of(code, instruction), text)
+
+
+def _line_of(code: CodeType, instruction: int) -> int:
+    line = code.co_firstlineno
+    for start, number in dis.findlinestarts(code):
+        if start > instruction:
+            break
+        line = number if number is not None else line
+    return line
+
+
+@lru_cache(8)
+def _simple_statements(text: str) -> tuple[Position, ...]:
+    """Where the statements without a body are, the outer ones first."""
+    try:
+        nodes = ast.walk(ast.parse(text))
+    except SyntaxError:
+        return ()
+    return tuple(
+        Position(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
+        for node in nodes
+        if isinstance(node, ast.stmt) and not hasattr(node, "body")
+    )
+
+
+def _whole_statement(line: int, text: str | None) -> Position:
+    """Python 3.10 knows the line only: the innermost statement that covers it is what can be said."""
+    covering = [found for found in _simple_statements(text or "") if found.line <= line <= found.end_line]
+    if covering:
+        return covering[-1]
+    lines = (text or "").splitlines()
+    content = lines[line - 1] if 0 < line <= len(lines) else ""
+    stripped = content.strip()
+    start = len(content) - len(content.lstrip())
+    return Position(line, start, line, start + len(stripped.encode()))

@@ -1,0 +1,94 @@
+"""A cell has failed without a recording: what its graph, where it is still alive, tells of the saves that went stale.
+
+The graph knows which save went stale, and the names that reach its bytes; it has never known the line that wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from inplace.capture.code.names import borrow_locals, scan
+from inplace.capture.graph.walk import raw_saves
+from inplace.capture.tables.tensor_facts import node_of
+
+_LIMIT = 20_000  # nodes looked at
+_MODIFIED = "modified by an inplace operation"
+
+
+@dataclass(frozen=True, slots=True)
+class StaleNode:
+    """A node that can't run any more: `saved` is the save that was overwritten, `names` reach its bytes now."""
+
+    node: str
+    saved: str
+    shape: tuple[int, ...]
+    version: int
+    names: tuple[str, ...]
+
+
+def is_stale_save(error: BaseException) -> bool:
+    """Whether this is the error with which autograd refuses an overwritten save."""
+    return isinstance(error, RuntimeError) and _MODIFIED in str(error)
+
+
+def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> list[StaleNode]:
+    """The nodes with an overwritten save that the variables of a namespace, and of the failed functions, reach."""
+    named: list[tuple[str, torch.Tensor]] = []
+    with torch._C.DisableTorchFunction():
+        _take(namespace, named)
+        entry = error.__traceback__
+        while entry is not None:
+            if entry.tb_frame.f_locals is not entry.tb_frame.f_globals:
+                borrow_locals(entry.tb_frame, lambda found: _take(found, named))
+            entry = entry.tb_next
+        return [_told(node, name, kept, named) for node in _reached(named) for name, kept in _stale(node)]
+
+
+def _take(namespace: Mapping[str, object], named: list[tuple[str, torch.Tensor]]) -> None:
+    named += [(path, value) for path, value in scan(namespace) if isinstance(value, torch.Tensor)]
+
+
+def _reached(named: list[tuple[str, torch.Tensor]]) -> list[Any]:
+    order = [node for _, tensor in named if (node := node_of(tensor)) is not None]
+    order = list(dict.fromkeys(order))
+    seen = set(order)
+    for node in order:  # grows while we walk
+        for target, _ in node.next_functions:
+            if target is not None and target not in seen and len(seen) < _LIMIT:
+                seen.add(target)
+                order.append(target)
+    return order
+
+
+def _stale(node: Any) -> list[tuple[str, torch.Tensor]]:
+    """The saves of a node that it refuses to give out; those that a hook packed are not asked for."""
+    found = []
+    for attribute, handle in raw_saves(node):
+        if isinstance(handle, tuple | list) or getattr(handle, "unpack_hook", None) is not None:
+            continue
+        kept = getattr(handle, "data", None)
+        try:
+            getattr(node, attribute.removeprefix("_raw"))
+        except RuntimeError as refused:
+            if kept is not None and _MODIFIED in str(refused):
+                found.append((attribute.removeprefix("_raw_saved_"), kept))
+    return found
+
+
+def _told(node: Any, name: str, kept: torch.Tensor, named: list[tuple[str, torch.Tensor]]) -> StaleNode:
+    storage = kept.untyped_storage()._cdata
+    names = dict.fromkeys(path for path, tensor in named if _storage_of(tensor) == storage)
+    return StaleNode(
+        str(node.name()).removeprefix("torch::autograd::"), name, tuple(kept.shape), kept._version, tuple(names)
+    )
+
+
+def _storage_of(tensor: torch.Tensor) -> int | None:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except RuntimeError:
+        return None

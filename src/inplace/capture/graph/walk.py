@@ -1,0 +1,201 @@
+"""grad_fn, edges, saved tensors and accumulate-grad nodes -> plain facts, read without unpacking anything.
+
+NOTE [ Reading what a node saved ]
+`node._saved_x` checks the version and runs the user's unpack hooks. `node._raw_saved_x` is a handle; its `data` is the
+saved tensor itself, with its live version counter, read without either (`torch/csrc/autograd/python_variable.cpp`).
+Where a hook packed the save, `data` is what the hook gave, and we only note that something was saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from inplace.capture.tables.tensor_facts import small_values
+from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import Identities
+from inplace.facts.model import Edge, Layout, NodeId, SavedTensor, StorageId, TensorId
+from inplace.facts.pause import no_collection
+
+LIMIT = 20_000  # nodes of one walk; see also NOTE [ Deep graphs ]
+_NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
+_NAMESPACE = "torch::autograd::"
+_RAW = "_raw_saved_"
+
+# One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
+_Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
+Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
+"""A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One node as it was when the walk met it; `versions` and `values` are those of its saved tensors then."""
+
+    id: NodeId
+    name: str
+    edges: tuple[Edge, ...]
+    saved: tuple[SavedTensor, ...]
+    versions: tuple[int | None, ...]
+    values: tuple[tuple[Any, ...] | None, ...]
+    leaf: TensorId | None
+    custom: bool
+
+    @classmethod
+    def of(cls, noted: Noted, layouts: Sequence[Layout], storages: Sequence[int]) -> Found:
+        """What was noted of a node; `layouts` and `storages` are what the numbers stand for."""
+        node, name, edges, kept, leaf, custom = noted
+        saved = tuple(
+            SavedTensor(
+                one,
+                None if tensor is None else TensorId(tensor),
+                None if storage is None else StorageId(storages[storage]),
+                offset,
+                None if layout is None else layouts[layout],
+                counted,
+            )
+            for one, tensor, storage, offset, layout, counted, _, _ in kept
+        )
+        return cls(
+            id=NodeId(node),
+            name=name,
+            edges=tuple(Edge(NodeId(target), number) for target, number in edges),
+            saved=saved,
+            versions=tuple(one[6] for one in kept),
+            values=tuple(one[7] for one in kept),
+            leaf=None if leaf is None else TensorId(leaf),
+            custom=custom,
+        )
+
+
+class _Kind:
+    """What all nodes of one class have in common."""
+
+    __slots__ = ("custom", "has_leaf", "name", "saves")
+
+    def __init__(self, node: Any) -> None:
+        kind = type(node)
+        self.custom = issubclass(kind, torch.autograd.function.BackwardCFunction)
+        self.has_leaf = not self.custom and hasattr(kind, "variable")
+        name = str(node.name()).removeprefix(_NAMESPACE)
+        self.name = name if name == kind.__name__ else None  # None where one class serves several functions
+        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _attributes_of(kind)]  # type: ignore[arg-type]
+
+
+class Walker:
+    """Walks autograd graphs."""
+
+    def __init__(self, identities: Identities) -> None:
+        self._identities = identities
+        self._anonymous = -1_000_000_000
+        self._kinds: dict[type, _Kind] = {}
+
+    @no_collection()
+    def walk(self, roots: list[Any]) -> tuple[list[Noted], bool]:
+        """The nodes reachable from `roots` in breadth-first order, and whether all of them were visited."""
+        ids: dict[Any, int] = {root: self.id_of(root) for root in roots}
+        order: list[Any] = list(ids)
+        found: list[Noted] = []
+        kinds = self._kinds
+        for node in order:  # grows while we walk
+            if len(found) >= LIMIT:
+                return found, False
+            kind = kinds.get(type(node)) or self._learn(node)
+            edges: list[tuple[int, int]] = []
+            for edge in node.next_functions:
+                target = edge[0]
+                if target is not None:
+                    to = ids.get(target)
+                    if to is None:
+                        to = target._sequence_nr()
+                        ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
+                        order.append(target)
+                    edges.append((to, edge[1]))
+            name, leaf = kind.name, None
+            kept = self._saved(node, kind, ids[node]) if kind.saves else []
+            if kind.custom:
+                kept += [self._fact(one, value, None, counted=False) for one, value in _attributes(node)]
+            elif kind.has_leaf and type(node.variable) in PLAIN:
+                leaf = self._identities.id_of(node.variable)
+            if name is None:
+                name = str(node.name()).removeprefix(_NAMESPACE)
+            found.append((ids[node], name, edges, kept, leaf, kind.custom))
+        return found, True
+
+    def id_of(self, node: Any) -> NodeId:
+        """The id of one node: its sequence number, or minus one minus the leaf's id for accumulate-grad nodes."""
+        if (self._kinds.get(type(node)) or self._learn(node)).has_leaf:
+            leaf: Any = node.variable
+            if type(leaf) in PLAIN:
+                return NodeId(-1 - self._identities.id_of(leaf))
+        number = node._sequence_nr()
+        if 0 <= number < _NUMBERED:
+            return NodeId(number)
+        self._anonymous -= 1
+        return NodeId(self._anonymous)
+
+    def _learn(self, node: Any) -> _Kind:
+        kind = self._kinds[type(node)] = _Kind(node)
+        return kind
+
+    def _saved(self, node: Any, kind: _Kind, number: int) -> list[_Kept]:
+        kept: list[_Kept] = []
+        for attribute, name in kind.saves:
+            try:
+                handle = getattr(node, attribute)
+            except RuntimeError:  # an earlier backward has released it
+                continue
+            several = type(handle) is tuple or type(handle) is list
+            for position, one in enumerate(handle if several else (handle,)):
+                said = f"{name}[{position}]" if several else name
+                if getattr(one, "unpack_hook", None) is not None:
+                    kept.append((said, None, None, 0, None, False, None, None))
+                elif one is not None and type(data := one.data) in PLAIN:
+                    kept.append(self._fact(said, data, number, counted=True))
+        return kept
+
+    def _fact(self, name: str, saved: torch.Tensor, node: int | None, *, counted: bool) -> _Kept:
+        identities = self._identities
+        ref = identities.refs.get(id(saved))
+        tensor, live = None, None
+        if ref is not None:
+            tensor = ref.tensor
+            if ref.version is not None and identities.is_known(saved, ref):
+                if ref.live is None:
+                    identities.ask(saved)
+                live = ref.live
+        if ref is not None and live is not None:
+            offset, layout = identities.states.placed(ref.state)
+            return name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)
+        live = identities.live_of(saved, node) if ref is None or not ref.lost else None
+        if live is None:
+            return name, tensor, None, 0, None, counted, None, None
+        version = None if saved.is_inference() else saved._version
+        try:
+            offset, layout = identities.offset_of(saved, live), identities.states.layouts.of(saved)
+        except RuntimeError:  # a nested tensor has no shape
+            return name, tensor, live.id, 0, None, counted, version, None
+        return name, tensor, live.id, offset, layout, counted, version, small_values(saved)
+
+
+def _attributes(node: Any) -> list[tuple[str, torch.Tensor]]:
+    """What the forward of a custom function has kept as attributes."""
+    return [(name, value) for name, value in list(vars(node).items()) if type(value) in PLAIN]
+
+
+def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
+    """The handles of what a node saved, by attribute; none of those that an earlier backward has released."""
+    for attribute in _attributes_of(type(node)):  # type: ignore[arg-type]  # a class is hashable
+        with contextlib.suppress(RuntimeError):
+            yield attribute, getattr(node, attribute)
+
+
+@lru_cache(4096)
+def _attributes_of(kind: type) -> tuple[str, ...]:
+    """Where nodes of a type keep the handles of what they saved."""
+    return tuple(name for name in dir(kind) if name.startswith(_RAW))

@@ -1,0 +1,1 @@
+"""Patches: what is changed in other people's modules while we record."""

@@ -1,0 +1,1 @@
+"""Tables: live tensors, storages and counters as small ids and rows."""

@@ -1,0 +1,279 @@
+"""Live storages -> ids that are never given out twice.
+
+A storage is known by a weak reference of PyTorch's own: it keeps the address of the `StorageImpl` taken, so that the
+key can't be given to another storage, while the memory itself is freed on time.
+
+NOTE [ Storages nobody has asked for ]
+To ask for a storage and to take its address costs as much as all else that is noted of a tensor, and most are never
+seen again. So what a call that makes new memory gives out is known by the address of its memory at first: while its
+tensor lives, no other storage begins there. The storage is asked for when somebody meets it another way, and before
+any call that may move the memory, or keep an alias of it that we aren't shown. After its tensor's death only the node
+that gave it out may still keep it.
+What is known of it is in the tensor's reference and row; see NOTE [ New tensors ].
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any
+
+import torch
+
+from inplace.capture.tables.layouts import LAYOUT, Layouts
+from inplace.capture.tables.refs import LiveStorage, TensorRef
+from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
+from inplace.capture.tables.unfrozen import open_twin
+from inplace.facts.model import Storage, StorageId
+from inplace.facts.rows import Table
+
+_OpenStorage = open_twin(Storage)
+_IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
+_ALIVE = NO_STEP  # the last step of a storage that did not die
+_FREED = 0  # the key of a storage that has been let go of
+_FACTS = 5  # integers a storage
+_DEVICE, _EXTERNAL, _BORN, _LAST, _TENSOR = range(_FACTS)  # whether others own it, first and last step, its tensor
+_row = Struct(f"{_FACTS}i").pack
+_expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
+_free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
+
+
+class Storages:
+    """Gives out storage ids.
+
+    Args:
+        tensors: the tensors met.
+        layouts: their layouts.
+
+    Attributes:
+        sizes: the bytes of each storage, by id.
+        allocated: the bytes that each storage had when a call gave it out, 0 for one that was met as an argument.
+        external: ids of storages met since somebody last took them from here, whose memory others own.
+        live: the storages that were asked for, by the address of their `StorageImpl`.
+        unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
+    """
+
+    def __init__(self, tensors: Tensors, layouts: Layouts) -> None:
+        self.sizes = array("q")
+        self.allocated = array("q")
+        self.external: list[StorageId] = []
+        self.live: dict[int, LiveStorage] = {}
+        self.unasked: dict[int, TensorRef] = {}
+        self._tensors, self._layouts = tensors, layouts
+        self._facts = array("i")
+        self._devices: dict[torch.device, int] = {}
+        self._most = _IDLE  # of those not asked for, until those that have died are let go of
+        self._held: list[int] = []  # weak references to second storages over bytes known already
+        self._idle: list[LiveStorage] = []
+        self._limit = _IDLE
+
+    def close(self) -> None:
+        """Let go of the addresses."""
+        for key in {live.key for live in self.live.values()}.union(self._held) - {_FREED}:
+            _free(key)
+        self.live.clear()
+        self.unasked.clear()
+        self._held.clear()
+        self._idle.clear()
+
+    def find(self, storage: Any, node: int | None = None) -> LiveStorage | None:
+        """What is known of a storage, None if it was not met; `node` is the autograd node that has saved it, if any."""
+        live = self.live.get(storage._cdata)
+        if live is None and self.unasked:
+            ref = self.unasked.get(storage.data_ptr())
+            if ref is not None:
+                tensor = ref()
+                # One that is alive may have been moved elsewhere by a `set_`, which no mode sees.
+                if ref.node == node if tensor is None else tensor.data_ptr() == ref.pointer:
+                    return self._ask(ref, storage)
+        return live
+
+    def ask(self, tensor: torch.Tensor, ref: TensorRef) -> None:
+        """Ask for the storage of a tensor, if nobody has."""
+        if ref.live is None and self.unasked.get(ref.pointer) is ref:
+            self._ask(ref, tensor.untyped_storage())
+
+    def _ask(self, ref: TensorRef, storage: Any) -> LiveStorage:
+        del self.unasked[ref.pointer]
+        first, last = self._tensors.fact(ref.tensor, FIRST), self._tensors.fact(ref.tensor, LAST)
+        size, lives = storage.nbytes(), ref() is not None
+        live = self._add(storage, ref.pointer, size, storage.device, (0, first, _ALIVE if lives else last, ref.tensor))
+        self.allocated[live.id] = size
+        live.users = int(lives)
+        if not lives:
+            self._idle.append(live)
+        ref.live = live
+        self._tensors.asked[ref.tensor] = live.id
+        return live
+
+    def meet(self, tensor: torch.Tensor, step: int) -> tuple[LiveStorage, bool]:
+        """The storage behind a tensor, and whether it is a second one over bytes known already."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        live = self.find(storage)
+        if live is None:
+            live = self.new(storage, key, tensor, step)
+        elif live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
+            live.pointer = storage.data_ptr()
+            self.sizes[live.id] = storage.nbytes()
+        return live, live.key != key
+
+    def leave(self, ref: TensorRef, step: int) -> None:
+        """One recorded tensor less reaches a storage; autograd may still hold it."""
+        live = ref.live
+        if live is None:
+            if self.unasked.get(ref.pointer) is ref:
+                self._leave_unasked(ref, step)
+            return
+        live.users -= 1
+        if live.users <= 0:
+            self._facts[live.id * _FACTS + _LAST] = step
+            self._idle.append(live)
+            if len(self._idle) > self._limit:
+                self._sweep()
+
+    def _leave_unasked(self, ref: TensorRef, step: int) -> None:
+        """A tensor has moved away from a storage that nobody has asked for, and now nobody can."""
+        del self.unasked[ref.pointer]
+        layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
+        first, device = self._tensors.fact(ref.tensor, FIRST), torch.device(self._layouts.known[layout].device)
+        found = self._row(self._layouts.sizes[layout], device, (0, first, step, ref.tensor))
+        self.allocated[found] = self.sizes[found]
+        self._tensors.asked[ref.tensor] = found
+
+    def frozen(self) -> tuple[StorageRows, array[int]]:
+        """The storages in the order in which they were met, and their places in it.
+
+        The places are by id; that of a storage which was not asked for is at minus one minus the number of its tensor.
+        """
+        asked, tensors = self._tensors.asked, self._tensors.rows[FACTS::TENSOR]
+        new = [tensor for tensor, facts in enumerate(tensors) if facts != NONE and tensor not in asked]
+        others = sorted((met, number) for number, met in enumerate(self._facts[_TENSOR::_FACTS]))
+        order = in_order(new, [(number, met) for met, number in others])
+        for live in self.live.values():
+            if live.users > 0:  # they did not die
+                self._facts[live.id * _FACTS + _LAST] = _ALIVE
+        rows = StorageRows(
+            order, self._facts, self.sizes, self._tensors.rows, self._layouts, [str(one) for one in self._devices]
+        )
+        return rows, places_in(order, len(self.sizes) + self._tensors.count)
+
+    def allocations(self, calls: int) -> array[int]:
+        """Bytes of the storages that each of so many calls gave out first."""
+        found = array("q", bytes(8 * (calls + 1)))  # one that a fault of ours has cut off may have none of the rows
+        for number, size in enumerate(self.allocated):
+            if size:
+                found[self._facts[number * _FACTS + _BORN]] += size
+        rows, asked, sizes = self._tensors.rows, self._tensors.asked, self._layouts.sizes
+        for tensor, (step, facts) in enumerate(zip(rows[FIRST::TENSOR], rows[FACTS::TENSOR], strict=True)):
+            if facts != NONE and tensor not in asked:
+                found[step] += sizes[facts >> LAYOUT]
+        return found
+
+    def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
+        """Meet a storage."""
+        pointer, size = storage.data_ptr(), storage.nbytes()
+        # Memory that another process may write is as good as somebody else's; on a GPU all of it counts as shared.
+        external = not storage.resizable() or (tensor.is_cpu and storage.is_shared())
+        if external and (twin := self._same_memory(pointer, size)) is not None:
+            # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
+            self.live[key] = twin
+            self._held.append(storage._weak_ref())  # so that this address stays taken too
+            return twin
+        live = self._add(storage, pointer, size, tensor.device, (external, step, _ALIVE, self._tensors.count))
+        if is_output:
+            self.allocated[live.id] = size
+        if external:
+            self.external.append(live.id)
+        return live
+
+    def _add(
+        self, storage: Any, pointer: int, size: int, device: torch.device, facts: tuple[int, int, int, int]
+    ) -> LiveStorage:
+        live = LiveStorage()
+        live.id, live.key, live.pointer, live.users = self._row(size, device, facts), storage._weak_ref(), pointer, 0
+        self.live[live.key] = live
+        return live
+
+    def _row(self, size: int, device: torch.device, facts: tuple[int, int, int, int]) -> StorageId:
+        found = StorageId(len(self.sizes))
+        self.sizes.append(size)
+        self.allocated.append(0)
+        number = self._devices.get(device)
+        if number is None:
+            number = self._devices[device] = len(self._devices)
+        self._facts.frombytes(_row(number, *facts))
+        return found
+
+    def forget_dead(self) -> None:
+        """Forget the tensors that have died and whose storages nobody has asked for, if they are many."""
+        unasked = self.unasked
+        if len(unasked) > self._most:
+            for one in [one for one in unasked.values() if one() is None]:
+                del unasked[one.pointer]
+            self._most = 2 * len(unasked) + _IDLE
+
+    def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
+        if not pointer:
+            return None
+        for live in self.live.values():
+            start, stop = live.pointer, live.pointer + self.sizes[live.id]
+            if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
+                return live
+        for start, ref in self.unasked.items():
+            layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
+            if start <= pointer and pointer + size <= start + self._layouts.sizes[layout]:
+                tensor = ref()
+                if tensor is not None:
+                    return self._ask(ref, tensor.untyped_storage())
+        return None
+
+    def _sweep(self) -> None:
+        """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
+        for live in self._idle:
+            if live.users <= 0 and self.live.get(live.key) is live and _expired(live.key):
+                del self.live[live.key]
+                _free(live.key)
+                live.key = _FREED
+        self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
+        self._limit = 2 * len(self._idle) + _IDLE
+
+
+class StorageRows(Table[Storage]):
+    """The storages of a trace; see `Storages.frozen`. `order` holds their ids, negative for those never asked for."""
+
+    def __init__(
+        self,
+        order: array[int],
+        facts: array[int],
+        sizes: array[int],
+        tensors: array[int],
+        layouts: Layouts,
+        devices: Sequence[str],
+    ) -> None:
+        super().__init__(len(order))
+        self._order, self._facts, self._sizes, self._new = order, facts, sizes, tensors
+        self._layouts, self._devices = layouts, devices
+
+    def _build(self, place: int) -> Storage:
+        number = self._order[place]
+        if number < 0:
+            begin = (-1 - number) * TENSOR
+            layout, born, died = self._new[begin + FACTS] >> LAYOUT, self._new[begin + FIRST], self._new[begin + LAST]
+            size, device, external = self._layouts.sizes[layout], self._layouts.known[layout].device, 0
+        else:
+            size = self._sizes[number]
+            at, external, born, died, _ = self._facts[number * _FACTS : (number + 1) * _FACTS]
+            device = self._devices[at]
+        found = _OpenStorage(place, size, device, external != 0, born, None if died == _ALIVE else died)
+        found.__class__ = Storage
+        return found  # type: ignore[no-any-return]
+
+    def _column(self, field: str) -> array[int]:
+        if field == "bytes":
+            facts, sizes, known = self._new[FACTS::TENSOR], self._layouts.sizes, self._sizes
+            return array("q", [sizes[facts[-1 - n] >> LAYOUT] if n < 0 else known[n] for n in self._order])
+        at_new, at = {"born": (FIRST, _BORN), "died": (LAST, _LAST)}[field]
+        new, known = self._new[at_new::TENSOR], self._facts[at::_FACTS]
+        return array("i", [new[-1 - number] if number < 0 else known[number] for number in self._order])

@@ -1,0 +1,229 @@
+"""Where the autograd path ends although the data flows on, told only where somebody expected a gradient.
+
+NOTE [ Who expected a gradient ]
+`.item()` for a log line, a target network under no_grad, a mask: cuts are everywhere and nearly always meant.
+A cut is a finding only with evidence that a gradient was wanted: backward raised because nothing requires grad; a
+parameter is in an optimizer and no backward ever reached it; its `.grad` was read and was None; or the loss was made
+to require grad again after it had been computed from something that did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inplace.checks.findings import Cut, Finding, Victim
+from inplace.facts.model import Call, Kind, TensorId, TensorState
+from inplace.reading.index import Index
+from inplace.reading.lineage import CutCall, Lineage, cuts_before, how_cut, lineage, reads_grad
+from inplace.reading.place import Place
+
+_MOST = 6
+
+
+def detached_graphs(index: Index) -> Iterator[Finding]:
+    """Yield the cuts that cost a parameter its gradient."""
+    backwards = [call for call in index.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs]
+    if not backwards:
+        return
+    reached = _reached(index)
+    wanted = _wanted(index)
+    told: set[TensorId] = set()
+    for call in backwards:
+        root = index.trace.states[call.inputs[0].before]
+        refused = call.raised is not None and not root.requires_grad
+        if not (refused or root.is_leaf or wanted - reached - told):
+            continue  # nobody misses a gradient
+        behind = lineage(index, root.tensor, call.step)
+        if refused:
+            yield from _refused(index, call, behind)
+            continue
+        expected = _expected(index, call, behind, wanted) - reached - told
+        found = list(_lost(index, call, behind, expected))
+        for finding, leaves in found:
+            told |= leaves
+            yield finding
+
+
+def _reached(index: Index) -> set[TensorId]:
+    """The leaves that some backward walked to."""
+    nodes = index.trace.node_by_id
+    found: set[TensorId] = set()
+    for walk in index.trace.walks:
+        if walk.is_backward:
+            found.update(leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None)
+    return found
+
+
+def _wanted(index: Index) -> set[TensorId]:
+    """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
+    wanted = {param for optimizer in index.trace.optimizers for param in optimizer.params}
+    for call in index.calls_of(reads_grad):
+        if not call.outputs:
+            wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
+    return {leaf for leaf in wanted if (state := index.last_state(leaf)) and state.is_leaf}
+
+
+def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
+    """The leaves whose gradient was wanted, and those behind a loss that was made to require grad again."""
+    expected = set(wanted)
+    root = index.trace.states[backward.inputs[0].before]
+    if root.is_leaf:  # it was made to require grad again
+        expected.update(*(_leaves_of(index, cut) for cut in behind.cuts))
+    return expected
+
+
+def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
+    if cut.given.is_leaf:
+        return {cut.given.tensor}
+    return set(lineage(index, cut.given.tensor, cut.call.step).leaves)
+
+
+def _lost(
+    index: Index, backward: Call, behind: Lineage, expected: set[TensorId]
+) -> Iterator[tuple[Finding, set[TensorId]]]:
+    """The cuts behind one loss, or failing those the exits to Python before it, that lost an expected leaf."""
+    if not expected:
+        return
+    left = set(expected)
+    for candidates in (behind.cuts, _matching_exits(index, backward, behind), _exits(index, backward)):
+        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
+        for cut in candidates:
+            leaves = _leaves_of(index, cut) & left
+            place = index.place(cut.call)
+            if leaves and place is not None:
+                grouped.setdefault((place.file, place.position), (cut, set()))[1].update(leaves)
+        for cut, leaves in list(grouped.values())[:_MOST]:
+            yield _finding(index, [cut], leaves, raised=False), leaves
+            left -= leaves
+        if not left:
+            return
+
+
+def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]:
+    """Backward raised because its root has no path: the cuts behind it, then the exits to Python before it."""
+    cuts = behind.cuts or _matching_exits(index, backward, behind) or _exits(index, backward)
+    if cuts:
+        leaves = {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
+        yield _finding(index, cuts, leaves, raised=True)
+        return
+    yield _frozen(index, backward, behind)
+
+
+def _matching_exits(index: Index, backward: Call, behind: Lineage) -> list[CutCall]:
+    """Exits whose values came back in: the same bytes (numpy) or the very same numbers (`.item()`)."""
+    numbers: set[object] = set()
+    storages = set()
+    for state in behind.unknown.values():
+        numbers.update(state.values or ())
+        storages.add(state.storage)
+    for call in behind.calls.values():
+        if not call.inputs or call.function.label == "tensor":
+            for output in call.outputs:
+                numbers.update(index.trace.states[output].values or ())
+    found = [
+        cut
+        for cut in _exits(index, backward)
+        if (cut.call.result is not None and cut.call.result in numbers) or cut.given.storage in storages
+    ]
+    return found or _rebuilt(index, behind)
+
+
+def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
+    """Tensors that no call made, with the numbers of one-element tensors that have a path (`torch.Tensor(list)`)."""
+    known: dict[object, TensorState] = {}
+    for state in index.trace.states:
+        if state.requires_grad and not state.is_leaf and state.values is not None and len(state.values) == 1:
+            known.setdefault(state.values[0], state)
+    found = []
+    for tensor, state in behind.unknown.items():
+        given = next((known[value] for value in state.values or () if value in known), None)
+        seen = index.calls_at(step for step, _ in index.sightings.get(tensor, ()))
+        using = next((call for call in seen if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
+        if given is not None and using is not None:
+            found.append(CutCall(using, given))
+    return found
+
+
+def _is(index: Index, call: Call, tensor: TensorId, number: int) -> bool:
+    return index.trace.states[call.inputs[number].before].tensor == tensor
+
+
+def _exits(index: Index, backward: Call) -> list[CutCall]:
+    """Numbers and arrays read from tensors with a path, and cuts whose result was read so, before a backward."""
+    cuts = cuts_before(index, backward.step)
+    exported = _exported(index, backward.step)
+    found = []
+    for cut in cuts:
+        made = {index.trace.states[state].storage for state in cut.call.outputs}
+        if cut.call.function.kind in {Kind.TO_PYTHON, Kind.EXPORT} or made & exported:
+            found.append(cut)
+    return found
+
+
+def _exported(index: Index, before: int) -> set[object]:
+    kinds = {Kind.TO_PYTHON, Kind.EXPORT}
+    calls = [call for call in index.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
+    return {index.trace.states[call.inputs[0].before].storage for call in calls}
+
+
+def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised: bool) -> Cut:
+    places: dict[object, Place] = {}
+    for cut in cuts:
+        for place in _places(index, cut):
+            places.setdefault((place.file, place.position), place)
+    first = cuts[0]
+    maker = index.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
+    lost_at = index.place(maker if maker is not None else first.call)
+    without = tuple(sorted(name for leaf in leaves for name in index.names_of(leaf)[:1]))
+    names = [*index.names_of(first.given.tensor), *index.names_at(*places.values(), lost_at), *without]
+    return Cut(
+        severity="error" if raised else "warning",
+        culprits=tuple(places.values())[:_MOST],
+        victim=Victim(lost_at, "") if lost_at is not None else None,
+        names=tuple(dict.fromkeys(names)),
+        how=how_cut(first),
+        without_grad=without,
+        raised=raised,
+    )
+
+
+def _places(index: Index, cut: CutCall) -> list[Place]:
+    """Where the path was lost; for a tensor no call made, also the line that made it."""
+    found = list(index.places(cut.call))
+    if how_cut(cut) == "dtype" and found:
+        code = index.code_of(found[0])
+        for argument in cut.call.inputs:
+            state = index.trace.states[argument.before]
+            if index.trace.tensors[state.tensor].origin is not None:
+                continue
+            for name in code.roots(found[0].position):
+                above = code.assignment_above(found[0].position, name)
+                if above is not None and not state.requires_grad and name in index.names_of(state.tensor):
+                    found.append(Place(found[0].label, found[0].file, above, code.text(above), None))
+    return found
+
+
+def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
+    """Nothing behind the loss ever required grad: the lines that switched it off, or the backward itself."""
+    switched = [
+        call
+        for call in index.calls_of(lambda one: one.label in {"requires_grad", "requires_grad_"}, backward.step)
+        if call.inputs and not index.trace.states[call.inputs[0].after].requires_grad
+    ]
+    calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
+    places = dict.fromkeys(place for call in calls for place in index.places(call)) or dict.fromkeys(
+        index.places(backward)
+    )
+    last = behind.calls[max(behind.calls)] if behind.calls else backward
+    victim = index.place(last)
+    frozen = [name for tensor in behind.unknown for name in index.names_of(tensor)[:1]]
+    names = [*index.names_at(*places, victim), *frozen]
+    return Cut(
+        severity="error",
+        culprits=tuple(places)[:_MOST],
+        victim=Victim(victim, "") if victim is not None else None,
+        names=tuple(dict.fromkeys(names)),
+        how="frozen",
+        without_grad=tuple(sorted(frozen)),
+        raised=True,
+    )

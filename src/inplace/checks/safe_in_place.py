@@ -1,0 +1,59 @@
+"""In-place calls on tensors of a graph that harm nothing, and why: what the node behind them keeps instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inplace.checks.findings import Finding, SafeWrite, Victim
+from inplace.facts.model import Node, StorageId
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+
+_MOST = 24  # different lines that are told
+
+
+def safe_writes(index: Index) -> Iterator[Finding]:
+    """Yield the in-place calls through which a gradient flows and which no backward refused or got wrong.
+
+    Told only where a backward ran through the node whose result was overwritten, so that it is observed, not supposed.
+    """
+    walked = {node for walk in index.trace.walks if walk.is_backward for node in walk.reached}
+    spoiled = _spoiled(index)
+    told: set[object] = set()
+    for write in index.writes:
+        node = index.trace.node_by_id.get(write.before.node) if write.before.node is not None else None
+        storage = write.before.storage
+        place = index.place(write.call)
+        if node is None or node.id not in walked or storage is None or place is None or write.call.raised is not None:
+            continue
+        key = (place.file, place.position)
+        if storage in spoiled or key in told or len(told) >= _MOST or not write.counted or write.after.node == node.id:
+            continue
+        told.add(key)
+        yield _finding(index, write, node, storage)
+
+
+def _spoiled(index: Index) -> set[StorageId]:
+    """The storages of which some save went stale, or changed unseen."""
+    found = set()
+    for walk in index.trace.walks:
+        for use in walk.uses:
+            saved = index.trace.node_by_id[use.node].saved[use.saved]
+            if saved.storage is not None and (use.version != use.version_saved or use.changed):
+                found.add(saved.storage)
+    return found
+
+
+def _finding(index: Index, write: Write, node: Node, storage: StorageId) -> SafeWrite:
+    made = index.place_of_node(node.id)
+    culprits = index.places(write.call)
+    names = [*index.names_of(write.before.tensor), *index.names_at(*culprits)]
+    return SafeWrite(
+        severity="info",
+        culprits=culprits,
+        victim=Victim(made, node.name) if made is not None else None,
+        names=tuple(dict.fromkeys(names)),
+        why="inputs-only" if node.saved else "nothing-saved",
+        node=node.name,
+        saved=tuple(saved.name for saved in node.saved if saved.storage != storage),
+    )

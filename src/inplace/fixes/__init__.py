@@ -1,0 +1,1 @@
+"""Fixes: what to propose."""

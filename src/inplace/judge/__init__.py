@@ -1,0 +1,1 @@
+"""Judge: what proves a fix."""

@@ -1,0 +1,1 @@
+"""Reading: questions that several checks ask of a trace."""

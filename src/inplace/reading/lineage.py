@@ -1,0 +1,165 @@
+"""Where a tensor's values came from: the calls behind it, the leaves at their ends, and the calls that cut the path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from inplace.facts.model import Call, Function, GradMode, Kind, TensorId, TensorState
+from inplace.facts.rows import column
+from inplace.reading.index import Index
+
+_MOST = 20_000  # calls looked at for one lineage
+_NO_EXITS = frozenset({Kind.BACKWARD, Kind.SETTER})
+
+
+@dataclass(frozen=True, slots=True)
+class CutCall:
+    """A call that took a tensor with a gradient path in and gave one without out; `given` is that tensor."""
+
+    call: Call
+    given: TensorState
+
+
+@dataclass(slots=True)
+class Lineage:
+    """Everything behind one tensor: leaves that require grad, cuts, and tensors that no recorded call made."""
+
+    leaves: dict[TensorId, None] = field(default_factory=dict)
+    cuts: list[CutCall] = field(default_factory=list)
+    unknown: dict[TensorId, TensorState] = field(default_factory=dict)
+    calls: dict[int, Call] = field(default_factory=dict)
+
+
+def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
+    """The lineage of a tensor as it was before step `before`."""
+    found = Lineage()
+    queue: list[tuple[TensorId, int]] = [(tensor, before)]
+    seen: set[tuple[TensorId, int]] = set()
+    while queue and len(seen) < _MOST:
+        one, step = queue.pop()
+        call = _maker(index, one, step)
+        key = (one, call.step if call is not None else -1)
+        if key in seen:
+            continue
+        seen.add(key)
+        state = _state_before(index, one, step)
+        if state is not None and state.requires_grad and state.is_leaf:
+            found.leaves[one] = None
+            if call is None or not _made_leaf(index, one, call):
+                continue
+        if call is None or not call.inputs:
+            if state is not None:
+                found.unknown[one] = state
+            continue
+        found.calls[call.step] = call
+        live = _cut_by(index, call, one)
+        if live is not None:
+            found.cuts.append(CutCall(call, live))
+        queue += [(index.trace.states[a.before].tensor, call.step) for a in call.inputs]
+    return found
+
+
+def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
+    """Whether a call made a leaf out of computed values (`requires_grad_`, `torch.tensor(loss, requires_grad=True)`).
+
+    An update step writes to a leaf too, but what it computes with is not where the leaf's gradient path began.
+    """
+    if call.function.label in {"requires_grad_", "requires_grad"}:
+        return True
+    return not any(index.trace.states[argument.before].tensor == tensor for argument in call.inputs)
+
+
+def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
+    """The last call before a step that gave out a tensor, or wrote to its storage."""
+    made = index.maker(tensor, before)
+    state = index.last_state(tensor)
+    for write in (
+        reversed(index.writes_to.get(state.storage, [])) if state is not None and state.storage is not None else ()
+    ):
+        if write.call.step >= before:
+            continue
+        if made is None or write.call.step > made.step:
+            return write.call
+        break
+    return made
+
+
+def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | None:
+    """The last state of a tensor that some call before a step, or that step, noted."""
+    steps = index.sightings.get(tensor, [])
+    best: TensorState | None = None
+    for step, state in steps:
+        if step > before or (step == before and best is not None):
+            break
+        best = index.trace.states[state]
+    return best if best is not None else index.last_state(tensor)
+
+
+def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
+    """The input whose gradient path ended at a call that made `made`."""
+    after = next((index.trace.states[s] for s in call.outputs if index.trace.states[s].tensor == made), None)
+    if after is None:
+        after = next(
+            (index.trace.states[a.after] for a in call.inputs if index.trace.states[a.after].tensor == made), None
+        )
+    if after is None or call.raised is not None or (after.requires_grad and not _fresh_leaf(index, call, after)):
+        return None
+    return live_input(index, call)
+
+
+def _fresh_leaf(index: Index, call: Call, after: TensorState) -> bool:
+    """Whether a call gave out a leaf that it did not take in."""
+    return after.is_leaf and all(index.trace.states[argument.before].tensor != after.tensor for argument in call.inputs)
+
+
+def live_input(index: Index, call: Call) -> TensorState | None:
+    """The first input of a call that had a gradient path; non-leaves first, since they say more."""
+    live = [index.trace.states[argument.before] for argument in call.inputs]
+    live = [state for state in live if state.requires_grad]
+    return next((state for state in live if not state.is_leaf), live[0] if live else None)
+
+
+def cuts_before(index: Index, before: int) -> list[CutCall]:
+    """Every call before a step through which values with a gradient path left autograd, numbers and arrays included."""
+    requires_grad, columns = column(index.trace.states, "requires_grad"), index.columns
+    found = []
+    for step in columns.steps_of(lambda one: not reads_grad(one) and one.kind not in _NO_EXITS, before):
+        given = columns.before[columns.begins[step] : columns.begins[step + 1]]
+        if step in columns.raised or not any(requires_grad[state] for state in given):
+            continue
+        made = columns.outputs_of(step)
+        leaves = columns.functions[columns.function[step]].kind in {Kind.TO_PYTHON, Kind.EXPORT}
+        dead = bool(made) and not any(requires_grad[state] for state in made)
+        call = index.calls[step] if leaves or dead else None
+        live = live_input(index, call) if call is not None else None
+        if call is not None and live is not None and (leaves or not _writes_only(index, call)):
+            found.append(CutCall(call, live))
+    return found
+
+
+def reads_grad(function: Function) -> bool:
+    """Whether a function reads a gradient, which has no path to begin with."""
+    return function.kind is Kind.GETTER and function.label == "grad"
+
+
+def _writes_only(index: Index, call: Call) -> bool:
+    """Whether a call under no_grad only changes its inputs (an update step), and gives nothing new out."""
+    inputs = {index.trace.states[argument.before].tensor for argument in call.inputs}
+    return all(index.trace.states[state].tensor in inputs for state in call.outputs)
+
+
+def how_cut(cut: CutCall) -> str:
+    """What kind of call cut the path, for the wording."""
+    call = cut.call
+    label = call.function.label
+    if call.function.kind is Kind.TO_PYTHON:
+        return "item"
+    if call.function.kind is Kind.EXPORT:
+        return "numpy"
+    if label in {"detach", "detach_", "data"}:
+        return "data" if label == "data" else "detach"
+    if call.grad_mode is not GradMode.GRAD:
+        return "no-grad"
+    if label in {"tensor", "as_tensor", "asarray"}:
+        return "rebuilt"
+    return "dtype"

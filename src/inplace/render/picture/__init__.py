@@ -1,0 +1,1 @@
+"""Picture: the diagram, and the forms in which it is drawn."""

@@ -1,0 +1,65 @@
+"""Report -> Diagram: everything the picture shows, chosen, measured and bounded. No torch, no clock, no drawing."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from inplace.checks.findings import Report
+from inplace.facts.model import Trace
+from inplace.facts.pause import no_collection
+from inplace.facts.progress import Tell, silent
+from inplace.reading.history import History
+from inplace.reading.place import Place
+from inplace.render.picture.findings import about, lessons, verdicts
+from inplace.render.picture.graph import Graph
+from inplace.render.picture.model import Diagram, Ending
+from inplace.render.picture.references import ReferencesPane
+from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
+from inplace.render.picture.timeline import CALLS, Timeline
+
+__all__ = ["Diagram", "diagram"]
+
+_TOLD = 20_000  # calls after which it is said how far it is
+
+
+@no_collection()
+def diagram(report: Report, tell: Tell = silent) -> Diagram:
+    """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
+    trace, texts = report.trace, Texts(report.trace)
+    abouts = [about(finding, trace) for finding in report.findings]
+    history = History(trace)
+    timeline, memory = Timeline(history, texts), ReferencesPane(history, abouts, texts)
+    for call in islice(trace.calls, CALLS):
+        if call.step % _TOLD == 0:
+            tell(call.step / min(len(trace.calls), CALLS))
+        timeline.add(call)
+    memory.look()
+    shown = shown_sources(report, texts, timeline.count_visits())
+    marks = marks_of(report, texts, timeline.written, timeline.first_written)
+    told = verdicts(report, abouts, texts, shown)
+    return Diagram(
+        title=trace.title[:200],
+        torch=trace.torch,
+        findings=told,
+        findings_hidden=len(report.findings) - len(told),
+        lessons=lessons(told),
+        sources=panes(texts, shown, marks),
+        references=memory.references(),
+        autograd=Graph(report, abouts, memory, texts).pane(),
+        calls=timeline.calls(shown),
+        notes=tuple(note.text[:500] for note in trace.notes[:20]),
+        ending=_ending(trace, texts, shown),
+    )
+
+
+def _ending(trace: Trace, texts: Texts, shown: dict[int, int]) -> Ending | None:
+    failure = trace.failure
+    if failure is None:
+        return None
+    spot = None
+    site = next(texts.in_cell(failure.stack), None) if failure.stack is not None else None
+    if site is not None:
+        source = trace.sources[site.source]
+        step = len(trace.calls) - 1 if len(trace.calls) else None
+        spot = texts.spot(Place(source.label, source.file, site.position, texts.piece(site), step), shown)
+    return Ending(failure.type, failure.message[:2_000], spot)

@@ -1,0 +1,80 @@
+"""Diagram -> one offline interactive page: the widget's own script and style, and the diagram as data beside them."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from inplace.render.picture.model import Diagram
+from inplace.render.picture.script import script as widget_script
+
+_STYLE = Path(__file__).parents[1] / "js" / "widget.css"
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+# Nothing may be fetched: the page has all it needs in it.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+
+_PAGE_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; padding: clamp(0px, 2vw, 28px); background: #eef0f3; }
+main { max-width: 1440px; margin: 0 auto; display: grid; gap: 24px; }
+main > div { min-width: 0; }
+@media (prefers-color-scheme: dark) { body { background: #0c0e11; } }
+"""
+
+_START = """
+for (const host of document.querySelectorAll("[data-inplace]")) {
+  mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent));
+}
+"""
+
+
+def to_html(diagram: Diagram) -> str:
+    """A whole HTML page that shows a diagram, with everything in it that it needs."""
+    return page(diagram.title, [diagram])
+
+
+def page(title: str, diagrams: Sequence[Diagram]) -> str:
+    """A whole HTML page that shows several diagrams below each other."""
+    script = widget_script()
+    style = _STYLE.read_text(encoding="utf-8")
+    data = "\n".join(
+        f'<script type="application/json" id="inplace-{number}">{as_data(one)}</script>'
+        for number, one in enumerate(diagrams)
+    )
+    hosts = "\n".join(f'<div data-inplace="inplace-{number}"></div>' for number in range(len(diagrams)))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(_writable(title))} - inplace</title>
+<style>{_PAGE_STYLE}{style}</style>
+</head>
+<body>
+<main>
+{hosts}
+</main>
+{data}
+<script type="module">
+{script}
+{_START}</script>
+</body>
+</html>
+"""
+
+
+def as_data(diagram: Diagram) -> str:
+    """A diagram as JSON that no text in it can break out of: no markup, no script end, no line separators."""
+    text = json.dumps(diagram.to_json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for letter, escape in _ESCAPES.items():
+        text = text.replace(letter, escape)
+    return _writable(text)
+
+
+def _writable(text: str) -> str:
+    """Text that can be encoded: a lone surrogate becomes its escape, which JSON reads back."""
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")

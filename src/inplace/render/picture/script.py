@@ -1,0 +1,29 @@
+"""The widget's script: one module, written in parts that share its scope.
+
+Front ends load one text, offline, so the parts are joined here and nothing has to be bundled before.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parents[1] / "js"
+PARTS = (
+    "elements",  # making elements, words and numbers
+    "run",  # what the diagram says, indexed
+    "finding",
+    "scrubber",
+    "source",
+    "references",
+    "autograd",
+    "calls",
+    "board",  # the bar on top, and all together
+    "host",  # the theme, and the way in
+)
+
+
+@cache
+def script() -> str:
+    """The text of the ES module that anywidget and the page load."""
+    return "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)

@@ -1,0 +1,199 @@
+"""The source pane: which lines of which files are shown, what is marked on them, and how places are named."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
+
+from inplace.checks.findings import Report
+from inplace.facts.model import Position, Site, Stack, Trace
+from inplace.reading.place import Place
+from inplace.render.picture.model import Mark, Role, SourcePane, Spot
+
+_SOURCES = 4  # sources shown at most
+_LINES = 400  # lines shown of one source at most
+_AROUND = 12  # lines shown before and after what matters, where a source is cut
+_WIDTH = 400  # characters of a line at most
+_MARKS = 300
+_PIECE = 120  # characters of the text of a call at most
+
+Loop = tuple[int, int]
+"""The line a loop begins on, and the number of the statement of its body (from 0) that a place lies in."""
+
+
+class Texts:
+    """The user's sources: lines, pieces, and what their syntax says. Columns come in bytes and go out in characters."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.lines = [source.lines() for source in trace.sources]
+        self._by_file = {source.file: number for number, source in reversed(list(enumerate(trace.sources)))}
+
+    def source_of(self, place: Place) -> int:
+        """The number of the source a place is in, -1 where it is none of the trace's."""
+        return self._by_file.get(place.file, -1)
+
+    def column(self, source: int, line: int, column: int) -> int:
+        """A column counted in characters."""
+        lines = self.lines[source] if 0 <= source < len(self.lines) else ()
+        if not 0 < line <= len(lines):
+            return column
+        return len(lines[line - 1].encode(errors="replace")[:column].decode(errors="replace"))
+
+    def piece(self, site: Site) -> str:
+        """The first line of the text of a site, cut at 120 characters."""
+        position, lines = site.position, self.lines[site.source]
+        if not 0 < position.line <= len(lines):
+            return ""
+        end = position.end_column if position.end_line == position.line else None
+        text = lines[position.line - 1].encode(errors="replace")[position.column : end].decode(errors="replace")
+        more = position.end_line > position.line or len(text) > _PIECE
+        return text[:_PIECE].rstrip() + (" …" if more else "")
+
+    def spot(self, place: Place, shown: dict[int, int]) -> Spot:
+        """A place as the picture names it."""
+        source, position = self.source_of(place), place.position
+        return Spot(
+            source=shown.get(source, -1),
+            label=place.label,
+            line=position.line,
+            column=self.column(source, position.line, position.column),
+            end_line=position.end_line,
+            end_column=self.column(source, position.end_line, position.end_column),
+            code=place.code[:600],
+            step=place.step,
+        )
+
+    def innermost(self, stack: Stack) -> Site | None:
+        """The innermost site of a stack, None where it has none."""
+        return self.trace.site(stack.frames[0]) if stack.frames else None
+
+    def in_cell(self, stack: Stack) -> Iterator[Site]:
+        """The sites of a stack that lie in the recorded code, innermost first."""
+        for frame in stack.frames:
+            site = self.trace.site(frame)
+            if self.trace.sources[site.source].is_cell:
+                yield site
+
+    @cached_property
+    def _trees(self) -> list[ast.Module]:
+        return [_parsed(source.text) for source in self.trace.sources]
+
+    @cached_property
+    def _loops(self) -> list[list[ast.For | ast.AsyncFor | ast.While]]:
+        kinds = (ast.For, ast.AsyncFor, ast.While)
+        return [[node for node in ast.walk(tree) if isinstance(node, kinds)] for tree in self._trees]
+
+    def loop(self, stack: Stack) -> Loop | None:
+        """The outermost loop of the recorded code that a stack is in, and the statement of its body."""
+        for site in reversed(list(self.in_cell(stack))):
+            for loop in self._loops[site.source]:  # `ast.walk` meets outer loops first
+                for number, statement in enumerate(loop.body):
+                    if statement.lineno <= site.position.line <= (statement.end_lineno or statement.lineno):
+                        return loop.lineno, number
+        return None
+
+    @cached_property
+    def _assigned(self) -> dict[tuple[int, Position], str]:
+        found: dict[tuple[int, Position], str] = {}
+        for source, tree in enumerate(self._trees):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                    for target, value in _pairs(node.targets[0], node.value):
+                        found[(source, _position(value))] = ast.unparse(target)[:60]
+        return found
+
+    def assigned(self, stack: Stack) -> str:
+        """The name that the source gives to the result of a call made at a stack; empty where it gives none."""
+        site = self.innermost(stack)
+        return self._assigned.get((site.source, site.position), "") if site is not None else ""
+
+
+def _parsed(text: str | None) -> ast.Module:
+    try:
+        return ast.parse(text or "")
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        yield from zip(target.elts, value.elts, strict=True)
+    elif not isinstance(target, ast.Tuple | ast.List):
+        yield target, value
+
+
+def _position(node: ast.expr) -> Position:
+    end, end_column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+    return Position(node.lineno, node.col_offset, end, end_column)
+
+
+def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[int, int]:
+    """Which sources are shown, as number in the trace -> in the picture: the cell, findings' files, the busiest."""
+    sources = report.trace.sources
+    wanted = [number for number, source in enumerate(sources) if source.is_cell]
+    for finding in report.findings:
+        wanted += [
+            texts.source_of(place)
+            for place in _places(finding.culprits, finding.victim.place if finding.victim is not None else None)
+        ]
+    wanted += [number for number, _ in visits.most_common(_SOURCES)]
+    kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines[number]][:_SOURCES]
+    return {number: place for place, number in enumerate(kept)}
+
+
+def _places(culprits: tuple[Place, ...], victim: Place | None) -> list[Place]:
+    return [*culprits, *([victim] if victim is not None else [])]
+
+
+def marks_of(
+    report: Report, texts: Texts, writes: Counter[tuple[int, Position]], first: dict[tuple[int, Position], int]
+) -> list[tuple[int, Mark]]:
+    """Every mark, with the trace number of its source: findings first, then where the run ended, then other writes."""
+    found: list[tuple[int, Mark]] = []
+    for number, finding in enumerate(report.findings):
+        for order, place in enumerate(finding.culprits):
+            role: Role = "cut" if finding.kind == "graph-detached" else "culprit"
+            if order and finding.kind == "shared-reference":
+                role = "alias"
+            found.append(_mark(texts, texts.source_of(place), place.position, role, number, place.step))
+        if finding.victim is not None:
+            place = finding.victim.place
+            found.append(_mark(texts, texts.source_of(place), place.position, "victim", number, place.step))
+    failure = report.trace.failure
+    ended = next(texts.in_cell(failure.stack), None) if failure is not None and failure.stack is not None else None
+    if ended is not None:
+        found.append(_mark(texts, ended.source, ended.position, "raised", -1, None))
+    for (source, position), times in writes.items():
+        found.append(_mark(texts, source, position, "write", -1, first[(source, position)], times))
+    return found
+
+
+def _mark(
+    texts: Texts, source: int, at: Position, role: Role, finding: int, step: int | None, times: int = 1
+) -> tuple[int, Mark]:
+    start, end = texts.column(source, at.line, at.column), texts.column(source, at.end_line, at.end_column)
+    return source, Mark(at.line, start, at.end_line, end, role, finding, step, times)
+
+
+def panes(texts: Texts, shown: dict[int, int], marks: list[tuple[int, Mark]]) -> tuple[SourcePane, ...]:
+    """The shown sources with their marks; a long source is cut to the lines around its first marks."""
+    found = []
+    for source in shown:
+        own = [mark for number, mark in marks if number == source][:_MARKS]
+        lines = texts.lines[source]
+        first, last = _window(len(lines), own)
+        cut = tuple(line[:_WIDTH] + (" …" if len(line) > _WIDTH else "") for line in lines[first - 1 : last])
+        about = texts.trace.sources[source]
+        found.append(SourcePane(about.label, about.is_cell, first, cut, len(lines) - len(cut), tuple(own)))
+    return tuple(found)
+
+
+def _window(count: int, marks: list[Mark]) -> tuple[int, int]:
+    if count <= _LINES:
+        return 1, count
+    told = [mark.line for mark in marks if mark.finding >= 0] or [mark.line for mark in marks] or [1]
+    first = max(1, min(told[0], max(told[0] - _LINES // 2, min(told))) - _AROUND)
+    return first, min(count, first + _LINES - 1)

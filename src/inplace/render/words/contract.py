@@ -1,0 +1,72 @@
+"""The public JSON, what `inplace run --json` writes: see `diagnoses.schema.json` and docs/json-contract.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inplace.checks.findings import Finding, Report
+from inplace.facts.model import Trace
+from inplace.reading.place import Place
+from inplace.render.words.wording import example_of, fix_summary, message
+
+FORMAT = 1
+
+
+def diagnoses(report: Report) -> dict[str, Any]:
+    """The public JSON value of a report."""
+    return {
+        "format": FORMAT,
+        "error": _error(report.trace),
+        "calls": len(report.trace.calls),
+        "diagnoses": [_diagnosis(finding, report.trace) for finding in report.findings],
+    }
+
+
+def _error(trace: Trace) -> dict[str, Any] | None:
+    failure = trace.failure
+    if failure is None:
+        return None
+    file, line = "", 0
+    if failure.stack is not None and failure.stack.frames:
+        site = trace.site(failure.stack.frames[0])
+        file, line = trace.sources[site.source].file, site.position.line
+    return {"type": failure.type, "message": failure.message, "file": file, "line": line}
+
+
+def _diagnosis(finding: Finding, trace: Trace) -> dict[str, Any]:
+    victim = finding.victim
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "culprits": [_place(place) for place in finding.culprits],
+        "victim": None if victim is None else {**_place(victim.place), "node": victim.node},
+        "names": list(finding.names),
+        "message": message(finding, trace),
+        "fix": _fix(finding, trace),
+        "example": example_of(finding),
+    }
+
+
+def _fix(finding: Finding, trace: Trace) -> dict[str, Any]:
+    rewrite, proof = finding.rewrite, finding.proof
+    change = None
+    if rewrite is not None:
+        change = {"file": rewrite.file, "line": rewrite.line, "old": rewrite.old, "new": rewrite.new}
+    return {
+        "summary": fix_summary(finding, trace),
+        "rewrite": change,
+        "verified": None if proof is None else proof.verified,
+        "gradients": None if proof is None else "equal" if proof.gradients else "not compared",
+        "proof": None if proof is None else proof.text,
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "file": place.file,
+        "line": place.position.line,
+        "col": place.position.column,
+        "end_line": place.position.end_line,
+        "end_col": place.position.end_column,
+        "code": place.code,
+    }

@@ -1,0 +1,160 @@
+"""Report -> plain text, for terminals and for `text/plain`."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+from inplace.checks.findings import Finding, Report, Rewrite, SafeWrite
+from inplace.facts.model import Kind, Trace
+from inplace.facts.rows import call_columns
+from inplace.reading.place import Place
+from inplace.render.words.changes import changed_lines
+from inplace.render.words.wording import facts, fix_summary, headline, why
+
+_MARKS = {"error": "✗", "warning": "!", "info": "·"}
+_COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
+_RESET = "\x1b[0m"
+_WIDEST = 110  # columns of a source line that are shown
+_MOST_INFO = 8
+
+
+def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
+    """The report as text, the worst first; the last line counts.
+
+    Args:
+        report: what was found.
+        width: columns that prose is wrapped to.
+        color: whether to colour marks with ANSI escapes; everything is said without them too.
+    """
+    loud = [finding for finding in report.findings if finding.severity != "info"]
+    quiet = [finding for finding in report.findings if finding.severity == "info"]
+    blocks = ["\n".join(_block(finding, report.trace, width, color=color)) for finding in loud]
+    if quiet:
+        blocks.append("\n".join(_notes(quiet, report.trace, width, color=color)))
+    blocks.append("\n".join([*(f"note: {safe(note.text)}" for note in report.trace.notes), _count(report)]))
+    return "\n\n".join(blocks)
+
+
+def safe(text: str) -> str:
+    """Text with control characters made visible, so that names and source can't drive a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+# ---------------------------------------------------------------- one finding
+
+
+def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterator[str]:
+    mark = _MARKS[finding.severity]
+    yield from _wrapped(f"{mark} {finding.kind}: ", safe(headline(finding, trace)), width, _paint(finding, color=color))
+    yield ""
+    yield from _excerpt(finding, trace)
+    yield ""
+    yield from _wrapped("  why  ", safe(why(finding, trace)), width)
+    if seen := facts(finding, trace):
+        yield from _wrapped("  seen ", safe(seen), width)
+    yield from _wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
+    if finding.rewrite is not None:
+        yield from _change(finding.rewrite)
+    if finding.proof is not None:
+        yield from _wrapped("       ", safe(finding.proof.text), width)
+
+
+def _change(rewrite: Rewrite) -> Iterator[str]:
+    """The lines that a rewrite takes out and puts in, those that it leaves alone not marked."""
+    yield from (safe(f"       {line}"[:_WIDEST]) for line in changed_lines(rewrite))
+
+
+def _paint(finding: Finding, *, color: bool) -> tuple[str, str]:
+    return (_COLOURS[finding.severity], _RESET) if color else ("", "")
+
+
+def _wrapped(lead: str, text: str, width: int, paint: tuple[str, str] = ("", "")) -> list[str]:
+    indent = " " * (2 if len(lead) > width // 3 else len(lead))
+    lines = textwrap.wrap(text, width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False)
+    return [f"{paint[0]}{line}{paint[1]}" for line in lines] or [lead.rstrip()]
+
+
+def _excerpt(finding: Finding, trace: Trace) -> Iterator[str]:
+    """The lines that matter, each with its ranges underlined: ^ for what did it, ~ for what suffers."""
+    marked: dict[tuple[str, int], list[tuple[Place, str]]] = {}
+    if finding.victim is not None:
+        _mark(marked, finding.victim.place, "~")
+    for place in finding.culprits:
+        _mark(marked, place, "^")
+    last = None
+    for file, line in sorted(marked, key=lambda key: (_order(trace, key[0]), key[1])):
+        if last is not None and last != (file, line - 1):
+            yield f"{'':>6}┆"
+        if last is None or last[0] != file:
+            yield f"  {safe(marked[file, line][0][0].label)}"
+        yield from _line(trace, file, line, marked[file, line])
+        last = (file, line)
+
+
+def _mark(marked: dict[tuple[str, int], list[tuple[Place, str]]], place: Place, sign: str) -> None:
+    marked.setdefault((place.file, place.position.line), []).append((place, sign))
+
+
+def _order(trace: Trace, file: str) -> int:
+    return next((number for number, source in enumerate(trace.sources) if source.file == file), len(trace.sources))
+
+
+def _line(trace: Trace, file: str, line: int, marks: list[tuple[Place, str]]) -> Iterator[str]:
+    source = next((source for source in trace.sources if source.file == file), None)
+    lines = source.lines() if source is not None else ()
+    text = lines[line - 1] if 0 < line <= len(lines) else marks[0][0].code
+    shown = safe(text.expandtabs(4))
+    yield f"{line:>5} │ {shown[:_WIDEST]}".rstrip()
+    under = [" "] * (columns(shown) + 1)
+    for place, sign in marks:
+        start, stop = _span(text, place)
+        under[start:stop] = sign * (stop - start)
+    label = " and ".join(dict.fromkeys("written here" if sign == "^" else "saved here" for _, sign in marks))
+    if any(sign == "^" for _, sign in marks) and all(place.code == "" for place, _ in marks):
+        label = ""
+    yield f"{'':>5} │ {''.join(under).rstrip()[:_WIDEST]}" + (f" {label}" if label == "saved here" else "")
+
+
+def _span(text: str, place: Place) -> tuple[int, int]:
+    """The columns of a line that a place covers, from its UTF-8 byte offsets."""
+    raw = text.encode()
+    stop = place.position.end_column if place.position.end_line == place.position.line else len(raw)
+    before = safe(raw[: place.position.column].decode(errors="replace").expandtabs(4))
+    upto = safe(raw[:stop].decode(errors="replace").expandtabs(4))
+    return columns(before), max(columns(upto), columns(before) + 1)
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) -> Iterator[str]:
+    order = sorted(findings, key=lambda finding: not isinstance(finding, SafeWrite))
+    for finding in order[:_MOST_INFO]:
+        yield from _wrapped(f"{_MARKS['info']} ", safe(headline(finding, trace)), width, _paint(finding, color=color))
+    if len(order) > _MOST_INFO:
+        yield f"{_MARKS['info']} and {len(order) - _MOST_INFO} more like these"
+
+
+def _count(report: Report) -> str:
+    trace = report.trace
+    calls = len(trace.calls)
+    columns = call_columns(trace.calls)
+    is_op = [function.kind is Kind.OP for function in columns.functions]
+    ops = [step for step in columns.may_write if is_op[columns.function[step]]]
+    writes = sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
+    found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
+    verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
+        "nothing wrong" if trace.failure is None else f"ended by {trace.failure.type}"
+    )
+    return f"{_number(calls, 'call')}, {writes} in place: {verdict}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,1 @@
+"""Shells: read options, call the conductor, show."""

@@ -1,0 +1,239 @@
+"""`inplace run SCRIPT`, `inplace show TRACE` and `inplace tour`: reads options, calls, prints. No logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from inplace.facts.errors import TraceFormatError
+from inplace.facts.version import __version__
+from inplace.shells.terminal.deferred import DeferredRecorder
+from inplace.shells.terminal.outputs import Outputs, complain
+from inplace.shells.terminal.script import Script, last_words, strip
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+    from inplace.checks.findings import Report
+    from inplace.facts.model import Trace
+
+_UNUSABLE = 2
+_WITH_VALUE = {"--json", "--html", "--trace"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit status. 2 means that the command line itself was unusable."""
+    ours, theirs = _split(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    options = parser.parse_args(ours)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return _UNUSABLE
+    if options.command == "tour":
+        return _tour(options)
+    problem = _problem(options)
+    if problem is not None:
+        complain(problem)
+        return _UNUSABLE
+    shown = options.command == "show"
+    with Outputs(
+        json=options.json,
+        html=options.html,
+        trace=options.write,
+        quiet=options.quiet,
+        advise=options.advise,
+        text=1 if shown and options.json != "-" else 2,
+    ) as outputs:
+        return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs, options)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our options with the script, and the script's own arguments, which argparse would not leave as they are."""
+    if not arguments or arguments[0] != "run":
+        return list(arguments), []
+    position = 1
+    while position < len(arguments):
+        word = arguments[position]
+        if word == "--" or not word.startswith("-"):
+            position += word == "--"
+            break
+        position += 2 if word in _WITH_VALUE else 1
+    return list(arguments[: position + 1]), list(arguments[position + 1 :])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see {self.prog} --help).")
+        sys.exit(_UNUSABLE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="inplace", description="Names the line that overwrote what autograd needed.")
+    version = f"torch-inplace {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    run = commands.add_parser(
+        "run",
+        help="run a script and report on its tensors",
+        usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
+        "SCRIPT [ARGS...]",
+        allow_abbrev=False,
+    )
+    run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
+    run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
+    run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
+    run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
+    run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
+    show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
+    show.add_argument("trace", metavar="TRACE")
+    show.add_argument(
+        "--advise", action="store_true", help="say which calls could be in place, and what backward keeps"
+    )
+    show.set_defaults(write=None)
+    for command in (run, show):
+        command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
+        command.add_argument("--html", metavar="FILE", help="write the interactive page")
+        command.add_argument("--quiet", action="store_true", help="print no report")
+    _add_tour(commands)
+    return parser
+
+
+def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser("tour", help="open the tutorial notebooks in JupyterLab", allow_abbrev=False)
+    command.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=Path("inplace-tour"),
+        help="where copies of the notebooks go (default: inplace-tour); a file that is there is not overwritten",
+    )
+    only = command.add_mutually_exclusive_group()
+    only.add_argument("--list", action="store_true", help="print the notebooks and their titles, and do nothing else")
+    only.add_argument("--copy-only", action="store_true", help="copy the notebooks and open nothing")
+    only.add_argument("--no-browser", action="store_true", help="have JupyterLab print its address only")
+
+
+def _problem(options: argparse.Namespace) -> str | None:
+    """What makes the command line unusable, in one sentence; None if nothing does."""
+    given = options.script if options.command == "run" else options.trace
+    kind = "script" if options.command == "run" else "trace file"
+    if Path(given).is_dir():
+        return f"{given} is a directory: name a {kind} in it."
+    try:
+        _try_to_read(Path(given))
+    except (OSError, ValueError) as error:
+        return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
+    for target in (options.json, options.html, options.write):
+        if target is None or (target == "-" and target is options.json):
+            continue
+        if Path(target).exists() and Path(target).samefile(given):
+            return f"{target} is the {kind} itself and would be overwritten: choose another file."
+        try:
+            _try_to_write(Path(target))
+        except (OSError, ValueError) as error:
+            return f"{target} can't be written ({_reason(error)}): choose another file."
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _try_to_read(path: Path) -> None:
+    if not path.exists() or path.is_file():  # a pipe can be opened once only
+        path.open("rb").close()
+
+
+def _try_to_write(path: Path) -> None:
+    there = path.exists()
+    if there and not (path.is_file() or path.is_dir()):
+        return
+    path.open("ab").close()
+    if not there:
+        path.unlink()
+
+
+# ---------------------------------------------------------------- run
+
+
+def _run(script: Script, outputs: Outputs, options: argparse.Namespace) -> int:
+    process = os.getpid()
+    script.become_main()
+    error, trace = _recorded(script, options)
+    status = 0 if error is None else last_words(error)
+    if os.getpid() == process:  # a process that the script has forked reports nothing
+        outputs.report(trace, error, (lambda report: _proved(report, script)) if options.verify else None)
+    if isinstance(error, KeyboardInterrupt):
+        # Python ends with a signal, not with a number; what there is to print has been printed.
+        sys.excepthook = lambda *_: None
+        raise KeyboardInterrupt
+    return status
+
+
+def _proved(report: Report, script: Script) -> Report:
+    from inplace.judge.judge import prove, script_start
+
+    return prove(report, script_start(script.file, script.argv))
+
+
+def _recorded(script: Script, options: argparse.Namespace) -> tuple[BaseException | None, Trace | BaseException]:
+    """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
+    recorder = DeferredRecorder(lambda: _recorder(script, options))
+    error: BaseException | None = None
+    recorder.start()
+    try:
+        script.run()
+    except BaseException as raised:
+        error = raised
+    try:
+        trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
+    except (Exception, KeyboardInterrupt) as fault:
+        trace = fault
+    if error is not None:
+        recorder.strip(error)
+        strip(error)
+    return error, trace
+
+
+def _recorder(script: Script, options: argparse.Namespace) -> Recorder:
+    from inplace.capture.record import Recorder
+
+    return Recorder(
+        title=Path(script.file).name,
+        is_cell=lambda name: name == script.file,
+        namespace=script.module.__dict__,
+        strict=options.strict,
+        thorough=options.advise,
+    )
+
+
+# ---------------------------------------------------------------- tour
+
+
+def _tour(options: argparse.Namespace) -> int:
+    from inplace.shells.terminal.tour import show_list, tour  # with what a script must not find imported
+
+    if options.list:
+        return show_list()
+    return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser)
+
+
+# ---------------------------------------------------------------- show
+
+
+def _show(file: str, outputs: Outputs) -> int:
+    from inplace.facts.codec import load
+
+    try:
+        trace = load(file)
+    except (TraceFormatError, OSError) as error:
+        complain(f"{file}: {error}.")
+        return _UNUSABLE
+    outputs.report(trace)
+    return 0

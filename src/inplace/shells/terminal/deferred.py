@@ -1,0 +1,122 @@
+"""Records a script from the moment at which it has imported torch.
+
+There is nothing to record before that, and to import torch ourselves would be too early for a script that sets up its
+environment (`OMP_NUM_THREADS`), its paths or its processes first, and too much for one that has no need of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from inplace.facts.errors import RecordingError
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+    from inplace.facts.model import Trace
+
+_AWAITED = "torch"
+_ELSEWHERE = "torch was first imported by another thread, so nothing was recorded: import it in the script itself"
+
+
+class DeferredRecorder:
+    """A recorder that begins once torch has been imported in this thread.
+
+    Args:
+        make: makes the recorder. Called at most once, when torch is there.
+    """
+
+    def __init__(self, make: Callable[[], Recorder]) -> None:
+        self._make = make
+        self._recorder: Recorder | None = None
+        self._fault: Exception | None = None
+        self._thread = threading.get_ident()
+        self._process = os.getpid()
+        self._finder = _Finder(self._begin)
+
+    def start(self) -> None:
+        """Begin to record, or wait for torch."""
+        if _AWAITED in sys.modules:
+            self._begin()
+        else:
+            sys.meta_path.insert(0, self._finder)
+
+    def stop(self, error: BaseException | None) -> Trace:
+        """End the recording and give its trace, an empty one where torch was never imported.
+
+        Raises:
+            Exception: the fault of ours because of which there is no trace.
+        """
+        self._finder.remove()
+        if self._fault is not None:
+            raise self._fault
+        if self._recorder is not None:
+            return self._recorder.stop(error)
+        if _AWAITED in sys.modules:
+            raise RecordingError(_ELSEWHERE)
+        return _empty_trace()
+
+    def strip(self, error: BaseException) -> None:
+        """Take the frames that recording added out of the tracebacks of `error`."""
+        if self._recorder is not None:
+            self._recorder.strip(error)
+
+    def _begin(self) -> None:
+        """Begin to record, where it is this thread of this process that we were asked to record."""
+        if (threading.get_ident(), os.getpid()) != (self._thread, self._process):
+            return
+        try:
+            recorder = self._make()
+            recorder.start()
+        except Exception as fault:
+            self._fault = fault
+        else:
+            self._recorder = recorder
+
+
+def _empty_trace() -> Trace:
+    from inplace.facts.model import Trace
+
+    return Trace("", (), (), (), (), (), (), (), (), (), (), (), (), ())
+
+
+class _Finder:
+    """Tells when torch has been imported. It finds nothing that others don't find."""
+
+    def __init__(self, imported: Callable[[], None]) -> None:
+        self._imported = imported
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of torch as the other finders find it, with a loader that tells us when it is done."""
+        if name != _AWAITED:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                self._follow(spec.loader)
+                return spec
+        return None
+
+    def remove(self) -> None:
+        """Watch no longer."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def _follow(self, loader: Any) -> None:
+        if loader is None or isinstance(loader, type):  # a namespace package, or a loader that is shared
+            return
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module
+            loader.exec_module(module)
+            self.remove()
+            self._imported()
+
+        loader.exec_module = exec_module
