@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import inplace
 from inplace.examples import ALL, Example, find
-from inplace.render import wording
+from inplace.render.words import wording
 from tests.test_magic import Shell
 
 IDS = [f"E{number:02}" for number in range(1, 38)]
@@ -33,7 +33,7 @@ TOPICS = {
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh shell."""
-    monkeypatch.setattr(inplace, "last", None)
+    monkeypatch.setattr("inplace.shells.recording._LAST", [None])
     kept = sys.excepthook
     made = Shell()
     made.ip.rl_next_input = None

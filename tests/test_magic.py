@@ -76,7 +76,7 @@ class Shell:
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Shell]]:
     """Fresh shells, one after the other."""
-    monkeypatch.setattr(inplace, "last", None)
+    monkeypatch.setattr("inplace.shells.recording._LAST", [None])
     monkeypatch.delenv(STATIC, raising=False)
     kept = sys.excepthook
     yield Shell

@@ -62,7 +62,8 @@ def test_stages_go_from_nought_to_one() -> None:
 
 SET_UP = """\
 import torch
-from inplace import progress, shell
+from inplace.facts import progress
+from inplace.shells.notebook import shell
 progress.DELAY = {delay}
 shown, show = [], shell.Bar.show
 shell.Bar.show = lambda bar, text: (shown.append(text), show(bar, text))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from inplace.fixes.diagnose import report
+from inplace.checks import findings as report
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

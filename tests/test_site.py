@@ -18,7 +18,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import inplace
-from inplace import cli, errors, magic
+from inplace.facts import errors
+from inplace.shells.notebook import magic
+from inplace.shells.terminal import cli
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inplace import cli
+from inplace.shells.terminal import cli
 from inplace.shells.terminal.tour import copy, notebooks, title
 
 ROOT = Path(__file__).parents[1]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from inplace import verify
 from inplace.capture.record import Recorder
 from inplace.checks.findings import Finding, Rewrite
 from inplace.fixes.diagnose import analyze
+from inplace.judge import judge
 from tests.commands import python, script
 
 START = "import torch\nx = torch.rand(3, requires_grad=True)\n"
@@ -31,9 +31,9 @@ def judged(folder: Path, text: str, old: str, new: str, monkeypatch: pytest.Monk
     except RuntimeError as raised:
         error = raised
     report = analyze(recorder.stop(error))
-    monkeypatch.setattr(verify, "rewrites", lambda _, finding: (rewrite,) if finding is report.findings[0] else ())
-    monkeypatch.setattr(verify, "_AT_ONCE", 1)
-    return verify.prove(report, verify.script_start(str(path), [str(path)])).findings[0]
+    monkeypatch.setattr(judge, "rewrites", lambda _, finding: (rewrite,) if finding is report.findings[0] else ())
+    monkeypatch.setattr(judge, "_AT_ONCE", 1)
+    return judge.prove(report, judge.script_start(str(path), [str(path)])).findings[0]
 
 
 WRONG = {
