@@ -38,6 +38,7 @@ from inplace.facts.model import (
     Trace,
 )
 from inplace.fixes.diagnose import analyze
+from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 README = """\
@@ -246,4 +247,4 @@ def _report(build: _Builder, x: StateId, total: StateId, h: StateId, loss: State
         version_saved=0,
         version_now=1,
     )
-    return Report(trace, (finding,))
+    return Report(Index(trace), (finding,))

@@ -9,6 +9,7 @@ import torch
 
 from inplace.capture.record import Recorder
 from inplace.checks.thrift import FLAGS, TWINS, Thrift, advise
+from inplace.reading.index import Index
 from inplace.render.words.thrift import size, to_text
 from tests.oracle import thrift
 from tests.recording import record_text
@@ -16,7 +17,7 @@ from tests.recording import record_text
 
 def thrift_of(text: str) -> Thrift:
     """The advice on a piece of source."""
-    return advise(record_text(text).trace)
+    return advise(record_text(text).report.index)
 
 
 def lines(found: Thrift) -> list[tuple[int, str]]:
@@ -62,7 +63,9 @@ def test_modules_are_told_of_their_flag() -> None:
     with recorder:
         exec(compile(inspect.cleandoc(text), name, "exec"), namespace)
 
-    assert lines(advise(recorder.trace)) == []  # a line with calls that can't be in place is not advised as a whole
+    assert (
+        lines(advise(Index(recorder.trace))) == []
+    )  # a line with calls that can't be in place is not advised as a whole
 
 
 def test_what_is_kept_is_told_by_bytes() -> None:

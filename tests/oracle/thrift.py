@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from inplace.checks.thrift import advise
+from inplace.reading.index import Index
 from tests.oracle.judge import close, recorded, run
 
 _ALONE = [
@@ -99,7 +100,7 @@ class Maker:
 def advised_lines(lines: list[str]) -> list[int]:
     """The line numbers at which our advice says that a call could be in place."""
     trace = recorded("\n".join(lines) + "\n", "<thrift>", thorough=True)[2]
-    return [one.place.position.line for one in advise(trace).advice]
+    return [one.place.position.line for one in advise(Index(trace)).advice]
 
 
 def disagreements(seed: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 from inplace.facts.model import NodeId, StorageId, TensorId, Trace
+from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 Severity = Literal["error", "warning", "info"]
@@ -194,10 +195,15 @@ class SafeWrite(Finding):
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of one trace, the worst first."""
+    """The findings of one trace, the worst first, and the index of the trace that they were found with."""
 
-    trace: Trace
+    index: Index
     findings: tuple[Finding, ...]
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that was looked at."""
+        return self.index.trace
 
     def of_type(self, kind: type[F]) -> list[F]:
         """The findings of one type, in order."""

@@ -140,11 +140,10 @@ class Thrift:
     kept_bytes: int
 
 
-def advise(trace: Trace) -> Thrift:
+def advise(index: Index) -> Thrift:
     """What the calls of a trace could save."""
-    index = Index(trace)
     kept, total = _kept(index)
-    return Thrift(trace, tuple(_advice(index)), kept, total)
+    return Thrift(index.trace, tuple(_advice(index)), kept, total)
 
 
 # ---------------------------------------------------------------- what could be in place

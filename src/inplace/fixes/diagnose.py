@@ -56,7 +56,7 @@ def analyze(trace: Trace, tell: Tell = silent) -> Report:
         f for f in found.values() if not (isinstance(f, SharedReference) and f.how == "snapshot" and f.storage in told)
     ]
     ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
-    return Report(trace, tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:]))
+    return Report(index, tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:]))
 
 
 def _with_rewrite(index: Index, finding: Finding) -> Finding:

@@ -21,7 +21,6 @@ from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.judge.compare import Answer, compared
 from inplace.judge.start import Start, cell_start, script_start
-from inplace.reading.index import Index
 
 __all__ = ["Start", "cell_start", "prove", "script_start"]
 
@@ -40,7 +39,7 @@ def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
 
 
 def _proved(report: Report, start: Start, timeout: float) -> Report:
-    index = Index(report.trace)
+    index = report.index
     cell = next((source.file for source in report.trace.sources if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
     judge = _Judge(start, timeout)
@@ -49,7 +48,7 @@ def _proved(report: Report, start: Start, timeout: float) -> Report:
     tried = list(candidates)[:_PROVED]
     for number in tried:
         found[number] = judge.proved(found[number], candidates[number])
-    return Report(report.trace, tuple(found))
+    return Report(index, tuple(found))
 
 
 class _Judge:

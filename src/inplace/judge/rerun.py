@@ -20,7 +20,6 @@ from inplace.fixes.diagnose import analyze
 from inplace.fixes.proposals import rewrites
 from inplace.judge.backwards_seen import Witness
 from inplace.judge.fence import Fence
-from inplace.reading.index import Index
 
 
 def rerun(order: dict[str, Any], folder: Path) -> None:
@@ -59,8 +58,9 @@ def _found(trace: Trace | None) -> dict[str, Any]:
     """What is wrong with the run, and the likeliest change that would mend the worst of it."""
     if trace is None:
         return {"findings": [], "following": None}
-    loud = [finding for finding in analyze(trace).findings if finding.severity != "info"]
-    ways = [rewrite for finding in loud[:1] for rewrite in rewrites(Index(trace), finding)[:1]]
+    report = analyze(trace)
+    loud = [finding for finding in report.findings if finding.severity != "info"]
+    ways = [rewrite for finding in loud[:1] for rewrite in rewrites(report.index, finding)[:1]]
     return {
         "findings": [[finding.kind, finding.severity] for finding in loud],
         "following": [ways[0].file, ways[0].line, ways[0].old, ways[0].new] if ways else None,

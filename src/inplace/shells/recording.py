@@ -215,7 +215,7 @@ class Recording:
         from inplace.judge.judge import prove
 
         found = prove(self.report, start)
-        self._report = Explanation(found.trace, found.findings)
+        self._report = Explanation(found.index, found.findings)
 
     def advice(self) -> str:
         """Which calls could have been in place, and what was kept for backward, with the bytes of each.
@@ -226,7 +226,7 @@ class Recording:
         from inplace.checks.thrift import advise
         from inplace.render.words.thrift import to_text
 
-        return to_text(advise(self.trace))
+        return to_text(advise(self.report.index))
 
     # ------------------------------------------------------------ keeping
 
@@ -300,7 +300,7 @@ def analyze(recording: Recording | Trace) -> Explanation:
 
 def _explained(trace: Trace, tell: Tell = silent) -> Explanation:
     found = _analyze(trace, tell)
-    return Explanation(found.trace, found.findings)
+    return Explanation(found.index, found.findings)
 
 
 def load(path: str | Path) -> Recording:

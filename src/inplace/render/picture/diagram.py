@@ -8,7 +8,6 @@ from inplace.checks.findings import Report
 from inplace.facts.model import Trace
 from inplace.facts.pause import no_collection
 from inplace.facts.progress import Tell, silent
-from inplace.reading.history import History
 from inplace.reading.place import Place
 from inplace.render.picture.findings import about, lessons, verdicts
 from inplace.render.picture.graph import Graph
@@ -27,7 +26,7 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
-    history = History(trace)
+    history = report.index
     timeline, memory = Timeline(history, texts), ReferencesPane(history, abouts, texts)
     for call in islice(trace.calls, CALLS):
         if call.step % _TOLD == 0:

@@ -107,7 +107,7 @@ class Outputs:
             from inplace.checks.thrift import advise
             from inplace.render.words.thrift import to_text as told
 
-            self._say(told(advise(trace)))
+            self._say(told(advise(report.index)))
 
     def _put_fallback(self, calls: int, error: BaseException | None) -> None:
         """Write the diagnoses of a run that could not be looked at, unless they have been written."""
