@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from inplace.capture.record import Recorder
-from inplace.checks.findings import Report
+from inplace.checks.report import Report
 from inplace.facts.model import Call, Trace
 from inplace.fixes.diagnose import analyze
 

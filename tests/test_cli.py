@@ -142,7 +142,7 @@ def test_pipes_are_opened_once(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "analysis": ("import inplace.fixes.diagnose\ninplace.fixes.diagnose.CHECKS = None\n", 1),
+    "analysis": ("import inplace.fixes.diagnose\ninplace.fixes.diagnose.KINDS = None\n", 1),
     "recording": (
         "import inplace.capture.record as ours\n"
         "def broken(*a): raise ValueError('two\\nlines')\n"

@@ -16,8 +16,9 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 import inplace
+from inplace.checks.kinds import KINDS
 from inplace.examples import ALL, Example, find
-from inplace.render.words import wording
+from inplace.render.words.telling import _words_of
 from tests.test_magic import Shell
 
 IDS = [f"E{number:02}" for number in range(1, 38)]
@@ -103,7 +104,7 @@ def test_the_code_does_what_its_comments_say(example: Example) -> None:
 
 def test_the_findings_point_to_examples_that_exist() -> None:
     """Every id that a finding's explanation names is an example."""
-    assert set(wording._EXAMPLES.values()) <= set(IDS)
+    assert {_words_of(kind.finding.kind).example for kind in KINDS} <= set(IDS)
 
 
 @pytest.mark.parametrize(

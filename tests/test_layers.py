@@ -14,10 +14,10 @@ STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions"}
 TABLE: dict[str, tuple[set[str], set[str]]] = {
     "facts": ({"facts"}, set()),
     "capture": ({"facts", "capture"}, {"torch"}),
-    "reading": ({"facts", "reading"}, set()),
+    "reading": ({"facts", "reading"}, {"numpy"}),
     "checks": ({"facts", "reading", "checks"}, set()),
     "fixes": ({"facts", "reading", "checks", "fixes"}, set()),
-    "render": ({"facts", "reading", "checks", "render", "examples"}, {"graphviz", "pygraphviz"}),
+    "render": ({"facts", "reading", "checks", "render", "examples"}, {"graphviz", "pygraphviz", "wcwidth"}),
     "render.picture.widget": ({"render"}, {"anywidget", "traitlets"}),
     "judge": ({"facts", "reading", "checks", "fixes", "capture", "judge"}, {"torch", "numpy", "cloudpickle"}),
     "examples": ({"examples"}, {"torch"}),
@@ -76,9 +76,9 @@ def test_an_offence_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "version.py"
     path.write_text("import torch\nfrom inplace.capture.record import Recorder\n")
 
-    found = offences(path, "checks.saves")
+    found = offences(path, "checks.safe_in_place")
 
-    assert found == ["checks.saves imports torch", "checks.saves imports inplace.capture.record"]
+    assert found == ["checks.safe_in_place imports torch", "checks.safe_in_place imports inplace.capture.record"]
 
 
 def test_parts_of_the_script_are_all_used() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from inplace.facts.model import Position
 from inplace.reading.place import Place
-from inplace.render.words.remedies import out_of_place
-from inplace.render.words.wording import message
+from inplace.render.words.parts import out_of_place
+from inplace.render.words.telling import message
 from tests.recording import record_text
 
 

@@ -124,7 +124,7 @@ def noted(text: str) -> tuple[Any, ...]:
 
 def test_the_judge_can_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a recorder that overlooks stale saves, the judge finds a disagreement on a program that raises."""
-    monkeypatch.setattr("inplace.fixes.diagnose.CHECKS", ())
+    monkeypatch.setattr("inplace.fixes.diagnose.KINDS", ())
     program = Program(grads=["x"])
     for line in ("x = torch.ones(4, requires_grad=True)", "h = torch.sigmoid(x)", "h.add_(1)", "loss = h.sum()"):
         program.add(line)

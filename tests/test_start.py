@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from inplace.capture.record import Recorder
-from inplace.checks.findings import Proof
+from inplace.checks.finding import Proof
 from inplace.fixes.diagnose import analyze
 from inplace.judge.judge import cell_start, prove
 

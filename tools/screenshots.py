@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from inplace.checks.findings import Report  # noqa: E402 - found only now
+from inplace.checks.report import Report  # noqa: E402 - found only now
 from inplace.render.picture.diagram import diagram  # noqa: E402 - as above
 from inplace.render.picture.html import to_html  # noqa: E402 - as above
 from inplace.render.picture.svg import to_svg  # noqa: E402 - as above

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from inplace.facts.version import __version__
 
 if TYPE_CHECKING:
-    from inplace.checks.findings import Report
+    from inplace.checks.report import Report
     from inplace.facts.model import Trace
     from inplace.shells.recording import Recording, analyze, load, record
 
@@ -27,7 +27,7 @@ _HOMES = {
     "analyze": "inplace.shells.recording",
     "load": "inplace.shells.recording",
     "record": "inplace.shells.recording",
-    "Report": "inplace.checks.findings",
+    "Report": "inplace.checks.report",
     "Trace": "inplace.facts.model",
 }
 

@@ -8,7 +8,9 @@ import types
 from dataclasses import replace
 from pathlib import Path
 
-from inplace.checks.findings import Report, StaleSave, Victim
+from inplace.checks.finding import Victim
+from inplace.checks.report import Report
+from inplace.checks.saved_tensor_modified import StaleSave
 from inplace.facts.model import (
     Argument,
     Call,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inplace.checks.findings import ReboundLeaf
+from inplace.checks.rebound_leaf import ReboundLeaf
 from tests.recording import record_text
 
 OLD = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.checks.findings import Rewrite
+from inplace.checks.finding import Rewrite
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.reading.index import Index

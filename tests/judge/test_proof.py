@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inplace.capture.record import Recorder
-from inplace.checks.findings import Finding, Rewrite
+from inplace.checks.finding import Finding, Rewrite
 from inplace.fixes.diagnose import analyze
 from inplace.judge import judge
 from tests.commands import python, script

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from inplace.capture.record import Recorder
-from inplace.checks.findings import StaleSave, UnseenWrite
+from inplace.checks.saved_tensor_modified import StaleSave
+from inplace.checks.silent_corruption import UnseenWrite
 from inplace.facts.model import Trace
 from inplace.fixes.diagnose import analyze
 from tests.oracle.programs import Program

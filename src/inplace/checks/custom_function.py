@@ -1,19 +1,92 @@
-"""Custom autograd functions and hooks that edit what was only lent to them."""
+"""custom-function: a custom function or hook edits what was lent to it, or what it has kept was edited."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from inplace.checks.findings import CustomFunction, Finding, Victim
-from inplace.facts.model import Call, GraphWalk, Node
+from inplace.checks.finding import Broken, Cure, Finding, Victim
+from inplace.facts.model import Call, GraphWalk, Node, NodeId
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+from inplace.reading.saves import (
+    Use,
+    counted_writes,
+    culprits_of,
+    names_of_use,
+    refused_uses,
+    unseen_uses,
+    writes_after,
+)
 
 # Nodes that hand the very tensor they are given on to several inputs (`derivatives.yaml`: `grad` as it is).
 _SHARING = frozenset({"AddBackward0"})
 # Nodes that hand on a view of the gradient, so an edit below them still reaches the shared bytes.
 _VIEWING = frozenset({"ViewBackward0", "TBackward0", "TransposeBackward0", "UnsqueezeBackward0", "SqueezeBackward1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomFunction(Finding):
+    """A custom autograd function whose save, context, input or gradient was edited.
+
+    `how`: a `save` that backward refused, one on `ctx` that it read (`context`), an `input` that was not marked dirty,
+    or a `gradient` that another branch was given too. `saved` is the name under which the node keeps it.
+    """
+
+    kind = "custom-function"
+    keeps_values = True
+    node: NodeId | None
+    saved: str
+    how: Literal["save", "context", "input", "gradient"]
+
+    def broken(self) -> Broken | None:
+        """The save of the custom function's node."""
+        if self.node is None:
+            return None
+        return Broken(self.node, self.saved, "silent" if self.how == "context" else "stale")
+
+    def cures(self) -> tuple[Cure, ...]:
+        """Not to write, to write to a copy, or to write later."""
+        return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
+
+
+def custom_functions(index: Index) -> Iterator[Finding]:
+    """Yield what went wrong around custom functions and hooks: refused saves first."""
+    yield from edited_saves(index)
+    yield from edited_inputs(index)
+    yield from edited_gradients(index)
+
+
+def edited_saves(index: Index) -> Iterator[Finding]:
+    """Yield saves of custom functions that a backward refused, then those on `ctx` that it read with other values."""
+    found: dict[object, Finding] = {}
+    for one in refused_uses(index):
+        if one.node.custom:
+            culprits = culprits_of(index, counted_writes(index, one) or writes_after(index, one))
+            finding = _edited_save(index, one, culprits, "save")
+            found.setdefault(finding.lines, finding)
+    for one, unseen in unseen_uses(index):
+        if one.node.custom and not one.saved.counted:
+            finding = _edited_save(index, one, culprits_of(index, unseen.writes, unseen.changes), "context")
+            found.setdefault((finding.lines, finding.how), finding)
+    yield from found.values()
+
+
+def _edited_save(
+    index: Index, one: Use, culprits: tuple[Place, ...], how: Literal["save", "context"]
+) -> CustomFunction:
+    place = index.place_of_node(one.node.id)
+    return CustomFunction(
+        severity="error" if how == "save" else "warning",
+        culprits=culprits,
+        victim=Victim(place, one.node.name) if place is not None else None,
+        names=names_of_use(index, one, culprits, place),
+        node=one.node.id,
+        saved=one.saved.name,
+        how=how,
+    )
 
 
 def edited_inputs(index: Index) -> Iterator[Finding]:
@@ -23,30 +96,29 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
     A tensor that was marked has the custom function's node as its `grad_fn` afterwards.
     """
     told: set[tuple[Place, ...]] = set()
-    for write in index.writes:
-        frame = index.apply_frame(write.call)
+    for write in index.history.writes:
+        frame = index.places.apply_frame(write.call)
         if frame is None or not write.before.requires_grad or write.before.is_leaf or write.call.raised is not None:
             continue
-        earlier_first = index.calls_at(range(write.call.step, -1, -1))
-        begun = next((call.step for call in earlier_first if index.apply_frame(call) != frame), -1)
-        seen = index.sightings[write.before.tensor]
+        earlier_first = index.history.calls_at(range(write.call.step, -1, -1))
+        begun = next((call.step for call in earlier_first if index.places.apply_frame(call) != frame), -1)
+        seen = index.history.sightings[write.before.tensor]
         earlier = [step for step, _ in seen if step <= begun]
         after = [index.trace.states[state] for step, state in seen if step > write.call.step]
         outside = [state for state in after if state.node not in {None, write.before.node}]
-        culprits = index.places_of(write.call.stack, write.call.step)
+        culprits = index.places.chain_of(write.call.stack, write.call.step)
         if not earlier or outside or culprits in told:
             continue
         told.add(culprits)
-        victim = Victim(index.at(frame, None), "")
-        names = [*index.names_at(*culprits, victim.place), *index.names_over(write.before.storage)]
+        victim = Victim(index.places.at(frame, None), "")
         yield CustomFunction(
             severity="warning",
             culprits=culprits,
             victim=victim,
-            names=tuple(dict.fromkeys(names)),
+            names=index.names.told(places=[*culprits, victim.place], storage=write.before.storage),
             node=None,
             saved="",
-            silent=True,
+            how="input",
         )
 
 
@@ -57,7 +129,7 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
     writes is what the other one reads.
     """
     told: set[tuple[Place, ...]] = set()
-    for write in index.writes:
+    for write in index.history.writes:
         call = write.call
         if (
             call.within is None
@@ -67,7 +139,7 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
             continue
         walk = next((walk for walk in index.trace.walks if walk.is_backward and walk.step == call.within), None)
         edited = _edited(index, walk, call) if walk is not None else None
-        culprits = index.places(call)
+        culprits = index.places.chain(call)
         if walk is None or edited is None or culprits in told or not _read_later(index, walk, edited):
             continue
         told.add(culprits)
@@ -76,22 +148,21 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
 
 def _edit(index: Index, write: Write, culprits: tuple[Place, ...], node: Node) -> CustomFunction:
     made = index.place_of_node(node.id)
-    names = [*index.names_at(*culprits, made), *index.names_over(write.before.storage)]
     return CustomFunction(
         severity="warning",
         culprits=culprits,
         victim=None,
-        names=tuple(dict.fromkeys(names)),
+        names=index.names.told(places=[*culprits, made], storage=write.before.storage),
         node=node.id,
         saved="grad_output",
-        silent=True,
+        how="gradient",
     )
 
 
 def _edited(index: Index, walk: GraphWalk, call: Call) -> Node | None:
     """The node whose incoming gradient a call inside a backward edits: a custom function's, or a hooked tensor's."""
     nodes = [index.trace.node_by_id[node] for node in walk.reached]
-    site = index.site(call.stack.frames[0]) if call.stack.frames else None
+    site = index.places.site(call.stack.frames[0]) if call.stack.frames else None
     if site is None:
         return None
     parts = site.function.split(".")
@@ -103,14 +174,14 @@ def _edited(index: Index, walk: GraphWalk, call: Call) -> Node | None:
 
 def _hooked_at(index: Index, call: Call, function: str, line: int) -> int | None:
     """The node of the tensor whose `register_hook` was given the function that a line lies in."""
-    for earlier in index.calls_of(lambda one: one.label == "register_hook", call.step):
+    for earlier in index.history.calls_of(lambda one: one.label == "register_hook", call.step):
         if not earlier.inputs:
             continue
-        place = index.place(earlier)
+        place = index.places.of(earlier)
         if place is None:
             continue
         inline = place.position.line <= line <= place.position.end_line
-        if inline or (function != "<lambda>" and function in index.code_of(place).roots(place.position)):
+        if inline or (function != "<lambda>" and function in index.places.code(place).roots(place.position)):
             return index.trace.states[earlier.inputs[0].before].node
     return None
 

@@ -1,4 +1,4 @@
-"""Where the autograd path ends although the data flows on, told only where somebody expected a gradient.
+"""graph-detached: the data flows on but the autograd path ends, told only where somebody expected a gradient.
 
 NOTE [ Who expected a gradient ]
 `.item()` for a log line, a target network under no_grad, a mask: cuts are everywhere and nearly always meant.
@@ -10,23 +10,47 @@ to require grad again after it had been computed from something that did.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from inplace.checks.findings import Cut, Finding, Victim
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, TensorId, TensorState
+from inplace.reading.gradients import reached_leaves, wanted_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import CutCall, Lineage, cuts_before, how_cut, lineage, reads_grad
+from inplace.reading.lineage import CutCall, HowCut, Lineage, cuts_before, how_cut, lineage
 from inplace.reading.place import Place
 
 _MOST = 6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut(Finding):
+    """The data flows on but the autograd path ends: a parameter gets no gradient."""
+
+    kind = "graph-detached"
+    role = "cut"
+    further_role = "cut"
+    how: HowCut
+    without_grad: tuple[str, ...]
+    raised: bool
+
+    def cures(self) -> tuple[Cure, ...]:
+        """The call that cut the path is left out, or autograd records it."""
+        return (Cure.WITH_GRAD,) if self.how == "no-grad" else (Cure.UNCUT,)
+
+    def without_gradient(self) -> tuple[str, ...]:
+        """The parameters behind the cut."""
+        return self.without_grad
+
+
 def detached_graphs(index: Index) -> Iterator[Finding]:
     """Yield the cuts that cost a parameter its gradient."""
-    backwards = [call for call in index.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs]
+    backwards = [
+        call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
+    ]
     if not backwards:
         return
-    reached = _reached(index)
-    wanted = _wanted(index)
+    reached = reached_leaves(index)
+    wanted = wanted_leaves(index)
     told: set[TensorId] = set()
     for call in backwards:
         root = index.trace.states[call.inputs[0].before]
@@ -42,25 +66,6 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
         for finding, leaves in found:
             told |= leaves
             yield finding
-
-
-def _reached(index: Index) -> set[TensorId]:
-    """The leaves that some backward walked to."""
-    nodes = index.trace.node_by_id
-    found: set[TensorId] = set()
-    for walk in index.trace.walks:
-        if walk.is_backward:
-            found.update(leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None)
-    return found
-
-
-def _wanted(index: Index) -> set[TensorId]:
-    """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
-    wanted = {param for optimizer in index.trace.optimizers for param in optimizer.params}
-    for call in index.calls_of(reads_grad):
-        if not call.outputs:
-            wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
-    return {leaf for leaf in wanted if (state := index.last_state(leaf)) and state.is_leaf}
 
 
 def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
@@ -89,7 +94,7 @@ def _lost(
         grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
         for cut in candidates:
             leaves = _leaves_of(index, cut) & left
-            place = index.place(cut.call)
+            place = index.places.of(cut.call)
             if leaves and place is not None:
                 grouped.setdefault((place.file, place.position), (cut, set()))[1].update(leaves)
         for cut, leaves in list(grouped.values())[:_MOST]:
@@ -137,7 +142,7 @@ def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
     found = []
     for tensor, state in behind.unknown.items():
         given = next((known[value] for value in state.values or () if value in known), None)
-        seen = index.calls_at(step for step, _ in index.sightings.get(tensor, ()))
+        seen = index.history.calls_at(step for step, _ in index.history.sightings.get(tensor, ()))
         using = next((call for call in seen if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
         if given is not None and using is not None:
             found.append(CutCall(using, given))
@@ -162,7 +167,7 @@ def _exits(index: Index, backward: Call) -> list[CutCall]:
 
 def _exported(index: Index, before: int) -> set[object]:
     kinds = {Kind.TO_PYTHON, Kind.EXPORT}
-    calls = [call for call in index.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
+    calls = [call for call in index.history.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
     return {index.trace.states[call.inputs[0].before].storage for call in calls}
 
 
@@ -172,15 +177,14 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
         for place in _places(index, cut):
             places.setdefault((place.file, place.position), place)
     first = cuts[0]
-    maker = index.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
-    lost_at = index.place(maker if maker is not None else first.call)
-    without = tuple(sorted(name for leaf in leaves for name in index.names_of(leaf)[:1]))
-    names = [*index.names_of(first.given.tensor), *index.names_at(*places.values(), lost_at), *without]
+    maker = index.history.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
+    lost_at = index.places.of(maker if maker is not None else first.call)
+    without = index.names.first(leaves)
     return Cut(
         severity="error" if raised else "warning",
         culprits=tuple(places.values())[:_MOST],
         victim=Victim(lost_at, "") if lost_at is not None else None,
-        names=tuple(dict.fromkeys(names)),
+        names=index.names.told(tensors=[first.given.tensor], places=[*places.values(), lost_at], last=without),
         how=how_cut(first),
         without_grad=without,
         raised=raised,
@@ -189,17 +193,17 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
 
 def _places(index: Index, cut: CutCall) -> list[Place]:
     """Where the path was lost; for a tensor no call made, also the line that made it."""
-    found = list(index.places(cut.call))
+    found = list(index.places.chain(cut.call))
     if how_cut(cut) == "dtype" and found:
-        code = index.code_of(found[0])
+        code = index.places.code(found[0])
         for argument in cut.call.inputs:
             state = index.trace.states[argument.before]
             if index.trace.tensors[state.tensor].origin is not None:
                 continue
             for name in code.roots(found[0].position):
                 above = code.assignment_above(found[0].position, name)
-                if above is not None and not state.requires_grad and name in index.names_of(state.tensor):
-                    found.append(Place(found[0].label, found[0].file, above, code.text(above), None))
+                if above is not None and not state.requires_grad and name in index.names.of(state.tensor):
+                    found.append(index.places.beside(found[0], above))
     return found
 
 
@@ -207,23 +211,22 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
     """Nothing behind the loss ever required grad: the lines that switched it off, or the backward itself."""
     switched = [
         call
-        for call in index.calls_of(lambda one: one.label in {"requires_grad", "requires_grad_"}, backward.step)
+        for call in index.history.calls_of(lambda one: one.label in {"requires_grad", "requires_grad_"}, backward.step)
         if call.inputs and not index.trace.states[call.inputs[0].after].requires_grad
     ]
     calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
-    places = dict.fromkeys(place for call in calls for place in index.places(call)) or dict.fromkeys(
-        index.places(backward)
+    places = dict.fromkeys(place for call in calls for place in index.places.chain(call)) or dict.fromkeys(
+        index.places.chain(backward)
     )
     last = behind.calls[max(behind.calls)] if behind.calls else backward
-    victim = index.place(last)
-    frozen = [name for tensor in behind.unknown for name in index.names_of(tensor)[:1]]
-    names = [*index.names_at(*places, victim), *frozen]
+    victim = index.places.of(last)
+    frozen = index.names.first(behind.unknown)
     return Cut(
         severity="error",
         culprits=tuple(places)[:_MOST],
         victim=Victim(victim, "") if victim is not None else None,
-        names=tuple(dict.fromkeys(names)),
+        names=index.names.told(places=[*places, victim], last=frozen),
         how="frozen",
-        without_grad=tuple(sorted(frozen)),
+        without_grad=frozen,
         raised=True,
     )

@@ -1,44 +1,65 @@
-"""Writes whose target overlaps itself, or what the same call reads."""
+"""overlapping-write: a write whose target overlaps itself, or what the same call reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from inplace.checks.findings import Finding, OverlappingWrite
-from inplace.facts.model import Layout, TensorState
-from inplace.reading.extents import overlaps, overlaps_itself
+from inplace.checks.finding import Cure, Finding
+from inplace.facts.model import GradMode, Layout, TensorId, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlappingWrite(Finding):
+    """A write whose target overlaps itself or what is read: the result depends on the order of elements.
+
+    `how`: `expanded` (several elements share bytes), `partial` (input and output share some), `indices` (repeated).
+    """
+
+    kind = "overlapping-write"
+    tensor: TensorId
+    how: Literal["expanded", "partial", "indices"]
+    raised: bool
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The tensor that was written to."""
+        return (self.tensor,)
+
+    def cures(self) -> tuple[Cure, ...]:
+        """Copies of what is read or written, before the write or where it was made."""
+        value = () if self.how == "expanded" else (Cure.CLONE_VALUE,)
+        return (*value, Cure.CLONE_BEFORE, Cure.CLONE_MADE)
+
+
 def overlapping_writes(index: Index) -> Iterator[Finding]:
     """Yield writes whose target overlaps itself, or overlaps an input in part."""
-    for write in index.writes:
+    for write in index.history.writes:
         how = _how(index, write)
         if how is None:
             continue
         raised = write.call.raised is not None
-        place = index.place(write.call)
-        names = [*index.names_of(write.before.tensor), *index.names_at(place), *index.names_over(write.before.storage)]
+        state = write.before
         yield OverlappingWrite(
             severity="error" if raised else "warning",
-            culprits=index.places(write.call),
+            culprits=index.places.chain(write.call),
             victim=None,
-            names=tuple(dict.fromkeys(names)),
-            tensor=write.before.tensor,
+            names=index.names.told(tensors=[state.tensor], places=[index.places.of(write.call)], storage=state.storage),
+            tensor=state.tensor,
             how=how,
             raised=raised,
         )
 
 
-def _how(index: Index, write: Write) -> str | None:
+def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"] | None:
     state = write.before
     refused = write.call.raised is not None
-    if refused and (state.requires_grad and state.is_leaf and index.in_grad_mode(write.call)):
+    if refused and (state.requires_grad and state.is_leaf and write.call.grad_mode is GradMode.GRAD):
         return None  # refused for being a leaf, before any overlap was looked at
     whole = write.call.function.label in {"fill_", "zero_"}  # one value everywhere: the order can't matter
-    if overlaps_itself(state.layout) and not whole:
+    if index.overlaps.within(state.layout) and not whole:
         return "expanded"
     item = write.call.function.label == "__setitem__"
     if item and not refused:
@@ -47,9 +68,9 @@ def _how(index: Index, write: Write) -> str | None:
         return "partial" if _shifts(index, write) else None
     for argument in write.call.inputs:
         other = state if argument is write.argument else index.trace.states[argument.before]
-        if other.tensor != state.tensor and _in_part(state, other):
+        if other.tensor != state.tensor and _in_part(index, state, other):
             return "partial"
-        if item and argument.path.startswith("1") and overlaps(state, other):
+        if item and argument.path.startswith("1") and index.overlaps.of(state, other):
             return "partial"  # the index is read while the tensor it lies in is written
     return None
 
@@ -60,13 +81,13 @@ def _shifts(index: Index, write: Write) -> bool:
     The trace does not know which part is written; the source does, where the index is written out in numbers.
     """
     value = next((index.trace.states[a.before] for a in write.call.inputs if a.path == "2"), None)
-    place = index.place(write.call)
+    place = index.places.of(write.call)
     if value is None or place is None or value.storage is None or value.storage != write.before.storage:
         return False
-    target = index.code_of(place).indexed(place.position)
+    target = index.places.code(place).indexed(place.position)
     strides = write.before.layout.strides
     part = None if target is None or strides is None else _part(write.before, target)
-    return part is not None and _in_part(part, value)
+    return part is not None and _in_part(index, part, value)
 
 
 def _part(state: TensorState, indices: Sequence[int | slice]) -> TensorState | None:
@@ -102,11 +123,11 @@ def _repeats_indices(index: Index, write: Write) -> bool:
     return any(
         call.function.label == "__getitem__"
         and states[call.inputs[0].before].tensor == write.before.tensor
-        and index.statement_of(call) == index.statement_of(write.call)
-        for call in index.calls_at(index.makers.get(value.tensor, ()))
+        and index.places.statement_of(call) == index.places.statement_of(write.call)
+        for call in index.history.calls_at(index.history.makers.get(value.tensor, ()))
     )
 
 
-def _in_part(target: TensorState, source: TensorState) -> bool:
+def _in_part(index: Index, target: TensorState, source: TensorState) -> bool:
     same = target.offset == source.offset and target.layout == source.layout
-    return not same and target.storage == source.storage and overlaps(target, source)
+    return not same and target.storage == source.storage and index.overlaps.of(target, source)

@@ -1,15 +1,29 @@
-"""In-place calls on tensors of a graph that harm nothing, and why: what the node behind them keeps instead."""
+"""safe-in-place: an in-place call on a tensor of a graph that harms nothing, and what its node keeps instead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from inplace.checks.findings import Finding, SafeWrite, Victim
+from inplace.checks.finding import Finding, Victim
 from inplace.facts.model import Node, StorageId
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
 _MOST = 24  # different lines that are told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafeWrite(Finding):
+    """An in-place call that harms nothing.
+
+    `node` made the value that was overwritten (`AddmmBackward0`), `saved` is what it keeps instead (`mat1`, `mat2`).
+    """
+
+    kind = "safe-in-place"
+    reassures = True
+    node: str
+    saved: tuple[str, ...]
 
 
 def safe_writes(index: Index) -> Iterator[Finding]:
@@ -20,10 +34,10 @@ def safe_writes(index: Index) -> Iterator[Finding]:
     walked = {node for walk in index.trace.walks if walk.is_backward for node in walk.reached}
     spoiled = _spoiled(index)
     told: set[object] = set()
-    for write in index.writes:
+    for write in index.history.writes:
         node = index.trace.node_by_id.get(write.before.node) if write.before.node is not None else None
         storage = write.before.storage
-        place = index.place(write.call)
+        place = index.places.of(write.call)
         if node is None or node.id not in walked or storage is None or place is None or write.call.raised is not None:
             continue
         key = (place.file, place.position)
@@ -46,14 +60,12 @@ def _spoiled(index: Index) -> set[StorageId]:
 
 def _finding(index: Index, write: Write, node: Node, storage: StorageId) -> SafeWrite:
     made = index.place_of_node(node.id)
-    culprits = index.places(write.call)
-    names = [*index.names_of(write.before.tensor), *index.names_at(*culprits)]
+    culprits = index.places.chain(write.call)
     return SafeWrite(
         severity="info",
         culprits=culprits,
         victim=Victim(made, node.name) if made is not None else None,
-        names=tuple(dict.fromkeys(names)),
-        why="inputs-only" if node.saved else "nothing-saved",
+        names=index.names.told(tensors=[write.before.tensor], places=culprits),
         node=node.name,
         saved=tuple(saved.name for saved in node.saved if saved.storage != storage),
     )

@@ -1,15 +1,17 @@
-"""Names and container items that reach the same bytes, where one was written and another is read later."""
+"""shared-reference: names or container items that reach the same bytes, where one was written and another is read."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
-from inplace.checks.findings import Finding, SharedReference
+from inplace.checks.finding import Cure, Finding, Severity
 from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
 from inplace.reading.code import root_of
-from inplace.reading.extents import overlaps
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -18,9 +20,39 @@ _MOST = 6
 _JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
+_How = Literal["repeated", "snapshot", "swap"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedReference(Finding):
+    """Names or container items that reach the same bytes, where one of them was written and another read later.
+
+    `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`.
+    `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
+    """
+
+    kind = "shared-reference"
+    further_role = "alias"
+    storage: StorageId | None
+    how: _How
+    reaching: tuple[str, ...]
+
+    def storages(self) -> tuple[StorageId, ...]:
+        """The storage that is shared."""
+        return () if self.storage is None else (self.storage,)
+
+    def cures(self) -> tuple[Cure, ...]:
+        """A copy where it was kept, or of both ends of a swap."""
+        return (Cure.COPY_SWAPPED,) if self.how == "swap" else (Cure.COPY_KEPT,)
+
+    def is_told_with(self, broken: AbstractSet[StorageId]) -> bool:
+        """Whether a save of these bytes is broken."""
+        return self.how == "snapshot" and self.storage in broken
+
+
 def shared_references(index: Index) -> Iterator[Finding]:
     """Yield repeated items first (they are hardly ever meant), then swaps, then names that share what was written."""
-    told: set[StorageId] = set()
+    told: set[StorageId | None] = set()
     for finding in (*_repeated(index), *_swaps(index)):
         told.add(finding.storage)
         yield finding
@@ -30,9 +62,9 @@ def shared_references(index: Index) -> Iterator[Finding]:
 def _repeated(index: Index) -> Iterator[SharedReference]:
     """A list given to one call holds the same bytes twice, and they were written after they first went out."""
     told: set[object] = set()
-    for call in index.calls_of(lambda function: function.label in _JOINING):
+    for call in index.history.calls_of(lambda function: function.label in _JOINING):
         for storage, states in _same_bytes(index, call).items():
-            writes = [write for write in index.writes_to.get(storage, ()) if write.call.step < call.step]
+            writes = [write for write in index.history.writes_to.get(storage, ()) if write.call.step < call.step]
             sources = _given_out(index, {state.tensor for state in states}, call.step)
             if (storage, call.stack) in told:
                 continue
@@ -53,29 +85,31 @@ def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
 def _moved_unseen(index: Index, states: list[TensorState]) -> bool:
     """Whether a tensor was seen at different versions though no call is known to have written it (`.grad`)."""
     tensors = {state.tensor for state in states}
-    versions = {index.trace.states[s].version for t in tensors for _, s in index.sightings.get(t, ())}
+    versions = {index.trace.states[s].version for t in tensors for _, s in index.history.sightings.get(t, ())}
     return len(versions) > 1
 
 
 def _given_out(index: Index, tensors: Iterable[TensorId], before: int) -> list[Call]:
     """The calls before a step that gave out these tensors."""
-    steps = {step for tensor in tensors for step in index.givers.get(tensor, ()) if step < before}
-    return list(index.calls_at(sorted(steps)))
+    steps = {step for tensor in tensors for step in index.history.givers.get(tensor, ()) if step < before}
+    return list(index.history.calls_at(sorted(steps)))
 
 
 def _swaps(index: Index) -> Iterator[SharedReference]:
     """Within one statement a view was overwritten before it was copied from (`x[0], x[1] = x[1], x[0]`)."""
     items = [
-        write for write in index.writes if write.call.function.label == "__setitem__" and write.call.raised is None
+        write
+        for write in index.history.writes
+        if write.call.function.label == "__setitem__" and write.call.raised is None
     ]
     for first, second in pairwise(items):
-        if index.statement_of(first.call) != index.statement_of(second.call):
+        if index.places.statement_of(first.call) != index.places.statement_of(second.call):
             continue
         value = next((index.trace.states[a.before] for a in second.call.inputs if a.path == "2"), None)
         source = next((index.trace.states[a.before] for a in first.call.inputs if a.path == "2"), None)
         if value is None or source is None or value.storage != first.after.storage:
             continue
-        made = index.maker(value.tensor, second.call.step)
+        made = index.history.maker(value.tensor, second.call.step)
         if made is None or made.step >= first.call.step or not _written_by(index, first, value):
             continue
         yield _finding(index, value.storage, [first, second], [], "swap", "warning")
@@ -83,28 +117,28 @@ def _swaps(index: Index) -> Iterator[SharedReference]:
 
 def _written_by(index: Index, write: Write, view: TensorState) -> bool:
     """Whether an item assignment wrote the bytes of a view: the same view exists twice when both sides name it."""
-    sighted = index.states_of(view.tensor)
+    sighted = index.history.states_of(view.tensor)
     values = {state.values for state in sighted if state.values is not None}
-    return len(values) > 1 or (len(values) == 0 and overlaps(write.after, view))
+    return len(values) > 1 or (len(values) == 0 and index.overlaps.of(write.after, view))
 
 
-def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReference]:
+def _names_sharing(index: Index, told: set[StorageId | None]) -> Iterator[SharedReference]:
     """Two variables of the user's reach bytes that were written while both did."""
     roots: dict[StorageId, dict[str, None]] = defaultdict(dict)
     paths: dict[StorageId, dict[str, None]] = defaultdict(dict)
     for name in index.trace.names:
-        state = index.last_state(name.tensor)
+        state = index.history.last_state(name.tensor)
         if state is None or state.storage is None or name.step == BEFORE:
             continue
         roots[state.storage][root_of(name.path)] = None
         paths[state.storage][name.path] = None
     for storage, found in sorted(roots.items()):
-        writes = index.writes_to.get(storage, [])
+        writes = index.history.writes_to.get(storage, [])
         many = len(found) > 1 or _items_of_one(paths[storage])
         if storage in told or not many or not writes:
             continue
         writes = _while_shared(index, storage, writes)
-        given_out = _given_out(index, index.tensors_of[storage], len(index.calls))
+        given_out = _given_out(index, index.history.tensors_of[storage], len(index.trace.calls))
         makers = [call for call in given_out if call.function.kind is not Kind.BACKWARD]
         yield _finding(index, storage, writes, makers, "snapshot", "info")
 
@@ -112,7 +146,7 @@ def _names_sharing(index: Index, told: set[StorageId]) -> Iterator[SharedReferen
 def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list[Write]:
     """The writes made once all the tensors with a name were there, without those of a module's own initialisation."""
     named = {name.tensor for name in index.trace.names if name.step != BEFORE}
-    born = [index.trace.tensors[tensor].first_seen for tensor in named.intersection(index.tensors_of[storage])]
+    born = [index.trace.tensors[tensor].first_seen for tensor in named.intersection(index.history.tensors_of[storage])]
     later = [write for write in writes if write.call.step >= max(born, default=0)]
     own = [write for write in later if not _is_initial(write.call)]
     return own or later or writes
@@ -132,31 +166,30 @@ def _stored(index: Index, users: list[Call]) -> list[Place]:
     """Where the items of the list that a call was given were put into it."""
     found = []
     for call in users:
-        place = index.place(call)
+        place = index.places.of(call)
         if place is not None:
-            code = index.code_of(place)
+            code = index.places.code(place)
             put = code.items_put_into(frozenset(code.roots(place.position)))
-            found += [Place(place.label, place.file, position, code.text(position), None) for position in put]
+            found += [index.places.beside(place, position) for position in put]
     return found
 
 
 def _finding(
-    index: Index, storage: StorageId | None, writes: list[Write], others: list[Call], how: str, severity: str
+    index: Index, storage: StorageId | None, writes: list[Write], others: list[Call], how: _How, severity: Severity
 ) -> SharedReference:
     places: dict[object, Place] = {}
     for call in [*(write.call for write in writes), *others]:
-        for place in index.places(call):
+        for place in index.places.chain(call):
             places.setdefault((place.file, place.position), place)
     for place in _stored(index, others[-1:]) if how == "repeated" else ():
         places.setdefault((place.file, place.position), place)
     culprits = tuple(places.values())[:_MOST]
-    names = [*index.names_over(storage), *index.names_at(*culprits)]
     return SharedReference(
-        severity="warning" if severity == "warning" else "info",
+        severity=severity,
         culprits=culprits,
         victim=None,
-        names=tuple(dict.fromkeys(names)),
-        storage=storage if storage is not None else StorageId(-1),
+        names=index.names.told(first=index.names.over(storage), places=culprits),
+        storage=storage,
         how=how,
-        reaching=tuple(index.names_over(storage)),
+        reaching=tuple(index.names.over(storage)),
     )

@@ -153,8 +153,8 @@ def _advice(index: Index) -> list[Advice]:
     uses = _Uses(index)
     could: dict[tuple[str, Position], list[Call]] = defaultdict(list)
     refused: set[tuple[str, Position]] = set()
-    for call in index.calls:
-        place = index.place(call)
+    for call in index.trace.calls:
+        place = index.places.of(call)
         if place is None or call.function.kind is not Kind.OP:
             continue
         key = (place.file, place.position)
@@ -164,7 +164,7 @@ def _advice(index: Index) -> list[Advice]:
             refused.add(key)
     found = []
     for key, calls in could.items():
-        place = index.place(calls[0])
+        place = index.places.of(calls[0])
         if key in refused or place is None:
             continue
         label = calls[0].function.label
@@ -195,7 +195,7 @@ class _Uses:
             return False
         same = given.layout == out.layout and given.storage != out.storage and call.allocated > 0
         leaf = given.requires_grad and given.is_leaf
-        lone = given.base is None and out.base is None and len(self._index.tensors_of[given.storage]) == 1
+        lone = given.base is None and out.base is None and len(self._index.history.tensors_of[given.storage]) == 1
         others = [argument for argument in call.inputs[1:] if self._state(argument.before).storage == given.storage]
         size = given.layout.numel * given.layout.itemsize
         whole = self._trace.storages[given.storage].bytes == size and not self._trace.storages[given.storage].external
@@ -211,7 +211,7 @@ class _Uses:
     def _is_dead_after(self, call: Call, given: TensorState) -> bool:
         """Whether the argument is gone, was given out by a recorded call, and no later call sees it."""
         tensor = self._trace.tensors[given.tensor]
-        seen = self._index.sightings[given.tensor]
+        seen = self._index.history.sightings[given.tensor]
         return tensor.died is not None and tensor.origin is not None and seen[-1][0] <= call.step
 
     def _is_kept(self, storage: StorageId) -> bool:
@@ -226,7 +226,7 @@ class _Uses:
     def _unknown(self) -> set[StorageId]:
         """The storages that went into or came out of a call whose nodes were not, or could not be, looked at."""
         found: set[StorageId] = set()
-        for call in self._index.calls:
+        for call in self._trace.calls:
             if call.nodes and not all(_is_read(self._trace.node_by_id.get(NodeId(node))) for node in call.nodes):
                 states = [self._state(argument.before) for argument in call.inputs]
                 states += [self._state(state) for state in call.outputs]
@@ -262,7 +262,7 @@ def _kept(index: Index) -> tuple[tuple[Kept, ...], int]:
 
 def _kept_by(index: Index, walk: GraphWalk) -> Iterator[Kept]:
     trace = index.trace
-    leaves = index.leaf_storages  # alive in any case
+    leaves = index.history.leaf_storages  # alive in any case
     counted: set[StorageId] = set()
     places: dict[tuple[object, str], list[tuple[Place | None, str, int]]] = defaultdict(list)
     for number in sorted(walk.reached):

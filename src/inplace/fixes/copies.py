@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from inplace.checks.findings import SharedReference
+from inplace.checks.finding import Finding
 from inplace.fixes.editing import Edit, Editor, end_of, start_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement
@@ -14,7 +14,7 @@ from inplace.reading.index import Index
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
 
 
-def kept_apart(index: Index, finding: SharedReference) -> Iterator[tuple[Statement, Edits]]:
+def kept_apart(index: Index, finding: Finding, *, swapped: bool) -> Iterator[tuple[Statement, Edits]]:
     """Copies where an item was stored, or where the other end of a swap is read."""
     roots = {name.partition("[")[0].partition(".")[0] for name in finding.names}
     for file in dict.fromkeys(place.file for place in finding.culprits):
@@ -26,7 +26,7 @@ def kept_apart(index: Index, finding: SharedReference) -> Iterator[tuple[Stateme
         for statement in ast.walk(editor.tree):
             if not isinstance(statement, ast.stmt) or hasattr(statement, "body") or not editor.is_alone(statement):
                 continue
-            if finding.how == "swap":
+            if swapped:
                 found = list(_swapped(editor, statement)) if statement.lineno in lines else []
             else:
                 found = [*_repeated(editor, statement, roots), *_stored(editor, statement, roots)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from inplace.checks.findings import Rewrite
+from inplace.checks.finding import Rewrite
 from inplace.facts.model import Source
 
 

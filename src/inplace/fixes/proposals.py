@@ -1,25 +1,15 @@
-"""Changes of the user's own source that may mend a finding, the likeliest first; `verify` says whether one does."""
+"""Changes of the user's own source that may mend a finding, the likeliest first; `judge` says whether one does.
+
+A finding says which cures may mend it; here stands at which places of the source each is tried.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
-from inplace.checks.findings import (
-    CustomFunction,
-    Cut,
-    Finding,
-    InferenceTensor,
-    LeafViewWrite,
-    LeafWrite,
-    MultiOutputWrite,
-    OverlappingWrite,
-    ReboundLeaf,
-    Rewrite,
-    SharedReference,
-    StaleSave,
-    UnseenWrite,
-)
+from inplace.checks.finding import Cure, Finding, Rewrite
 from inplace.fixes.copies import kept_apart
 from inplace.fixes.rules import (
     Edits,
@@ -42,14 +32,31 @@ from inplace.reading.place import Place
 _MOST = 6
 _CALLERS = 4  # frames looked at
 
+Proposals = Iterator[tuple[Statement, Edits]]
+
+# What is done to the statement that wrote.
+_AT_CULPRITS: dict[Cure, Callable[[Statement], Iterator[Edits]]] = {
+    Cure.OUT_OF_PLACE: out_of_place,
+    Cure.NO_FLAG: no_flag,
+    Cure.CLONE_BEFORE: clone_before,
+    Cure.CLONE_VALUE: clone_value,
+    Cure.BEHIND_BACKWARD: behind_backward,
+    Cure.WITHOUT_GRAD: without_grad,
+    Cure.WITH_GRAD: with_grad,
+    Cure.UPDATE_LEAF: update_leaf,
+    Cure.UNCUT: uncut,
+}
+# A leaf's name has to go on standing for it, so these are none for a write to one.
+_NOT_OF_LEAVES = frozenset({Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE})
+
 
 def rewrites(index: Index, finding: Finding) -> tuple[Rewrite, ...]:
     """Changes that may mend a finding; none where we know of none."""
     if finding.severity == "info":
         return ()
     found: dict[Rewrite, None] = {}
-    for site, edits in _proposed(index, finding):
-        rewrite = site.editor.rewrite(edits)
+    for statement, edits in _proposed(index, finding):
+        rewrite = statement.editor.rewrite(edits)
         if rewrite.old != rewrite.new and _parses(rewrite):
             found[rewrite] = None
     return tuple(found)[:_MOST]
@@ -63,109 +70,77 @@ def _parses(rewrite: Rewrite) -> bool:
     return True
 
 
-def _proposed(index: Index, finding: Finding) -> Iterator[tuple[Statement, Edits]]:
-    if isinstance(finding, SharedReference):
-        yield from kept_apart(index, finding)
-        return
-    if isinstance(finding, MultiOutputWrite):  # one change, in place of one at each write
-        yield from _at_makers(index, finding)
+def _proposed(index: Index, finding: Finding) -> Proposals:
+    for where, cures in groupby(finding.cures(), lambda cure: _ELSEWHERE.get(cure, _at_culprits)):
+        yield from where(index, finding, list(cures))
+
+
+def _at_culprits(index: Index, finding: Finding, cures: Sequence[Cure]) -> Proposals:
     of_leaf = False
     for place in finding.culprits[:2]:
-        site = Statement.of(index, place)
-        if site is not None:
-            is_leaf = site.is_step or _writes_leaf(index, place)
-            of_leaf = of_leaf or is_leaf
-            for edits in _ways(site, finding, of_leaf=is_leaf):
-                yield site, edits
-    if isinstance(finding, OverlappingWrite):
-        yield from _at_makers(index, finding)
-    if of_leaf:
+        statement = Statement.of(index, place)
+        if statement is None:
+            continue
+        is_leaf = statement.is_step or _writes_leaf(index, place)
+        of_leaf = of_leaf or is_leaf
+        for cure in cures:
+            if not (is_leaf and cure in _NOT_OF_LEAVES):
+                yield from ((statement, edits) for edits in _AT_CULPRITS[cure](statement))
+    if of_leaf and Cure.BEHIND_BACKWARD in cures:
         yield from _moved_with_callers(index, finding)
-    yield from _at_victim(index, finding)
 
 
-def _at_victim(index: Index, finding: Finding) -> Iterator[tuple[Statement, Edits]]:
-    """What is kept for backward there gets a copy."""
-    if isinstance(finding, StaleSave | UnseenWrite):
-        names, result = index.names_over(finding.storage), finding.saved.startswith(("result", "output"))
-    elif isinstance(finding, InferenceTensor):
-        names, result = index.names_of(finding.tensor), False
-    else:
-        return
-    for place in (finding.victim.place if finding.victim is not None else None, *finding.culprits[:1]):
-        site = Statement.of(index, place) if place is not None else None
-        if site is not None:
-            for edits in clone_where_saved(site, names, result=result):
-                yield site, edits
-        if result:
-            return  # the culprit only changes what the victim gave out
-
-
-def _at_makers(index: Index, finding: Finding) -> Iterator[tuple[Statement, Edits]]:
-    for place in _makers(index, finding):
-        site = Statement.of(index, place)
-        if site is not None:
-            for edits in clone_where_made(site):
-                yield site, edits
-
-
-def _moved_with_callers(index: Index, finding: Finding) -> Iterator[tuple[Statement, Edits]]:
+def _moved_with_callers(index: Index, finding: Finding) -> Proposals:
     """A function that updates parameters is called before backward: its call goes behind it."""
     step = finding.culprits[0].step if finding.culprits else None
-    for frame in index.calls[step].stack.frames[1:_CALLERS] if step is not None else ():
-        site = Statement.of(index, index.at(frame, step))
-        if site is not None:
-            for edits in behind_backward(site):
-                yield site, edits
+    for frame in index.trace.calls[step].stack.frames[1:_CALLERS] if step is not None else ():
+        statement = Statement.of(index, index.places.at(frame, step))
+        if statement is not None:
+            yield from ((statement, edits) for edits in behind_backward(statement))
 
 
 def _writes_leaf(index: Index, place: Place) -> bool:
     """Whether the call of a culprit writes to a leaf that requires grad, whose name has to go on standing for it."""
-    return place.step is not None and any(
-        write.before.is_leaf and write.before.requires_grad for write in index.writes if write.call.step == place.step
-    )
+    if place.step is None:
+        return False
+    written = [index.trace.states[one.before] for one in index.trace.writes(index.trace.calls[place.step])]
+    return any(state.is_leaf and state.requires_grad for state in written)
 
 
-def _makers(index: Index, finding: Finding) -> Iterator[Place]:
-    """Where the tensor that must not be written to was made."""
-    if isinstance(finding, MultiOutputWrite) and finding.made is not None:
-        yield finding.made
-    if isinstance(finding, OverlappingWrite) and finding.culprits:
-        step = finding.culprits[0].step
-        maker = index.maker(finding.tensor, step) if step is not None else None
-        place = index.place(maker) if maker is not None else None
-        if place is not None:
-            yield place
+def _at_victim(index: Index, finding: Finding, _: Sequence[Cure]) -> Proposals:
+    """What is kept for backward there gets a copy."""
+    broken = finding.broken()
+    result = broken is not None and broken.saved.startswith(("result", "output"))
+    names = [name for storage in finding.storages() for name in index.names.over(storage)]
+    names += [name for tensor in finding.tensors() for name in index.names.of(tensor)]
+    for place in (finding.victim.place if finding.victim is not None else None, *finding.culprits[:1]):
+        statement = Statement.of(index, place) if place is not None else None
+        if statement is not None:
+            yield from ((statement, edits) for edits in clone_where_saved(statement, names, result=result))
+        if result:
+            return  # the culprit only changes what the victim gave out
 
 
-def _ways(site: Statement, finding: Finding, *, of_leaf: bool) -> Iterator[Edits]:
-    if isinstance(finding, LeafWrite | LeafViewWrite):
-        yield from without_grad(site)
-    elif isinstance(finding, ReboundLeaf):
-        yield from update_leaf(site)
-    elif isinstance(finding, Cut) and finding.how == "no-grad":
-        yield from with_grad(site)
-    elif isinstance(finding, Cut):
-        yield from uncut(site)
-    elif isinstance(finding, OverlappingWrite):
-        yield from _apart(site, finding)
-    elif isinstance(finding, MultiOutputWrite):
-        yield from clone_before(site)
-    elif isinstance(finding, UnseenWrite):
-        yield from behind_backward(site)
-        yield from clone_before(site)
-    elif isinstance(finding, StaleSave | CustomFunction) and of_leaf:
-        yield from behind_backward(site)
-    elif isinstance(finding, StaleSave | CustomFunction):
-        yield from out_of_place(site)
-        yield from no_flag(site)
-        yield from clone_before(site)
-        yield from behind_backward(site)
+def _at_makers(index: Index, finding: Finding, _: Sequence[Cure]) -> Proposals:
+    """What must not be written to is made a tensor of its own where it is made."""
+    step = finding.culprits[0].step if finding.culprits else None
+    if step is None:
+        return
+    for tensor in finding.tensors()[:1]:
+        maker = index.history.maker(tensor, step)
+        place = index.places.of(maker) if maker is not None else None
+        statement = Statement.of(index, place) if place is not None else None
+        if statement is not None:
+            yield from ((statement, edits) for edits in clone_where_made(statement))
 
 
-def _apart(site: Statement, finding: OverlappingWrite) -> Iterator[Edits]:
-    if finding.how == "expanded":
-        yield from clone_before(site)
-    else:
-        yield from clone_value(site)
-        yield from clone_before(site)
+def _where_kept(index: Index, finding: Finding, cures: Sequence[Cure]) -> Proposals:
+    yield from kept_apart(index, finding, swapped=Cure.COPY_SWAPPED in cures)
+
+
+_ELSEWHERE: dict[Cure, Callable[[Index, Finding, Sequence[Cure]], Proposals]] = {
+    Cure.CLONE_SAVED: _at_victim,
+    Cure.CLONE_MADE: _at_makers,
+    Cure.COPY_KEPT: _where_kept,
+    Cure.COPY_SWAPPED: _where_kept,
+}

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from inplace.checks.findings import CustomFunction, Cut, Finding, Proof, Rewrite, StaleSave, UnseenWrite
+from inplace.checks.finding import Finding, Proof, Rewrite
 
 _NAMED = 4
 _TOLD = 120  # characters of an exception's message
@@ -65,19 +65,20 @@ def compared(finding: Finding, answer: Answer | str, twin: Answer | str) -> Proo
         return _not("with this change the same is found again")
     if isinstance(twin, str) or twin.refused is not None:
         return _not("there is no run to compare the gradients with")
-    ended = finding.names if isinstance(finding, Cut) else ()
+    without = finding.without_gradient()
+    ended = finding.names if without is not None else ()
     lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
         return _not(f"with this change {lost} is no longer a leaf that requires grad")
     if twin.raised is not None:
         return _not_compared("it no longer raises", _NOT_RUN)
-    if isinstance(finding, Cut):
-        return _mended(finding, answer, twin)
+    if without is not None:
+        return _mended(without, finding.names, answer, twin)
     different = _different_gradient(answer, twin)
     if different is not None:
         return _not(f"it runs, but {different}")
     # Only a write that came after the save leaves the values of the forward as they were meant.
-    changed = _changed(answer, twin) if isinstance(finding, StaleSave | UnseenWrite | CustomFunction) else None
+    changed = _changed(answer, twin) if finding.keeps_values else None
     if changed is not None:  # a step moved behind the next backward uses that one's gradients as well
         return _not(f"it runs with the same gradients, but {changed} ends with another value")
     return _proved(twin)
@@ -112,16 +113,16 @@ def _changed(answer: Answer, twin: Answer) -> str | None:
     return None if _all_equal(twin.roots, answer.roots) else "what backward is called on"
 
 
-def _mended(cut: Cut, answer: Answer, twin: Answer) -> Proof:
+def _mended(lost: Sequence[str], names: Sequence[str], answer: Answer, twin: Answer) -> Proof:
     """A twin has the cut as well: what had no gradient has one now, and the others are as they were.
 
     Others of the path may have gained one, and what was a leaf only because the path ended there has none any more.
     """
-    without = [name for name in twin.grads if name in cut.without_grad and twin.grads[name] is None]
+    without = [name for name in twin.grads if name in lost and twin.grads[name] is None]
     for name, gradient in twin.grads.items():
         if name in without and answer.grads.get(name) is None:
             return _not(f"with this change {name} still gets no gradient")
-        gained, ended = gradient is None, answer.grads.get(name) is None and name in cut.names
+        gained, ended = gradient is None, answer.grads.get(name) is None and name in names
         if name not in without and not gained and not ended and not _equal(gradient, answer.grads[name]):
             return _not(f"it runs, but the gradient of {name} is not what it was")
     if not without:

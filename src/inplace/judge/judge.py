@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from inplace.checks.findings import Finding, Proof, Report, Rewrite
+from inplace.checks.finding import Finding, Proof, Rewrite
+from inplace.checks.report import Report
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.judge.compare import Answer, compared

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from inplace.facts.model import Position, Source
 
+_MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
 
 
@@ -175,6 +176,12 @@ class Code:
         if isinstance(node, ast.Subscript):
             return ast.unparse(node.value)
         return ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else None
+
+    def mentioned(self, position: Position) -> list[str]:
+        """The user's variables that a range mentions: what it writes to, what it assigns, what it uses."""
+        receiver = self.receiver(position)
+        written = [receiver] if receiver and root_of(receiver) not in _MODULES else []
+        return [*written, *self.targets(position), *self.roots(position)]
 
     def roots(self, position: Position) -> tuple[str, ...]:
         """The user's variables that the text of a range mentions, in order, without module names and `self`."""

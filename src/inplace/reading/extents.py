@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from inplace.facts.model import Layout, TensorState
+from inplace.facts.model import Layout
 
 Span = tuple[int, int]
 
-_ENUMERATED = 20_000  # elements up to which two strided tensors are compared exactly
 _PIECES = 64
 _SHARED = 2  # tensors that make a byte a shared one
 
@@ -56,52 +55,3 @@ def shared_ranges(parts: list[tuple[tuple[int, int], ...]]) -> Iterator[tuple[in
             begin = at
         elif depth < _SHARED <= before:
             yield begin, at
-
-
-def byte_span(state: TensorState) -> range:
-    """Bytes of the storage that `state` may touch, from the start of the storage; gaps between elements included."""
-    return span(state.offset, state.layout)
-
-
-def span(offset: int, layout: Layout) -> range:
-    """Bytes from the first to the last element of a layout at `offset` elements; empty for 0 elements."""
-    if layout.numel == 0 or layout.strides is None:
-        return range(0)
-    last = offset + sum((size - 1) * stride for size, stride in zip(layout.shape, layout.strides, strict=True))
-    return range(offset * layout.itemsize, (last + 1) * layout.itemsize)
-
-
-def overlaps(one: TensorState, two: TensorState) -> bool:
-    """Whether two tensors share at least one byte. Exact up to 20,000 elements, else by span (may say yes for gaps)."""
-    if one.storage is None or one.storage != two.storage:
-        return False
-    return layouts_overlap(one.offset, one.layout, two.offset, two.layout)
-
-
-def layouts_overlap(offset_one: int, one: Layout, offset_two: int, two: Layout) -> bool:
-    """Whether two layouts over the same storage share at least one byte."""
-    first, second = span(offset_one, one), span(offset_two, two)
-    if not first or not second or first.stop <= second.start or second.stop <= first.start:
-        return False
-    if one.itemsize != two.itemsize or max(one.numel, two.numel) > _ENUMERATED:
-        return True
-    return not set(elements(offset_one, one)).isdisjoint(elements(offset_two, two))
-
-
-def overlaps_itself(layout: Layout) -> bool:
-    """Whether two elements of one tensor share bytes, as `expand` and `unfold` make them."""
-    strides = layout.strides or ()
-    dims = sorted((abs(stride), size) for size, stride in zip(layout.shape, strides, strict=True) if size > 1)
-    reach = 0
-    for stride, size in dims:
-        if stride <= reach:
-            return layout.numel > 0 and (stride == 0 or _repeats(layout))
-        reach += stride * (size - 1)
-    return False
-
-
-def _repeats(layout: Layout) -> bool:
-    if layout.numel > _ENUMERATED:
-        return False
-    found = list(elements(0, layout))
-    return len(set(found)) != len(found)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from inplace.facts.model import Call, Function, GradMode, Kind, TensorId, TensorState
+from inplace.facts.model import Call, GradMode, Kind, TensorId, TensorState
 from inplace.facts.rows import column
+from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
+
+HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "frozen"]
+"""What cut a path; `frozen` where there never was one."""
 
 _MOST = 20_000  # calls looked at for one lineage
 _NO_EXITS = frozenset({Kind.BACKWARD, Kind.SETTER})
@@ -71,11 +76,10 @@ def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
 
 def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
     """The last call before a step that gave out a tensor, or wrote to its storage."""
-    made = index.maker(tensor, before)
-    state = index.last_state(tensor)
-    for write in (
-        reversed(index.writes_to.get(state.storage, [])) if state is not None and state.storage is not None else ()
-    ):
+    made = index.history.maker(tensor, before)
+    state = index.history.last_state(tensor)
+    storage = state.storage if state is not None else None
+    for write in reversed(index.history.writes_to.get(storage, [])) if storage is not None else ():
         if write.call.step >= before:
             continue
         if made is None or write.call.step > made.step:
@@ -86,13 +90,13 @@ def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
 
 def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | None:
     """The last state of a tensor that some call before a step, or that step, noted."""
-    steps = index.sightings.get(tensor, [])
+    steps = index.history.sightings.get(tensor, [])
     best: TensorState | None = None
     for step, state in steps:
         if step > before or (step == before and best is not None):
             break
         best = index.trace.states[state]
-    return best if best is not None else index.last_state(tensor)
+    return best if best is not None else index.history.last_state(tensor)
 
 
 def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
@@ -121,7 +125,7 @@ def live_input(index: Index, call: Call) -> TensorState | None:
 
 def cuts_before(index: Index, before: int) -> list[CutCall]:
     """Every call before a step through which values with a gradient path left autograd, numbers and arrays included."""
-    requires_grad, columns = column(index.trace.states, "requires_grad"), index.columns
+    requires_grad, columns = column(index.trace.states, "requires_grad"), index.history.columns
     found = []
     for step in columns.steps_of(lambda one: not reads_grad(one) and one.kind not in _NO_EXITS, before):
         given = columns.before[columns.begins[step] : columns.begins[step + 1]]
@@ -130,16 +134,11 @@ def cuts_before(index: Index, before: int) -> list[CutCall]:
         made = columns.outputs_of(step)
         leaves = columns.functions[columns.function[step]].kind in {Kind.TO_PYTHON, Kind.EXPORT}
         dead = bool(made) and not any(requires_grad[state] for state in made)
-        call = index.calls[step] if leaves or dead else None
+        call = index.trace.calls[step] if leaves or dead else None
         live = live_input(index, call) if call is not None else None
         if call is not None and live is not None and (leaves or not _writes_only(index, call)):
             found.append(CutCall(call, live))
     return found
-
-
-def reads_grad(function: Function) -> bool:
-    """Whether a function reads a gradient, which has no path to begin with."""
-    return function.kind is Kind.GETTER and function.label == "grad"
 
 
 def _writes_only(index: Index, call: Call) -> bool:
@@ -148,8 +147,8 @@ def _writes_only(index: Index, call: Call) -> bool:
     return all(index.trace.states[state].tensor in inputs for state in call.outputs)
 
 
-def how_cut(cut: CutCall) -> str:
-    """What kind of call cut the path, for the wording."""
+def how_cut(cut: CutCall) -> HowCut:
+    """What kind of call cut the path, for its words."""
     call = cut.call
     label = call.function.label
     if call.function.kind is Kind.TO_PYTHON:

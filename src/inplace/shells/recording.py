@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from inplace.checks.findings import Report
+from inplace.checks.report import Report
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Tell, silent
 from inplace.fixes.diagnose import analyze as _analyze

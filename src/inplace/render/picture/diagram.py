@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from inplace.checks.findings import Report
+from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.facts.pause import no_collection
 from inplace.facts.progress import Tell, silent
@@ -26,8 +26,8 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
     trace, texts = report.trace, Texts(report.trace)
     abouts = [about(finding, trace) for finding in report.findings]
-    history = report.index
-    timeline, memory = Timeline(history, texts), ReferencesPane(history, abouts, texts)
+    index = report.index
+    timeline, memory = Timeline(index.history, texts), ReferencesPane(index, abouts, texts)
     for call in islice(trace.calls, CALLS):
         if call.step % _TOLD == 0:
             tell(call.step / min(len(trace.calls), CALLS))

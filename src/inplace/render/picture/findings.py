@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from inplace.checks.findings import Finding, Proof, Report, Rewrite, SafeWrite
+from inplace.checks.finding import Finding, Proof, Rewrite
+from inplace.checks.report import Report
 from inplace.facts.model import Call, NodeId, StorageId, TensorId, Trace
 from inplace.render.picture.model import Diff, Lesson, Verdict
 from inplace.render.picture.source import Texts
-from inplace.render.words.captions import did, needs
 from inplace.render.words.changes import changed_lines
 from inplace.render.words.phrase import Runs
+from inplace.render.words.telling import telling, words_of
 
 _FINDINGS = 60  # findings told at most
 _NAMES = 8
@@ -30,27 +31,19 @@ class About:
 
 def about(finding: Finding, trace: Trace) -> About:
     """The calls, tensors, storages and nodes of a finding: its own fields, then what its culprits wrote."""
-    places = [*finding.culprits, *([finding.victim.place] if finding.victim is not None else [])]
-    steps = list(dict.fromkeys(place.step for place in places if place.step is not None))
-    tensors: dict[TensorId, None] = {}
-    storages: dict[StorageId, None] = {}
-    for field in fields(finding):
-        value = getattr(finding, field.name)
-        if field.name in ("tensor", "base", "leaf", "now") and value is not None:
-            tensors[value] = None
-        elif field.name == "storage" and value is not None:
-            storages[value] = None
+    steps = list(dict.fromkeys(place.step for place in finding.places if place.step is not None))
+    tensors = dict.fromkeys(finding.tensors())
+    storages = dict.fromkeys(finding.storages())
     for place in finding.culprits:
         if place.step is not None and 0 <= place.step < len(trace.calls):
             _add_written(trace.calls[place.step], trace, tensors, storages)
-    node = getattr(finding, "node", None)
-    node = node if node in trace.node_by_id else None  # a finding about a harmless write names its node instead
-    if node is not None:
-        for saved in trace.node_by_id[node].saved:
-            if saved.name == getattr(finding, "saved", None):
-                tensors.update({saved.tensor: None} if saved.tensor is not None else {})
-                storages.update({saved.storage: None} if saved.storage is not None else {})
-    return About(tuple(steps), tuple(tensors), tuple(storages), () if node is None else (node,))
+    broken = finding.broken()
+    node = trace.node_by_id.get(broken.node) if broken is not None else None
+    for saved in node.saved if node is not None else ():
+        if broken is not None and saved.name == broken.saved:
+            tensors.update({saved.tensor: None} if saved.tensor is not None else {})
+            storages.update({saved.storage: None} if saved.storage is not None else {})
+    return About(tuple(steps), tuple(tensors), tuple(storages), () if node is None else (node.id,))
 
 
 def _add_written(call: Call, trace: Trace, tensors: dict[TensorId, None], storages: dict[StorageId, None]) -> None:
@@ -70,18 +63,16 @@ def verdicts(report: Report, abouts: list[About], texts: Texts, shown: dict[int,
 
 
 def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: dict[int, int]) -> Verdict:
-    from inplace.render.words import wording  # sentences are needed only where a finding is told
-
-    rewrite, told = finding.rewrite, wording.telling(finding, trace)
+    rewrite, told, words = finding.rewrite, telling(finding, trace), words_of(finding)
     return Verdict(
         severity=finding.severity,
-        kind="safe-write" if isinstance(finding, SafeWrite) else finding.kind,
+        kind=finding.kind,
         headline=_held(told.headline),
         why=_held(told.why),
         fix=_held(told.fix),
         facts=_held(told.facts),
-        did=did(finding),
-        needs=needs(finding),
+        did=words.did(finding),
+        needs="" if finding.victim is None else words.needs(finding),
         diff=None if rewrite is None else _diff(rewrite, finding.proof),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
@@ -91,7 +82,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         tensors=facts.tensors,
         storages=facts.storages,
         nodes=facts.nodes,
-        example=wording.example_of(finding) or "",
+        example=words.example,
     )
 
 

@@ -7,7 +7,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from inplace.checks.findings import Finding, Report, UnseenWrite
+from inplace.checks.finding import Broken
+from inplace.checks.report import Report
 from inplace.facts.model import GraphWalk, Node, NodeId, SavedTensor, SavedUse, TensorId, TensorState
 from inplace.render.picture.findings import About
 from inplace.render.picture.layout import Line, Size, planned
@@ -96,15 +97,16 @@ class Graph:
         state: TensorState | None = self._memory.last(tensor)
         return state.storage if state is not None else None
 
-    def _keeps(self, node: Node, flagged: dict[tuple[NodeId, str], Finding]) -> tuple[Keep, ...]:
+    def _keeps(self, node: Node, flagged: dict[tuple[NodeId, str], Broken]) -> tuple[Keep, ...]:
         found = []
         for number, saved in enumerate(node.saved):
             use = self._uses.get((node.id, number))
-            finding = flagged.get((node.id, saved.name))
-            before = use.version_saved if use is not None else getattr(finding, "version_saved", None)
-            now = use.version if use is not None else getattr(finding, "version_now", None)
-            silent = isinstance(finding, UnseenWrite)
-            stale = not silent and (finding is not None or (before is not None and now is not None and before != now))
+            broken = flagged.get((node.id, saved.name))
+            told = broken.versions if broken is not None else (None, None)
+            before, now = (use.version_saved, use.version) if use is not None else told
+            silent = broken is not None and broken.how == "silent"
+            moved = before is not None and now is not None and before != now
+            stale = not silent and (broken is not None or moved)
             name = self._name_of(saved, node.step)
             text = _cut(f"{saved.name} = {name}" if name and name != saved.name else saved.name, _TITLE)
             tensor = -1 if saved.tensor is None else saved.tensor
@@ -112,7 +114,7 @@ class Graph:
         found.sort(key=lambda keep: not (keep.stale or keep.silent))
         return tuple(found[:_KEEPS])
 
-    def _box(self, node: Node, flagged: dict[tuple[NodeId, str], Finding]) -> NodeBox:
+    def _box(self, node: Node, flagged: dict[tuple[NodeId, str], Broken]) -> NodeBox:
         finding = next((number for number, one in enumerate(self._abouts) if node.id in one.nodes), -1)
         if node.leaf is not None:
             return self._leaf_box(node, finding)
@@ -144,11 +146,8 @@ class Graph:
 
     def pane(self) -> Autograd:
         """The boxes and lines, laid out."""
-        flagged = {
-            (finding.node, finding.saved): finding  # type: ignore[attr-defined]
-            for finding in self._findings
-            if getattr(finding, "node", None) in self._kept and hasattr(finding, "saved")
-        }
+        told = [broken for finding in self._findings if (broken := finding.broken()) is not None]
+        flagged = {(one.node, one.saved): one for one in told if one.node in self._kept}
         boxes = {node: self._box(self._trace.node_by_id[node], flagged) for node in self._kept}
         links = [
             (Line(edge.node, node), "flow")
@@ -163,13 +162,13 @@ class Graph:
 
     def _culprits(self) -> Iterable[tuple[NodeBox, Line]]:
         for number, (finding, about) in enumerate(zip(self._findings, self._abouts, strict=True)):
-            node = next((node for node in about.nodes if node in self._kept), None)
-            if node is None or not finding.culprits:
+            node, broken = next((node for node in about.nodes if node in self._kept), None), finding.broken()
+            if node is None or broken is None or not finding.culprits:
                 continue
             place = finding.culprits[0]
             title = _cut(place.code.splitlines()[0] if place.code else place.label, _TITLE)
             step = -1 if place.step is None else place.step
-            verb = "changed it unseen" if isinstance(finding, UnseenWrite) else "overwrote it"
+            verb = "changed it unseen" if broken.how == "silent" else "overwrote it"
             box = NodeBox(
                 _CULPRIT - number,
                 "culprit",

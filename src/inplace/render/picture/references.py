@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
-from inplace.facts.model import BEFORE, Call, CounterId, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.facts.model import BEFORE, Call, CounterId, StateId, StorageId, TensorId, TensorState
 from inplace.facts.rows import NOTHING, column
 from inplace.reading.extents import elements, pieces, shared_ranges
-from inplace.reading.history import History
+from inplace.reading.index import Index
 from inplace.render.picture.findings import About
 from inplace.render.picture.model import CounterBox, References, StorageBox, TensorBox
 from inplace.render.picture.source import Texts
@@ -27,12 +27,12 @@ _TOUCHED = 3_000
 class ReferencesPane:
     """What the references pane shows of a trace, for the findings it has."""
 
-    def __init__(self, history: History, abouts: list[About], texts: Texts) -> None:
-        self._history, self._trace, self._texts = history, history.trace, texts
-        self.names = names_of(self._trace)
+    def __init__(self, index: Index, abouts: list[About], texts: Texts) -> None:
+        self._history, self._trace, self._texts = index.history, index.trace, texts
+        self.names = index.names.seen
         self._told = {tensor for one in abouts for tensor in one.tensors}
         self._kept = self._choose([storage for one in abouts for storage in one.storages])
-        self._over = history.tensors_over(self._kept)
+        self._over = self._history.tensors_over(self._kept)
         self._drawn = {storage: self._of_storage(storage) for storage in self._kept}
         self._was: dict[TensorId, str] = {}
         self._moves: defaultdict[CounterId, list[tuple[int, int]]] = defaultdict(list)
@@ -209,11 +209,3 @@ class ReferencesPane:
                 until = moves[most - 1][0] if len(moves) > most else -1
                 steps, versions = zip(*moves[:most], strict=True)
                 yield CounterBox(counter, steps_apart(steps), steps_apart(versions), until)
-
-
-def names_of(trace: Trace) -> dict[TensorId, list[str]]:
-    """The names that reached each tensor, the shortest first."""
-    found: defaultdict[TensorId, dict[str, None]] = defaultdict(dict)
-    for name in sorted(trace.names, key=lambda one: (len(one.path), one.path)):
-        found[name.tensor][name.path] = None
-    return {tensor: list(names) for tensor, names in found.items()}

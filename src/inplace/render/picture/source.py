@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
-from inplace.checks.findings import Report
+from inplace.checks.report import Report
 from inplace.facts.model import Position, Site, Stack, Trace
 from inplace.reading.place import Place
 from inplace.render.picture.model import Mark, Role, SourcePane, Spot
@@ -135,17 +135,10 @@ def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[in
     sources = report.trace.sources
     wanted = [number for number, source in enumerate(sources) if source.is_cell]
     for finding in report.findings:
-        wanted += [
-            texts.source_of(place)
-            for place in _places(finding.culprits, finding.victim.place if finding.victim is not None else None)
-        ]
+        wanted += [texts.source_of(place) for place in finding.places]
     wanted += [number for number, _ in visits.most_common(_SOURCES)]
     kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines[number]][:_SOURCES]
     return {number: place for place, number in enumerate(kept)}
-
-
-def _places(culprits: tuple[Place, ...], victim: Place | None) -> list[Place]:
-    return [*culprits, *([victim] if victim is not None else [])]
 
 
 def marks_of(
@@ -155,9 +148,7 @@ def marks_of(
     found: list[tuple[int, Mark]] = []
     for number, finding in enumerate(report.findings):
         for order, place in enumerate(finding.culprits):
-            role: Role = "cut" if finding.kind == "graph-detached" else "culprit"
-            if order and finding.kind == "shared-reference":
-                role = "alias"
+            role: Role = finding.further_role if order else finding.role
             found.append(_mark(texts, texts.source_of(place), place.position, role, number, place.step))
         if finding.victim is not None:
             place = finding.victim.place

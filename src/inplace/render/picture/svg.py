@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
 
-from inplace.checks.findings import Report
+from inplace.checks.report import Report
 from inplace.render.picture.canvas import INK, PAD, SANS, SOFT, Canvas, clean, visible
 from inplace.render.picture.diagram import Diagram, diagram
 from inplace.render.picture.model import Diff, NodeBox, NodeLink, SourcePane, TensorBox, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 
-from inplace.checks.findings import Rewrite
+from inplace.checks.finding import Rewrite
 
 
 def changed_lines(rewrite: Rewrite) -> tuple[str, ...]:

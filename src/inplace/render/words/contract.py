@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from inplace.checks.findings import Finding, Report
+from inplace.checks.finding import Finding
+from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.reading.place import Place
-from inplace.render.words.wording import example_of, fix_summary, message
+from inplace.render.words.telling import fix_summary, message, words_of
 
 FORMAT = 1
 
@@ -43,7 +44,7 @@ def _diagnosis(finding: Finding, trace: Trace) -> dict[str, Any]:
         "names": list(finding.names),
         "message": message(finding, trace),
         "fix": _fix(finding, trace),
-        "example": example_of(finding),
+        "example": words_of(finding).example,
     }
 
 

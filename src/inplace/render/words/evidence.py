@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from inplace.checks.findings import Finding, StaleSave, UnseenWrite
+from inplace.checks.finding import Broken, Finding
 from inplace.facts.model import Layout, StorageId, Trace
 from inplace.reading.extents import Span, pieces, shared_ranges
 
@@ -13,33 +13,34 @@ _MOST = 3  # ranges told of one tensor
 
 def evidence(finding: Finding, trace: Trace) -> str:
     """The bytes that were saved and those that were written, where they are not the same; empty where they are."""
-    if not isinstance(finding, StaleSave | UnseenWrite) or finding.storage is None:
+    broken, storage = finding.broken(), next(iter(finding.storages()), None)
+    if broken is None or storage is None:
         return ""
-    saved = list(_merged(_saved(finding, trace)))
-    written = list(_merged(_written(finding, trace)))
+    saved = list(_merged(_saved(broken, storage, trace)))
+    written = list(_merged(_written(finding, storage, trace)))
     if not saved or not written or saved == written:
         return ""
-    both = f"Of {trace.storage(finding.storage).bytes} bytes, {_told(saved)} were saved and {_told(written)} written"
+    both = f"Of {trace.storage(storage).bytes} bytes, {_told(saved)} were saved and {_told(written)} written"
     if any(shared_ranges([tuple(saved), tuple(written)])):
         return f"{both}."
     return f"{both}: no byte of one is a byte of the other."
 
 
-def _saved(finding: StaleSave | UnseenWrite, trace: Trace) -> Iterator[Span]:
-    node = trace.node_by_id.get(finding.node)
+def _saved(broken: Broken, storage: StorageId, trace: Trace) -> Iterator[Span]:
+    node = trace.node_by_id.get(broken.node)
     for saved in node.saved if node is not None else ():
-        if saved.name == finding.saved and saved.storage == finding.storage and saved.layout is not None:
+        if saved.name == broken.saved and saved.storage == storage and saved.layout is not None:
             yield from pieces(saved.offset, saved.layout)[0]
 
 
-def _written(finding: StaleSave | UnseenWrite, trace: Trace) -> Iterator[Span]:
+def _written(finding: Finding, storage: StorageId, trace: Trace) -> Iterator[Span]:
     for place in finding.culprits:
         if place.step is None or not 0 <= place.step < len(trace.calls):
             continue
         for argument in trace.writes(trace.calls[place.step]):
             state = trace.states[argument.before]
-            if state.storage is not None and state.storage == finding.storage:
-                yield from _of(state.storage, state.offset, state.layout, trace)
+            if state.storage == storage:
+                yield from _of(storage, state.offset, state.layout, trace)
 
 
 def _of(storage: StorageId, offset: int, layout: Layout, trace: Trace) -> Iterator[Span]:

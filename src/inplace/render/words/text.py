@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator
 
-from inplace.checks.findings import Finding, Report, Rewrite, SafeWrite
+from wcwidth import wcwidth
+
+from inplace.checks.finding import Finding, Rewrite
+from inplace.checks.report import Report
 from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
 from inplace.reading.place import Place
 from inplace.render.words.changes import changed_lines
-from inplace.render.words.wording import facts, fix_summary, headline, why
+from inplace.render.words.telling import facts, fix_summary, headline, why
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
@@ -43,8 +45,8 @@ def safe(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """How many columns of a terminal a text takes; a control character takes none."""
+    return sum(max(wcwidth(letter), 0) for letter in text)
 
 
 # ---------------------------------------------------------------- one finding
@@ -135,7 +137,7 @@ def _span(text: str, place: Place) -> tuple[int, int]:
 
 
 def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) -> Iterator[str]:
-    order = sorted(findings, key=lambda finding: not isinstance(finding, SafeWrite))
+    order = sorted(findings, key=lambda finding: not finding.reassures)
     for finding in order[:_MOST_INFO]:
         yield from _wrapped(f"{_MARKS['info']} ", safe(headline(finding, trace)), width, _paint(finding, color=color))
     if len(order) > _MOST_INFO:

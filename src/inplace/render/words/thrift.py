@@ -8,9 +8,9 @@ from inplace.checks.thrift import Thrift
 from inplace.facts.model import Trace
 from inplace.reading.place import Place
 from inplace.render.words.keeps import keeps
+from inplace.render.words.parts import quote, where
 from inplace.render.words.phrase import plain
 from inplace.render.words.text import safe
-from inplace.render.words.wording import quote, where
 
 _SHOWN = 12
 _KIB = 1024

@@ -17,7 +17,7 @@ from inplace.shells.terminal.script import Script, last_words, strip
 
 if TYPE_CHECKING:
     from inplace.capture.record import Recorder
-    from inplace.checks.findings import Report
+    from inplace.checks.report import Report
     from inplace.facts.model import Trace
 
 _UNUSABLE = 2

@@ -16,7 +16,7 @@ from inplace.shells.terminal.script import place_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from inplace.checks.findings import Report
+    from inplace.checks.report import Report
     from inplace.facts.model import Trace
 
 _INTERRUPTED = "inplace: the report was interrupted."

@@ -1,0 +1,136 @@
+"""What every kind of finding has: where, how grave, what it is about, and what may mend it. Sentences are in `words`.
+
+A kind is one file beside this one, with its class and what it looks for; `kinds.py` lists them. What a reader is told
+of it stands in a file of the same name under `render/words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Literal
+
+from inplace.facts.model import NodeId, StorageId, TensorId
+from inplace.reading.place import Place
+
+Severity = Literal["error", "warning", "info"]
+Role = Literal["culprit", "cut", "alias"]
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """The call that suffers: for a stale save the one whose node had kept the overwritten tensor."""
+
+    place: Place
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A proposed change of the user's source: from `line` on, the whole lines `old` become the whole lines `new`."""
+
+    file: str
+    line: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was seen.
+
+    `gradients` is whether its gradients were compared with those of a run in which every save is a copy, and are equal.
+    """
+
+    verified: bool
+    text: str
+    gradients: bool = False
+
+
+class Cure(Enum):
+    """A way to change the source that may mend a finding; `fixes/rules.py` has the rule of each."""
+
+    OUT_OF_PLACE = "out of place"
+    NO_FLAG = "no inplace flag"
+    CLONE_BEFORE = "a clone before the write"
+    CLONE_VALUE = "a clone of what is read"
+    CLONE_MADE = "a clone where it was made"
+    CLONE_SAVED = "a clone where it was saved"
+    BEHIND_BACKWARD = "behind backward"
+    WITHOUT_GRAD = "under no_grad"
+    WITH_GRAD = "under enable_grad"
+    UPDATE_LEAF = "an update of the leaf"
+    UNCUT = "no cut"
+    COPY_KEPT = "a copy where it was kept"
+    COPY_SWAPPED = "copies of both ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A save that a finding is about: the node, the name under which it keeps it, and how backward meets it.
+
+    It is `stale` where backward refuses it, `silent` where backward reads other values than were saved.
+    `versions` are those when it was saved and when backward came, None where they say nothing.
+    """
+
+    node: NodeId
+    saved: str
+    how: Literal["stale", "silent"]
+    versions: tuple[int | None, int | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something worth telling. Each kind is a subclass with the evidence that its sentences need."""
+
+    kind: ClassVar[str]
+    role: ClassVar[Role] = "culprit"
+    """What the first culprit is marked as in the source."""
+    further_role: ClassVar[Role] = "culprit"
+    """What the further culprits are marked as."""
+    reassures: ClassVar[bool] = False
+    """Whether it says that something is right."""
+    keeps_values: ClassVar[bool] = False
+    """Whether what mends it leaves all values as they were: only the gradients were wrong, or not to be had."""
+
+    severity: Severity
+    culprits: tuple[Place, ...]
+    victim: Victim | None
+    names: tuple[str, ...]
+    rewrite: Rewrite | None = None
+    proof: Proof | None = None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The culprits, then the victim."""
+        return (*self.culprits, *([self.victim.place] if self.victim is not None else []))
+
+    @property
+    def lines(self) -> tuple[object, ...]:
+        """What tells two findings apart for a reader: the places, whatever call or iteration showed them."""
+        return (self.kind, self.victim is None, *((place.file, place.position) for place in self.places))
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The tensors it is about, the most important first; what its culprits wrote comes besides."""
+        return ()
+
+    def storages(self) -> tuple[StorageId, ...]:
+        """The storages it is about."""
+        return ()
+
+    def broken(self) -> Broken | None:
+        """The save that it says is broken."""
+        return None
+
+    def cures(self) -> tuple[Cure, ...]:
+        """What may mend it, the likeliest first."""
+        return ()
+
+    def without_gradient(self) -> tuple[str, ...] | None:
+        """What gets a gradient once it is mended; None where a gradient is there already, or is none of its matter."""
+        return None
+
+    def is_told_with(self, broken: AbstractSet[StorageId]) -> bool:  # noqa: ARG002  # for kinds that look at them
+        """Whether findings about broken saves in these storages tell all that this one does."""
+        return False

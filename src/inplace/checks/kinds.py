@@ -1,0 +1,45 @@
+"""The kinds of findings, in the order in which they are looked for: one line here, and a file here and of words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from inplace.checks.custom_function import CustomFunction, custom_functions
+from inplace.checks.finding import Finding
+from inplace.checks.graph_detached import Cut, detached_graphs
+from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
+from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
+from inplace.checks.multi_output_view_inplace import MultiOutputWrite, multi_output_writes
+from inplace.checks.overlapping_write import OverlappingWrite, overlapping_writes
+from inplace.checks.rebound_leaf import ReboundLeaf, rebound_leaves
+from inplace.checks.safe_in_place import SafeWrite, safe_writes
+from inplace.checks.saved_tensor_modified import StaleSave, stale_saves
+from inplace.checks.shared_reference import SharedReference, shared_references
+from inplace.checks.silent_corruption import UnseenWrite, unseen_writes
+from inplace.checks.view_of_leaf_inplace import LeafViewWrite, leaf_view_writes
+from inplace.reading.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind: its class, and what looks for it in a trace."""
+
+    finding: type[Finding]
+    look: Callable[[Index], Iterator[Finding]]
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(StaleSave, stale_saves),
+    Kind(LeafWrite, leaf_writes),
+    Kind(LeafViewWrite, leaf_view_writes),
+    Kind(MultiOutputWrite, multi_output_writes),
+    Kind(InferenceTensor, inference_tensors),
+    Kind(OverlappingWrite, overlapping_writes),
+    Kind(UnseenWrite, unseen_writes),
+    Kind(CustomFunction, custom_functions),
+    Kind(ReboundLeaf, rebound_leaves),
+    Kind(Cut, detached_graphs),
+    Kind(SharedReference, shared_references),
+    Kind(SafeWrite, safe_writes),
+)

@@ -1,0 +1,36 @@
+"""Report: what was found in one trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from inplace.checks.finding import Finding, Severity
+from inplace.facts.model import Trace
+from inplace.reading.index import Index
+
+F = TypeVar("F", bound=Finding)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings of one trace, the worst first, and the index of the trace that they were found with."""
+
+    index: Index
+    findings: tuple[Finding, ...]
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that was looked at."""
+        return self.index.trace
+
+    def of_type(self, kind: type[F]) -> list[F]:
+        """The findings of one type, in order."""
+        return [finding for finding in self.findings if isinstance(finding, kind)]
+
+    @property
+    def worst(self) -> Severity | None:
+        """The gravest severity among the findings, None if there are none."""
+        present = {finding.severity for finding in self.findings}
+        order: tuple[Severity, ...] = ("error", "warning", "info")
+        return next((severity for severity in order if severity in present), None)

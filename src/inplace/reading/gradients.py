@@ -1,0 +1,38 @@
+"""Which leaves a gradient reached, and for which somebody expected one."""
+
+from __future__ import annotations
+
+from inplace.facts.model import Function, Kind, TensorId
+from inplace.reading.index import Index
+
+
+def reads_grad(function: Function) -> bool:
+    """Whether a function reads a gradient, which has no path to begin with."""
+    return function.kind is Kind.GETTER and function.label == "grad"
+
+
+def reached_leaves(index: Index) -> set[TensorId]:
+    """The leaves that some backward walked to."""
+    nodes = index.trace.node_by_id
+    walks = [walk for walk in index.trace.walks if walk.is_backward]
+    return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
+
+
+def optimized(index: Index) -> set[TensorId]:
+    """The tensors that an optimizer was built over."""
+    return {param for optimizer in index.trace.optimizers for param in optimizer.params}
+
+
+def stepped(index: Index) -> set[TensorId]:
+    """The parameters over which an optimizer made a step, whether or not it had a gradient for them."""
+    steps = index.history.calls_of(lambda function: function.label.endswith(".step"))
+    return {index.trace.states[argument.before].tensor for call in steps for argument in call.inputs}
+
+
+def wanted_leaves(index: Index) -> set[TensorId]:
+    """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
+    wanted = optimized(index)
+    for call in index.history.calls_of(reads_grad):
+        if not call.outputs:
+            wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
+    return {leaf for leaf in wanted if (state := index.history.last_state(leaf)) and state.is_leaf}

@@ -1,0 +1,89 @@
+"""What the user calls the tensors of a trace, and which of several names is said first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+
+from inplace.facts.model import Stack, StorageId, TensorId
+from inplace.reading.code import root_of
+from inplace.reading.history import History
+from inplace.reading.place import Place
+from inplace.reading.places import Places
+
+
+class Names:
+    """The names of one trace."""
+
+    def __init__(self, history: History, places: Places) -> None:
+        self._history, self._places, self._trace = history, places, history.trace
+
+    @cached_property
+    def seen(self) -> dict[TensorId, list[str]]:
+        """The names that reached each tensor when they were looked at, the shortest first."""
+        found: dict[TensorId, dict[str, None]] = defaultdict(dict)
+        for name in sorted(self._trace.names, key=lambda one: (len(one.path), one.path)):
+            found[name.tensor][name.path] = None
+        return {tensor: list(names) for tensor, names in found.items()}
+
+    @cached_property
+    def given(self) -> dict[TensorId, list[str]]:
+        """The names that the source gives to each tensor: what its maker's result was assigned to."""
+        found: dict[TensorId, dict[str, None]] = defaultdict(dict)
+        history, columns = self._history, self._history.columns
+        targets = [self._targets_of(stack) for stack in columns.stacks]
+        for stack, first, count in zip(columns.stack, columns.first_output, columns.output_count, strict=True):
+            if count == 1:
+                for target in targets[stack]:
+                    found[history.tensors_by_state[columns.outputs[first]]][target] = None
+        return {tensor: list(names) for tensor, names in found.items()}
+
+    def _targets_of(self, stack: Stack) -> list[str]:
+        """What the result of a call with a stack is assigned to."""
+        place = self._places.of_stack(stack, None)
+        return [] if place is None else list(self._places.code(place).assigned_from(place.position))
+
+    def of(self, tensor: TensorId) -> list[str]:
+        """Every name known of a tensor: those it was seen under, then those its source gives it."""
+        return list(dict.fromkeys([*self.seen.get(tensor, []), *self.given.get(tensor, [])]))
+
+    def first(self, tensors: Iterable[TensorId]) -> tuple[str, ...]:
+        """The name said first of each of some tensors that have one, in the order of the alphabet."""
+        return tuple(sorted(name for tensor in tensors for name in self.of(tensor)[:1]))
+
+    def over(self, storage: StorageId | None) -> list[str]:
+        """Every name known of the tensors over a storage."""
+        if storage is None:
+            return []
+        return list(dict.fromkeys(name for t in self._history.tensors_of.get(storage, []) for name in self.of(t)))
+
+    def at(self, *places: Place | None) -> list[str]:
+        """The user's variables that some places mention: what they assign, what they write to, what they use."""
+        found = [name for one in places if one is not None for name in self._places.code(one).mentioned(one.position)]
+        return list(dict.fromkeys(found))
+
+    def told(
+        self,
+        *,
+        first: Iterable[str] = (),
+        tensors: Iterable[TensorId] = (),
+        places: Iterable[Place | None] = (),
+        storage: StorageId | None = None,
+        last: Iterable[str] = (),
+    ) -> tuple[str, ...]:
+        """The names of a finding, the one that is said first in front, each once.
+
+        Args:
+            first: names that say more than all others.
+            tensors: the tensors it is about.
+            places: the places it names.
+            storage: the storage it is about.
+            last: names that belong to it besides.
+        """
+        of_tensors = [name for tensor in tensors for name in self.of(tensor)]
+        return tuple(dict.fromkeys([*first, *of_tensors, *self.at(*places), *self.over(storage), *last]))
+
+    def roots(self, names: Iterable[str]) -> set[str]:
+        """The variables that some names begin with."""
+        return {root_of(name) for name in names}

@@ -1,0 +1,196 @@
+"""What backwards were about to read, and who wrote those bytes since they were saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from inplace.facts.model import ContentChange, GraphWalk, Node, SavedTensor, SavedUse, TensorState
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+
+Escape = Literal["data", "external", "buffers", "replaced"]
+"""How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, without moving any, or by
+giving the tensor other memory."""
+
+_MOST = 8  # culprit lines named for one save
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A saved tensor as a backward was about to read it, with all that belongs to it."""
+
+    walk: GraphWalk
+    node: Node
+    saved: SavedTensor
+    use: SavedUse
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the version has moved on since the save."""
+        return self.use.version != self.use.version_saved
+
+
+def uses(index: Index) -> Iterator[Use]:
+    """What each backward was about to read, in the order of the backwards."""
+    for walk in index.trace.walks:
+        if walk.is_backward:
+            for use in walk.uses:
+                node = index.trace.node_by_id[use.node]
+                yield Use(walk, node, node.saved[use.saved], use)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Writes to the bytes of a save that its counter did not show, and changes that no call made."""
+
+    writes: list[Write]
+    changes: list[ContentChange]
+    how: Escape
+
+
+def refused_uses(index: Index) -> list[Use]:
+    """The saves that a backward which raised found stale, the one it met first in front."""
+    raised = index.history.columns.raised
+    stale = [one for one in uses(index) if one.is_stale and one.saved.counted and one.walk.step in raised]
+    # The engine runs nodes made last first (`torch/csrc/autograd/engine.cpp`, ReadyQueue orders by sequence number).
+    return sorted(stale, key=lambda one: (one.walk.step, -one.node.id))
+
+
+def unseen_uses(index: Index) -> Iterator[tuple[Use, Unseen]]:
+    """The saves that a backward read, or would have read had another not been refused, with other values than saved."""
+    raised = index.history.columns.raised
+    for one in uses(index):
+        unseen = None if one.is_stale and one.walk.step in raised else _unseen(index, one)
+        if unseen is not None:
+            yield one, unseen
+
+
+def _unseen(index: Index, one: Use) -> Unseen | None:
+    if one.saved.storage is None or one.saved.layout is None or one.use.changed is False or _own_buffer(index, one):
+        return None
+    replaced = _replaced(index, one)
+    after = [write for write in writes_after(index, one) if _hidden(one, write) and _changed(write)]
+    writes = [*(write for write in after if touches(index, one.saved, write.after)), *replaced]
+    changes = changes_after(index, one)
+    if not writes and not changes:
+        return None
+    counted: Escape = "data" if all(write.counted for write in writes) else "buffers"
+    return Unseen(writes, changes, "external" if changes else "replaced" if replaced else counted)
+
+
+def _own_buffer(index: Index, one: Use) -> bool:
+    """Whether a save is a running statistic of the very batch norm that updates it: in training it isn't read back."""
+    if one.node.step is None:
+        return False
+    return any(
+        not one.saved.name.startswith("result")
+        and argument.before == argument.after
+        and index.trace.states[argument.before].tensor == one.saved.tensor
+        for argument in index.trace.writes(index.trace.calls[one.node.step])
+    )
+
+
+def _replaced(index: Index, one: Use) -> list[Write]:
+    """`p.data = new` writes that gave the saved tensor itself other bytes than those it was saved with."""
+    if one.saved.tensor is None or one.node.step is None or one.saved.storage is None:
+        return []
+    return [
+        write
+        for write in index.history.writes_to.get(one.saved.storage, ())
+        if write.call.function.label == "data"
+        and one.node.step < write.call.step < one.walk.step
+        and write.before.tensor == one.saved.tensor
+        and write.before.storage != write.after.storage
+        and _changed(write)
+    ]
+
+
+def _hidden(one: Use, write: Write) -> bool:
+    """Whether the save's own counter did not move with a write."""
+    if write.before.storage != write.after.storage:
+        return False  # the tensor took other bytes: the saved ones were left as they are
+    if not one.saved.counted:
+        return True  # an attribute of `ctx`: autograd compares no version at all
+    return not write.counted or write.after.counter != one.use.counter
+
+
+def _changed(write: Write) -> bool:
+    """Whether a write changed a value, as far as the values are known."""
+    if write.argument.before == write.argument.after:
+        return True  # no state was noted after it (its counter did not move), so nothing is known
+    return write.before.values is None or write.after.values is None or write.before.values != write.after.values
+
+
+def writes_after(index: Index, one: Use) -> list[Write]:
+    """The writes to the storage of a save from the call that saved it on, before the backward."""
+    if one.saved.storage is None:
+        return []
+    begun = _made_by(index, one.node)
+    writes = index.history.writes_to.get(one.saved.storage, ())
+    # The call that saved a tensor may itself write its bytes, through an alias with another counter.
+    return [write for write in writes if begun <= write.call.step < one.walk.step]
+
+
+def counted_writes(index: Index, one: Use) -> list[Write]:
+    """Those of the writes after a save that have moved its counter on from where it was saved."""
+    # What an in-place call keeps of its own result it has saved after its write, which is then no culprit.
+    saved_at, counter = one.use.version_saved or 0, one.use.counter
+    writes = writes_after(index, one)
+    return [w for w in writes if w.after.counter == counter and w.counted and (w.after.version or 0) > saved_at]
+
+
+def changes_after(index: Index, one: Use) -> list[ContentChange]:
+    """The changes of a save's bytes that no call made, since it was saved."""
+    begun, storage = _made_by(index, one.node), one.saved.storage
+    changes = [change for change in index.trace.changes if change.storage == storage]
+    return [c for c in changes if begun <= c.after < one.walk.step and _touched(one.saved, c)]
+
+
+def _made_by(index: Index, node: Node) -> int:
+    """The step of the call that made a node; for a custom function's, the last call of its forward."""
+    if node.step is not None:
+        return node.step
+    calls, apply_frame = index.trace.calls, index.places.apply_frame
+    step = max((step for step, stop in enumerate(index.history.columns.nodes_stop) if stop <= node.id), default=-1)
+    while step + 1 < len(calls) and apply_frame(calls[step + 1]) is not None:
+        step += 1
+    return step
+
+
+def touches(index: Index, saved: SavedTensor, state: TensorState) -> bool:
+    """Whether a tensor shares a byte with what was saved."""
+    if saved.layout is None or saved.storage != state.storage:
+        return False
+    return index.overlaps.of_layouts(saved.offset, saved.layout, state.offset, state.layout)
+
+
+def _touched(saved: SavedTensor, change: ContentChange) -> bool:
+    if saved.layout is None:
+        return False
+    start = saved.offset * saved.layout.itemsize
+    stop = start + max(saved.layout.numel, 1) * saved.layout.itemsize
+    return start < change.stop and change.start < stop
+
+
+# ---------------------------------------------------------------- as a finding tells it
+
+
+def culprits_of(index: Index, writes: Sequence[Write], changes: Sequence[ContentChange] = ()) -> tuple[Place, ...]:
+    """The places of some writes, each once, then those of changes that no call made."""
+    found: dict[object, Place] = {}
+    for write in writes:
+        for place in index.places.chain(write.call):
+            found.setdefault((place.file, place.position), place)
+    unseen = [place for one in changes if one.stack for place in index.places.chain_of(one.stack, None)]
+    return (*tuple(found.values())[:_MOST], *unseen)
+
+
+def names_of_use(index: Index, one: Use, culprits: tuple[Place, ...], victim: Place | None) -> tuple[str, ...]:
+    """The names of what was saved: as the culprit itself calls it, then all that are known, then what is mentioned."""
+    own = index.names.of(one.saved.tensor) if one.saved.tensor is not None else []
+    known = [*own, *index.names.over(one.saved.storage)]
+    written = [name for name in index.names.at(*culprits[:1]) if name in (own or known)]
+    return index.names.told(first=[*written, *known], places=[*culprits[:3], victim])

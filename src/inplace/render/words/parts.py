@@ -1,0 +1,140 @@
+"""Parts of sentences that several kinds of findings share: places, quotes, names, and forms out of place."""
+
+from __future__ import annotations
+
+import ast
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Trace
+from inplace.reading.place import Place
+from inplace.render.words.phrase import code
+
+_LONGEST = 60  # characters of code quoted in a sentence
+_NO_TWIN = {"fill_": "torch.full_like", "zero_": "torch.zeros_like"}  # there is no `Tensor.fill` and no `Tensor.zero`
+_LATER = "Write out of place, change a clone, or run `backward()` first."
+
+
+def where(place: Place, trace: Trace) -> str:
+    """`line 4`, or `In[2], line 4` where it isn't in the recorded cell or script itself."""
+    own = any(source.is_cell and source.file == place.file for source in trace.sources)
+    return f"line {place.position.line}" if own else f"{place.label}, line {place.position.line}"
+
+
+def quote(place: Place) -> str:
+    """The code of a place on one short line, marked as code."""
+    text = _on_one_line(place)
+    return code(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+
+
+def quote_whole(place: Place) -> str:
+    """The code of a place on one line, marked as code."""
+    return code(_on_one_line(place))
+
+
+def _on_one_line(place: Place) -> str:
+    return " ".join(place.code.split())
+
+
+def culprits(finding: Finding, trace: Trace) -> str:
+    """`line 4: h.relu_()`, and how many more."""
+    if not finding.culprits:
+        return "a write that no recorded call made"
+    first = finding.culprits[0]
+    more = len({(place.file, place.position.line) for place in finding.culprits}) - 1
+    rest = f" (and {more} more line{'s' if more > 1 else ''})" if more else ""
+    return f"{where(first, trace)}: {quote(first)}{rest}"
+
+
+def name(finding: Finding, suffix: str = "") -> str:
+    """The name of a finding that is said first, with `suffix` to it; `a tensor` where it has none."""
+    return code(finding.names[0] + suffix) if finding.names else "a tensor" + suffix
+
+
+def victim(finding: Finding, trace: Trace) -> str:
+    """Where the victim is."""
+    return where(finding.victim.place, trace) if finding.victim is not None else "an earlier line"
+
+
+def joined(names: tuple[str, ...]) -> str:
+    """Up to three names, and how many more."""
+    shown = [code(one) for one in names[:3]]
+    if len(names) > len(shown):
+        return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown) or "a parameter"
+
+
+# ---------------------------------------------------------------- what to write instead
+
+
+def instead(finding: Finding, trace: Trace) -> str:
+    """What to do about a write to something that backward still needs."""
+    place = finding.culprits[0] if finding.culprits else None
+    if place is None:
+        return _LATER
+    whole = quote_whole(place)
+    if ".step(" in place.code:
+        return f"Call {whole} after every `backward()` that needs the old weights, or run the forward again."
+    if _is_leaf_update(place, trace):
+        return f"Move {whole} behind the `backward()` that needs the old values, or run the forward again."
+    form = out_of_place(place)
+    if form is None:
+        return _LATER
+    if _is_statement(place, trace):
+        return f"Write {code(form)} instead, or change a copy (`.clone()`)."
+    return f"Write {code(form.partition(' = ')[2])} in place of {whole}, or change a copy (`.clone()`)."
+
+
+def update_leaf(finding: Finding, _: Trace) -> str:
+    """What to do about a refused update of a leaf."""
+    example = code(f"new = {finding.names[0]} + ...") if finding.names else "`new = w + ...`"
+    return f"Put the update under `torch.no_grad()`, or write out of place under another name: {example}"
+
+
+def _is_leaf_update(place: Place, trace: Trace) -> bool:
+    """Whether a place wrote to a leaf that requires grad: out of place it would not be that leaf any more."""
+    if place.step is None or not 0 <= place.step < len(trace.calls):
+        return False
+    written = [trace.states[argument.before] for argument in trace.writes(trace.calls[place.step])]
+    return any(state.requires_grad and state.is_leaf for state in written)
+
+
+def _is_statement(place: Place, trace: Trace) -> bool:
+    """Whether the code of a place is the whole of its line, as against a part of an assignment or a chain."""
+    source = next((source for source in trace.sources if source.file == place.file), None)
+    lines = source.lines() if source is not None else ()
+    line = lines[place.position.line - 1] if 0 < place.position.line <= len(lines) else place.code
+    return line.strip().rstrip(";") == place.code.strip()
+
+
+def out_of_place(place: Place) -> str | None:
+    """The out-of-place form of an in-place call, as an assignment; None where the code is none that has a simple one.
+
+    `h.relu_()` becomes `h = h.relu()`, `out += x` becomes `out = out + x`.
+    """
+    try:
+        body = ast.parse(place.code.strip()).body
+    except SyntaxError:
+        return None
+    if len(body) != 1:
+        return None
+    statement = body[0]
+    if isinstance(statement, ast.AugAssign):
+        expression = ast.BinOp(ast.Name(ast.unparse(statement.target)), statement.op, statement.value)
+        return f"{ast.unparse(statement.target)} = {ast.unparse(expression)}"
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return _call(statement.value)
+    return None
+
+
+def _call(call: ast.Call) -> str | None:
+    function = call.func
+    if not isinstance(function, ast.Attribute) or not function.attr.endswith("_") or function.attr.startswith("__"):
+        return None
+    if not isinstance(function.value, ast.Name | ast.Attribute):
+        return None
+    holder = ast.unparse(function.value)
+    if function.attr in _NO_TWIN:
+        made = ast.Call(ast.Name(_NO_TWIN[function.attr]), [function.value, *call.args], call.keywords)
+        return f"{holder} = {ast.unparse(made)}"
+    plain = ast.Call(ast.Attribute(function.value, function.attr.rstrip("_")), call.args, call.keywords)
+    return f"{holder} = {ast.unparse(plain)}"

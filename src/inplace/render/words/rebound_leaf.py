@@ -1,0 +1,43 @@
+"""What is said of `rebound-leaf`: the gradient is with a leaf that its name no longer stands for."""
+
+from __future__ import annotations
+
+from inplace.checks.rebound_leaf import ReboundLeaf
+from inplace.facts.model import Trace
+from inplace.render.words.parts import culprits, name
+from inplace.render.words.telling import Words
+
+_NO_NAME = {
+    "rebound": "the leaf it stood for has no name any more",
+    "unnamed": "the leaf behind it has no name",
+}
+
+
+def _sentences(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
+    own = name(finding)
+    if finding.how == "replaced":
+        what = f"{culprits(finding, trace)} put a new parameter in the place of one that an optimizer was built over."
+        return what, f"The optimizer goes on with the old one: {own} gets gradients that nobody applies."
+    what = f"{culprits(finding, trace)} makes {own} the name of a result; {_NO_NAME[finding.how]}."
+    return what, f"The gradient goes to the leaf, and {name(finding, '.grad')} stays `None`."
+
+
+def _remedy(finding: ReboundLeaf, _: Trace) -> str:
+    if finding.how == "replaced":
+        return "Build the optimizer after the replacement, or add the parameter with `optimizer.add_param_group(...)`."
+    return (
+        f"Give the result another name, or update the leaf in place under `torch.no_grad()`; "
+        f"for a new start, end the line with `.detach().requires_grad_()` and read {name(finding, '.grad')} of that."
+    )
+
+
+def _did(finding: ReboundLeaf) -> str:
+    return "replaces the parameter" if finding.how == "replaced" else "rebinds the name"
+
+
+WORDS = Words(
+    sentences=_sentences,
+    remedy=_remedy,
+    did=_did,
+    example="E32",
+)

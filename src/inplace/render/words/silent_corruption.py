@@ -1,0 +1,43 @@
+"""What is said of `silent-corruption`: saved bytes were overwritten where no version counter saw it."""
+
+from __future__ import annotations
+
+from inplace.checks.silent_corruption import UnseenWrite
+from inplace.facts.model import Trace
+from inplace.render.words.keeps import keeps
+from inplace.render.words.parts import culprits, name, victim
+from inplace.render.words.telling import Words
+
+_HOW = {
+    "data": "through an alias with a version counter of its own (`.data`)",
+    "external": "from outside PyTorch (numpy, dlpack, shared memory)",
+    "buffers": "without moving its version (running statistics)",
+    "replaced": "by giving it other memory (`.data = ...`)",
+}
+_REMEDIES = {
+    "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
+    "external": "Edit a copy of the array (`.copy()`), or edit it after `backward()`.",
+    "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
+    "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
+}
+
+
+def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
+    node = trace.node_by_id[finding.node].name
+    saved = f"after {victim(finding, trace)} saved it"
+    what = f"{culprits(finding, trace)} changed {name(finding)} {_HOW[finding.how]} {saved}"
+    because = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
+    return f"{what} ({keeps(node, finding.saved)}).", because
+
+
+def _remedy(finding: UnseenWrite, _: Trace) -> str:
+    return _REMEDIES[finding.how]
+
+
+WORDS = Words(
+    sentences=_sentences,
+    remedy=_remedy,
+    did=lambda _: "changes it unseen",
+    example="E18",
+    needs=lambda _: "still needed",
+)

@@ -1,0 +1,95 @@
+"""A finding told: which words belong to it, and its sentences with their code marked or plain.
+
+The words of a kind stand in the module here that is called as the kind is, as `WORDS`: `silent-corruption` in
+`silent_corruption.py`. Inside, code in a sentence stands in backticks (`phrase.py`), so that a picture can set it in
+the code's typeface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Trace
+from inplace.render.words.evidence import evidence
+from inplace.render.words.phrase import Runs, plain, runs
+
+
+def _nothing(_: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of one kind of finding.
+
+    Attributes:
+        sentences: what happened, and why it matters.
+        remedy: one or two sentences that say what to do.
+        did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
+        example: the worked example that teaches the same thing.
+        needs: a few words beside the victim: a line whose result is needed, or was; empty for none.
+    """
+
+    sentences: Callable[[Any, Trace], tuple[str, str]]
+    remedy: Callable[[Any, Trace], str]
+    did: Callable[[Any], str]
+    example: str
+    needs: Callable[[Any], str] = _nothing
+
+
+@cache
+def _words_of(kind: str) -> Words:
+    found: Words = import_module(f"inplace.render.words.{kind.replace('-', '_')}").WORDS
+    return found
+
+
+def words_of(finding: Finding) -> Words:
+    """The words of a finding's kind."""
+    return _words_of(finding.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A finding told, each sentence in runs: prose and code by turns, prose first."""
+
+    headline: Runs
+    why: Runs
+    fix: Runs
+    facts: Runs
+
+
+def telling(finding: Finding, trace: Trace) -> Telling:
+    """The sentences of a finding with their code marked, for pictures."""
+    words = words_of(finding)
+    what, because = words.sentences(finding, trace)
+    return Telling(runs(what), runs(because), runs(words.remedy(finding, trace)), runs(evidence(finding, trace)))
+
+
+def headline(finding: Finding, trace: Trace) -> str:
+    """One line: which line did what to what."""
+    return plain(words_of(finding).sentences(finding, trace)[0])
+
+
+def why(finding: Finding, trace: Trace) -> str:
+    """What follows from it, as observed."""
+    return plain(words_of(finding).sentences(finding, trace)[1])
+
+
+def fix_summary(finding: Finding, trace: Trace) -> str:
+    """What to write instead."""
+    return plain(words_of(finding).remedy(finding, trace))
+
+
+def facts(finding: Finding, trace: Trace) -> str:
+    """What was measured, where that says more than the sentences: which bytes. Empty where it does not."""
+    return plain(evidence(finding, trace))
+
+
+def message(finding: Finding, trace: Trace) -> str:
+    """What happened, why it matters and what to do, a line each."""
+    return "\n".join([headline(finding, trace), why(finding, trace), fix_summary(finding, trace)])
