@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from inplace.checks.custom_function import CustomFunction, custom_functions
+from inplace.checks.export_refused import ExportRefused, refused_exports
 from inplace.checks.finding import Finding
 from inplace.checks.graph_detached import Cut, detached_graphs
 from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
 from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
 from inplace.checks.multi_output_view_inplace import MultiOutputWrite, multi_output_writes
+from inplace.checks.non_scalar_loss import NonScalarLoss, non_scalar_losses
 from inplace.checks.overlapping_write import OverlappingWrite, overlapping_writes
 from inplace.checks.rebound_leaf import ReboundLeaf, rebound_leaves
+from inplace.checks.result_does_not_fit import ResultDoesNotFit, results_that_do_not_fit
 from inplace.checks.safe_in_place import SafeWrite, safe_writes
 from inplace.checks.saved_tensor_modified import StaleSave, stale_saves
 from inplace.checks.shared_reference import SharedReference, shared_references
@@ -36,6 +39,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(MultiOutputWrite, multi_output_writes),
     Kind(InferenceTensor, inference_tensors),
     Kind(OverlappingWrite, overlapping_writes),
+    Kind(ResultDoesNotFit, results_that_do_not_fit),
+    Kind(ExportRefused, refused_exports),
+    Kind(NonScalarLoss, non_scalar_losses),
     Kind(UnseenWrite, unseen_writes),
     Kind(CustomFunction, custom_functions),
     Kind(ReboundLeaf, rebound_leaves),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import GradMode, Layout, TensorId, TensorState
+from inplace.facts.model import GradMode, TensorId, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.items import SET_ITEM, part_of, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"
     whole = write.call.function.label in {"fill_", "zero_"}  # one value everywhere: the order can't matter
     if index.overlaps.within(state.layout) and not whole:
         return "expanded"
-    item = write.call.function.label == "__setitem__"
+    item = write.call.function.label == SET_ITEM
     if item and not refused:
         if _repeats_indices(index, write):
             return "indices"
@@ -76,44 +77,19 @@ def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"
 
 
 def _shifts(index: Index, write: Write) -> bool:
-    """Whether an item assignment copies a part of a tensor to a part that overlaps it (`x[1:] = x[:-1]`).
-
-    The trace does not know which part is written; the source does, where the index is written out in numbers.
-    """
-    value = next((index.trace.states[a.before] for a in write.call.inputs if a.path == "2"), None)
-    place = index.places.of(write.call)
-    if value is None or place is None or value.storage is None or value.storage != write.before.storage:
+    """Whether an item assignment copies a part of a tensor to a part that overlaps it (`x[1:] = x[:-1]`)."""
+    value = value_of(index, write)
+    if value is None or value.storage is None or value.storage != write.before.storage:
         return False
-    target = index.places.code(place).indexed(place.position)
-    strides = write.before.layout.strides
-    part = None if target is None or strides is None else _part(write.before, target)
+    part = part_of(index, write)
     return part is not None and _in_part(index, part, value)
-
-
-def _part(state: TensorState, indices: Sequence[int | slice]) -> TensorState | None:
-    """What basic indexing with numbers and slices makes of a tensor."""
-    layout, offset = state.layout, state.offset
-    if layout.strides is None or len(indices) > len(layout.shape):
-        return None
-    shape, strides = list(layout.shape), list(layout.strides)
-    kept: list[tuple[int, int]] = []
-    for number, (size, stride) in enumerate(zip(shape, strides, strict=True)):
-        one = indices[number] if number < len(indices) else slice(None)
-        if isinstance(one, int):
-            offset += (one + size if one < 0 else one) * stride
-            continue
-        taken = range(size)[one]
-        offset += taken.start * stride
-        kept.append((len(taken), stride * taken.step))
-    found = Layout(tuple(s for s, _ in kept), tuple(s for _, s in kept), layout.dtype, layout.itemsize, layout.device)
-    return replace(state, offset=offset, layout=found)
 
 
 def _repeats_indices(index: Index, write: Write) -> bool:
     """Whether an item assignment updates what it read at repeated indices (`x[i] += 1`): only one update stays."""
     states = index.trace.states
     indices = [states[a.before] for a in write.call.inputs if a.path.split("[")[0] == "1"]
-    value = next((states[a.before] for a in write.call.inputs if a.path == "2"), None)
+    value = value_of(index, write)
     rows = [state.values for state in indices if state.layout.dtype in {"int64", "int32"}]
     if value is None or not rows or any(row is None for row in rows):
         return False

@@ -14,6 +14,7 @@ from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorS
 from inplace.reading.code import root_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.items import SET_ITEM, value_of
 from inplace.reading.place import Place
 
 _MOST = 6
@@ -98,15 +99,12 @@ def _given_out(index: Index, tensors: Iterable[TensorId], before: int) -> list[C
 def _swaps(index: Index) -> Iterator[SharedReference]:
     """Within one statement a view was overwritten before it was copied from (`x[0], x[1] = x[1], x[0]`)."""
     items = [
-        write
-        for write in index.history.writes
-        if write.call.function.label == "__setitem__" and write.call.raised is None
+        write for write in index.history.writes if write.call.function.label == SET_ITEM and write.call.raised is None
     ]
     for first, second in pairwise(items):
         if index.places.statement_of(first.call) != index.places.statement_of(second.call):
             continue
-        value = next((index.trace.states[a.before] for a in second.call.inputs if a.path == "2"), None)
-        source = next((index.trace.states[a.before] for a in first.call.inputs if a.path == "2"), None)
+        value, source = value_of(index, second), value_of(index, first)
         if value is None or source is None or value.storage != first.after.storage:
             continue
         made = index.history.maker(value.tensor, second.call.step)

@@ -1,4 +1,4 @@
-"""In-place calls that PyTorch refused, and what it was about the tensor they would have written to."""
+"""In-place calls that PyTorch refused, and whether it was for the tensor they would have written to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import Enum
 from inplace.facts.model import GradMode
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.items import SET_ITEM
 
 _FORBIDDING = frozenset({"multi_output_node", "multi_output_safe", "no_grad_mode", "in_custom_function"})
 
@@ -20,6 +21,7 @@ class Why(Enum):
     VIEW_OF_LEAF = "view of a leaf"
     FORBIDDING_VIEW = "view that forbids it"
     INFERENCE = "inference tensor"
+    OTHER = "something else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,10 @@ def refusals(index: Index, why: Why) -> Iterator[Refusal]:
             yield Refusal(write, why)
 
 
-def _why(index: Index, write: Write) -> Why | None:
+def _why(index: Index, write: Write) -> Why:
     state = write.before
     if write.call.grad_mode is not GradMode.GRAD:
-        return None
+        return Why.OTHER
     base = index.history.last_state(state.base) if state.base is not None else None
     if state.base is None and state.requires_grad and state.is_leaf:
         return Why.VIEW_OF_LEAF if _through_view(write) else Why.LEAF
@@ -55,7 +57,7 @@ def _why(index: Index, write: Write) -> Why | None:
         return Why.FORBIDDING_VIEW
     if of_leaf and state.base is not None:
         return Why.VIEW_OF_LEAF
-    return Why.INFERENCE if state.creation == "inference" else None
+    return Why.INFERENCE if state.creation == "inference" else Why.OTHER
 
 
 def _through_view(write: Write) -> bool:
@@ -64,4 +66,4 @@ def _through_view(write: Write) -> bool:
     See `torch/csrc/autograd/python_variable_indexing.cpp`, `THPVariable_setitem`.
     """
     indexed = any(argument.path == "1" for argument in write.call.inputs)
-    return write.call.function.label == "__setitem__" and not indexed
+    return write.call.function.label == SET_ITEM and not indexed

@@ -20,9 +20,8 @@ function bannerPane(board) {
 
   /** @param {any} finding */
   function story(finding) {
-    const cut = finding.kind === "graph-detached";
     const parts = [];
-    if (finding.culprits.length) parts.push(place(cut ? "cut" : "culprit", finding.culprits[0], finding.did));
+    if (finding.culprits.length) parts.push(place(finding.role, finding.culprits[0], finding.did));
     if (finding.victim) parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("victim", finding.victim, finding.needs));
     else if (board.run.diagram.ending?.spot && finding.severity === "error") {
       parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("raised", board.run.diagram.ending.spot, "raised at"));

@@ -67,6 +67,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
     return Verdict(
         severity=finding.severity,
         kind=finding.kind,
+        role=finding.role,
         headline=_held(told.headline),
         why=_held(told.why),
         fix=_held(told.fix),

@@ -62,12 +62,13 @@ class Verdict:
     """One finding, told: the sentences, the places, and what it has to do with in the other panes.
 
     Sentences are pieces of prose and code by turns, prose first. `did` says in a few words what the culprits do,
-    `needs` what the victim is to that.
+    `needs` what the victim is to that; `role` is what the first culprit is marked as.
     `example` is the id of the worked example that teaches the same thing, empty for none; see `Diagram.lessons`.
     """
 
     severity: str
     kind: str
+    role: Role
     headline: Runs
     why: Runs
     fix: Runs

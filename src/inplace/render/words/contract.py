@@ -44,7 +44,7 @@ def _diagnosis(finding: Finding, trace: Trace) -> dict[str, Any]:
         "names": list(finding.names),
         "message": message(finding, trace),
         "fix": _fix(finding, trace),
-        "example": words_of(finding).example,
+        "example": words_of(finding).example or None,
     }
 
 

@@ -31,14 +31,14 @@ class Words:
         sentences: what happened, and why it matters.
         remedy: one or two sentences that say what to do.
         did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
-        example: the worked example that teaches the same thing.
+        example: the worked example that teaches the same thing; empty for none.
         needs: a few words beside the victim: a line whose result is needed, or was; empty for none.
     """
 
     sentences: Callable[[Any, Trace], tuple[str, str]]
     remedy: Callable[[Any, Trace], str]
     did: Callable[[Any], str]
-    example: str
+    example: str = ""
     needs: Callable[[Any], str] = _nothing
 
 

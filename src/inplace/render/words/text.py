@@ -13,7 +13,7 @@ from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
 from inplace.reading.place import Place
 from inplace.render.words.changes import changed_lines
-from inplace.render.words.telling import facts, fix_summary, headline, why
+from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
@@ -90,13 +90,14 @@ def _excerpt(finding: Finding, trace: Trace) -> Iterator[str]:
         _mark(marked, finding.victim.place, "~")
     for place in finding.culprits:
         _mark(marked, place, "^")
+    needs = "saved here" if finding.broken() is not None else words_of(finding).needs(finding)
     last = None
     for file, line in sorted(marked, key=lambda key: (_order(trace, key[0]), key[1])):
         if last is not None and last != (file, line - 1):
             yield f"{'':>6}┆"
         if last is None or last[0] != file:
             yield f"  {safe(marked[file, line][0][0].label)}"
-        yield from _line(trace, file, line, marked[file, line])
+        yield from _line(trace, file, line, marked[file, line], needs)
         last = (file, line)
 
 
@@ -108,7 +109,7 @@ def _order(trace: Trace, file: str) -> int:
     return next((number for number, source in enumerate(trace.sources) if source.file == file), len(trace.sources))
 
 
-def _line(trace: Trace, file: str, line: int, marks: list[tuple[Place, str]]) -> Iterator[str]:
+def _line(trace: Trace, file: str, line: int, marks: list[tuple[Place, str]], needs: str) -> Iterator[str]:
     source = next((source for source in trace.sources if source.file == file), None)
     lines = source.lines() if source is not None else ()
     text = lines[line - 1] if 0 < line <= len(lines) else marks[0][0].code
@@ -118,10 +119,8 @@ def _line(trace: Trace, file: str, line: int, marks: list[tuple[Place, str]]) ->
     for place, sign in marks:
         start, stop = _span(text, place)
         under[start:stop] = sign * (stop - start)
-    label = " and ".join(dict.fromkeys("written here" if sign == "^" else "saved here" for _, sign in marks))
-    if any(sign == "^" for _, sign in marks) and all(place.code == "" for place, _ in marks):
-        label = ""
-    yield f"{'':>5} │ {''.join(under).rstrip()[:_WIDEST]}" + (f" {label}" if label == "saved here" else "")
+    label = f" {needs}" if needs and all(sign == "~" for _, sign in marks) else ""
+    yield f"{'':>5} │ {''.join(under).rstrip()[:_WIDEST]}{label}"
 
 
 def _span(text: str, place: Place) -> tuple[int, int]:
