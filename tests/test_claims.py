@@ -24,7 +24,7 @@ RECORDED = {example.id: example.verdict for example in ALL}
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh shell."""
-    monkeypatch.setattr("inplace.shells.recording._LAST", [None])
+    monkeypatch.setattr("inplace.shells.last._LAST", [None])
     kept = sys.excepthook
     yield Shell()
     inplace.unload_ipython_extension(InteractiveShell.instance())

@@ -34,7 +34,7 @@ TOPICS = {
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     """A fresh shell."""
-    monkeypatch.setattr("inplace.shells.recording._LAST", [None])
+    monkeypatch.setattr("inplace.shells.last._LAST", [None])
     kept = sys.excepthook
     made = Shell()
     made.ip.rl_next_input = None

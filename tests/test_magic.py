@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 import inplace
 from inplace.capture.record import Recorder
-from inplace.shells.recording import STATIC
+from inplace.shells.environment import STATIC
 
 CELL = """a = torch.tensor([1., 2., 3.]); b = a; c = a[1:]
 a.add_(10)
@@ -76,7 +76,7 @@ class Shell:
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Shell]]:
     """Fresh shells, one after the other."""
-    monkeypatch.setattr("inplace.shells.recording._LAST", [None])
+    monkeypatch.setattr("inplace.shells.last._LAST", [None])
     monkeypatch.delenv(STATIC, raising=False)
     kept = sys.excepthook
     yield Shell
@@ -258,6 +258,16 @@ def test_an_unknown_option_is_named_and_the_cell_runs(shell: Shell) -> None:
     assert shell.ip.user_ns["y"].item() == 2
 
 
+@pytest.mark.parametrize("word", ["loud", "--adv", "--quiet=yes", "-q"])
+def test_what_is_no_option_is_named_and_the_others_hold(shell: Shell, word: str) -> None:
+    """A word, a part of an option and a value are not guessed at; the options beside them count."""
+    ran = shell.run(f"%%inplace {word} --quiet\ntorch.ones(1).add_(1);")
+    (note,) = ran.notes
+    assert note.startswith(f"inplace: %%inplace does not know {word!r}; its options are")
+    assert note.endswith("The cell runs all the same.")
+    assert len(inplace.last.trace.calls) == 2
+
+
 def test_twice_above_a_cell_is_one_sentence(shell: Shell) -> None:
     """Two of our lines count as one, and lines keep their numbers."""
     ran = shell.run("%%inplace\n%%inplace\ny = 1 / 0")
@@ -281,8 +291,11 @@ def test_the_magic_itself_can_be_called(shell: Shell) -> None:
 
 
 def test_help_tells_what_it_does(shell: Shell) -> None:
-    """`%%inplace?` and `%inplace?` explain themselves."""
-    assert "Record this cell" in str(shell.ip.object_inspect("%%inplace")["docstring"])
+    """`%%inplace?` and `%inplace?` explain themselves, options included."""
+    told = str(shell.ip.object_inspect("%%inplace")["docstring"])
+    assert "%%inplace [--quiet] [--advise] [--strict] [--verify]" in told
+    assert "Record this cell" in told
+    assert re.search(r"--quiet +show nothing; the recording is `inplace.last`, and\s+`%inplace why`", told)
     assert "inplace on" in str(shell.ip.object_inspect("%inplace")["docstring"])
     assert shell.run("%%inplace?").result.success
 
@@ -401,7 +414,7 @@ def test_a_recording_that_goes_on_already_is_left_alone(shell: Shell) -> None:
 @pytest.mark.parametrize("method", ["start", "stop", "_prepare", "_finish"])
 def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Whatever breaks in us, the cell's result stands."""
-    from inplace.shells.notebook.magic import _Session
+    from inplace.shells.notebook.session import Session
 
     kept = Recorder.stop
 
@@ -410,7 +423,7 @@ def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPat
             kept(self, *args)
         raise LookupError("oh")
 
-    monkeypatch.setattr(Recorder if method in {"start", "stop"} else _Session, method, fail)
+    monkeypatch.setattr(Recorder if method in {"start", "stop"} else Session, method, fail)
     ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
     assert ran.notes == [FAULT]
     assert ran.result.success
@@ -420,12 +433,12 @@ def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPat
 
 def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupting the report leaves no mode on."""
-    from inplace.shells.notebook.magic import _Session
+    from inplace.shells.notebook import display
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Session, "_forms", interrupted)
+    monkeypatch.setattr(display, "forms", interrupted)
     ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
     assert ran.notes == ["inplace: the report was interrupted; %inplace why tries again."]
     assert torch.overrides._get_current_function_mode() is None
@@ -464,10 +477,10 @@ IN_A_KERNEL = {
 def test_a_form_that_cannot_be_made_leaves_the_others(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the picture fails, the text is shown, and one line tells of the fault."""
 
-    def fail(recording: object) -> dict[str, Any]:
+    def fail(explanation: object) -> dict[str, Any]:
         raise LookupError("oh")
 
-    monkeypatch.setattr("inplace.shells.notebook.magic._Session._forms", lambda _: [fail, lambda _: {VIEW: "view"}])
+    monkeypatch.setattr("inplace.shells.notebook.display.forms", lambda _: [fail, lambda _: {VIEW: "view"}])
     live, shown, note = shell.run("%%inplace\n" + CELL).shown
     assert live == {"text/plain": "", VIEW: "view"}
     assert "relu_" in shown["text/plain"]

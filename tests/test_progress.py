@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from inplace.facts.progress import Progress
 from inplace.fixes.diagnose import analyze
 from inplace.render.picture.diagram import diagram
-from inplace.shells.recording import STATIC, WIDGET_VIEW
+from inplace.shells.environment import STATIC, WIDGET_VIEW
 from tests.recording import record_text
 
 
@@ -63,10 +63,10 @@ def test_stages_go_from_nought_to_one() -> None:
 SET_UP = """\
 import torch
 from inplace.facts import progress
-from inplace.shells.notebook import shell
+from inplace.shells.notebook import display
 progress.DELAY = {delay}
-shown, show = [], shell.Bar.show
-shell.Bar.show = lambda bar, text: (shown.append(text), show(bar, text))
+shown, show = [], display.Bar.show
+display.Bar.show = lambda bar, text: (shown.append(text), show(bar, text))
 %load_ext inplace
 """
 

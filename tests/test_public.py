@@ -13,7 +13,7 @@ import torch
 
 import inplace
 from inplace.facts.errors import RecordingError
-from inplace.shells.recording import STATIC, WIDGET_VIEW
+from inplace.shells.environment import STATIC, WIDGET_VIEW
 from tests.recording import record_text
 
 

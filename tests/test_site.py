@@ -19,7 +19,8 @@ import pytest
 
 import inplace
 from inplace.facts import errors
-from inplace.shells.notebook import magic
+from inplace.shells.notebook.cell_magic import cell_magic
+from inplace.shells.notebook.line_magic import USAGE
 from inplace.shells.terminal import cli
 
 ROOT = Path(__file__).parents[1]
@@ -225,8 +226,9 @@ def test_commands_are_described() -> None:
 
 def test_magics_are_described() -> None:
     """The options of `%%inplace` are those that it knows and its `?` shows; `%inplace` has the words that it takes."""
-    listed = re.sub(r"\([^)]*\)", "", magic._USAGE.partition(": ")[2]).rstrip(".").replace(" or ", " ")
+    listed = re.sub(r"\([^)]*\)", "", USAGE.partition(": ")[2]).rstrip(".").replace(" or ", " ")
 
-    assert {name: f"{words}." for name, words in rows("%%inplace").items()} == magic._OPTIONS
+    assert rows("%%inplace") == {name: words % {} for name, words in options_of(cell_magic.parser).items()}
     assert list(rows("%inplace")) == [word.strip() for word in listed.split(",")]
-    assert all(f"{name}: {words}" in magic._Session._cell_magic.__doc__ for name, words in magic._OPTIONS.items())
+    shown = " ".join(cell_magic.__doc__.split())
+    assert all(f"{name} {words}" in shown for name, words in rows("%%inplace").items())

@@ -14,7 +14,8 @@ from inplace.facts.version import __version__
 if TYPE_CHECKING:
     from inplace.checks.report import Report
     from inplace.facts.model import Trace
-    from inplace.shells.recording import Recording, analyze, load, record
+    from inplace.shells.python import analyze, load, record
+    from inplace.shells.recording import Recording
 
 __all__ = ["Recording", "Report", "Trace", "__version__", "analyze", "last", "load", "record"]
 
@@ -24,9 +25,9 @@ last: Recording | None
 # Looked up when first used, so that `import inplace` costs next to nothing.
 _HOMES = {
     "Recording": "inplace.shells.recording",
-    "analyze": "inplace.shells.recording",
-    "load": "inplace.shells.recording",
-    "record": "inplace.shells.recording",
+    "analyze": "inplace.shells.python",
+    "load": "inplace.shells.python",
+    "record": "inplace.shells.python",
     "Report": "inplace.checks.report",
     "Trace": "inplace.facts.model",
 }
@@ -34,7 +35,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "last":
-        return import_module("inplace.shells.recording").last()
+        return import_module("inplace.shells.last").last()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'inplace' has no attribute {name!r}")
@@ -43,9 +44,9 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Called by `%load_ext inplace`."""
-    import_module("inplace.shells.notebook.magic").load(shell)
+    import_module("inplace.shells.notebook.extension").install(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Called by `%unload_ext inplace`."""
-    import_module("inplace.shells.notebook.magic").unload(shell)
+    import_module("inplace.shells.notebook.extension").uninstall(shell)

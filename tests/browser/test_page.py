@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from inplace.render.picture.diagram import Diagram, diagram
+from inplace.render.picture.layout import MISSING
 from tests.browser.conftest import Open
 from tests.browser.traces import README, big_report, record
 
@@ -367,3 +370,14 @@ def test_what_was_measured_is_told(open_page: Open) -> None:
     page = open_page(diagram(record(code)))
 
     assert "0 to 16 were saved and 4 to 12 written" in page.locator(".ip-facts").inner_text()
+
+
+def test_a_missing_layout_engine_is_told_in_the_pane(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence stands in place of the graph, and the other panes work as ever."""
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    page = open_page(diagram(record(README)))
+
+    page.locator(".ip-line[data-line='0:5']").click()
+
+    assert page.locator(".ip-autograd .ip-none").inner_text() == MISSING
+    assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import FrozenInstanceError
 
@@ -11,7 +12,10 @@ import pytest
 from inplace.facts.model import Layout
 from inplace.reading.extents import pieces, shared_ranges
 from inplace.render.picture.diagram import Diagram, diagram
-from inplace.render.picture.layout import Line, layered, planned
+from inplace.render.picture.dot import to_dot
+from inplace.render.picture.html import to_html
+from inplace.render.picture.layout import MISSING, Line, planned
+from inplace.render.picture.svg import to_svg
 from tests.browser.traces import README, big_report, record
 
 
@@ -206,17 +210,29 @@ def test_shared_ranges_are_covered_twice() -> None:
     assert list(shared_ranges([((0, 8),), ((4, 12),), ((10, 12),)])) == [(4, 8), (10, 12)]
 
 
-def test_layout_without_graphviz_says_so() -> None:
-    """The plain layout places every box below those it comes from, without overlap, and has a note."""
+def test_boxes_stand_below_those_they_come_from() -> None:
+    """Graphviz lays a graph out from top to bottom, with a box that is to be beside another in its row."""
     sizes = dict.fromkeys(range(5), (100.0, 40.0))
     lines = [Line(0, 2), Line(1, 2), Line(2, 3), Line(4, 2, beside=True)]
 
-    plan = layered(sizes, lines)
+    plan = planned(sizes, lines)
 
     assert plan.centres[0][1] < plan.centres[2][1] < plan.centres[3][1]
     assert plan.centres[4][1] == plan.centres[2][1]
-    assert "Graphviz" in plan.note
-    assert planned(sizes, lines).note == ""
+    assert len(plan.routes) == len(lines)
+
+
+def test_a_missing_layout_engine_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pygraphviz can't be imported, every picture says so in place of the graph, and shows all the rest."""
+    report = record(README)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+
+    picture = diagram(report)
+
+    assert (picture.autograd.boxes, picture.autograd.links) == ((), ())
+    still, page, source = to_svg(report, picture), to_html(picture), to_dot(picture)
+    assert all(MISSING in made for made in (still, page, source))
+    assert all("h.relu_()" in made for made in (still, page))
 
 
 def test_kept_bytes_end_with_their_backward() -> None:

@@ -1,17 +1,15 @@
-"""The Python face: record a block, look at what was found, keep it in a file."""
+"""What was recorded of one run: a recorder while it goes on, and the explanation of its trace afterwards."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from inplace.checks.report import Report
 from inplace.facts.errors import RecordingError
-from inplace.facts.progress import Tell, silent
-from inplace.fixes.diagnose import analyze as _analyze
+from inplace.facts.progress import silent
+from inplace.shells.explanation import ANALYSIS, Explanation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -20,84 +18,6 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.facts.progress import Progress
     from inplace.judge.judge import Start
-    from inplace.render.picture.diagram import Diagram
-
-STATIC = "INPLACE_STATIC"
-"""Environment variable: where it is set and not `0`, outputs compare equal from run to run: no widget is shown (each
-has an id of its own), and a cell is called `this cell` instead of `In[3]` (tools such as nbval don't count cells).
-"""
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-
-_LAST: list[Recording | None] = [None]
-
-
-def is_static() -> bool:
-    """Whether pictures are to be still ones only, the same from run to run."""
-    return os.environ.get(STATIC, "0") not in {"", "0"}
-
-
-class Explanation(Report):
-    """A report that shows itself: as text in a terminal, as a picture in a notebook."""
-
-    def __str__(self) -> str:
-        from inplace.render.words.text import to_text
-
-        return to_text(self)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_mimebundle_(self, **_wanted: object) -> dict[str, Any]:
-        return {"text/plain": str(self), "image/svg+xml": self.to_svg(), **self.live()}
-
-    def live(self) -> dict[str, Any]:
-        """What makes a front end show the widget; empty where no kernel keeps one alive, or INPLACE_STATIC is set."""
-        if is_static() or getattr(_shell(), "kernel", None) is None:
-            return {}
-        found = self.widget()._repr_mimebundle_()
-        data = found[0] if isinstance(found, tuple) else found  # with or without metadata
-        return {kind: value for kind, value in (data or {}).items() if kind == WIDGET_VIEW}
-
-    def diagram(self, tell: Tell = silent) -> Diagram:
-        """What the pictures show, computed once; `tell` hears how far that is."""
-        from inplace.render.picture.diagram import diagram
-
-        found: Diagram | None = vars(self).get("_diagram")
-        if found is None:
-            found = vars(self)["_diagram"] = diagram(self, tell)
-        return found
-
-    def widget(self) -> Any:
-        """The interactive widget, for notebooks."""
-        from inplace.render.picture.widget import DiagramWidget
-
-        return DiagramWidget(diagram=self.diagram().to_json())
-
-    def to_html(self) -> str:
-        """One self-contained interactive page that needs no network."""
-        from inplace.render.picture.html import to_html
-
-        return to_html(self.diagram())
-
-    def to_svg(self) -> str:
-        """One self-contained picture."""
-        from inplace.render.picture.svg import to_svg
-
-        return to_svg(self, self.diagram())
-
-    def to_dot(self) -> str:
-        """The Graphviz source of the autograd graph."""
-        from inplace.render.picture.dot import to_dot
-
-        return to_dot(self.diagram())
-
-    def to_json(self) -> dict[str, Any]:
-        """The public JSON value: see docs/json-contract.md."""
-        from inplace.render.words.contract import diagnoses
-
-        return diagnoses(self)
 
 
 class Recording:
@@ -168,15 +88,15 @@ class Recording:
     def look(self, progress: Progress | None = None) -> Explanation:
         """The report, with what its pictures show computed too, which takes long for a long recording."""
         if self._report is None:
-            self._report = _explained(self.trace, progress.part(0, 0.5) if progress is not None else silent)
-        self._report.diagram(progress.part(0.5, 1) if progress is not None else silent)
+            self._report = Explanation.of(self.trace, silent if progress is None else progress.part(0, ANALYSIS))
+        self._report.diagram(silent if progress is None else progress.part(ANALYSIS, 1))
         return self._report
 
     @property
     def report(self) -> Explanation:
         """The findings, the worst first; computed once."""
         if self._report is None:
-            self._report = _explained(self.trace)
+            self._report = Explanation.of(self.trace)
         return self._report
 
     # ------------------------------------------------------------ looking
@@ -212,10 +132,7 @@ class Recording:
 
     def prove(self, start: Start) -> None:
         """Replay the code from `start` with the fixes of the report, and put into it what was proved."""
-        from inplace.judge.judge import prove
-
-        found = prove(self.report, start)
-        self._report = Explanation(found.index, found.findings)
+        self._report = self.report.proved(start)
 
     def advice(self) -> str:
         """Which calls could have been in place, and what was kept for backward, with the bytes of each.
@@ -223,10 +140,7 @@ class Recording:
         Of a line that goes backward many times only the first backward is looked at, unless the recording was thorough;
         what was not looked at is not advised.
         """
-        from inplace.checks.thrift import advise
-        from inplace.render.words.thrift import to_text
-
-        return to_text(advise(self.report.index))
+        return self.report.advice()
 
     # ------------------------------------------------------------ keeping
 
@@ -235,81 +149,3 @@ class Recording:
         from inplace.facts.codec import dump
 
         dump(self.trace, path)
-
-
-def last() -> Recording | None:
-    """The recording of the last cell that ran under `%%inplace`; None before."""
-    return _LAST[0]
-
-
-def keep_last(recording: Recording) -> None:
-    """Make a recording the one that `inplace.last` is."""
-    _LAST[0] = recording
-
-
-def record(*, strict: bool = False, thorough: bool = False) -> Recording:
-    """Record the block of a `with` statement: `with inplace.record() as recording:`.
-
-    The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
-
-    Args:
-        strict: stop at a write that would destroy what a live graph has saved for backward, with an OverwriteError (a
-            RuntimeError) in place of the write. Each write is then preceded by a walk over the live graphs.
-        thorough: look at the graph before every backward, and not before the first of each line only, for `advice`.
-    """
-    from inplace.capture.record import Recorder
-
-    frame: FrameType = sys._getframe(1)
-    file = frame.f_code.co_filename
-
-    def label(name: str) -> str | None:
-        called = cell_name(name)
-        return called if called is None or not is_static() else "this cell" if name == file else "an earlier cell"
-
-    return Recording(
-        Recorder(
-            title=label(file) or Path(file).name,
-            is_cell=lambda name: name == file,
-            namespace=frame.f_globals,
-            label=label,
-            strict=strict,
-            thorough=thorough,
-        )
-    )
-
-
-def cell_name(file: str) -> str | None:
-    """What a notebook calls the cell that Python knows by a file name; None for real files, and without a notebook."""
-    shell = _shell()
-    named = shell.compile.format_code_name(file) if shell is not None else None
-    return str(named[1]) if named else None
-
-
-def _shell() -> Any:
-    """The IPython that we run in, if any."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
-
-
-def analyze(recording: Recording | Trace) -> Explanation:
-    """The findings of a recording or of a trace, the worst first."""
-    if isinstance(recording, Recording):
-        return recording.report
-    return _explained(recording)
-
-
-def _explained(trace: Trace, tell: Tell = silent) -> Explanation:
-    found = _analyze(trace, tell)
-    return Explanation(found.index, found.findings)
-
-
-def load(path: str | Path) -> Recording:
-    """Read a recording from a file that `Recording.save` wrote. Nothing in the file is run.
-
-    Raises:
-        TraceFormatError: if the file is not one of ours, or of a format that this version does not know.
-        OSError: if the file can't be read.
-    """
-    from inplace.facts.codec import load as read
-
-    return Recording.of(read(path))

@@ -17,9 +17,9 @@ function autogradPane(board) {
   for (const link of autograd.links) addLink(link);
   for (const box of autograd.boxes) addBox(box);
   const order = autograd.boxes.filter((/** @type {any} */ box) => box.step >= 0 || box.tensor >= 0).sort((/** @type {any} */ a, /** @type {any} */ b) => a.y - b.y || a.x - b.x);
-  const scroll = h("div", { class: "ip-canvas" }, autograd.boxes.length ? drawing : h("p", { class: "ip-none" }, "Autograd recorded no graph in this run."));
-  const notes = [autograd.hidden ? `… ${counted(autograd.hidden, "more node")} of ${autograd.total.toLocaleString("en")} not drawn` : "", autograd.note].filter(Boolean).join(" · ");
-  const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", scroll, notes && h("p", { class: "ip-more" }, notes));
+  const scroll = h("div", { class: "ip-canvas" }, autograd.boxes.length ? drawing : h("p", { class: "ip-none" }, autograd.note || "Autograd recorded no graph in this run."));
+  const hidden = autograd.hidden ? `… ${counted(autograd.hidden, "more node")} of ${autograd.total.toLocaleString("en")} not drawn` : "";
+  const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", scroll, hidden && h("p", { class: "ip-more" }, hidden));
   let active = -1;
 
   /** @param {string} id @param {string} name */

@@ -10,7 +10,8 @@ from inplace.render.picture.model import Diagram
 def to_dot(diagram: Diagram) -> str:
     """The Graphviz source of the graph from leaf to loss, with what each node saved, and the broken save marked."""
     pane = diagram.autograd
-    graph = graphviz.Digraph(node_attr={"shape": "box", "fontname": "sans-serif", "fontsize": "11"})
+    look = {"shape": "box", "fontname": "sans-serif", "fontsize": "11"}
+    graph = graphviz.Digraph(comment=pane.note or None, node_attr=look)
     for box in pane.boxes:
         keeps = [("✗ " if keep.stale or keep.silent else "") + keep.text for keep in box.keeps]
         label = "\n".join(part for part in (box.title, box.subtitle, *keeps) if part)

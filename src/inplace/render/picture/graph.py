@@ -11,7 +11,7 @@ from inplace.checks.finding import Broken
 from inplace.checks.report import Report
 from inplace.facts.model import GraphWalk, Node, NodeId, SavedTensor, SavedUse, TensorId, TensorState
 from inplace.render.picture.findings import About
-from inplace.render.picture.layout import Line, Size, planned
+from inplace.render.picture.layout import MISSING, Line, Size, planned
 from inplace.render.picture.model import Autograd, Keep, NodeBox, NodeLink
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts
@@ -187,7 +187,11 @@ class Graph:
 
     def _laid_out(self, boxes: dict[NodeId, NodeBox], links: list[tuple[Line, str]]) -> Autograd:
         sizes: dict[int, Size] = {number: size_of(box) for number, box in boxes.items()}
-        plan = planned(sizes, [line for line, _ in links])
+        total = len(self._trace.nodes)
+        try:
+            plan = planned(sizes, [line for line, _ in links])
+        except ImportError:
+            return Autograd(0, 0, (), (), total, 0, MISSING)
         placed = []
         for number, box in boxes.items():
             (x, y), (w, h) = plan.centres[number], sizes[number]
@@ -196,16 +200,8 @@ class Graph:
             NodeLink(line.tail, line.head, kind, route)  # type: ignore[arg-type]
             for (line, kind), route in zip(links, plan.routes, strict=True)
         )
-        total = len(self._trace.nodes)
-        return Autograd(
-            round(plan.width, 1),
-            round(plan.height, 1),
-            tuple(placed),
-            routed,
-            total,
-            total - len(self._kept),
-            plan.note,
-        )
+        hidden = total - len(self._kept)
+        return Autograd(round(plan.width, 1), round(plan.height, 1), tuple(placed), routed, total, hidden, "")
 
 
 def size_of(box: NodeBox) -> Size:

@@ -234,7 +234,7 @@ class NodeLink:
 
 @dataclass(frozen=True, slots=True)
 class Autograd:
-    """The autograd pane; `hidden` counts nodes that are not drawn, `note` says what the layout lacks."""
+    """The autograd pane; `hidden` counts nodes left out of it, `note` says why there is no drawing."""
 
     width: float
     height: float

@@ -34,7 +34,7 @@ def to_svg(report: Report, picture: Diagram | None = None) -> str:
         if pane is not None:
             _source(canvas, pane, first, picture.sources.index(pane))
     _references(canvas, picture, first)
-    if 0 < len(picture.autograd.boxes) <= _MOST_BOXES:
+    if picture.autograd.note or 0 < len(picture.autograd.boxes) <= _MOST_BOXES:
         _autograd(canvas, picture)
     _foot(canvas, picture, report)
     return _document(canvas, picture, first)
@@ -208,6 +208,11 @@ def _autograd(canvas: Canvas, picture: Diagram) -> None:
     graph = picture.autograd
     scale = min(1.0, (_WIDTH - 2 * PAD) / max(graph.width, 1))
     canvas.title("AUTOGRAD  leaf to loss")
+    if graph.note:
+        canvas.y += 14
+        canvas.text(PAD, graph.note, size=12, fill=SOFT)
+        canvas.y += 14
+        return
     shift = (_WIDTH - graph.width * scale) / 2
     inner = "".join([*(_link(link) for link in graph.links), *(part for box in graph.boxes for part in _node(box))])
     canvas.parts.append(f'<g transform="translate({shift:.1f} {canvas.y:.1f}) scale({scale:.3f})">{inner}</g>')

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,39 +74,3 @@ def _wrap(shell: Any, name: str, strip: Callable[[BaseException], None]) -> Call
 
     setattr(shell, name, show)
     return restore
-
-
-class Bar:
-    """A line that says how far we are, and becomes what is shown in the end; a terminal keeps it as a line."""
-
-    def __init__(self, *, is_kept: bool) -> None:
-        self._is_kept = is_kept
-        self._handle: Any = None
-
-    def show(self, text: str) -> None:
-        """Show a line in place of the one before."""
-        if not self._is_kept:
-            return
-        from IPython.display import display
-
-        shown = {"text/plain": text}
-        if self._handle is None:
-            self._handle = display(shown, raw=True, display_id=True)
-        else:
-            self._handle.update(shown, raw=True)
-
-    def replace(self, bundle: dict[str, Any]) -> bool:
-        """Show the end in place of the line; False where none was shown."""
-        if self._handle is None:
-            return False
-        self._handle.update(bundle, raw=True)
-        return True
-
-
-@contextmanager
-def caught(faults: list[Exception]) -> Iterator[None]:
-    """Put the exception that ends the block into a list and go on."""
-    try:
-        yield
-    except Exception as fault:
-        faults.append(fault)

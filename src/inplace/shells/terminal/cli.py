@@ -1,26 +1,20 @@
-"""`inplace run SCRIPT`, `inplace show TRACE` and `inplace tour`: reads options, calls, prints. No logic of its own."""
+"""`inplace run SCRIPT`, `inplace show TRACE` and `inplace tour`: reads the command line and calls what it asks for."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
-from inplace.shells.terminal.deferred import DeferredRecorder
-from inplace.shells.terminal.outputs import Outputs, complain
-from inplace.shells.terminal.script import Script, last_words, strip
+from inplace.shells.terminal.complaint import UNUSABLE, complain
+from inplace.shells.terminal.outputs import Outputs
+from inplace.shells.terminal.run import run
+from inplace.shells.terminal.script import Script
 
-if TYPE_CHECKING:
-    from inplace.capture.record import Recorder
-    from inplace.checks.report import Report
-    from inplace.facts.model import Trace
-
-_UNUSABLE = 2
 _WITH_VALUE = {"--json", "--html", "--trace"}
 
 
@@ -31,13 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(ours)
     if options.command is None:
         parser.print_help(sys.stderr)
-        return _UNUSABLE
+        return UNUSABLE
     if options.command == "tour":
         return _tour(options)
     problem = _problem(options)
     if problem is not None:
         complain(problem)
-        return _UNUSABLE
+        return UNUSABLE
     shown = options.command == "show"
     with Outputs(
         json=options.json,
@@ -47,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         advise=options.advise,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
-        return _show(options.trace, outputs) if shown else _run(Script(options.script, theirs), outputs, options)
+        if shown:
+            return _show(options.trace, outputs)
+        script = Script(options.script, theirs)
+        return run(script, outputs, strict=options.strict, thorough=options.advise, verify=options.verify)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -69,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message} (see {self.prog} --help).")
-        sys.exit(_UNUSABLE)
+        sys.exit(UNUSABLE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,60 +156,6 @@ def _try_to_write(path: Path) -> None:
         path.unlink()
 
 
-# ---------------------------------------------------------------- run
-
-
-def _run(script: Script, outputs: Outputs, options: argparse.Namespace) -> int:
-    process = os.getpid()
-    script.become_main()
-    error, trace = _recorded(script, options)
-    status = 0 if error is None else last_words(error)
-    if os.getpid() == process:  # a process that the script has forked reports nothing
-        outputs.report(trace, error, (lambda report: _proved(report, script)) if options.verify else None)
-    if isinstance(error, KeyboardInterrupt):
-        # Python ends with a signal, not with a number; what there is to print has been printed.
-        sys.excepthook = lambda *_: None
-        raise KeyboardInterrupt
-    return status
-
-
-def _proved(report: Report, script: Script) -> Report:
-    from inplace.judge.judge import prove, script_start
-
-    return prove(report, script_start(script.file, script.argv))
-
-
-def _recorded(script: Script, options: argparse.Namespace) -> tuple[BaseException | None, Trace | BaseException]:
-    """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
-    recorder = DeferredRecorder(lambda: _recorder(script, options))
-    error: BaseException | None = None
-    recorder.start()
-    try:
-        script.run()
-    except BaseException as raised:
-        error = raised
-    try:
-        trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
-    except (Exception, KeyboardInterrupt) as fault:
-        trace = fault
-    if error is not None:
-        recorder.strip(error)
-        strip(error)
-    return error, trace
-
-
-def _recorder(script: Script, options: argparse.Namespace) -> Recorder:
-    from inplace.capture.record import Recorder
-
-    return Recorder(
-        title=Path(script.file).name,
-        is_cell=lambda name: name == script.file,
-        namespace=script.module.__dict__,
-        strict=options.strict,
-        thorough=options.advise,
-    )
-
-
 # ---------------------------------------------------------------- tour
 
 
@@ -234,6 +177,6 @@ def _show(file: str, outputs: Outputs) -> int:
         trace = load(file)
     except (TraceFormatError, OSError) as error:
         complain(f"{file}: {error}.")
-        return _UNUSABLE
+        return UNUSABLE
     outputs.report(trace)
     return 0

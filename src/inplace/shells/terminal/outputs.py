@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from inplace.facts.errors import RecordingError
-from inplace.facts.progress import Progress, Tell
-from inplace.shells.terminal.script import place_of
+from inplace.facts.progress import Progress
+from inplace.shells.terminal.ending import with_error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from inplace.checks.report import Report
     from inplace.facts.model import Trace
+    from inplace.judge.judge import Start
 
 _INTERRUPTED = "inplace: the report was interrupted."
 _SILENT = "inplace: this script called no tensor function, so there is nothing to show."
-
-
-def complain(sentence: str) -> None:
-    """Say one sentence on stderr."""
-    with contextlib.suppress(OSError, ValueError):
-        print(f"inplace: {sentence}", file=sys.stderr)
 
 
 class Outputs:
@@ -63,9 +57,9 @@ class Outputs:
         self,
         trace: Trace | BaseException,
         error: BaseException | None = None,
-        prove: Callable[[Report], Report] | None = None,
+        start: Callable[[], Start] | None = None,
     ) -> None:
-        """Print and write what was asked for; `error` is what ended the script, `prove` puts proofs into a report.
+        """Print and write what was asked for; `error` is what ended the script, from `start` its fixes are proved.
 
         A fault of ours, which may be there in place of a trace, is one line on stderr and changes nothing else.
         """
@@ -75,44 +69,40 @@ class Outputs:
         try:
             if isinstance(trace, BaseException):
                 raise trace  # noqa: TRY301  # told like every other fault
-            self._write(trace, error, prove)
+            self._write(trace, error, start)
         except (Exception, KeyboardInterrupt) as fault:
-            self._say(_reason(fault))
+            self._say(_why_no_report(fault))
             with contextlib.suppress(Exception):
                 self._put_fallback(0 if isinstance(trace, BaseException) else len(trace.calls), error)
 
-    def _write(self, trace: Trace, error: BaseException | None, prove: Callable[[Report], Report] | None) -> None:
+    def _write(self, trace: Trace, error: BaseException | None, start: Callable[[], Start] | None) -> None:
         from inplace.facts.codec import dump
-        from inplace.fixes.diagnose import analyze
-        from inplace.render.words.contract import diagnoses
-        from inplace.render.words.text import to_text
+        from inplace.shells.explanation import ANALYSIS, Explanation
 
         if self._trace is not None:
             dump(trace, self._trace)
         progress = Progress(self._show_bar, len(trace.calls))
         try:
-            report = analyze(trace, progress.part(0, 0.5 if self._html is not None else 1))
-            if prove is not None:
-                report = prove(report)
+            explanation = Explanation.of(trace, progress.part(0, 1 if self._html is None else ANALYSIS))
+            if start is not None:
+                explanation = explanation.proved(start())
             if self._json is not None:
-                self._put_json(_completed(diagnoses(report), error))
+                self._put_json(with_error(explanation.to_json(), error))
             if self._html is not None:
-                Path(self._html).write_text(_page(report, progress.part(0.5, 1)), encoding="utf-8")
+                explanation.diagram(progress.part(ANALYSIS, 1))
+                Path(self._html).write_text(explanation.to_html(), encoding="utf-8")
         finally:
             if progress.is_shown:
                 self._show_bar("")
         if not self._quiet and (error is None or trace.calls):
-            self._say(to_text(report) if trace.calls or trace.notes else _SILENT)
+            self._say(str(explanation) if trace.calls or trace.notes else _SILENT)
         if self._advise and trace.calls:
-            from inplace.checks.thrift import advise
-            from inplace.render.words.thrift import to_text as told
-
-            self._say(told(advise(report.index)))
+            self._say(explanation.advice())
 
     def _put_fallback(self, calls: int, error: BaseException | None) -> None:
         """Write the diagnoses of a run that could not be looked at, unless they have been written."""
         if self._json is not None and not self._has_json:
-            self._put_json(_completed({"format": 1, "error": None, "calls": calls, "diagnoses": []}, error))
+            self._put_json(with_error({"format": 1, "error": None, "calls": calls, "diagnoses": []}, error))
 
     def _put_json(self, value: dict[str, Any]) -> None:
         import json  # not before the script has run, which may have a module of this name
@@ -159,24 +149,7 @@ def _written(stream: TextIO) -> Iterator[TextIO]:
         stream.flush()
 
 
-def _completed(value: dict[str, Any], error: BaseException | None) -> dict[str, Any]:
-    """The diagnoses with the exception that ended the script, where the trace does not tell of it or of its place."""
-    if error is None or isinstance(error, SystemExit):
-        return value
-    told = value["error"] or {"type": type(error).__name__, "message": _text_of(error), "line": 0}
-    if not told["line"]:
-        told["file"], told["line"] = place_of(error)
-    return {**value, "error": told}
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return ""  # the script's own class can't say
-
-
-def _reason(fault: BaseException) -> str:
+def _why_no_report(fault: BaseException) -> str:
     """Why there is no full report, in one line."""
     if isinstance(fault, KeyboardInterrupt):
         return _INTERRUPTED
@@ -188,10 +161,3 @@ def _reason(fault: BaseException) -> str:
     return (
         f"inplace: no full report, because of a fault of ours ({told}). Your script was not affected; please report it."
     )
-
-
-def _page(report: Report, tell: Tell) -> str:
-    from inplace.render.picture.diagram import diagram
-    from inplace.render.picture.html import to_html
-
-    return to_html(diagram(report, tell))

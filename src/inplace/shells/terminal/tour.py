@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from inplace.shells.terminal.outputs import complain
+from inplace.shells.terminal.complaint import UNUSABLE, complain
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _PLACES = (_PACKAGE / "notebooks", _PACKAGE.parents[1] / "notebooks")  # inside a wheel, and beside an editable source
@@ -20,7 +20,6 @@ _NO_JUPYTERLAB = (
     "JupyterLab is not installed for this Python: run python -m pip install 'torch-inplace[notebook]', "
     "then inplace tour again."
 )
-_UNUSABLE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def show_list() -> int:
     found = notebooks()
     if not found:
         complain(_NO_NOTEBOOKS)
-        return _UNUSABLE
+        return UNUSABLE
     width = max(len(notebook.name) for notebook in found)
     for notebook in found:
         print(f"{notebook.name:{width}}  {title(notebook)}")
@@ -87,15 +86,15 @@ def tour(folder: Path, *, opened: bool = True, browser: bool = True) -> int:
     """
     if not notebooks():
         complain(_NO_NOTEBOOKS)
-        return _UNUSABLE
+        return UNUSABLE
     if opened and find_spec("jupyterlab") is None:
         complain(_NO_JUPYTERLAB)
-        return _UNUSABLE
+        return UNUSABLE
     try:
         copies = copy(folder)
     except OSError as error:
         complain(f"the notebooks can't be copied to {folder} ({error.strerror}): choose another folder.")
-        return _UNUSABLE
+        return UNUSABLE
     print(f"{len(copies.written)} notebooks copied to {folder}", flush=True)
     if copies.kept:
         print(f"kept, because they differ from ours: {', '.join(copies.kept)} (remove one to get ours)", flush=True)

@@ -1,0 +1,56 @@
+"""`%%inplace` as IPython knows it: its options and its help. Above a cell, it is `session` that sees to them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from inplace.shells.notebook.cells import MAGIC
+
+
+@magic_arguments(MAGIC.removeprefix("%"))  # IPython's help puts one % before the name
+@argument(
+    "--quiet", action="store_true", help="show nothing; the recording is `inplace.last`, and `%%inplace why` shows it"
+)
+@argument(
+    "--advise",
+    action="store_true",
+    help="say which calls could be in place, and what is kept for backward, by bytes",
+)
+@argument(
+    "--strict",
+    action="store_true",
+    help="stop at a write that would destroy what a live graph has saved, instead of in backward",
+)
+@argument(
+    "--verify",
+    action="store_true",
+    help="replay the cell with the fixes in a process of its own, and say which are proved",
+)
+def cell_magic(shell: Any, line: str, cell: str) -> None:
+    """Record this cell and show, below its output, what was written in place and what that did to autograd.
+
+    The cell runs exactly as it does without this line. Another cell magic may follow on the next line.
+    """
+    # Reached by `run_cell_magic` only: above a cell, the line is taken away before IPython looks for magics.
+    shell.run_cell(f"{MAGIC} {line}".rstrip() + f"\n{cell}")
+
+
+cell_magic.parser.allow_abbrev = False  # what is no option is to be named, not guessed
+OPTIONS = tuple(action.option_strings[0] for action in cell_magic.parser._actions)
+
+
+def options_of(lines: Iterable[str]) -> tuple[Namespace, list[str]]:
+    """The options on the lines of one cell, each true or false, and the words that are none."""
+    options, unknown = cell_magic.parser.parse_args([]), []
+    for word in " ".join(lines).split():
+        try:
+            options, others = cell_magic.parser.parse_known_args([word], options)
+        except UsageError:  # such as a value where none is taken
+            others = [word]
+        unknown += others
+    return options, unknown

@@ -1,0 +1,195 @@
+"""The recording of a cell, from the moment at which IPython is about to run it to what is shown below it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inplace.facts.errors import RecordingError
+from inplace.shells.last import keep_last
+from inplace.shells.notebook.cell_magic import OPTIONS, options_of
+from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
+from inplace.shells.notebook.display import blame, note, put, show
+from inplace.shells.notebook.shell import CellHooks
+from inplace.shells.recorder import recorder_of
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+    from inplace.judge.judge import Start
+
+_ALL_THE_SAME = "The cell runs all the same."
+_EMPTY = "this cell called no tensor function, so there is nothing to show."
+_INTERRUPTED = "the report was interrupted; %inplace why tries again."
+_NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
+_TWICE = "%%inplace stands more than once above this cell; once is enough."
+
+
+@dataclass
+class _Plan:
+    """One cell that is to be recorded, from `pre_run_cell` to `post_run_cell`."""
+
+    info: Any
+    files: list[str]
+    options: Namespace
+    asked: bool  # by `%%inplace` above the cell; False where `%inplace on` did
+    recorder: Recorder | None = None
+    begun: bool = False
+    hooks: CellHooks | None = None
+    copy: Start | None = None  # what a replay of the cell begins from
+
+    def undo(self) -> None:
+        """Leave the shell as it was."""
+        if self.hooks is not None:
+            self.hooks.undo()
+
+    def abandon(self) -> None:
+        """End a recording that has not ended and make nothing of it, and remove the copies made for a replay."""
+        if self.copy is not None:
+            self.copy.close()
+        recorder = self.recorder
+        if recorder is not None and type(recorder)._current is recorder:
+            recorder.stop()
+
+
+class Session:
+    """What one shell was given to see its cells begin and end, and the recording that goes on in it.
+
+    Attributes:
+        records_every_cell: whether cells without `%%inplace` are recorded too.
+        failed: the `id` of the exception that ended the last cell, where that was not recorded.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.records_every_cell = False
+        self.failed: int | None = None
+        self._shell = shell
+        self._plan: _Plan | None = None
+        shell.input_transformers_cleanup.append(take_away)
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
+
+    def close(self) -> None:
+        """Leave the shell as it was, even in the middle of a recorded cell."""
+        shell, plan = self._shell, self._plan
+        shell.events.unregister("pre_run_cell", self._before)
+        shell.events.unregister("post_run_cell", self._after)
+        if take_away in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(take_away)
+        if plan is not None:
+            self._plan = None
+            plan.undo()
+            plan.abandon()
+
+    # ------------------------------------------------------------ a cell begins
+
+    def _before(self, info: Any) -> None:
+        try:
+            self._prepare(info)
+        except Exception as fault:
+            blame(fault)
+
+    def _prepare(self, info: Any) -> None:
+        asked = asked_for(info.raw_cell)
+        if self._plan is not None:  # `%%capture`, `get_ipython().run_cell(...)`: a cell inside the cell
+            self._plan.files += self._files_of(info)
+            if asked and not self._plan.info.raw_cell.rstrip().endswith(info.raw_cell.rstrip()):
+                note(_NESTED)
+            return
+        if not asked and not self.records_every_cell:
+            return
+        options, unknown = options_of(asked)
+        if unknown:
+            listed = ", ".join(OPTIONS)
+            note(f"%%inplace does not know {unknown[0]!r}; its options are {listed}. {_ALL_THE_SAME}")
+        if len(asked) > 1:
+            note(_TWICE)
+        plan = _Plan(info=info, files=self._files_of(info), options=options, asked=bool(asked))
+        self._plan = plan
+        plan.hooks = CellHooks(self._shell, lambda: self._start(plan))
+
+    def _files_of(self, info: Any) -> list[str]:
+        """What Python may call the cell's code: IPython 9 has counted the cell by now, IPython 8 does so in the end."""
+        shell, code = self._shell, self._source_of(info)
+        count = shell.execution_count
+        return [str(shell.compile.get_code_name(info.raw_cell, code, number)) for number in (count, count - 1)]
+
+    def _source_of(self, info: Any) -> str:
+        """The Python that IPython runs for a cell."""
+        code = getattr(info, "transformed_cell", None)
+        return str(self._shell.transform_cell(info.raw_cell) if code is None else code)
+
+    def _start(self, plan: _Plan) -> None:
+        if plan.begun or self._plan is not plan:
+            return
+        plan.begun = True
+        try:
+            if plan.options.verify:
+                from inplace.judge.judge import cell_start
+
+                plan.copy = cell_start(plan.files[0], self._source_of(plan.info), self._shell.user_ns)
+            recorder = recorder_of(
+                plan.files,
+                self._shell.user_ns,
+                title="this cell",
+                timed=TIMED,
+                strict=plan.options.strict,
+                thorough=plan.options.advise,
+            )
+            if plan.hooks is not None:
+                plan.hooks.strip_with(recorder.strip)
+            plan.recorder = recorder
+            try:
+                recorder.start()
+            except BaseException:  # a refusal, a fault of ours, or an interrupt: nothing is recorded
+                plan.recorder = None
+                recorder.undo()
+                raise
+        except RecordingError as refusal:
+            note(f"{refusal}. {_ALL_THE_SAME}")
+        except Exception as fault:
+            blame(fault)
+
+    # ------------------------------------------------------------ a cell ends
+
+    def _after(self, result: Any) -> None:
+        plan = self._plan
+        if plan is None:
+            error = getattr(result, "error_in_exec", None)
+            self.failed = self.failed if error is None else id(error)
+            return
+        # IPython makes up a result, with another info, where an exception reached it from outside the cell's code.
+        if result is not None and result.info is not plan.info and result.info.raw_cell != plan.info.raw_cell:
+            return
+        self._plan = self.failed = None
+        plan.undo()
+        try:
+            self._finish(plan, getattr(result, "error_in_exec", None))
+        except KeyboardInterrupt:
+            note(_INTERRUPTED)
+        except Exception as fault:
+            blame(fault)
+        finally:
+            plan.abandon()
+
+    def _finish(self, plan: _Plan, error: BaseException | None) -> None:
+        if plan.recorder is None:
+            return
+        with source_of_timed(plan.info.raw_cell):
+            trace = plan.recorder.stop(error)
+        if not plan.asked and not trace.calls:
+            return
+        from inplace.shells.recording import Recording
+
+        recording = Recording.of(trace)
+        keep_last(recording)
+        if plan.copy is not None:
+            recording.prove(plan.copy)
+        if plan.options.quiet:
+            return
+        if trace.calls or trace.notes:
+            show(recording, self._shell)
+        elif error is None:
+            note(_EMPTY)
+        if plan.options.advise and trace.calls:
+            put({"text/plain": recording.advice()})

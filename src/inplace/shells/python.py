@@ -1,0 +1,46 @@
+"""The Python face: record a block, analyse what was recorded, read it from a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inplace.shells.explanation import Explanation
+from inplace.shells.recorder import recorder_of
+from inplace.shells.recording import Recording
+
+if TYPE_CHECKING:
+    from inplace.facts.model import Trace
+
+
+def record(*, strict: bool = False, thorough: bool = False) -> Recording:
+    """Record the block of a `with` statement: `with inplace.record() as recording:`.
+
+    The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
+
+    Args:
+        strict: stop at a write that would destroy what a live graph has saved for backward, with an OverwriteError (a
+            RuntimeError) in place of the write. Each write is then preceded by a walk over the live graphs.
+        thorough: look at the graph before every backward, and not before the first of each line only, for `advice`.
+    """
+    frame = sys._getframe(1)
+    file = frame.f_code.co_filename
+    return Recording(recorder_of([file], frame.f_globals, title=Path(file).name, strict=strict, thorough=thorough))
+
+
+def analyze(recording: Recording | Trace) -> Explanation:
+    """The findings of a recording or of a trace, the worst first."""
+    return recording.report if isinstance(recording, Recording) else Explanation.of(recording)
+
+
+def load(path: str | Path) -> Recording:
+    """Read a recording from a file that `Recording.save` wrote. Nothing in the file is run.
+
+    Raises:
+        TraceFormatError: if the file is not one of ours, or of a format that this version does not know.
+        OSError: if the file can't be read.
+    """
+    from inplace.facts.codec import load as read
+
+    return Recording.of(read(path))

@@ -1,0 +1,56 @@
+"""The recorder of a cell, a block or a script: which files are its code, and what people call them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from inplace.shells.environment import cell_name, is_static
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+
+
+def recorder_of(
+    files: Collection[str],
+    namespace: Mapping[str, object],
+    *,
+    title: str,
+    timed: Collection[str] = (),
+    strict: bool = False,
+    thorough: bool = False,
+) -> Recorder:
+    """A recorder, yet to be started, of the code that Python knows by some file names.
+
+    A cell is called what its notebook calls it: `In[3]`, or `this cell` and `an earlier cell` where outputs are to be
+    the same from run to run.
+
+    Args:
+        files: the names; more may be added while the recording goes on.
+        namespace: where the code's variables are.
+        title: what people are shown as the name of code that is no notebook's cell.
+        timed: the names of what `%%time` compiles.
+        strict: whether a write that would destroy a save is stopped.
+        thorough: whether to look at the graph before every backward.
+    """
+    from inplace.capture.record import Recorder
+
+    cell = next(filter(None, map(cell_name, files)), None)
+    own = title if cell is None else "this cell" if is_static() else cell
+
+    def label(file: str) -> str | None:
+        if file in files:
+            return own
+        if file in timed:
+            return f"{own} below %%time"
+        other = cell_name(file)
+        return "an earlier cell" if other is not None and is_static() else other
+
+    return Recorder(
+        title=own,
+        is_cell=lambda file: file in files or file in timed,
+        namespace=namespace,
+        label=label,
+        strict=strict,
+        thorough=thorough,
+    )
