@@ -45,12 +45,12 @@ class Witness:
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
         def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
             with torch._C.DisableTorchFunction():
-                self.roots.extend(_copy(root) for root in tuple(roots)[: _MOST - len(self.roots)])
+                self.roots.extend(_snapshot(root) for root in tuple(roots)[: _MOST - len(self.roots)])
                 self._meet(roots)
             given = engine(roots, *args, **kwargs)
             if not kwargs.get("accumulate_grad", True):
                 with torch._C.DisableTorchFunction():
-                    found = [None if one is None else _copy(one) for one in given]
+                    found = [None if one is None else _snapshot(one) for one in given]
                 self.given.extend(found[: _MOST - len(self.given)])
             return given
 
@@ -82,5 +82,5 @@ class Witness:
             left.extend(following for following, _ in reversed(node.next_functions))
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
+def _snapshot(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone()

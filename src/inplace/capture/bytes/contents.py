@@ -20,7 +20,7 @@ import torch
 from inplace.capture.bytes.foreign_memory import ForeignMemory
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.refs import TensorRef
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import StorageId
 
 _WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
@@ -34,10 +34,10 @@ def _nobody() -> None:
 
 
 class _Watched:
-    __slots__ = ("contents", "identities", "ref", "storage")
+    __slots__ = ("contents", "ref", "seen", "storage")
 
-    def __init__(self, storage: StorageId, ref: TensorRef, identities: Identities) -> None:
-        self.storage, self.identities = storage, identities
+    def __init__(self, storage: StorageId, ref: TensorRef, seen: TensorsSeen) -> None:
+        self.storage, self.seen = storage, seen
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
 
@@ -45,8 +45,8 @@ class _Watched:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
         if tensor is None:
-            tensor = self.identities.over(self.storage)
-            found = self.identities.ref_of(tensor) if tensor is not None else None
+            tensor = self.seen.over(self.storage)
+            found = self.seen.ref_of(tensor) if tensor is not None else None
             if tensor is None or found is None:
                 return None
             self.ref = found
@@ -68,9 +68,9 @@ class Contents:
         changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
     """
 
-    def __init__(self, identities: Identities, stacks: Stacks) -> None:
+    def __init__(self, seen: TensorsSeen, stacks: Stacks) -> None:
         self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
-        self._identities, self._stacks, self._memory = identities, stacks, ForeignMemory()
+        self._seen, self._stacks, self._memory = seen, stacks, ForeignMemory()
         self.watched: dict[StorageId, _Watched] = {}
         self._line: int | None = None
         self._lines = self._looks = 0
@@ -78,12 +78,12 @@ class Contents:
 
     def watch(self, tensor: torch.Tensor) -> None:
         """Begin to watch the storage behind `tensor`, a tensor seen before."""
-        ref = self._identities.ref_of(tensor)
+        ref = self._seen.ref_of(tensor)
         if ref is None or ref.storage is None or tensor.device.type != "cpu":
             return
-        if self._identities.storages.sizes[ref.storage] > _LARGEST:
+        if self._seen.storages.sizes[ref.storage] > _LARGEST:
             return
-        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
+        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._seen)
         watched.contents = watched.read(self._memory)
         self._begin_lines()
 
@@ -116,7 +116,7 @@ class Contents:
         self._end_lines()
 
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
-        start, stop = 0, self._identities.storages.sizes[watched.storage]
+        start, stop = 0, self._seen.storages.sizes[watched.storage]
         old = watched.contents
         if isinstance(old, bytes) and isinstance(now, bytes) and len(old) == len(now):
             differing = [number for number, (one, two) in enumerate(zip(old, now, strict=True)) if one != two]
@@ -158,7 +158,7 @@ class Contents:
                 self._end_lines()
                 return None
             with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode
-                self.look(self._identities.step + 1)
+                self.look(self._seen.step + 1)
             self._line = self._stacks.key_of_line(frame.f_back if event == "return" else frame)
         except Exception:  # a fault in a tracer would surface in the user's line
             self._end_lines()

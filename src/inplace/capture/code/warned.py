@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
-from inplace.capture.code.tracebacks import HANDLE, is_ours
+from inplace.capture.code.tracebacks import HANDLE, is_our_code
 
 _SHOW = "_showwarnmsg"  # what Python calls with each warning that its filters let pass; nobody else replaces it
 
@@ -104,10 +104,10 @@ def _credited(message: warnings.WarningMessage, innermost: FrameType | None) -> 
 
 
 def _added(codes: list[CodeType]) -> set[int]:
-    """Which frames, the innermost first, are not there without us; see `tracebacks.strip`."""
+    """Which frames, the innermost first, are not there without us; see `tracebacks.strip_recording`."""
     added: set[int] = set()
     for number, code in enumerate(codes):
-        if not is_ours(code):
+        if not is_our_code(code):
             continue
         added.add(number)
         above = number + 1

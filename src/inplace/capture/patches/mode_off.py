@@ -34,8 +34,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.code.tracebacks import is_ours, leave, leave_handed_over
-from inplace.capture.patches.mode_stack import height, place_of, pop, push, put_on, take_off
+from inplace.capture.code.tracebacks import is_our_code, leave, leave_handed_over
+from inplace.capture.patches.mode_stack import height, modes_below, pop, push, put_on, take_off
 
 _DYNAMO = "torch._dynamo.eval_frame"
 _SWITCH = "_maybe_set_eval_frame"
@@ -62,7 +62,7 @@ class _Popped:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         push(self._mode)
-        if error is not None and is_ours(type(self._mode).__torch_function__.__code__):
+        if error is not None and is_our_code(type(self._mode).__torch_function__.__code__):
             leave_handed_over(error)
 
 
@@ -163,11 +163,11 @@ class Aside:
         return pop_mode
 
     def _height(self, theirs: Any) -> Any:
-        return lambda: theirs() - (place_of(self._mode) is not None)
+        return lambda: theirs() - (modes_below(self._mode) is not None)
 
     def _stack_at(self, theirs: Any) -> Any:
         def stack_at(number: int) -> Any:
-            place = place_of(self._mode)
+            place = modes_below(self._mode)
             return theirs(number if place is None or number < place else number + 1)
 
         return stack_at
