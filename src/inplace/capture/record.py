@@ -32,8 +32,9 @@ from inplace.capture.code.warned import Warned
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.graph.walk import Walker
 from inplace.capture.naming import Naming
+from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import Aside
-from inplace.capture.patches.mode_stack import height, is_handed_on, take_off
+from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
@@ -84,8 +85,9 @@ class Recorder(Listener):
         self._title, self._label = title, label
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
+        self._ledger = Ledger()
         self._walker = Walker(self._seen)
-        self._contents = Contents(self._seen, self._stacks)
+        self._contents = Contents(self._seen, self._stacks, self._ledger)
         arrivals = Arrivals(self._seen)
         self._notes = CallNotes(self._seen, arrivals, self._stacks, self)
         self._mode = CallMode(self._notes, self._seen, arrivals, self._stacks, self)
@@ -100,7 +102,8 @@ class Recorder(Listener):
         self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
-        self._aside, self._warned = Aside(self._mode), Warned(vars(call_mode), namespace or {})
+        self._aside = Aside(self._mode, self._ledger)
+        self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end
@@ -114,15 +117,14 @@ class Recorder(Listener):
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
             self._protected(self._naming.note_names, BEFORE)
-            register_optimizer_step_pre_hook(self._on_step)
-            register_optimizer_step_post_hook(self._after_step)
+            self._hook_steps()
             self._warned.start()
             self._aside.start()
             self._aside.patch(torch.utils, "weakref", self._without_ours)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
-            self._mode.__enter__()
+            self._ledger.make(ModeOn(self._mode))
         except BaseException:
             self.undo()
             raise
@@ -132,16 +134,9 @@ class Recorder(Listener):
 
         Doing so again changes nothing; where an interrupt comes meanwhile, it is done again.
         """
-        while take_off(self._mode) is not None:
-            pass
+        self._ledger.undo()
         self._stacks.stop()
-        self._aside.stop()
-        self._warned.stop()
-        for hooks in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks):
-            for key, hook in list(hooks.items()):
-                if hook in (self._on_step, self._after_step):
-                    del hooks[key]
-        self._protected(self._contents.stop)
+        self._contents.watched.clear()
         if Recorder._current is self:
             Recorder._current = None
 
@@ -189,6 +184,12 @@ class Recorder(Listener):
     def strip(error: BaseException) -> None:
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
         strip_recording(error)
+
+    def _hook_steps(self) -> None:
+        """Be told before and after each step of an optimizer."""
+        before, after = _global_optimizer_pre_hooks, _global_optimizer_post_hooks
+        self._ledger.make(Hooked(register_optimizer_step_pre_hook, self._on_step, before))
+        self._ledger.make(Hooked(register_optimizer_step_post_hook, self._after_step, after))
 
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
+from torch.nn.modules.module import _global_forward_pre_hooks, register_module_forward_pre_hook
 from typing_extensions import Self
+
+from inplace.capture.patches.ledger import Hooked, Ledger
 
 _ENGINE = "_engine_run_backward"
 _MOST = 2000  # tensors kept of each sort; both runs keep the first ones
@@ -28,19 +30,16 @@ class Witness:
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
         self._ids: set[int] = set()  # of what was met, which we keep alive
-        self._undo = ExitStack()
+        self._ledger = Ledger()
 
     def __enter__(self) -> Self:
-        hook = torch.nn.modules.module.register_module_forward_pre_hook(self._see_module)
-        self._undo.callback(hook.remove)
-        engine = getattr(torch.autograd, _ENGINE, None)
-        if engine is not None:
-            self._undo.callback(setattr, torch.autograd, _ENGINE, engine)
-            setattr(torch.autograd, _ENGINE, self._watched(engine))
+        self._ledger.make(Hooked(register_module_forward_pre_hook, self._see_module, _global_forward_pre_hooks))
+        if hasattr(torch.autograd, _ENGINE):
+            self._ledger.replace(torch.autograd, _ENGINE, self._watched)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._undo.close()
+        self._ledger.undo()
 
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
         def run(roots: Any, *args: Any, **kwargs: Any) -> Any:

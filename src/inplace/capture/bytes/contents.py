@@ -19,6 +19,7 @@ import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
 from inplace.capture.code.stacks import Stacks
+from inplace.capture.patches.ledger import Ledger, LinesTraced
 from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import StorageId
@@ -63,18 +64,23 @@ class _Watched:
 class Contents:
     """Watches the exported storages of one recording.
 
+    Args:
+        seen: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        ledger: where our tracer of lines is noted, and undone.
+
     Attributes:
         watched: the storages that are compared, by id.
         changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
     """
 
-    def __init__(self, seen: TensorsSeen, stacks: Stacks) -> None:
+    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger) -> None:
         self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
-        self._seen, self._stacks, self._memory = seen, stacks, ForeignMemory()
+        self._seen, self._stacks, self._ledger, self._memory = seen, stacks, ledger, ForeignMemory()
         self.watched: dict[StorageId, _Watched] = {}
         self._line: int | None = None
         self._lines = self._looks = 0
-        self._tracing = False
+        self._tracer: LinesTraced | None = None
 
     def watch(self, tensor: torch.Tensor) -> None:
         """Begin to watch the storage behind `tensor`, a tensor seen before."""
@@ -110,11 +116,6 @@ class Contents:
         for watched in self.watched.values():
             watched.contents = watched.read(self._memory)
 
-    def stop(self) -> None:
-        """Give the line tracer back."""
-        self.watched.clear()
-        self._end_lines()
-
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
         start, stop = 0, self._seen.storages.sizes[watched.storage]
         old = watched.contents
@@ -127,31 +128,26 @@ class Contents:
     # ------------------------------------------------------------ lines
 
     def _begin_lines(self) -> None:
-        if self._tracing or sys.gettrace() is not None or self._lines > _LINES:
+        if self._tracer is not None or sys.gettrace() is not None or self._lines > _LINES:
             return
-        self._tracing = True
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if self._stacks.is_user(frame.f_code):
-                if self._line is None:
-                    self._line = self._stacks.key_of_line(frame)
-                frame.f_trace = self._on_line
-            frame = frame.f_back
-        sys.settrace(self._on_call)
+        if self._line is None:
+            self._line = self._stacks.key_of_line(sys._getframe(1))
+        self._tracer = LinesTraced(self._on_call, self._on_line, lambda frame: self._stacks.is_user(frame.f_code))
+        self._ledger.make(self._tracer)
 
     def _end_lines(self) -> None:
-        if self._tracing and getattr(sys.gettrace(), "__self__", None) is self:
-            sys.settrace(None)
-        self._tracing = False
+        if self._tracer is not None:
+            self._ledger.undo_early(self._tracer)
+        self._tracer = None
 
     def _on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not self._tracing or not self._stacks.is_user(frame.f_code):
-            return None
-        return self._on_line
+        tracer = self._tracer
+        return tracer.on_line if tracer is not None and self._stacks.is_user(frame.f_code) else None
 
     def _on_line(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not self._tracing or event not in {"line", "return"}:
-            return self._on_line if self._tracing else None
+        tracer = self._tracer
+        if tracer is None or event not in {"line", "return"}:
+            return tracer.on_line if tracer is not None else None
         try:
             self._lines += 1
             if self._lines > _LINES or not self.watched:
@@ -163,4 +159,4 @@ class Contents:
         except Exception:  # a fault in a tracer would surface in the user's line
             self._end_lines()
             return None
-        return self._on_line
+        return tracer.on_line

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from inplace.capture.code.tracebacks import is_our_code
+from inplace.capture.patches.ledger import Change
 
 _depth = torch._C._len_torch_function_stack
 _at = torch._C._get_function_stack_at
@@ -66,3 +67,20 @@ def is_handed_on(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+class ModeOn(Change):
+    """Our mode among those of this thread."""
+
+    def __init__(self, mode: TorchFunctionMode) -> None:
+        self._mode = mode
+
+    def _is_made(self) -> bool:
+        return modes_below(self._mode) is not None
+
+    def _make(self) -> None:
+        self._mode.__enter__()
+
+    def _undo(self) -> None:
+        while take_off(self._mode) is not None:  # a backward puts it on once more
+            pass
