@@ -74,7 +74,7 @@ def bytes_while_recording(run: Callable[[int], None], count: int) -> int:
     recorder.start()
     try:
         run(count)
-        return size_of([recorder._mode.log, recorder._identities], set())
+        return size_of([recorder._notes.log, recorder._seen], set())
     finally:
         recorder.stop()
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import StateId
 from tests.oracle.judge import disagreements
 from tests.oracle.programs import Program, random_program
@@ -41,13 +41,13 @@ def test_random_programs(seed: int, length: int) -> None:
 def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no call noted in short, ask for every storage and read all of every tensor."""
 
-    def written(self: Identities, tensor: torch.Tensor, **how: Any) -> StateId:
+    def written(self: TensorsSeen, tensor: torch.Tensor, **how: Any) -> StateId:
         return self.read(tensor, **how)
 
-    monkeypatch.setattr("inplace.capture.tables.tensors_seen.Identities.written", written)
-    monkeypatch.setattr("inplace.capture.calls.call_notes.Calls._unchanged", lambda *_: b"")
-    monkeypatch.setattr("inplace.capture.tables.arrivals.Results.meet_fresh", lambda *_, **__: None)
-    monkeypatch.setattr("inplace.capture.tables.arrivals.Results.meet_based", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.tables.tensors_seen.TensorsSeen.written", written)
+    monkeypatch.setattr("inplace.capture.calls.call_notes.CallNotes.unchanged", lambda *_: b"")
+    monkeypatch.setattr("inplace.capture.tables.arrivals.Arrivals.meet_fresh", lambda *_, **__: None)
+    monkeypatch.setattr("inplace.capture.tables.arrivals.Arrivals.meet_based", lambda *_, **__: None)
 
 
 @settings(

@@ -397,14 +397,14 @@ def test_threads_go_on_unrecorded() -> None:
     assert len(recording.trace.calls) == 1
 
 
-@pytest.mark.parametrize("point", ["_begin", "_end", "_end_raised", "_learn"])
+@pytest.mark.parametrize("point", ["begin", "end", "end_raised", "learn"])
 def test_a_fault_of_ours_stays_ours(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks inside the recorder, the user's code gives its own result, and a note says what happened."""
 
     def broken(*args: Any) -> Any:
         raise ZeroDivisionError("injected")
 
-    monkeypatch.setattr(f"inplace.capture.calls.mode.CallMode.{point}", broken)
+    monkeypatch.setattr(f"inplace.capture.calls.call_notes.CallNotes.{point}", broken)
     x = torch.ones(3, requires_grad=True)
 
     with recorder() as recording:

@@ -157,7 +157,7 @@ class Tracer:
         if not code.co_filename.startswith(OURS) or event == "c_call":
             return
         point = (code.co_filename.removeprefix(OURS), code.co_name, frame.f_lineno)
-        if point[0] == "/public.py" and (code.co_name, event) in OUTSIDE:
+        if point[0] == "/shells/recording.py" and (code.co_name, event) in OUTSIDE:
             return
         self.counts[point] += 1
         if point == self.point and self.counts[point] == self.number:

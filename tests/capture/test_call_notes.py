@@ -12,7 +12,7 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 from inplace.capture.calls.functions import facts_of
-from inplace.capture.calls.listener import Known
+from inplace.capture.calls.known import Known
 from inplace.capture.record import Recorder
 
 SAMPLES = 6  # of each operator
@@ -41,7 +41,7 @@ def _made() -> Iterator[tuple[str, int, bool]]:
 
 @pytest.mark.slow
 def test_the_last_node_is_that_of_the_result() -> None:
-    """Of all operators, whenever they make so many nodes: as `Calls._last_made` takes it to be."""
+    """Of all operators, whenever they make so many nodes: as `CallNotes.last_made` takes it to be."""
     found: dict[tuple[str, int], set[bool]] = defaultdict(set)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -59,14 +59,14 @@ def test_a_node_that_is_not_the_last_is_noticed() -> None:
     x = torch.ones(2, requires_grad=True)
 
     def calls(*, last: bool) -> int:
-        begun = _sequence() - recorder._mode.log.origin
+        begun = _sequence() - recorder._notes.log.origin
         (x + 1), (result := x * 2)
         if not last:
             x * 3
-        return recorder._mode._last_made(known, result, begun, begun + 2 + (not last)) - recorder._mode.log.origin
+        return recorder._notes.last_made(known, result, begun, begun + 2 + (not last)) - recorder._notes.log.origin
 
     looked = [calls(last=True) for _ in range(3)]
     trusted = calls(last=True)
     assert all(found < 0 for found in looked)
-    assert trusted == _sequence() - recorder._mode.log.origin - 1
+    assert trusted == _sequence() - recorder._notes.log.origin - 1
     assert [calls(last=False) < 0, known.last] == [True, {2: 4, 3: -1}]

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from inplace.capture.bytes.contents import Contents
-from inplace.capture.calls.mode import CallMode
+from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.graph.walk import Found, Noted
+from inplace.capture.graph.walk import FoundNode, Noted
 from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.tables.call_table import CallRows
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import (
     ContentChange,
     Failure,
@@ -117,7 +117,7 @@ class _Nodes:
                 return step, step
         return None, bisect_right(self._ends, node) - 1
 
-    def add(self, found: Found, walked: int) -> list[SavedUse]:
+    def add(self, found: FoundNode, walked: int) -> list[SavedUse]:
         """Note a node met by the walk at step `walked`, and its saved tensors' versions when saved and then."""
         step, near = self.step_of(found.id)
         known, versions, values = found.saved, found.versions, found.values
@@ -130,7 +130,7 @@ class _Nodes:
             match = self._match(one, step, near)
             saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
             if match is not None and version is not None:
-                changed = _changed(one, match, now)
+                changed = _has_changed(one, match, now)
                 uses.append(SavedUse(found.id, number, match.counter, match.version, version, changed))
         if found.id not in self.nodes:
             self.nodes[found.id] = Node(found.id, found.name, step, found.edges, tuple(saved), found.leaf, found.custom)
@@ -215,7 +215,7 @@ class _Nodes:
         return found
 
 
-def _changed(saved: SavedTensor, match: TensorState, now: tuple[Any, ...] | None) -> bool | None:
+def _has_changed(saved: SavedTensor, match: TensorState, now: tuple[Any, ...] | None) -> bool | None:
     """Whether a small saved tensor has other elements now than the tensor it was saved from had then."""
     if now is None or match.values is None or saved.layout is None or saved.layout.shape != match.layout.shape:
         return None
@@ -228,32 +228,32 @@ def _same(saved: SavedTensor, state: TensorState) -> bool:
 
 @no_collection()
 def freeze(
-    raw: Raw, mode: CallMode, identities: Identities, stacks: Stacks, label: Callable[[str], str | None], title: str
+    raw: Raw, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, label: Callable[[str], str | None], title: str
 ) -> Trace:
     """Build the trace of a recording that has ended."""
     sources, sites, frozen_stacks = stacks.freeze(label)
-    storages, stored = identities.storages.frozen()
-    states, places = identities.states.frozen(stored, mode.log.origin)
-    mode.log.renumber(places)
-    nodes = _Nodes(mode.log, states, frozen_stacks, mode.functions)
-    walks = tuple(_walk(facts, nodes, identities.states.layouts.known, stored) for facts in raw.walks)
+    storages, stored = seen.storages.frozen()
+    states, places = seen.states.frozen(stored, notes.log.origin)
+    notes.log.renumber(places)
+    nodes = _Nodes(notes.log, states, frozen_stacks, notes.functions)
+    walks = tuple(_walk(facts, nodes, seen.states.layouts.known, stored) for facts in raw.walks)
     changes = _changes(raw, frozen_stacks, stored)
     return Trace(
         torch=str(torch.__version__),
         sources=sources,
         sites=sites,
-        calls=CallRows(mode.log, mode.functions, frozen_stacks, identities.storages.allocations(len(mode.log))),
+        calls=CallRows(notes.log, notes.functions, frozen_stacks, seen.storages.allocations(len(notes.log))),
         states=states,
-        tensors=identities.tensors.frozen(),
+        tensors=seen.tensors.frozen(),
         storages=storages,
         nodes=tuple(nodes.nodes.values()),
         walks=walks,
         changes=changes,
-        names=_names(raw, mode.log, states, changes),
+        names=_names_of_touched(raw, notes.log, states, changes),
         modules=tuple(raw.modules),
         optimizers=tuple(Optimizer(*facts) for facts in raw.optimizers),
         notes=tuple(Note(text) for text in raw.notes),
-        failure=_failure(raw.failure, frozen_stacks),
+        failure=_failure_at(raw.failure, frozen_stacks),
         title=title,
     )
 
@@ -262,11 +262,11 @@ def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout], stored: Se
     step, is_backward, roots, noted, complete = facts
     uses: list[SavedUse] = []
     for one in noted:
-        uses += nodes.add(Found.of(one, layouts, stored), step)
+        uses += nodes.add(FoundNode.of(one, layouts, stored), step)
     return GraphWalk(step, is_backward, tuple(roots), tuple(NodeId(one[0]) for one in noted), tuple(uses), complete)
 
 
-def _names(
+def _names_of_touched(
     raw: Raw, log: CallLog, states: Sequence[TensorState], changes: tuple[ContentChange, ...]
 ) -> tuple[Name, ...]:
     """The names that reach bytes the recorded code had to do with; a notebook has many others."""
@@ -292,7 +292,7 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
     )
 
 
-def _failure(facts: tuple[str, str, int | None] | None, stacks: list[Stack]) -> Failure | None:
+def _failure_at(facts: tuple[str, str, int | None] | None, stacks: list[Stack]) -> Failure | None:
     if facts is None:
         return None
     kind, message, stack = facts

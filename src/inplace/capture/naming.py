@@ -12,7 +12,7 @@ from inplace.capture.code.names import borrow_locals, scan
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import PLAIN
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 
 
 class Naming:
@@ -20,15 +20,13 @@ class Naming:
 
     Args:
         raw: where they are noted.
-        identities: where tensors get their ids.
+        seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
         namespace: where the user's variables are; None to leave names to the source text.
     """
 
-    def __init__(
-        self, raw: Raw, identities: Identities, stacks: Stacks, namespace: Mapping[str, object] | None
-    ) -> None:
-        self._raw, self._identities, self._stacks, self._namespace = raw, identities, stacks, namespace
+    def __init__(self, raw: Raw, seen: TensorsSeen, stacks: Stacks, namespace: Mapping[str, object] | None) -> None:
+        self._raw, self._seen, self._stacks, self._namespace = raw, seen, stacks, namespace
         self._modules: dict[int, int] = {}
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
@@ -58,7 +56,7 @@ class Naming:
         if position is not None and (name is None or self._raw.optimizers[position][0] is not None):
             return
         params = tuple(
-            self._identities.id_of(param)
+            self._seen.id_of(param)
             for group in optimizer.param_groups
             for param in group["params"]
             if type(param) in PLAIN
@@ -88,4 +86,4 @@ class Naming:
             elif isinstance(value, torch.optim.Optimizer):
                 self.note_optimizer(value, path)
             else:
-                self._raw.names.append((path, self._identities.id_of(value), step))
+                self._raw.names.append((path, self._seen.id_of(value), step))

@@ -19,23 +19,27 @@ from torch.optim.optimizer import (
 
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls import mode as call_mode
+from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.calls.functions import prepare
-from inplace.capture.calls.listener import Known, Listener
+from inplace.capture.calls.known import Known
+from inplace.capture.calls.listener import Listener
 from inplace.capture.calls.mode import CallMode
 from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.calls.strict import Saves
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.code.tracebacks import strip
+from inplace.capture.code.tracebacks import strip_recording
 from inplace.capture.code.warned import Warned
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.graph.walk import Walker
 from inplace.capture.naming import Naming
+from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import Aside
-from inplace.capture.patches.mode_stack import height, is_handed_on, take_off
-from inplace.capture.tables.arrivals import Results
+from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
+from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.model import BEFORE, Function, Kind, Trace
 
@@ -79,23 +83,27 @@ class Recorder(Listener):
         thorough: bool = False,
     ) -> None:
         self._title, self._label = title, label
-        self._identities = Results()
+        self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
-        self._walker = Walker(self._identities)
-        self._contents = Contents(self._identities, self._stacks)
-        self._mode = CallMode(self._identities, self._stacks, self)
+        self._ledger = Ledger()
+        self._walker = Walker(self._seen)
+        self._contents = Contents(self._seen, self._stacks, self._ledger)
+        arrivals = Arrivals(self._seen)
+        self._notes = CallNotes(self._seen, arrivals, self._stacks, self)
+        self._mode = CallMode(self._notes, self._seen, arrivals, self._stacks, self)
         self._raw = Raw()
         self._raw.contents = self._contents
-        self.watched, self.external = self._contents.watched, self._identities.storages.external
+        self.watched, self.external = self._contents.watched, self._seen.storages.external
         self.strict, self._thorough = strict, thorough
-        self._saves = Saves(self._identities, self._mode.log, lambda stack: self._stacks.place(stack, label))
-        self._naming = Naming(self._raw, self._identities, self._stacks, namespace)
-        self._steps = OptimizerSteps(self._mode, self._identities, self._stacks)
+        self._saves = Saves(self._seen, self._notes.log, lambda stack: self._stacks.place(stack, label))
+        self._naming = Naming(self._raw, self._seen, self._stacks, namespace)
+        self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
         self._left_off = False  # whether no tensor is to be looked at any more
         self._unseen = False  # whether there was a `.data`, a numpy array or the like
         self._walked: dict[int, int] = {}
         self._walked_steps: set[int] = set()
-        self._aside, self._warned = Aside(self._mode), Warned(vars(call_mode), namespace or {})
+        self._aside = Aside(self._mode, self._ledger)
+        self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end
@@ -109,15 +117,14 @@ class Recorder(Listener):
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
             self._protected(self._naming.note_names, BEFORE)
-            register_optimizer_step_pre_hook(self._on_step)
-            register_optimizer_step_post_hook(self._after_step)
+            self._hook_steps()
             self._warned.start()
             self._aside.start()
             self._aside.patch(torch.utils, "weakref", self._without_ours)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
-            self._mode.__enter__()
+            self._ledger.make(ModeOn(self._mode))
         except BaseException:
             self.undo()
             raise
@@ -127,16 +134,9 @@ class Recorder(Listener):
 
         Doing so again changes nothing; where an interrupt comes meanwhile, it is done again.
         """
-        while take_off(self._mode) is not None:
-            pass
+        self._ledger.undo()
         self._stacks.stop()
-        self._aside.stop()
-        self._warned.stop()
-        for hooks in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks):
-            for key, hook in list(hooks.items()):
-                if hook in (self._on_step, self._after_step):
-                    del hooks[key]
-        self._protected(self._contents.stop)
+        self._contents.watched.clear()
         if Recorder._current is self:
             Recorder._current = None
 
@@ -146,20 +146,20 @@ class Recorder(Listener):
             self._mode.active = False
             self._protected(self._restore, error)
             if not self._left_off:
-                self._protected(self._contents.look, len(self._mode.log))
+                self._protected(self._contents.look, len(self._notes.log))
             self.undo()
-            step = self._identities.step = len(self._mode.log)
-            self._identities.detail = True
+            step = self._seen.step = len(self._notes.log)
+            self._seen.detail = True
             if error is not None:
                 self._protected(self._naming.note_error, error)
             if not self._left_off:
                 self._protected(self._naming.note_names, step)
                 self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
-            self._trace = freeze(self._raw, self._mode, self._identities, self._stacks, self._label, self._title)
+            self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title)
         finally:
             self.undo()
-            self._identities.storages.close()
+            self._seen.storages.close()
         return self._trace
 
     @property
@@ -183,7 +183,13 @@ class Recorder(Listener):
     @staticmethod
     def strip(error: BaseException) -> None:
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
-        strip(error)
+        strip_recording(error)
+
+    def _hook_steps(self) -> None:
+        """Be told before and after each step of an optimizer."""
+        before, after = _global_optimizer_pre_hooks, _global_optimizer_post_hooks
+        self._ledger.make(Hooked(register_optimizer_step_pre_hook, self._on_step, before))
+        self._ledger.make(Hooked(register_optimizer_step_post_hook, self._after_step, after))
 
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
@@ -194,7 +200,7 @@ class Recorder(Listener):
         """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
 
         def getweakrefs(tensor: Any) -> list[Any]:
-            self._protected(self._identities.forget, tensor)
+            self._protected(self._seen.forget, tensor)
             self._protected(self._contents.forget, tensor)
             return list(theirs.getweakrefs(tensor))
 
@@ -214,7 +220,7 @@ class Recorder(Listener):
     def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:
         refusal = self._saves.refusal(function, step, tensors)
         if refusal is not None:
-            self._mode.log.raised[step] = (OverwriteError.__name__, refusal)
+            self._notes.log.raised[step] = (OverwriteError.__name__, refusal)
             raise OverwriteError(refusal)
 
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
@@ -224,7 +230,7 @@ class Recorder(Listener):
             self._walked[stack] = self._walked.get(stack, 0) + 1
             most = _WALKS_IF_UNSEEN if self._unseen else _WALKS
             if self._thorough or self._walked[stack] <= most:
-                self._walk(_roots(args, kwargs), len(self._mode.log), is_backward=True)
+                self._walk(_tensors_of_backward(args, kwargs), len(self._notes.log), is_backward=True)
 
     def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
         if known.kind is not Kind.BACKWARD and known.label != "grad":
@@ -240,7 +246,7 @@ class Recorder(Listener):
 
     def look(self) -> None:
         self._watch_external()
-        self._contents.look(len(self._mode.log))
+        self._contents.look(len(self._notes.log))
 
     def settle(self) -> None:
         self._watch_external()  # what the call just noted was the first to see: the very next line may write to it
@@ -248,7 +254,7 @@ class Recorder(Listener):
 
     def _watch_external(self) -> None:
         while self.external:
-            tensor = self._identities.over(self.external.pop())
+            tensor = self._seen.over(self.external.pop())
             self._unseen = True
             if tensor is not None:
                 self._contents.watch(tensor)
@@ -279,7 +285,7 @@ class Recorder(Listener):
         )
 
     def _note_stop(self, why: str) -> None:
-        calls = len(self._mode.log.calls) // WIDTH  # not by a method of ours, which may be what failed
+        calls = len(self._notes.log.calls) // WIDTH  # not by a method of ours, which may be what failed
         self._raw.notes.append(f"Recording stopped after call {calls}{why}")
 
     # ------------------------------------------------------------ graphs
@@ -293,10 +299,10 @@ class Recorder(Listener):
         self._raw.walks.append((step, is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
 
     def _last_walk(self) -> None:
-        identities, log = self._identities, self._mode.log
-        called = identities.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
-        live = [t for t in identities.live(called) if t.requires_grad and identities.may_ask(t)]
-        self._walk(live, len(self._mode.log), is_backward=False)
+        seen, log = self._seen, self._notes.log
+        called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
+        live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
+        self._walk(live, len(self._notes.log), is_backward=False)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._mode.is_here():
@@ -325,7 +331,7 @@ class Recorder(Listener):
             self._raw.notes.append(LOST)
 
 
-def _roots(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+def _tensors_of_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
     first = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
     found = first if isinstance(first, tuple | list) else [first]
     return [tensor for tensor in found if type(tensor) in PLAIN]

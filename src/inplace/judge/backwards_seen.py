@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
+from torch.nn.modules.module import _global_forward_pre_hooks, register_module_forward_pre_hook
 from typing_extensions import Self
+
+from inplace.capture.patches.ledger import Hooked, Ledger
 
 _ENGINE = "_engine_run_backward"
 _MOST = 2000  # tensors kept of each sort; both runs keep the first ones
@@ -28,29 +30,26 @@ class Witness:
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
         self._ids: set[int] = set()  # of what was met, which we keep alive
-        self._undo = ExitStack()
+        self._ledger = Ledger()
 
     def __enter__(self) -> Self:
-        hook = torch.nn.modules.module.register_module_forward_pre_hook(self._see_module)
-        self._undo.callback(hook.remove)
-        engine = getattr(torch.autograd, _ENGINE, None)
-        if engine is not None:
-            self._undo.callback(setattr, torch.autograd, _ENGINE, engine)
-            setattr(torch.autograd, _ENGINE, self._watched(engine))
+        self._ledger.make(Hooked(register_module_forward_pre_hook, self._see_module, _global_forward_pre_hooks))
+        if hasattr(torch.autograd, _ENGINE):
+            self._ledger.replace(torch.autograd, _ENGINE, self._watched)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._undo.close()
+        self._ledger.undo()
 
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
         def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
             with torch._C.DisableTorchFunction():
-                self.roots.extend(_copy(root) for root in tuple(roots)[: _MOST - len(self.roots)])
+                self.roots.extend(_snapshot(root) for root in tuple(roots)[: _MOST - len(self.roots)])
                 self._meet(roots)
             given = engine(roots, *args, **kwargs)
             if not kwargs.get("accumulate_grad", True):
                 with torch._C.DisableTorchFunction():
-                    found = [None if one is None else _copy(one) for one in given]
+                    found = [None if one is None else _snapshot(one) for one in given]
                 self.given.extend(found[: _MOST - len(self.given)])
             return given
 
@@ -82,5 +81,5 @@ class Witness:
             left.extend(following for following, _ in reversed(node.next_functions))
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
+def _snapshot(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone()

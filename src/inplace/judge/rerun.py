@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from inplace.capture.code.names import scan
+from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
 from inplace.facts.model import Trace
 from inplace.fixes.diagnose import analyze
@@ -26,9 +27,10 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
     """Carry out an order."""
     namespace = _namespace(order, folder)
     _seed(folder)
-    _read_instead(order["texts"])
+    ledger = Ledger()  # the process ends with it: what the code has left to run at its exit is to meet the fence too
+    _read_instead(order["texts"], ledger)
     fence = Fence(folder)
-    _refuse_native_writes(fence)
+    _refuse_native_writes(fence, ledger)
     witness = Witness()
     file = order["file"]
     code = compile(order["texts"][file], file, "exec", dont_inherit=True)
@@ -144,30 +146,34 @@ def _seed(folder: Path) -> None:
         np.random.seed(0)
 
 
-def _read_instead(texts: dict[str, str]) -> None:
+def _read_instead(texts: dict[str, str], ledger: Ledger) -> None:
     """Let imports of rewritten files, and tracebacks and recordings of all of them, read the given texts."""
     import linecache
 
     for file, text in texts.items():
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    loader: Any = importlib.machinery.SourceFileLoader
-    found = loader.get_code
+        ledger.make(Put(linecache.cache, file, (len(text), None, text.splitlines(keepends=True), file)))
 
-    def get_code(self: Any, name: str) -> CodeType:
-        path = self.get_filename(name)
-        code: CodeType = compile(texts[path], path, "exec", dont_inherit=True) if path in texts else found(self, name)
-        return code
+    def rewriting(found: Any) -> Any:
+        def get_code(self: Any, name: str) -> CodeType:
+            path = self.get_filename(name)
+            text = texts.get(path)
+            code: CodeType = found(self, name) if text is None else compile(text, path, "exec", dont_inherit=True)
+            return code
 
-    loader.get_code = get_code
+        return get_code
+
+    ledger.replace(importlib.machinery.SourceFileLoader, "get_code", rewriting)
 
 
-def _refuse_native_writes(fence: Fence) -> None:
+def _refuse_native_writes(fence: Fence, ledger: Ledger) -> None:
     """`torch.save` opens a path in C++, which no audit event tells: see NOTE [ Two fences ]."""
-    writer = torch._C.PyTorchFileWriter
 
-    def opened(target: Any, *args: Any, **kwargs: Any) -> Any:
-        if fence.on and isinstance(target, str | os.PathLike) and not fence.is_inside(target):
-            fence.refuse(f"torch.save {os.fspath(target)}")
-        return writer(target, *args, **kwargs)
+    def fenced(writer: Any) -> Any:
+        def opened(target: Any, *args: Any, **kwargs: Any) -> Any:
+            if fence.on and isinstance(target, str | os.PathLike) and not fence.is_inside(target):
+                fence.refuse(f"torch.save {os.fspath(target)}")
+            return writer(target, *args, **kwargs)
 
-    torch._C.PyTorchFileWriter = opened  # type: ignore[assignment,misc]
+        return opened
+
+    ledger.replace(torch._C, "PyTorchFileWriter", fenced)

@@ -19,8 +19,9 @@ import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
 from inplace.capture.code.stacks import Stacks
+from inplace.capture.patches.ledger import Ledger, LinesTraced
 from inplace.capture.tables.refs import TensorRef
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import StorageId
 
 _WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
@@ -34,10 +35,10 @@ def _nobody() -> None:
 
 
 class _Watched:
-    __slots__ = ("contents", "identities", "ref", "storage")
+    __slots__ = ("contents", "ref", "seen", "storage")
 
-    def __init__(self, storage: StorageId, ref: TensorRef, identities: Identities) -> None:
-        self.storage, self.identities = storage, identities
+    def __init__(self, storage: StorageId, ref: TensorRef, seen: TensorsSeen) -> None:
+        self.storage, self.seen = storage, seen
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
 
@@ -45,8 +46,8 @@ class _Watched:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
         if tensor is None:
-            tensor = self.identities.over(self.storage)
-            found = self.identities.ref_of(tensor) if tensor is not None else None
+            tensor = self.seen.over(self.storage)
+            found = self.seen.ref_of(tensor) if tensor is not None else None
             if tensor is None or found is None:
                 return None
             self.ref = found
@@ -63,27 +64,32 @@ class _Watched:
 class Contents:
     """Watches the exported storages of one recording.
 
+    Args:
+        seen: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        ledger: where our tracer of lines is noted, and undone.
+
     Attributes:
         watched: the storages that are compared, by id.
         changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
     """
 
-    def __init__(self, identities: Identities, stacks: Stacks) -> None:
+    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger) -> None:
         self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
-        self._identities, self._stacks, self._memory = identities, stacks, ForeignMemory()
+        self._seen, self._stacks, self._ledger, self._memory = seen, stacks, ledger, ForeignMemory()
         self.watched: dict[StorageId, _Watched] = {}
         self._line: int | None = None
         self._lines = self._looks = 0
-        self._tracing = False
+        self._tracer: LinesTraced | None = None
 
     def watch(self, tensor: torch.Tensor) -> None:
         """Begin to watch the storage behind `tensor`, a tensor seen before."""
-        ref = self._identities.ref_of(tensor)
+        ref = self._seen.ref_of(tensor)
         if ref is None or ref.storage is None or tensor.device.type != "cpu":
             return
-        if self._identities.storages.sizes[ref.storage] > _LARGEST:
+        if self._seen.storages.sizes[ref.storage] > _LARGEST:
             return
-        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._identities)
+        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._seen)
         watched.contents = watched.read(self._memory)
         self._begin_lines()
 
@@ -110,13 +116,8 @@ class Contents:
         for watched in self.watched.values():
             watched.contents = watched.read(self._memory)
 
-    def stop(self) -> None:
-        """Give the line tracer back."""
-        self.watched.clear()
-        self._end_lines()
-
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
-        start, stop = 0, self._identities.storages.sizes[watched.storage]
+        start, stop = 0, self._seen.storages.sizes[watched.storage]
         old = watched.contents
         if isinstance(old, bytes) and isinstance(now, bytes) and len(old) == len(now):
             differing = [number for number, (one, two) in enumerate(zip(old, now, strict=True)) if one != two]
@@ -127,40 +128,35 @@ class Contents:
     # ------------------------------------------------------------ lines
 
     def _begin_lines(self) -> None:
-        if self._tracing or sys.gettrace() is not None or self._lines > _LINES:
+        if self._tracer is not None or sys.gettrace() is not None or self._lines > _LINES:
             return
-        self._tracing = True
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if self._stacks.is_user(frame.f_code):
-                if self._line is None:
-                    self._line = self._stacks.key_of_line(frame)
-                frame.f_trace = self._on_line
-            frame = frame.f_back
-        sys.settrace(self._on_call)
+        if self._line is None:
+            self._line = self._stacks.key_of_line(sys._getframe(1))
+        self._tracer = LinesTraced(self._on_call, self._on_line, lambda frame: self._stacks.is_user(frame.f_code))
+        self._ledger.make(self._tracer)
 
     def _end_lines(self) -> None:
-        if self._tracing and getattr(sys.gettrace(), "__self__", None) is self:
-            sys.settrace(None)
-        self._tracing = False
+        if self._tracer is not None:
+            self._ledger.undo_early(self._tracer)
+        self._tracer = None
 
     def _on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not self._tracing or not self._stacks.is_user(frame.f_code):
-            return None
-        return self._on_line
+        tracer = self._tracer
+        return tracer.on_line if tracer is not None and self._stacks.is_user(frame.f_code) else None
 
     def _on_line(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not self._tracing or event not in {"line", "return"}:
-            return self._on_line if self._tracing else None
+        tracer = self._tracer
+        if tracer is None or event not in {"line", "return"}:
+            return tracer.on_line if tracer is not None else None
         try:
             self._lines += 1
             if self._lines > _LINES or not self.watched:
                 self._end_lines()
                 return None
             with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode
-                self.look(self._identities.step + 1)
+                self.look(self._seen.step + 1)
             self._line = self._stacks.key_of_line(frame.f_back if event == "return" else frame)
         except Exception:  # a fault in a tracer would surface in the user's line
             self._end_lines()
             return None
-        return self._on_line
+        return tracer.on_line

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 
-class _Part(ctypes.Structure):
+class _Iovec(ctypes.Structure):
     """`struct iovec`: where bytes begin, and how many they are."""
 
     _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
@@ -29,7 +29,7 @@ class ForeignMemory:
     def __init__(self) -> None:
         self._read = _kernels_read()
         self._room = ctypes.create_string_buffer(0)
-        self._here, self._there = _Part(), _Part()
+        self._here, self._there = _Iovec(), _Iovec()
         self._parts = ctypes.byref(self._here), 1, ctypes.byref(self._there), 1, 0
 
     def read(self, pointer: int, size: int) -> memoryview | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from struct import Struct
 from types import FrameType
@@ -12,12 +12,14 @@ import torch
 
 from inplace.capture.calls.arguments import nested_in, tensors_in
 from inplace.capture.calls.functions import LAZY, facts_of, variant_of
-from inplace.capture.calls.listener import Known, Listener
+from inplace.capture.calls.known import Known
+from inplace.capture.calls.listener import Listener
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.tables.arrivals import Results
+from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
 from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function, Kind, StateId
 
 sequence = torch._C._autograd._get_sequence_nr
@@ -33,43 +35,56 @@ _LOOKS = 4  # results of a function that are asked for their node, where its cal
 OWNED = 256  # times that a line's calls are asked which module made them
 
 # A call's step, the tensors that went into it, whether it may have changed them, and the sequence number before it.
-Seen = tuple[int, "list[torch.Tensor]", bool, int]
+Pending = tuple[int, "list[torch.Tensor]", bool, int]
 
 
-def plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+def tensor_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
     """The arguments that are tensors."""
     return [value for value in (*args, *kwargs.values()) if type(value) in PLAIN]
 
 
-class Calls:
+class CallNotes:
     """Notes calls before and after they run.
 
     Args:
-        identities: where tensors get their ids.
+        seen: where tensors get their ids.
+        arrivals: where those that calls give out get theirs.
         stacks: where the user's stacks get theirs.
         hooks: what the recorder does around calls of other kinds than plain operations.
+
+    Attributes:
+        log: the rows of the calls.
+        functions: what the numbers of functions stand for.
+        known: what is known of each function that was called.
+        running: steps of the backwards that are running, outermost first.
     """
 
     detailed = 8
     """Times that one line's small tensors are read with their values."""
 
-    def __init__(self, identities: Results, stacks: Stacks, hooks: Listener) -> None:
+    def __init__(self, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener) -> None:
         self.log = CallLog(sequence())
         self.functions: list[Function] = []
-        self._identities, self._stacks, self._hooks = identities, stacks, hooks
-        identities.origin = self.log.origin
-        self._known: dict[Any, Known] = {}
+        self._seen, self._arrivals, self._stacks, self._hooks = seen, arrivals, stacks, hooks
+        seen.origin = self.log.origin
+        self.known: dict[Any, Known] = {}
         self._ids: dict[Function, int] = {}
-        self._running: list[int] = []  # steps of the backwards that are running, outermost first
+        self.running: list[int] = []
 
-    def _learn(self, func: Any) -> Known:
-        known = self._known[func] = Known(facts_of(func))
+    def shield(self) -> None:
+        """Keep our reads from the modes that are on already: they would be asked about each of them."""
+        for name in ("begin", "end", "end_raised"):
+            setattr(self, name, _shielded(getattr(self, name)))
+
+    def learn(self, func: Any) -> Known:
+        """What is known of a function that is called for the first time."""
+        known = self.known[func] = Known(facts_of(func))
         if known.label in LAZY:
             known.passed = True
             self._hooks.leave_off(f"{known.label} was called, and to look at a lazy clone copies its memory.")
         return known
 
-    def _begin(
+    def begin(
         self,
         known: Known,
         args: tuple[Any, ...],
@@ -77,12 +92,13 @@ class Calls:
         stack: int,
         module: FrameType | None,
         noted: bytes | None,
-    ) -> Seen:
-        hooks, identities, log = self._hooks, self._identities, self.log
-        if identities.dead:
-            identities.bury()
+    ) -> Pending:
+        """Note a call that is about to run; `noted` are the rows of its arguments, where they were asked for."""
+        hooks, seen, log = self._hooks, self._seen, self.log
+        if seen.dead:
+            seen.bury()
         calls, given = log.calls, log.given
-        step = identities.step = len(calls) // WIDTH
+        step = seen.step = len(calls) // WIDTH
         if not known.plain:
             hooks.before(known, args, kwargs, stack)
         elif hooks.watched or hooks.external:
@@ -90,25 +106,25 @@ class Calls:
         times = self._stacks.times
         count = times[stack]
         times[stack] = count + 1
-        identities.detail = count < self.detailed
+        seen.detail = count < self.detailed
         function = self._id(known, args, kwargs) if known.id < 0 or known.varies else known.id
         owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
         mode = 2 if inference() else 0 if grad_enabled() else 1
         begun = sequence() - log.origin
         calls.frombytes(call_row(function, stack, mode, owner, begun, begun, len(given), 0, 0))
-        if self._running:
-            log.within[step] = self._running[-1]
+        if self.running:
+            log.within[step] = self.running[-1]
         tensors: list[torch.Tensor] = []
         if transforming() is None:
-            rows = self._unchanged(args, kwargs) if noted is None else noted
+            rows = self.unchanged(args, kwargs) if noted is None else noted
             if rows:
                 given.frombytes(rows)
-                tensors += plain(args, kwargs)
+                tensors += tensor_arguments(args, kwargs)
             else:
                 self._note_given(args, kwargs, tensors)
-            if (known.aliases or "out" in kwargs) and identities.storages.unasked:
+            if (known.aliases or "out" in kwargs) and seen.storages.unasked:
                 for tensor in tensors[:1] if known.aliases == 1 else tensors:
-                    identities.ask(tensor)
+                    seen.ask(tensor)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
             if sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
@@ -117,17 +133,17 @@ class Calls:
 
     def _note_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[torch.Tensor]) -> None:
         """Note the tensors among the arguments, and add them to `tensors`."""
-        identities, log = self._identities, self.log
+        seen, log = self._seen, self.log
         for name, value in (*enumerate(args), *kwargs.items()):
             if type(value) not in SIMPLE:
                 for path, tensor in nested_in(str(name), value):
-                    state = identities.see(tensor)
+                    state = seen.see(tensor)
                     log.given.frombytes(argument_row(log.path(path), state, state))
                     tensors.append(tensor)
 
-    def _unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    def unchanged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The rows of the arguments if each tensor is in the state that was noted last; none if one is not, or new."""
-        refs, rows = self._identities.refs, b""
+        refs, rows = self._seen.refs, b""
         if len(args) > POSITIONS or "out" in kwargs:
             return b""
         try:
@@ -164,9 +180,10 @@ class Calls:
             self.functions.append(function)
         return found
 
-    def _end(self, known: Known, seen: Seen, result: Any) -> None:
-        step, tensors, changes, begun = seen
-        identities, log = self._identities, self.log
+    def end(self, known: Known, pending: Pending, result: Any) -> None:
+        """Note a call that has returned."""
+        step, tensors, changes, begun = pending
+        seen, log = self._seen, self.log
         calls, start, ended = log.calls, step * WIDTH, sequence() - log.origin
         made = -1  # the node that the call has made, if it has made one
         if ended != begun:
@@ -174,10 +191,10 @@ class Calls:
             if ended == begun + 1 and not known.backward:
                 made = begun + log.origin
             elif known.fresh:
-                made = self._last_made(known, result, begun, ended)
-        if identities.dead:
-            identities.bury()
-        self._note_outcome(known, step, tensors, result, made, ended - begun, changes=changes)
+                made = self.last_made(known, result, begun, ended)
+        if seen.dead:
+            seen.bury()
+        self.note_outcome(known, step, tensors, result, made, ended - begun, changes=changes)
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result
@@ -185,13 +202,13 @@ class Calls:
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
 
-    def _note_outcome(
+    def note_outcome(
         self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int, *, changes: bool
     ) -> None:
         """Note what a call has done to its arguments, if it may have changed them, and what it has given out."""
         if known.open and nodes > 1:
             for tensor in tensors:
-                self._identities.ask(tensor)  # of which the inner nodes may have saved views
+                self._seen.ask(tensor)  # of which the inner nodes may have saved views
         if changes:
             self._note_after(known, step * WIDTH, tensors, result, made)
         if result is not None and transforming() is None:
@@ -201,19 +218,19 @@ class Calls:
 
     def _note_results(self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the tensors that a call has given out."""
-        identities, outputs, calls, start = self._identities, self.log.outputs, self.log.calls, step * WIDTH
+        seen, outputs, calls, start = self._seen, self.log.outputs, self.log.calls, step * WIDTH
         first = len(outputs)
         for tensor in (result,) if type(result) in PLAIN else tensors_in(result):
-            if id(tensor) in identities.refs:
+            if id(tensor) in seen.refs:
                 state = self._state_of(start, tensors, tensor)
             else:
                 short = known.short and tensors
-                found = identities.meet_fresh(tensor, step, made, may_alias=known.open) if short else None
-                state = identities.meet(tensor, self.log, step, made, own=known.own) if found is None else found
+                found = self._arrivals.meet_fresh(tensor, step, made, may_alias=known.open) if short else None
+                state = self._arrivals.meet(tensor, self.log, step, made, own=known.own) if found is None else found
             outputs.append(state)
         calls[start + OUT], calls[start + OUTS] = first, len(outputs) - first
 
-    def _last_made(self, known: Known, result: Any, begun: int, ended: int) -> int:
+    def last_made(self, known: Known, result: Any, begun: int, ended: int) -> int:
         """The number of the node that gave out the result of a call that has made several; -1 where it isn't known.
 
         It is the last that was made where it was so each time that this function made so many and we looked: to look
@@ -228,15 +245,15 @@ class Calls:
 
     def _note_after(self, known: Known, start: int, tensors: list[torch.Tensor], result: Any, made: int) -> None:
         """Note the states in which a call left the tensors that went into it."""
-        identities, calls, given = self._identities, self.log.calls, self.log.given
+        seen, calls, given = self._seen, self.log.calls, self.log.given
         for tensor in tensors:
             if tensor is result or known.reread:
                 # Under no_grad a written view keeps its outdated `grad_fn`; see NOTE [ Stale views ].
                 mine = made if tensor is result and tensor._base is None else -1
-                identities.written(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
+                seen.written(tensor, fresh=tensor is result and calls[start + 2] == 0, made=mine)
         at = calls[start + GIVEN] + 2
         for tensor in tensors:
-            given[at] = identities.see(tensor)
+            given[at] = seen.see(tensor)
             at += GIVEN_WIDTH
 
     def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
@@ -244,11 +261,12 @@ class Calls:
         for position, given in enumerate(tensors):
             if given is tensor:
                 return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
-        return self._identities.see(tensor)
+        return self._seen.see(tensor)
 
-    def _end_raised(self, known: Known, seen: Seen, error: BaseException) -> None:
-        step, tensors, *_ = seen
-        log, survey = self.log, self._identities.survey
+    def end_raised(self, known: Known, pending: Pending, error: BaseException) -> None:
+        """Note a call that has raised."""
+        step, tensors, *_ = pending
+        log, survey = self.log, self._seen.survey
         log.calls[step * WIDTH + SEQ1], log.calls[step * WIDTH + OUTS] = sequence() - log.origin, 0
         at = log.calls[step * WIDTH + GIVEN] + 2
         for tensor in tensors:
@@ -256,3 +274,11 @@ class Calls:
             at += GIVEN_WIDTH
         log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
         self._hooks.raised(known, tensors, step)
+
+
+def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:
+    def shielded(*args: Any) -> Any:
+        with torch._C.DisableTorchFunction():
+            return action(*args)
+
+    return shielded

@@ -119,7 +119,7 @@ _resolve_name: Callable[[Any], str | None] = inspect.unwrap(torch.overrides.reso
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FunctionFacts:
     """What is true of a function whatever it is called with.
 
     `function` says what it does, `writing` what it does when a flag among its arguments makes it change one of them.
@@ -157,25 +157,25 @@ def prepare() -> None:
     torch.overrides.resolve_name(torch.add)
 
 
-def facts_of(func: Called) -> Facts:
+def facts_of(func: Called) -> FunctionFacts:
     """The facts about a function. Those of PyTorch's own are looked up once in the life of a process."""
     may_die = isinstance(func, FunctionType) and func.__globals__ is not _functional
-    return _facts(func) if may_die else _kept_facts(func)
+    return _read_facts(func) if may_die else _kept_facts(func)
 
 
 @lru_cache(4096)
-def _kept_facts(func: Called) -> Facts:
-    return _facts(func)
+def _kept_facts(func: Called) -> FunctionFacts:
+    return _read_facts(func)
 
 
-def _facts(func: Called) -> Facts:
+def _read_facts(func: Called) -> FunctionFacts:
     name = name_of(func)
     function = describe(func, name, variant=False)
     varies = name in _BUFFERS or isinstance(func, FunctionType)
     pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
     is_open = isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL)
     inplace = function.kind is Kind.OP and is_inplace(func, function.label)
-    return Facts(
+    return FunctionFacts(
         name=name,
         function=function,
         writing=describe(func, name, variant=True),
@@ -260,10 +260,12 @@ def variant_of(name: str, args: Sequence[object], kwargs: Mapping[str, object]) 
 def describe(func: Called, name: str, *, variant: bool) -> Function:
     """The plain facts about `func`; `variant` is what `variant_of` said of the call."""
     label = attribute_of(func) if name.endswith(("__get__", "__set__")) else name.rsplit(".", 1)[-1]
-    return Function(name=name, label=label, kind=_kind(name, label), writes=_writes(name, label, variant=variant))
+    return Function(
+        name=name, label=label, kind=_kind_of(name, label), writes=_written_arguments(name, label, variant=variant)
+    )
 
 
-def _kind(name: str, label: str) -> Kind:
+def _kind_of(name: str, label: str) -> Kind:
     if name.endswith("__get__"):
         return Kind.GETTER
     if name.endswith("__set__"):
@@ -275,7 +277,7 @@ def _kind(name: str, label: str) -> Kind:
     return Kind.EXPORT if label in EXPORTS else Kind.OP
 
 
-def _writes(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
+def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
     if name in _BUFFERS:
         return _BUFFERS[name][3] if variant else ()
     if variant:

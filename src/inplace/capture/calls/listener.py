@@ -1,4 +1,4 @@
-"""What the mode tells of calls, and whom it tells."""
+"""Whom the mode tells of calls."""
 
 from __future__ import annotations
 
@@ -7,59 +7,8 @@ from typing import Any
 
 import torch
 
-from inplace.capture.calls.functions import Facts, drops
-from inplace.facts.model import Function, Kind
-
-
-class Known:
-    """What one recording knows of a function, and whether it can be passed without a record.
-
-    Attributes:
-        id: its number in the recording, -1 before it is given one.
-        writing: the same for what it is when a flag among its arguments makes it change one of them.
-        short: whether what it gives out may be a new tensor.
-        brief: whether its calls may be noted in short.
-        last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
-            times that we looked; -1 where it once was not.
-    """
-
-    __slots__ = (
-        "aliases",
-        "backward",
-        "brief",
-        "drops",
-        "facts",
-        "fresh",
-        "id",
-        "kind",
-        "label",
-        "last",
-        "open",
-        "own",
-        "passed",
-        "plain",
-        "pure",
-        "reread",
-        "short",
-        "slot",
-        "varies",
-        "writing",
-    )
-
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self.kind, self.label = facts.function.kind, facts.function.label
-        self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
-        self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
-        self.drops = drops(self.label)
-        self.short = self.fresh or self.open
-        self.brief = self.pure or self.open
-        self.plain = self.kind is Kind.OP
-        self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
-        self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
-        self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
-        self.id = self.writing = -1
-        self.last: dict[int, int] = {}
+from inplace.capture.calls.known import Known
+from inplace.facts.model import Function
 
 
 class Listener:

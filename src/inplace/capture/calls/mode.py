@@ -9,7 +9,7 @@ NOTE [ The hot path ]
 `__torch_function__` runs for every call. Most calls are of functions that change nothing and give out one new tensor,
 and their arguments are as they were noted last. Those it notes itself: a function of ours would take longer than what
 it did. It reads nothing that can be told after the recording. All others, and whatever turns out to be otherwise on the
-way, are left to calls.py.
+way, are left to call_notes.py.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls.call_notes import (
     OWNED,
-    Calls,
+    CallNotes,
     call_row,
     grad_enabled,
     inference,
-    plain,
     sequence,
+    tensor_arguments,
     transforming,
 )
 from inplace.capture.calls.functions import dropped, variant_of
@@ -37,24 +36,29 @@ from inplace.capture.calls.listener import Listener
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, leave_whole
 from inplace.capture.patches.mode_stack import take_off
-from inplace.capture.tables.arrivals import Results
+from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import SEQ1, WIDTH
 from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
 
 
-class CallMode(Calls, TorchFunctionMode):
+class CallMode(TorchFunctionMode):
     """Observes every torch function that the user's code calls in this thread.
 
     Args:
-        identities: where tensors get their ids.
+        notes: what notes the calls that are not noted in short.
+        seen: where tensors get their ids.
+        arrivals: where those that calls give out get theirs.
         stacks: where the user's stacks get theirs.
         hooks: what the recorder does around calls of other kinds than plain operations.
     """
 
-    def __init__(self, identities: Results, stacks: Stacks, hooks: Listener) -> None:
-        TorchFunctionMode.__init__(self)
-        Calls.__init__(self, identities, stacks, hooks)
+    def __init__(
+        self, notes: CallNotes, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener
+    ) -> None:
+        super().__init__()
+        self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
         self.active = True
         self._alone = True  # whether no other mode is asked about what we read
         self._thread = threading.get_ident()
@@ -66,8 +70,7 @@ class CallMode(Calls, TorchFunctionMode):
     def shield(self) -> None:
         """Keep our reads from the modes that are on already: they would be asked about each of them."""
         self._alone = False
-        for name in ("_begin", "_end", "_end_raised"):
-            setattr(self, name, _shielded(getattr(self, name)))
+        self._notes.shield()
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         try:
@@ -80,11 +83,12 @@ class CallMode(Calls, TorchFunctionMode):
     ) -> Any:
         if kwargs is None:
             kwargs = {}
-        seen = known = None
+        pending = known = None
+        notes = self._notes
         step = begun = -1
         try:
             if self.active:
-                known = self._known.get(func) or self._learn(func)
+                known = notes.known.get(func) or notes.learn(func)
                 # Optimizers look at every gradient several times a step, and drop them all.
                 if not known.passed and not (known.slot and not self._stacks.is_user(sys._getframe(1).f_code)):
                     stacks, hooks = self._stacks, self._hooks
@@ -98,26 +102,26 @@ class CallMode(Calls, TorchFunctionMode):
                         and transforming() is None
                         and not (known.varies and variant_of(known.facts.name, args, kwargs))
                     ):
-                        identities, log = self._identities, self.log
+                        seen, log = self._seen, notes.log
                         calls, given = log.calls, log.given
-                        if identities.dead:
-                            identities.bury()
-                        noted = self._unchanged(args, kwargs)
+                        if seen.dead:
+                            seen.bury()
+                        noted = notes.unchanged(args, kwargs)
                         if noted:
                             owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
                             mode = 2 if inference() else 0 if grad_enabled() else 1
                             stacks.times[stack] = count + 1
-                            step = identities.step = len(calls) // WIDTH
-                            identities.detail = count < self.detailed
+                            step = seen.step = len(calls) // WIDTH
+                            seen.detail = count < notes.detailed
                             begun = sequence() - log.origin
                             calls.frombytes(
                                 call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
                             )
                             given.frombytes(noted)
-                            if self._running:
-                                log.within[step] = self._running[-1]
+                            if notes.running:
+                                log.within[step] = notes.running[-1]
                     if step < 0:
-                        seen = self._begin(known, args, kwargs, stack, module, noted)
+                        pending = notes.begin(known, args, kwargs, stack, module, noted)
                 elif known.drops:
                     kwargs = {**dropped(known.label, sys._getframe(1)), **kwargs}
         except OverwriteError:
@@ -129,32 +133,32 @@ class CallMode(Calls, TorchFunctionMode):
                 del args, kwargs
                 leave_whole(fault)
                 raise
-        if known is None or (seen is None and step < 0):
+        if known is None or (pending is None and step < 0):
             try:
                 return func(*args, **kwargs)
             except BaseException as error:
                 del args, kwargs
                 leave(error)
                 raise
-        running = len(self._running) if known.backward else None
+        running = len(notes.running) if known.backward else None
         try:
-            if running is not None and seen is not None:
-                self._running.append(seen[0])
+            if running is not None and pending is not None:
+                notes.running.append(pending[0])
             result = func(*args, **kwargs)
         except BaseException as error:
-            if seen is None:
-                seen = step, plain(args, kwargs), False, begun
-            self._guarded(self._end_raised, known, seen, error)
+            if pending is None:
+                pending = step, tensor_arguments(args, kwargs), False, begun
+            self._guarded(notes.end_raised, known, pending, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
-            del args, kwargs, seen
+            del args, kwargs, pending
             leave(error)
             raise
         finally:
             if running is not None:
-                del self._running[running:]
+                del notes.running[running:]
         try:
-            if seen is not None:
-                self._end(known, seen, result)
+            if pending is not None:
+                notes.end(known, pending, result)
             else:
                 ended, made = sequence() - log.origin, -1
                 if ended != begun:
@@ -162,24 +166,26 @@ class CallMode(Calls, TorchFunctionMode):
                     if ended == begun + 1:
                         made = begun + log.origin
                     elif known.fresh:
-                        made = self._last_made(known, result, begun, ended)
-                if identities.dead:
-                    identities.bury()
+                        made = notes.last_made(known, result, begun, ended)
+                if seen.dead:
+                    seen.bury()
                 state = None
-                if not known.open and type(result) in PLAIN and id(result) not in identities.refs:
+                if not known.open and type(result) in PLAIN and id(result) not in seen.refs:
                     if known.fresh:
-                        state = identities.meet_fresh(result, step, made, may_alias=False)
+                        state = self._arrivals.meet_fresh(result, step, made, may_alias=False)
                     if state is None and result._base is not None:
-                        state = identities.meet_based(result, result._base, step, made)
+                        state = self._arrivals.meet_based(result, result._base, step, made)
                 if state is not None:
                     log.outputs.append(state)
                 else:
                     nodes = ended - begun
-                    self._note_outcome(known, step, plain(args, kwargs), result, made, nodes, changes=known.open)
+                    notes.note_outcome(
+                        known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
+                    )
         except BaseException as fault:
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
-                del args, kwargs, seen, result
+                del args, kwargs, pending, result
                 leave_whole(fault)
                 raise
         return result
@@ -193,7 +199,7 @@ class CallMode(Calls, TorchFunctionMode):
         if ours:
             self._hooks.resume()
         try:
-            if not ours or not self._running:
+            if not ours or not self._notes.running:
                 return engine(*args, **kwargs)
             with self:
                 return engine(*args, **kwargs)
@@ -209,11 +215,3 @@ class CallMode(Calls, TorchFunctionMode):
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
                 raise
-
-
-def _shielded(action: Callable[..., Any]) -> Callable[..., Any]:
-    def shielded(*args: Any) -> Any:
-        with torch._C.DisableTorchFunction():
-            return action(*args)
-
-    return shielded

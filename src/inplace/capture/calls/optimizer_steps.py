@@ -13,21 +13,18 @@ the recording. The calls between are lost, and a note says so.
 from __future__ import annotations
 
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import torch
+from torch.overrides import TorchFunctionMode
 
-from inplace.capture.calls.call_notes import argument_row
+from inplace.capture.calls.call_notes import CallNotes, argument_row
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.patches.mode_stack import height, place_of, put_on, take_off
+from inplace.capture.patches.mode_stack import height, modes_below, put_on, take_off
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
 from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensors import PLAIN
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function, Kind
-
-if TYPE_CHECKING:
-    from inplace.capture.calls.mode import CallMode
 
 _HOOKED = torch.optim.Optimizer.profile_hook_step(lambda: None).__code__  # type: ignore[arg-type]  # of every step
 _SHOWN = 8  # steps of one line after which the values of small parameters are read
@@ -42,13 +39,14 @@ class OptimizerSteps:
     """Records steps as wholes.
 
     Args:
-        mode: where the calls are noted.
-        identities: where tensors get their ids.
+        mode: ours, which is off while a step runs.
+        notes: where the calls are noted.
+        seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
     """
 
-    def __init__(self, mode: CallMode, identities: Identities, stacks: Stacks) -> None:
-        self._mode, self._identities, self._stacks = mode, identities, stacks
+    def __init__(self, mode: TorchFunctionMode, notes: CallNotes, seen: TensorsSeen, stacks: Stacks) -> None:
+        self._mode, self._notes, self._seen, self._stacks = mode, notes, seen, stacks
         self._step = -1
         self._below = 0  # modes that stood below ours when it was taken off
         self._shown = True
@@ -60,7 +58,7 @@ class OptimizerSteps:
     def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         """A step begins in `frame`."""
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        if _is_its_own(optimizer) and PLAIN.issuperset(map(type, params)) and place_of(self._mode) == height() - 1:
+        if _is_its_own(optimizer) and PLAIN.issuperset(map(type, params)) and modes_below(self._mode) == height() - 1:
             self._below = height() - 1
             self._note(optimizer, params, frame)
             take_off(self._mode)
@@ -74,28 +72,28 @@ class OptimizerSteps:
         """Take up again what a step that raised has left; whether there was one."""
         if self._step < 0:
             return False
-        self._mode.log.raised[self._step] = _LEFT
+        self._notes.log.raised[self._step] = _LEFT
         self.end()
         return True
 
     def _note(self, optimizer: torch.optim.Optimizer, params: list[torch.Tensor], frame: FrameType) -> None:
-        mode, identities, log = self._mode, self._identities, self._mode.log
+        notes, seen, log = self._notes, self._seen, self._notes.log
         stack, _ = self._stacks.key_of(frame)
-        identities.bury()
-        self._step = identities.step = len(log)
+        seen.bury()
+        self._step = seen.step = len(log)
         times = self._times[stack] = self._times.get(stack, 0) + 1
         self._shown = times <= _SHOWN
-        identities.detail = self._shown
+        seen.detail = self._shown
         function = self._functions.get(type(optimizer))
         if function is None:
-            function = self._functions[type(optimizer)] = mode.function_id(_described(type(optimizer)))
+            function = self._functions[type(optimizer)] = notes.function_id(_described(type(optimizer)))
         sequence = torch._C._autograd._get_sequence_nr() - log.origin
         log.calls.extend((function, stack, 1, -1, sequence, sequence, len(log.given), 0, 0))
         while len(self._paths) < len(params):
             self._paths.append(log.path(f"params[{len(self._paths)}]"))
-        refs, noted = identities.refs, b""
+        refs, noted = seen.refs, b""
         for path, param in zip(self._paths, params, strict=False):
-            state = identities.see(param)
+            state = seen.see(param)
             noted += argument_row(path, state, state)
             self._refs.append(refs[id(param)])
         log.given.frombytes(noted)
@@ -104,19 +102,19 @@ class OptimizerSteps:
         """A step has ended: note what it left behind."""
         if self._step < 0:
             return
-        if place_of(self._mode) is None:  # an interrupt has come before it was off
+        if modes_below(self._mode) is None:  # an interrupt has come before it was off
             put_on(self._mode, self._below)
-        identities, log = self._identities, self._mode.log
-        identities.bury()
-        identities.step = max(identities.step, self._step)
-        identities.detail = self._shown
+        seen, log = self._seen, self._notes.log
+        seen.bury()
+        seen.step = max(seen.step, self._step)
+        seen.detail = self._shown
         start = self._step * WIDTH
         log.calls[start + SEQ1] = torch._C._autograd._get_sequence_nr() - log.origin
         at = log.calls[start + GIVEN] + 2
         for ref in self._refs:
             param = ref()
             if param is not None:
-                log.given[at] = identities.stepped(param, ref)
+                log.given[at] = seen.stepped(param, ref)
             at += GIVEN_WIDTH
         self._step = -1
         self._refs.clear()

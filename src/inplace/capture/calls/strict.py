@@ -18,7 +18,7 @@ from inplace.capture.calls.functions import is_counted
 from inplace.capture.graph.walk import raw_saves
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import node_of, number_of
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function
 
 _LIMIT = 20_000  # nodes looked at before one write
@@ -28,8 +28,8 @@ _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 class Saves:
     """Finds the saves of live graphs that a write would destroy."""
 
-    def __init__(self, identities: Identities, log: CallLog, place: Callable[[int], str | None]) -> None:
-        self._identities, self._log, self._place = identities, log, place
+    def __init__(self, seen: TensorsSeen, log: CallLog, place: Callable[[int], str | None]) -> None:
+        self._seen, self._log, self._place = seen, log, place
 
     def refusal(self, function: Function, step: int, tensors: list[torch.Tensor]) -> str | None:
         """Why the call at `step` is not to run, in a sentence; None where it destroys nothing."""
@@ -63,7 +63,7 @@ class Saves:
 
     def _live_saves(self) -> Iterator[tuple[Any, str, torch.Tensor]]:
         """Node, name and tensor of what the graphs of the live tensors have saved and not yet lost."""
-        live = [tensor for tensor in self._identities.live() if self._identities.may_ask(tensor)]
+        live = [tensor for tensor in self._seen.live() if self._seen.may_ask(tensor)]
         order = list(dict.fromkeys(node for tensor in live if (node := node_of(tensor)) is not None))
         seen = set(order)
         for node in order:  # grows while we walk

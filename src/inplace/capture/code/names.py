@@ -59,7 +59,7 @@ def _inside(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, list | tuple | deque):
         for number, item in enumerate(list(islice(_iterate(value), _WIDEST))):
             yield f"[{number}]", item
-    elif (attributes := _attributes(value)) is not None:
+    elif (attributes := _instance_attributes(value)) is not None:
         for name, item in attributes:
             yield f".{name}", item
 
@@ -81,7 +81,7 @@ def _inside_module(module: torch.nn.Module) -> Iterator[tuple[str, object]]:
             yield f".{name}", item
 
 
-def _attributes(value: object) -> list[tuple[str, object]] | None:
+def _instance_attributes(value: object) -> list[tuple[str, object]] | None:
     """The instance attributes of an object of a class of the user's, None for library objects."""
     if type(value).__module__.partition(".")[0] in {"torch", "numpy", "builtins", "IPython", "inplace", "ipywidgets"}:
         return None

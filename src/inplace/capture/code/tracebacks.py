@@ -15,7 +15,7 @@ _OURS = str(Path(__file__).resolve().parents[2])
 _FOLLOWS = sys.version_info >= (3, 11)  # before, a bare `raise` puts back the traceback that it was caught with
 
 
-def is_ours(code: CodeType) -> bool:
+def is_our_code(code: CodeType) -> bool:
     """Whether this code is part of this package."""
     return code.co_filename.startswith(_OURS)
 
@@ -24,7 +24,7 @@ def leave(error: BaseException) -> None:
     """Take the calling frame out of the traceback of an error that it has caught and is about to raise again.
 
     So code that formats a traceback itself sees none of ours. Where PyTorch's Python has handed a function to the mode,
-    frames of its own are added further out, which only `strip` can tell by ours.
+    frames of its own are added further out, which only `strip_recording` can tell by ours.
     """
     entry, frame = error.__traceback__, sys._getframe(1)
     if _FOLLOWS and entry is not None and entry.tb_frame is frame:
@@ -45,10 +45,10 @@ def leave_handed_over(error: BaseException) -> None:
     entry = error.__traceback__
     if _FOLLOWS and entry is not None and entry.tb_frame is sys._getframe(2) and entry.tb_frame.f_code is HANDLE:
         below = entry.tb_next
-        error.__traceback__ = below.tb_next if below is not None and is_ours(below.tb_frame.f_code) else below
+        error.__traceback__ = below.tb_next if below is not None and is_our_code(below.tb_frame.f_code) else below
 
 
-def strip(error: BaseException) -> None:
+def strip_recording(error: BaseException) -> None:
     """Take our frames out of the tracebacks of `error`, its causes and contexts, and the exceptions of a group."""
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
@@ -71,7 +71,7 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     entry = traceback
     while entry is not None:
         code = entry.tb_frame.f_code
-        if is_ours(code):
+        if is_our_code(code):
             if entries and entries[-1].tb_frame.f_code is HANDLE:
                 entries.pop()
         else:

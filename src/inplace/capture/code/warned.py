@@ -19,10 +19,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
-from inplace.capture.code.tracebacks import HANDLE, is_ours
+from inplace.capture.code.tracebacks import HANDLE, is_our_code
+from inplace.capture.patches.ledger import Ledger, Put
 
 _SHOW = "_showwarnmsg"  # what Python calls with each warning that its filters let pass; nobody else replaces it
 
@@ -33,33 +35,27 @@ class Warned:
     Args:
         ours: the global variables of the module whose frames PyTorch's C++ is called from.
         theirs: those of the user's module.
+        ledger: where what we change is noted, and undone.
     """
 
-    def __init__(self, ours: dict[str, Any], theirs: Mapping[str, object]) -> None:
-        self._ours, self._theirs, self._own = ours, theirs, ours["__name__"]
+    def __init__(self, ours: dict[str, Any], theirs: Mapping[str, object], ledger: Ledger) -> None:
+        self._ours, self._theirs, self._ledger = ours, theirs, ledger
         self._thread = 0
-        self._show: Callable[[warnings.WarningMessage], None] = getattr(warnings, _SHOW)
         self._again = False
 
     def start(self) -> None:
         """Begin in this thread."""
         self._thread = threading.get_ident()
-        self._ours["__name__"] = str(self._theirs.get("__name__", "__main__"))
-        setattr(warnings, _SHOW, self._on_warning)
+        self._ledger.make(Put(self._ours, "__name__", str(self._theirs.get("__name__", "__main__"))))
+        self._ledger.replace(warnings, _SHOW, lambda theirs: partial(self._on_warning, theirs))
 
-    def stop(self) -> None:
-        """Leave Python's warnings as they were."""
-        self._ours["__name__"] = self._own
-        if getattr(warnings, _SHOW) == self._on_warning:
-            setattr(warnings, _SHOW, self._show)
-
-    def _on_warning(self, message: warnings.WarningMessage) -> None:
+    def _on_warning(self, show: Callable[[warnings.WarningMessage], None], message: warnings.WarningMessage) -> None:
         frame = None
         if not self._again and threading.get_ident() == self._thread:
             with contextlib.suppress(Exception):  # a fault of ours: the line is wrong then
                 frame = _credited(message, sys._getframe(1))
         if frame is None:
-            self._show(message)
+            show(message)
             return
         self._again = True
         try:
@@ -104,10 +100,10 @@ def _credited(message: warnings.WarningMessage, innermost: FrameType | None) -> 
 
 
 def _added(codes: list[CodeType]) -> set[int]:
-    """Which frames, the innermost first, are not there without us; see `tracebacks.strip`."""
+    """Which frames, the innermost first, are not there without us; see `tracebacks.strip_recording`."""
     added: set[int] = set()
     for number, code in enumerate(codes):
-        if not is_ours(code):
+        if not is_our_code(code):
             continue
         added.add(number)
         above = number + 1

@@ -45,7 +45,9 @@ def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> list[S
             if entry.tb_frame.f_locals is not entry.tb_frame.f_globals:
                 borrow_locals(entry.tb_frame, lambda found: _take(found, named))
             entry = entry.tb_next
-        return [_told(node, name, kept, named) for node in _reached(named) for name, kept in _stale(node)]
+        return [
+            _as_stale_node(node, name, kept, named) for node in _reached(named) for name, kept in _refused_saves(node)
+        ]
 
 
 def _take(namespace: Mapping[str, object], named: list[tuple[str, torch.Tensor]]) -> None:
@@ -64,7 +66,7 @@ def _reached(named: list[tuple[str, torch.Tensor]]) -> list[Any]:
     return order
 
 
-def _stale(node: Any) -> list[tuple[str, torch.Tensor]]:
+def _refused_saves(node: Any) -> list[tuple[str, torch.Tensor]]:
     """The saves of a node that it refuses to give out; those that a hook packed are not asked for."""
     found = []
     for attribute, handle in raw_saves(node):
@@ -79,7 +81,7 @@ def _stale(node: Any) -> list[tuple[str, torch.Tensor]]:
     return found
 
 
-def _told(node: Any, name: str, kept: torch.Tensor, named: list[tuple[str, torch.Tensor]]) -> StaleNode:
+def _as_stale_node(node: Any, name: str, kept: torch.Tensor, named: list[tuple[str, torch.Tensor]]) -> StaleNode:
     storage = kept.untyped_storage()._cdata
     names = dict.fromkeys(path for path, tensor in named if _storage_of(tensor) == storage)
     return StaleNode(

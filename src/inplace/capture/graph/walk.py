@@ -18,7 +18,7 @@ import torch
 
 from inplace.capture.tables.tensor_facts import small_values
 from inplace.capture.tables.tensors import PLAIN
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Edge, Layout, NodeId, SavedTensor, StorageId, TensorId
 from inplace.facts.pause import no_collection
 
@@ -34,7 +34,7 @@ Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNode:
     """One node as it was when the walk met it; `versions` and `values` are those of its saved tensors then."""
 
     id: NodeId
@@ -47,7 +47,7 @@ class Found:
     custom: bool
 
     @classmethod
-    def of(cls, noted: Noted, layouts: Sequence[Layout], storages: Sequence[int]) -> Found:
+    def of(cls, noted: Noted, layouts: Sequence[Layout], storages: Sequence[int]) -> FoundNode:
         """What was noted of a node; `layouts` and `storages` are what the numbers stand for."""
         node, name, edges, kept, leaf, custom = noted
         saved = tuple(
@@ -73,7 +73,7 @@ class Found:
         )
 
 
-class _Kind:
+class _NodeClass:
     """What all nodes of one class have in common."""
 
     __slots__ = ("custom", "has_leaf", "name", "saves")
@@ -84,16 +84,16 @@ class _Kind:
         self.has_leaf = not self.custom and hasattr(kind, "variable")
         name = str(node.name()).removeprefix(_NAMESPACE)
         self.name = name if name == kind.__name__ else None  # None where one class serves several functions
-        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _attributes_of(kind)]  # type: ignore[arg-type]
+        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _saving_attributes(kind)]  # type: ignore[arg-type]
 
 
 class Walker:
     """Walks autograd graphs."""
 
-    def __init__(self, identities: Identities) -> None:
-        self._identities = identities
+    def __init__(self, seen: TensorsSeen) -> None:
+        self._seen = seen
         self._anonymous = -1_000_000_000
-        self._kinds: dict[type, _Kind] = {}
+        self._kinds: dict[type, _NodeClass] = {}
 
     @no_collection()
     def walk(self, roots: list[Any]) -> tuple[list[Noted], bool]:
@@ -119,9 +119,9 @@ class Walker:
             name, leaf = kind.name, None
             kept = self._saved(node, kind, ids[node]) if kind.saves else []
             if kind.custom:
-                kept += [self._fact(one, value, None, counted=False) for one, value in _attributes(node)]
+                kept += [self._fact(one, value, None, counted=False) for one, value in _attributes_kept(node)]
             elif kind.has_leaf and type(node.variable) in PLAIN:
-                leaf = self._identities.id_of(node.variable)
+                leaf = self._seen.id_of(node.variable)
             if name is None:
                 name = str(node.name()).removeprefix(_NAMESPACE)
             found.append((ids[node], name, edges, kept, leaf, kind.custom))
@@ -132,18 +132,18 @@ class Walker:
         if (self._kinds.get(type(node)) or self._learn(node)).has_leaf:
             leaf: Any = node.variable
             if type(leaf) in PLAIN:
-                return NodeId(-1 - self._identities.id_of(leaf))
+                return NodeId(-1 - self._seen.id_of(leaf))
         number = node._sequence_nr()
         if 0 <= number < _NUMBERED:
             return NodeId(number)
         self._anonymous -= 1
         return NodeId(self._anonymous)
 
-    def _learn(self, node: Any) -> _Kind:
-        kind = self._kinds[type(node)] = _Kind(node)
+    def _learn(self, node: Any) -> _NodeClass:
+        kind = self._kinds[type(node)] = _NodeClass(node)
         return kind
 
-    def _saved(self, node: Any, kind: _Kind, number: int) -> list[_Kept]:
+    def _saved(self, node: Any, kind: _NodeClass, number: int) -> list[_Kept]:
         kept: list[_Kept] = []
         for attribute, name in kind.saves:
             try:
@@ -160,42 +160,42 @@ class Walker:
         return kept
 
     def _fact(self, name: str, saved: torch.Tensor, node: int | None, *, counted: bool) -> _Kept:
-        identities = self._identities
-        ref = identities.refs.get(id(saved))
+        seen = self._seen
+        ref = seen.refs.get(id(saved))
         tensor, live = None, None
         if ref is not None:
             tensor = ref.tensor
-            if ref.version is not None and identities.is_known(saved, ref):
+            if ref.version is not None and seen.is_known(saved, ref):
                 if ref.live is None:
-                    identities.ask(saved)
+                    seen.ask(saved)
                 live = ref.live
         if ref is not None and live is not None:
-            offset, layout = identities.states.placed(ref.state)
+            offset, layout = seen.states.placed(ref.state)
             return name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)
-        live = identities.live_of(saved, node) if ref is None or not ref.lost else None
+        live = seen.live_of(saved, node) if ref is None or not ref.lost else None
         if live is None:
             return name, tensor, None, 0, None, counted, None, None
         version = None if saved.is_inference() else saved._version
         try:
-            offset, layout = identities.offset_of(saved, live), identities.states.layouts.of(saved)
+            offset, layout = seen.offset_of(saved, live), seen.states.layouts.of(saved)
         except RuntimeError:  # a nested tensor has no shape
             return name, tensor, live.id, 0, None, counted, version, None
         return name, tensor, live.id, offset, layout, counted, version, small_values(saved)
 
 
-def _attributes(node: Any) -> list[tuple[str, torch.Tensor]]:
+def _attributes_kept(node: Any) -> list[tuple[str, torch.Tensor]]:
     """What the forward of a custom function has kept as attributes."""
     return [(name, value) for name, value in list(vars(node).items()) if type(value) in PLAIN]
 
 
 def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
     """The handles of what a node saved, by attribute; none of those that an earlier backward has released."""
-    for attribute in _attributes_of(type(node)):  # type: ignore[arg-type]  # a class is hashable
+    for attribute in _saving_attributes(type(node)):  # type: ignore[arg-type]  # a class is hashable
         with contextlib.suppress(RuntimeError):
             yield attribute, getattr(node, attribute)
 
 
 @lru_cache(4096)
-def _attributes_of(kind: type) -> tuple[str, ...]:
+def _saving_attributes(kind: type) -> tuple[str, ...]:
     """Where nodes of a type keep the handles of what they saved."""
     return tuple(name for name in dir(kind) if name.startswith(_RAW))

@@ -34,8 +34,9 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.code.tracebacks import is_ours, leave, leave_handed_over
-from inplace.capture.patches.mode_stack import height, place_of, pop, push, put_on, take_off
+from inplace.capture.code.tracebacks import is_our_code, leave, leave_handed_over
+from inplace.capture.patches.ledger import Ledger, Replaced
+from inplace.capture.patches.mode_stack import height, modes_below, pop, push, put_on, take_off
 
 _DYNAMO = "torch._dynamo.eval_frame"
 _SWITCH = "_maybe_set_eval_frame"
@@ -62,7 +63,7 @@ class _Popped:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         push(self._mode)
-        if error is not None and is_ours(type(self._mode).__torch_function__.__code__):
+        if error is not None and is_our_code(type(self._mode).__torch_function__.__code__):
             leave_handed_over(error)
 
 
@@ -76,14 +77,15 @@ class Aside:
 
     Args:
         mode: ours.
+        ledger: where what we replace in PyTorch is noted, and undone.
     """
 
-    def __init__(self, mode: TorchFunctionMode) -> None:
-        self._mode = mode
+    def __init__(self, mode: TorchFunctionMode, ledger: Ledger) -> None:
+        self._mode, self._ledger = mode, ledger
         self._thread = 0
         self._place: int | None = None  # where the mode stood, if it was on, before compiled code ran
         self._outermost = 0  # the frame that has switched Dynamo on; 0 while no compiled code runs
-        self._patches: list[tuple[Any, str, Any, Any]] = []  # owner, name, theirs, ours
+        self._patches: list[Replaced] = []
 
     def start(self) -> None:
         """Begin in this thread; the mode may be on already or not."""
@@ -103,18 +105,9 @@ class Aside:
         else:
             self.patch(torch, "compile", self._compile)
 
-    def stop(self) -> None:
-        """Leave PyTorch as it was."""
-        for owner, name, theirs, ours in reversed(self._patches):
-            if getattr(owner, name) is ours:
-                setattr(owner, name, theirs)
-
     def patch(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        """Replace a function of PyTorch's until `stop`, by what `make` makes of it."""
-        theirs = getattr(owner, name)
-        ours = make(theirs)
-        self._patches.append((owner, name, theirs, ours))
-        setattr(owner, name, ours)
+        """Replace a function of PyTorch's by what `make` makes of it, but not while compiled code runs."""
+        self._patches.append(self._ledger.replace(owner, name, make))
 
     def _follow_dynamo(self) -> None:
         dynamo = sys.modules.get(_DYNAMO)
@@ -127,7 +120,7 @@ class Aside:
         @functools.wraps(theirs)
         def compile(*args: Any, **kwargs: Any) -> Any:  # noqa: A001  # its name
             found = theirs(*args, **kwargs)
-            if _SWITCH not in {name for _, name, _, _ in self._patches}:
+            if _SWITCH not in {patch.name for patch in self._patches}:
                 self._follow_dynamo()
             return found
 
@@ -163,11 +156,11 @@ class Aside:
         return pop_mode
 
     def _height(self, theirs: Any) -> Any:
-        return lambda: theirs() - (place_of(self._mode) is not None)
+        return lambda: theirs() - (modes_below(self._mode) is not None)
 
     def _stack_at(self, theirs: Any) -> Any:
         def stack_at(number: int) -> Any:
-            place = place_of(self._mode)
+            place = modes_below(self._mode)
             return theirs(number if place is None or number < place else number + 1)
 
         return stack_at
@@ -191,6 +184,6 @@ class Aside:
                 put_on(self._mode, place)
         else:
             return
-        for owner, name, theirs, ours in self._patches:  # what is compiled must not depend on them either
-            if name != _SWITCH:
-                setattr(owner, name, theirs if on else ours)
+        for patch in self._patches:  # what is compiled must not depend on them either
+            if patch.name != _SWITCH:
+                (patch.undo if on else patch.make)()

@@ -12,7 +12,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
-from inplace.capture.code.tracebacks import is_ours
+from inplace.capture.code.tracebacks import is_our_code
+from inplace.capture.patches.ledger import Change
 
 _depth = torch._C._len_torch_function_stack
 _at = torch._C._get_function_stack_at
@@ -25,7 +26,7 @@ def height() -> int:
     return int(_depth())
 
 
-def place_of(mode: TorchFunctionMode) -> int | None:
+def modes_below(mode: TorchFunctionMode) -> int | None:
     """How many modes are below this one, None where it is not on."""
     for number in reversed(range(_depth())):
         if _at(number) is mode:
@@ -35,7 +36,7 @@ def place_of(mode: TorchFunctionMode) -> int | None:
 
 def take_off(mode: TorchFunctionMode) -> int | None:
     """Take a mode off and leave the others; says how many were below it, None where it was not on."""
-    place = place_of(mode)
+    place = modes_below(mode)
     if place is not None:
         above = [_at(number) for number in range(place + 1, _depth())]
         for _ in range(len(above) + 1):
@@ -62,7 +63,24 @@ def put_on(mode: TorchFunctionMode, place: int) -> None:
 def is_handed_on(frame: FrameType | None) -> bool:
     """Whether a call in `frame` is one that a mode of the user's handles, and is off the stack for."""
     while frame is not None:
-        if frame.f_code.co_name == "__torch_function__" and not is_ours(frame.f_code):
+        if frame.f_code.co_name == "__torch_function__" and not is_our_code(frame.f_code):
             return True
         frame = frame.f_back
     return False
+
+
+class ModeOn(Change):
+    """Our mode among those of this thread."""
+
+    def __init__(self, mode: TorchFunctionMode) -> None:
+        self._mode = mode
+
+    def _is_made(self) -> bool:
+        return modes_below(self._mode) is not None
+
+    def _make(self) -> None:
+        self._mode.__enter__()
+
+    def _undo(self) -> None:
+        while take_off(self._mode) is not None:  # a backward puts it on once more
+            pass

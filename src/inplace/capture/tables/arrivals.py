@@ -10,15 +10,24 @@ from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
 from inplace.capture.tables.tensor_states import creation_flag
 from inplace.capture.tables.tensors import NO_STEP, TENSOR, TYPES, tensor_row
-from inplace.capture.tables.tensors_seen import Identities
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import CounterId, StateId, TensorId
 
 
-class Results(Identities):
-    """Notes results: new tensors, views of known ones, and views of bases that nobody has met."""
+class Arrivals:
+    """Notes what calls give out: new tensors, views of known ones, and views of bases that nobody has met.
+
+    Args:
+        seen: where tensors get their ids.
+    """
+
+    def __init__(self, seen: TensorsSeen) -> None:
+        self._seen = seen
+        self._refs, self._states, self._storages = seen.refs, seen.states, seen.storages
+        self._layouts, self._rows = seen.states.layouts, seen.tensors.rows
 
     def meet(self, tensor: torch.Tensor, log: CallLog, step: int, made: int, *, own: bool = False) -> StateId:
-        """Note the state of a tensor that a call has just given out and that is not known; see `read` for the rest."""
+        """Note the state of an unknown tensor that a call has just given out; see `TensorsSeen.read` for the rest."""
         base = tensor._base
         if base is None:
             state = self._meet_owner(tensor, step, made)
@@ -26,28 +35,28 @@ class Results(Identities):
             state = None if own else self.meet_based(tensor, base, step, made)
         if state is not None:
             return state
-        counted = base is not None and id(base) in self.refs  # with its base, that is
+        counted = base is not None and id(base) in self._refs  # with its base, that is
         aliases = () if counted else tuple(after for _, _, after in log.inputs(step))
-        return self.read(tensor, origin=step, aliases=aliases, own=own, made=made)
+        return self._seen.read(tensor, origin=step, aliases=aliases, own=own, made=made)
 
     def _meet_owner(self, tensor: torch.Tensor, step: int, made: int) -> StateId | None:
         """Note a tensor that is no view, in a storage that nobody has met; None if it is not so."""
         try:
             version, storage = tensor._version, tensor.untyped_storage()
-            if self.storages.find(storage) is not None:
+            if self._storages.find(storage) is not None:
                 return None
             key, pointer, offset = storage._cdata, tensor.data_ptr(), int(tensor.storage_offset())
-            layout = self.states.layouts.of(tensor)
-            live = self.storages.new(storage, key, tensor, step, is_output=True)
+            layout = self._layouts.of(tensor)
+            live = self._storages.new(storage, key, tensor, step, is_output=True)
         except RuntimeError:  # it has no counter, or no memory
             return None
         if live.key != key:
             return None
-        known = self._meet(tensor, step)
+        known = self._seen.know(tensor, step)
         known.live, known.counter, known.version, known.pointer = live, CounterId(known.tensor), version, pointer
         live.users += 1
         node, flags = autograd_of(tensor, readable=True, made=made)
-        return self._note(known, offset, layout, flags, node, None, tensor)
+        return self._seen.note(known, offset, layout, flags, node, None, tensor)
 
     def meet_based(self, tensor: torch.Tensor, base: torch.Tensor, step: int, made: int) -> StateId | None:
         """Note a view that a call has given out; None, and no view noted, where it has to be read in full.
@@ -55,9 +64,9 @@ class Results(Identities):
         Its base is in the state that was noted last, or is met now with it: a linear layer gives a view of a tensor
         that nobody is shown where its input has more than two dimensions.
         """
-        below = self.refs.get(id(base))
+        below = self._refs.get(id(base))
         try:
-            version, pointer, layout = tensor._version, tensor.data_ptr(), self.states.layouts.of(tensor)
+            version, pointer, layout = tensor._version, tensor.data_ptr(), self._layouts.of(tensor)
             if below is None:
                 below = self._meet_base(base, step) if not version and pointer == base.data_ptr() else None
             elif below.lost or below.version != version or base.data_ptr() != below.pointer:
@@ -68,22 +77,24 @@ class Results(Identities):
                 return None
         except RuntimeError:  # it has no counter, or no memory
             return None
-        itemsize = self.states.layouts.known[layout].itemsize
+        itemsize = self._layouts.known[layout].itemsize
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
-        known = self._meet(tensor, step)
+        known = self._seen.know(tensor, step)
         known.live, known.counter, known.version, known.pointer = live, below.counter, version, pointer
         live.users += 1
         node, flags = autograd_of(tensor, readable=True, made=made)
-        return self._note(known, offset, layout, flags | creation_flag(creation_of(tensor)), node, below.tensor, tensor)
+        return self._seen.note(
+            known, offset, layout, flags | creation_flag(creation_of(tensor)), node, below.tensor, tensor
+        )
 
     def _meet_base(self, base: torch.Tensor, step: int) -> TensorRef | None:
         """Note a base that nobody has met, over memory that a call has made; None if it is not so."""
-        if type(base) is not torch.Tensor or self.storages.find(base.untyped_storage()) is not None:
+        if type(base) is not torch.Tensor or self._storages.find(base.untyped_storage()) is not None:
             return None
         if self.meet_fresh(base, step, -1, may_alias=False, given=False) is None:
             return None
-        below = self.refs[id(base)]
-        self.storages.ask(base, below)
+        below = self._refs[id(base)]
+        self._storages.ask(base, below)
         return below
 
     def meet_fresh(
@@ -97,7 +108,7 @@ class Results(Identities):
         """
         if tensor._base is not None:
             return None
-        storages, layouts = self.storages, self.states.layouts
+        seen, storages, layouts = self._seen, self._storages, self._layouts
         try:
             pointer, layout = tensor.data_ptr(), layouts.of(tensor)
             if tensor._version or not pointer or tensor.storage_offset():
@@ -114,10 +125,10 @@ class Results(Identities):
             node, flags = -1, 2
         elif made < 0:
             asked, flags = autograd_of(tensor, readable=True, made=made)
-            if asked is None or asked < self.origin:
+            if asked is None or asked < seen.origin:
                 return None
             node = asked
-        rows, ref = self.tensors.rows, TensorRef(tensor, self._died)
+        rows, ref = self._rows, TensorRef(tensor, seen.died)
         number = TensorId(len(rows) // TENSOR)
         ref.key, ref.version, ref.pointer, ref.node = id(tensor), 0, pointer, node
         ref.tensor, ref.counter = number, CounterId(number)
@@ -130,12 +141,12 @@ class Results(Identities):
                 step,
                 NO_STEP,
                 layout << LAYOUT | flags,
-                node if node < 0 else node - self.origin,
+                node if node < 0 else node - seen.origin,
             )
         )
-        self.refs[ref.key] = storages.unasked[pointer] = ref
+        self._refs[ref.key] = storages.unasked[pointer] = ref
         if not number & 255:
             storages.forget_dead()
-        if self.detail and (values := small_values(tensor)) is not None:
-            self.states.values[state] = values
+        if seen.detail and (values := small_values(tensor)) is not None:
+            self._states.values[state] = values
         return state

@@ -14,7 +14,7 @@ _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
 _OpenCall, _OpenArgument = open_twin(Call), open_twin(Argument)
 
 
-def _argument(path: str, before: int, after: int) -> Argument:
+def _built_argument(path: str, before: int, after: int) -> Argument:
     given = _OpenArgument(path, before, after)
     given.__class__ = Argument
     return given  # type: ignore[no-any-return]
@@ -68,7 +68,10 @@ class CallRows(Rows[Call]):
             self._functions[function],
             self._stacks[stack],
             tuple(
-                [_argument(paths[given[at]], given[at + 1], given[at + 2]) for at in range(first, last, GIVEN_WIDTH)]
+                [
+                    _built_argument(paths[given[at]], given[at + 1], given[at + 2])
+                    for at in range(first, last, GIVEN_WIDTH)
+                ]
             ),
             tuple(log.outputs[out : out + outs]),
             _GRAD_MODES[mode],

@@ -31,7 +31,7 @@ class Counters:
         *,
         own: bool,
     ) -> CounterId | None:
-        """The counter of a tensor met now, None where it has none; the arguments are those of `Identities.read`."""
+        """The counter of a tensor met now, None where it has none; the arguments are those of `TensorsSeen.read`."""
         if version is None:
             return None
         if base is not None and (ref := self._refs.get(id(base))) is not None:

@@ -90,10 +90,10 @@ def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
                 values = tensor.tolist()
     except Exception:  # what `torch.load` makes of a bare storage has no kernels; one of the user's may raise anything
         return None
-    return _elements(values)
+    return _flat_numbers(values)
 
 
-def _elements(values: Any) -> tuple[Any, ...]:
+def _flat_numbers(values: Any) -> tuple[Any, ...]:
     """The numbers in nested lists; to flatten the tensor would be an operation, which dispatch modes would see."""
     if not isinstance(values, list):
         return (values,)

@@ -185,14 +185,14 @@ class StateRows(Table[TensorState]):
     def _column(self, field: str) -> array[int]:
         order, facts, new = self._order, self._facts, self._new
         if field == "storage":
-            return _column(map(self._storage, order))
+            return _packed(map(self._storage, order))
         if field in _FLAGS:
             old, fresh, flag = facts[4::_WIDTH], new[FACTS::TENSOR], _FLAGS[field]
-            return _column([((fresh[-1 - state] if state < 0 else old[state]) & flag) // flag for state in order])
+            return _packed([((fresh[-1 - state] if state < 0 else old[state]) & flag) // flag for state in order])
         known = facts[_FIELDS[field] :: _WIDTH]  # the tensor is also the counter of a new one
-        return _column([-1 - state if state < 0 else known[state] for state in order])
+        return _packed([-1 - state if state < 0 else known[state] for state in order])
 
 
-def _column(values: Iterable[int]) -> array[int]:
+def _packed(values: Iterable[int]) -> array[int]:
     found = array("i", values)
     return array("i", [NOTHING if value < 0 else value for value in found]) if -1 in found else found

@@ -8,39 +8,49 @@ while the user's code runs; who has died is looked at before the next call.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import torch
 
 from inplace.capture.tables.counters import Counters
 from inplace.capture.tables.layouts import LAYOUT
-from inplace.capture.tables.lookup import Lookup
-from inplace.capture.tables.refs import TensorRef
+from inplace.capture.tables.refs import LiveStorage, TensorRef
+from inplace.capture.tables.storages import Storages
 from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
-from inplace.capture.tables.tensor_states import creation_flag
-from inplace.capture.tables.tensors import LAST, PLAIN, TENSOR
-from inplace.facts.model import NodeId, StateId, TensorId
+from inplace.capture.tables.tensor_states import States, creation_flag
+from inplace.capture.tables.tensors import LAST, PLAIN, TENSOR, Tensors
+from inplace.facts.model import NodeId, StateId, StorageId, TensorId
 
 _is_functional = torch._is_functional_tensor
 _LEAF = 2  # the flags of a leaf that requires no grad
 
 
-class Identities(Lookup):
-    """Gives out ids and notes the states of tensors as they are seen.
+class TensorsSeen:
+    """Gives out ids, notes the states of tensors as they are seen, and answers questions about what was met.
 
     Attributes:
+        refs: what is known of each live tensor, by its `id`.
+        tensors: what is known of each tensor.
+        states: the states noted.
+        storages: the storages met.
         step: the step of the call being recorded; set by the mode.
         detail: whether small tensors' values are read.
         origin: the sequence number at which the recording began.
         dead: references to tensors that have died since the last `bury`; they have to be buried before `refs` is asked.
+        died: what a weak reference calls when its tensor dies.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self.refs: dict[int, TensorRef] = {}
+        self.tensors = Tensors()
+        self.states = States(self.tensors)
+        self.storages = Storages(self.tensors, self.states.layouts)
         self.step = 0
         self.detail = True
         self.origin = 0
         self.counters = Counters(self.refs, self.states)
         self.dead: list[TensorRef] = []
-        self._died = self.dead.append
+        self.died = self.dead.append
 
     # ------------------------------------------------------------ seeing
 
@@ -93,7 +103,7 @@ class Identities(Lookup):
         base = tensor._base
         base_id = self._known_id(base) if base is not None else None  # met before its view
         if known is None:
-            known = self._meet(tensor, origin)
+            known = self.know(tensor, origin)
         if known.live is not live:
             self.storages.leave(known, self.step)
             known.live = live
@@ -109,7 +119,7 @@ class Identities(Lookup):
         node, flags = autograd_of(tensor, readable=fresh or base is None, made=made)
         if base is not None:
             flags |= creation_flag(creation_of(tensor))
-        return self._note(known, offset, layout, flags, node, base_id, tensor)
+        return self.note(known, offset, layout, flags, node, base_id, tensor)
 
     def written(self, tensor: torch.Tensor, *, fresh: bool, made: int) -> StateId:
         """Note the state in which a call has left a tensor that it may have written; the arguments are `read`'s."""
@@ -182,6 +192,48 @@ class Identities(Lookup):
         if known is not None and known.live is None:
             self.storages.ask(tensor, known)
 
+    # ------------------------------------------------------------ asking, which notes nothing
+
+    def may_ask(self, tensor: torch.Tensor) -> bool:
+        """Whether reading `grad_fn` has no effect; see NOTE [ Stale views ]."""
+        known = self.refs.get(id(tensor))
+        return tensor._base is None or (known is not None and known.version == tensor._version)
+
+    def is_known(self, tensor: torch.Tensor, ref: TensorRef) -> bool:
+        """Whether a tensor is still in the state that was noted last."""
+        return tensor._version == ref.version and tensor.data_ptr() == ref.pointer
+
+    def ref_of(self, tensor: torch.Tensor) -> TensorRef | None:
+        """What is known of a tensor that was seen before."""
+        return self.refs.get(id(tensor))
+
+    def live_of(self, tensor: torch.Tensor, node: int | None = None) -> LiveStorage | None:
+        """A tensor's storage if it was met before, without noting the tensor itself; `node` is what has saved it."""
+        try:
+            return self.storages.find(tensor.untyped_storage(), node)
+        except RuntimeError:
+            return None
+
+    def offset_of(self, tensor: torch.Tensor, live: LiveStorage) -> int:
+        """Offset in elements of `tensor` in its storage."""
+        pointer = tensor.data_ptr()
+        if live.pointer and pointer:
+            return (pointer - live.pointer) // tensor.element_size()
+        return int(tensor.storage_offset())
+
+    def live(self, among: Container[TensorId] | None = None) -> list[torch.Tensor]:
+        """The recorded tensors (of those in `among`, if given) that are alive now; let go of them soon."""
+        wanted = [ref for ref in list(self.refs.values()) if among is None or ref.tensor in among]
+        return [tensor for ref in wanted if (tensor := ref()) is not None]
+
+    def over(self, storage: StorageId) -> torch.Tensor | None:
+        """Some live tensor over this storage; let go of it soon."""
+        for ref in list(self.refs.values()):
+            tensor: torch.Tensor | None = ref() if ref.storage == storage else None
+            if tensor is not None:
+                return tensor
+        return None
+
     # ------------------------------------------------------------ parts of a state
 
     def _known_id(self, base: torch.Tensor) -> TensorId | None:
@@ -189,7 +241,7 @@ class Identities(Lookup):
             return None
         return self.states.tensor(self.see(base))
 
-    def _note(
+    def note(
         self,
         known: TensorRef,
         offset: int,
@@ -218,8 +270,9 @@ class Identities(Lookup):
 
     # ------------------------------------------------------------ meeting and parting
 
-    def _meet(self, tensor: torch.Tensor, origin: int | None) -> TensorRef:
-        known = TensorRef(tensor, self._died)
+    def know(self, tensor: torch.Tensor, origin: int | None) -> TensorRef:
+        """Give a tensor that is met now an id; its memory and state are yet to be noted."""
+        known = TensorRef(tensor, self.died)
         known.key = id(tensor)
         known.tensor = self.tensors.add(type(tensor), origin, self.step)
         known.live = known.counter = known.version = None
@@ -231,7 +284,7 @@ class Identities(Lookup):
     def _opaque(self, tensor: torch.Tensor, known: TensorRef | None, origin: int | None) -> StateId:
         """Note a tensor whose memory can't be read (sparse, functional): identity only."""
         if known is None:
-            known = self._meet(tensor, origin)
+            known = self.know(tensor, origin)
             known.version, known.pointer = None, 0
             known.state = self.states.opaque(known.tensor)
         return known.state

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from inplace.capture.patches.ledger import Inserted, Ledger
+
 if TYPE_CHECKING:
     import ast
 
@@ -17,23 +19,20 @@ class CellHooks:
     """Calls `start` when a compiled cell is about to run, and `strip` before IPython shows an exception."""
 
     def __init__(self, shell: Any, start: Callable[[], None]) -> None:
-        self._shell = shell
-        self._undo: list[Callable[[], None]] = []
+        self._shell, self._ledger = shell, Ledger()
         # The transformers of its syntax tree are called when a cell is parsed and yet to be run. No earlier, so that a
         # syntax error begins no recording, and other extensions' work before a cell (autoreload's) is not recorded.
-        starter = _Starter(start)
-        shell.ast_transformers.append(starter)
-        self._undo.append(lambda: _remove(shell.ast_transformers, starter))
+        place = len(shell.ast_transformers)
+        self._ledger.make(Inserted(shell, "ast_transformers", place, _Starter(start)))
 
     def strip_with(self, strip: Callable[[BaseException], None]) -> None:
         """Call `strip` with every exception that IPython is about to show."""
         for name in _SHOWN_BY:
-            self._undo.append(_wrap(self._shell, name, strip))
+            self._ledger.replace(self._shell, name, functools.partial(_stripping, strip))
 
     def undo(self) -> None:
         """Leave the shell as it was."""
-        while self._undo:
-            self._undo.pop()()
+        self._ledger.undo()
 
 
 class _Starter:
@@ -47,15 +46,8 @@ class _Starter:
         return tree
 
 
-def _remove(items: list[Any], item: Any) -> None:
-    if item in items:
-        items.remove(item)
-
-
-def _wrap(shell: Any, name: str, strip: Callable[[BaseException], None]) -> Callable[[], None]:
-    """Have a method of the shell call `strip` first; gives what undoes it."""
-    shown = getattr(shell, name)
-    before = vars(shell).get(name)
+def _stripping(strip: Callable[[BaseException], None], shown: Any) -> Any:
+    """A method of the shell that calls `strip` first."""
 
     @functools.wraps(shown)
     def show(*args: Any, **kwargs: Any) -> Any:
@@ -64,13 +56,4 @@ def _wrap(shell: Any, name: str, strip: Callable[[BaseException], None]) -> Call
             strip(error)
         return shown(*args, **kwargs)
 
-    def restore() -> None:
-        if vars(shell).get(name) is not show:
-            return
-        if before is None:
-            delattr(shell, name)
-        else:
-            setattr(shell, name, before)
-
-    setattr(shell, name, show)
-    return restore
+    return show

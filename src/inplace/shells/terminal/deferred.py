@@ -10,10 +10,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from inplace.capture.patches.ledger import Inserted, Ledger, Replaced
 from inplace.facts.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -37,14 +39,14 @@ class DeferredRecorder:
         self._fault: Exception | None = None
         self._thread = threading.get_ident()
         self._process = os.getpid()
-        self._finder = _Finder(self._begin)
+        self._ledger = Ledger()
 
     def start(self) -> None:
         """Begin to record, or wait for torch."""
         if _AWAITED in sys.modules:
             self._begin()
         else:
-            sys.meta_path.insert(0, self._finder)
+            self._ledger.make(Inserted(sys, "meta_path", 0, _Finder(self._ledger, self._begin)))
 
     def stop(self, error: BaseException | None) -> Trace:
         """End the recording and give its trace, an empty one where torch was never imported.
@@ -52,7 +54,7 @@ class DeferredRecorder:
         Raises:
             Exception: the fault of ours because of which there is no trace.
         """
-        self._finder.remove()
+        self._ledger.undo()
         if self._fault is not None:
             raise self._fault
         if self._recorder is not None:
@@ -86,10 +88,15 @@ def _empty_trace() -> Trace:
 
 
 class _Finder:
-    """Tells when torch has been imported. It finds nothing that others don't find."""
+    """Tells when torch has been imported. It finds nothing that others don't find.
 
-    def __init__(self, imported: Callable[[], None]) -> None:
-        self._imported = imported
+    Args:
+        ledger: where it stands, and what it changes; it is undone when torch is there.
+        imported: is called then.
+    """
+
+    def __init__(self, ledger: Ledger, imported: Callable[[], None]) -> None:
+        self._ledger, self._imported = ledger, imported
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -104,19 +111,15 @@ class _Finder:
                 return spec
         return None
 
-    def remove(self) -> None:
-        """Watch no longer."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
     def _follow(self, loader: Any) -> None:
-        if loader is None or isinstance(loader, type):  # a namespace package, or a loader that is shared
-            return
+        if loader is not None and not isinstance(loader, type):  # a namespace package, or a loader that is shared
+            self._ledger.replace(loader, "exec_module", lambda theirs: partial(self._run, theirs))
 
-        def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
-            loader.exec_module(module)
-            self.remove()
-            self._imported()
-
-        loader.exec_module = exec_module
+    def _run(self, theirs: Callable[[ModuleType], None], module: ModuleType) -> None:
+        """Run torch as its loader does, which is as it was by then."""
+        for change in self._ledger:
+            if isinstance(change, Replaced):
+                self._ledger.undo_early(change)
+        theirs(module)
+        self._ledger.undo()
+        self._imported()
