@@ -49,7 +49,7 @@ def rewrites(index: Index, finding: Finding) -> tuple[Rewrite, ...]:
         return ()
     found: dict[Rewrite, None] = {}
     for site, edits in _proposed(index, finding):
-        rewrite = site.editor.rewrite(edits)
+        rewrite = site.rewrite(edits)
         if rewrite.old != rewrite.new and _parses(rewrite):
             found[rewrite] = None
     return tuple(found)[:_MOST]
