@@ -17,7 +17,8 @@ def code_and_place(text: str, piece: str) -> tuple[Code, Position]:
 @pytest.mark.parametrize(
     ("text", "piece", "receiver"),
     [
-        ("h.relu_()", "h.relu_()", "h"),
+        ("y = h.relu_()", "h.relu_()", "h"),
+        ("h.relu_()", "h.relu_()", None),
         ("y = net.weight.data.mul_(2).sum()", "net.weight.data.mul_(2)", "net.weight.data"),
         ("self.h += 1", "self.h += 1", "self.h"),
         ("h[0] = 1", "h[0] = 1", "h"),
@@ -25,7 +26,7 @@ def code_and_place(text: str, piece: str) -> tuple[Code, Position]:
     ],
 )
 def test_what_is_written_to_is_the_receiver(text: str, piece: str, receiver: str | None) -> None:
-    """Of a call that is a statement of its own as well."""
+    """Of a call that is a statement of its own none is told: `roots` has it."""
     code, position = code_and_place(text, piece)
 
     assert code.receiver(position) == receiver

@@ -125,8 +125,13 @@ class Code:
         return best
 
     def receiver(self, position: Position) -> str | None:
-        """The text of what is written to at a range: `h` of `h.relu_()`, of `h += 1` and of `h[0] = 1`."""
-        node = self.source_code.node(position)
+        """The text of what is written to at a range: `h` of `y = h.relu_()`, of `h += 1` and of `h[0] = 1`.
+
+        None where an expression is a statement of its own: what it writes to is among its `roots`.
+        """
+        node, statement = self.source_code.node(position), self.statement(position)
+        if isinstance(statement, ast.Expr) and statement.value is node:
+            return None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             return ast.unparse(node.func.value)
         if isinstance(node, ast.AugAssign):
