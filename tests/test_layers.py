@@ -14,6 +14,7 @@ STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions"}
 TABLE: dict[str, tuple[set[str], set[str]]] = {
     "facts": ({"facts"}, set()),
     "capture": ({"facts", "capture"}, {"torch"}),
+    "capture.code.executed": ({"facts"}, {"executing"}),
     "reading": ({"facts", "reading"}, {"numpy"}),
     "checks": ({"facts", "reading", "checks"}, set()),
     "fixes": ({"facts", "reading", "checks", "fixes"}, set()),

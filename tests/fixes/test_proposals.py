@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from inplace.checks.finding import Rewrite
+from inplace.fixes.diagnose import analyze
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.reading.index import Index
+from inplace.render.picture.diagram import diagram
 from tests.recording import record_text
 
 LEAVES = "x = torch.rand(3, requires_grad=True)\nw = torch.rand(3, requires_grad=True)\n"
@@ -41,6 +45,16 @@ FIRST = {
         "act = nn.ReLU(False)",
     ),
     "operator": ("h = torch.exp(x)\nh  *=  x + 1" + END, "h  *=  x + 1", "h = h * (x + 1)"),
+    "operator over two in brackets": (
+        "h = torch.exp(x)\nh *= (x) + (w)" + END,
+        "h *= (x) + (w)",
+        "h = h * ((x) + (w))",
+    ),
+    "operator over one call": (
+        "h = torch.exp(x)\nh *= (x + w).abs()" + END,
+        "h *= (x + w).abs()",
+        "h = h * (x + w).abs()",
+    ),
     "item": ("h = torch.exp(x)\nh[0] = 0" + END, "h[0] = 0", "h = h.clone()\nh[0] = 0"),
     "copied in": ("h = torch.exp(x)\nh.copy_(w)" + END, "h.copy_(w)", "h = h.clone().copy_(w)"),
     "no twin": ("h = torch.exp(x)\nh.zero_()" + END, "h.zero_()", "h = torch.zeros_like(h)"),
@@ -210,6 +224,23 @@ def test_an_optimizer_is_not_copied() -> None:
     assert not any("o = o" in new for new in found)
 
 
+def test_a_text_that_speaks_of_a_step_is_no_step() -> None:
+    """The step of an optimizer is a call, and so is the backward that a write is moved behind."""
+    text = "notes = {}\nh = torch.exp(x)\nh[len('o.step()') * 0] = 0\nnotes['a'] = 'backward()'" + END
+
+    found = [new for _, new in proposed(text)]
+
+    assert found[0] == "h = h.clone()\nh[len('o.step()') * 0] = 0"
+    assert found[1].splitlines() == ["notes['a'] = 'backward()'", "h.sum().backward()", "h[len('o.step()') * 0] = 0"]
+
+
+def test_an_array_is_copied_as_numpy_copies() -> None:
+    """`clone` is a method of tensors: what was made an array has `copy`."""
+    text = "h = torch.exp(x)\na = h.detach().numpy()\na[0] = 0" + END
+
+    assert ("a[0] = 0", "a = a.copy()\na[0] = 0") in proposed(text)
+
+
 def test_difference_is_what_applied_makes() -> None:
     """A difference leads from one text to the other, also where lines are only put in."""
     texts = ["a\nb\nc\n", "a\nx\nc\n", "a\nb\nb2\nc\n", "x\na\nb\nc\n", "a\nc\n", "a\nb\nc\nd\n"]
@@ -217,6 +248,18 @@ def test_difference_is_what_applied_makes() -> None:
         for new in texts:
             if old != new:
                 assert applied(old, difference("f", old, new)) == new
+
+
+@pytest.mark.parametrize("text", ["h = torch.exp(x)\nh.add_(1)", "h = [torch.exp(x)] * 2\nh[0].add_(1); h = h[1]"])
+def test_a_report_and_its_picture_parse_a_source_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks, fixes and the picture ask the same tree, however many findings there are."""
+    trace = record_text(LEAVES + text + END).trace
+    parsed, parse = [], ast.parse
+    monkeypatch.setattr(ast, "parse", lambda text, *more: parsed.append(text) or parse(text, *more))
+
+    diagram(analyze(trace))
+
+    assert parsed.count(trace.sources[0].text) == 1
 
 
 def test_lines_are_counted_as_python_counts_them() -> None:

@@ -16,6 +16,8 @@ from enum import Enum
 from functools import cached_property
 from typing import NewType
 
+from inplace.facts.lines import lines_of
+
 TensorId = NewType("TensorId", int)
 StorageId = NewType("StorageId", int)
 CounterId = NewType("CounterId", int)
@@ -57,6 +59,20 @@ class Position:
     end_line: int
     end_column: int
 
+    @property
+    def start(self) -> tuple[int, int]:
+        """Line and column of the first byte."""
+        return self.line, self.column
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """Line and column behind the last byte."""
+        return self.end_line, self.end_column
+
+    def holds(self, other: Position) -> bool:
+        """Whether another range of the same source lies in this one."""
+        return self.start <= other.start and other.end <= self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -72,8 +88,8 @@ class Source:
     is_cell: bool
 
     def lines(self) -> tuple[str, ...]:
-        """The lines of the text without line ends; empty where there is no text."""
-        return tuple(self.text.splitlines()) if self.text is not None else ()
+        """The lines of the text as Python counts them, without their ends; none where there is no text."""
+        return lines_of(self.text or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,79 +3,52 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inplace.checks.finding import Rewrite
-from inplace.facts.model import Source
+from inplace.facts.lines import lines_of
+from inplace.facts.model import Position
+from inplace.facts.source_code import SourceCode, node_position
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Puts `text` in place of a range; lines from 1, columns in UTF-8 bytes from 0, as `ast` counts."""
+    """Puts `text` in place of a range; where the range is empty, it goes in there."""
 
-    start: tuple[int, int]
-    end: tuple[int, int]
+    position: Position
     text: str
 
 
-class Editor:
-    """The statements of one source, and changes to it."""
+def in_place_of(node: ast.expr | ast.stmt, text: str) -> Edit:
+    """A text instead of a node."""
+    return Edit(node_position(node), text)
 
-    def __init__(self, source: Source) -> None:
-        self.file = source.file
-        self._lines = [line.encode() for line in lines_of(source.text or "")]
-        try:
-            self.tree = ast.parse(source.text or "")
-        except (SyntaxError, ValueError):
-            self.tree = ast.Module(body=[], type_ignores=[])
-        self._blocks = [
-            block
-            for node in ast.walk(self.tree)
-            for name in ("body", "orelse", "finalbody")
-            if isinstance(block := getattr(node, name, None), list)
-        ]
 
-    def text_of(self, node: ast.expr | ast.stmt) -> str:
-        """The source text of a node."""
-        return self._between(start_of(node), end_of(node))
+def in_front_of(node: ast.expr | ast.stmt, text: str) -> Edit:
+    """A text right before a node."""
+    return Edit(Position(*node_position(node).start, *node_position(node).start), text)
 
-    def lines(self, first: int, last: int) -> str:
-        """Whole lines of the source."""
-        return b"\n".join(self._lines[first - 1 : last]).decode(errors="replace")
 
-    def block_of(self, statement: ast.stmt) -> list[ast.stmt]:
-        """The statements among which one stands."""
-        return next((block for block in self._blocks if statement in block), [statement])
+def behind(node: ast.expr | ast.stmt, text: str) -> Edit:
+    """A text right after a node."""
+    return Edit(Position(*node_position(node).end, *node_position(node).end), text)
 
-    def indent_of(self, statement: ast.stmt) -> str:
-        """The white space before a statement."""
-        return self._lines[statement.lineno - 1][: statement.col_offset].decode()
 
-    def is_alone(self, statement: ast.stmt) -> bool:
-        """Whether a statement has its lines to itself."""
-        before = self._lines[statement.lineno - 1][: statement.col_offset].strip()
-        _, column = end_of(statement)
-        after = self._lines[(statement.end_lineno or statement.lineno) - 1][column:].strip()
-        return not before and (not after or after.startswith(b"#"))
+def rewritten(file: str, source: SourceCode, edits: Sequence[Edit]) -> Rewrite:
+    """The whole lines of a file that some edits change, before and after."""
+    first = min(edit.position.line for edit in edits)
+    old = "\n".join(source.lines[first - 1 : max(edit.position.end_line for edit in edits)])
+    new = old.encode(errors="replace")
+    for edit in sorted(edits, key=lambda one: (one.position.start, one.position.end), reverse=True):
+        start, end = (_byte(source, first, *at) for at in (edit.position.start, edit.position.end))
+        new = new[:start] + edit.text.encode(errors="replace") + new[end:]
+    return Rewrite(file, first, old, new.decode(errors="replace"))
 
-    def rewrite(self, edits: list[Edit]) -> Rewrite:
-        """The whole lines that some edits change, before and after."""
-        first = min(edit.start[0] for edit in edits)
-        last = max(edit.end[0] for edit in edits)
-        new = b"\n".join(self._lines[first - 1 : last])
-        for edit in sorted(edits, key=lambda one: (one.start, one.end), reverse=True):
-            start, end = self._at(edit.start, first), self._at(edit.end, first)
-            new = new[:start] + edit.text.encode() + new[end:]
-        old = b"\n".join(self._lines[first - 1 : last])
-        return Rewrite(self.file, first, old.decode(errors="replace"), new.decode(errors="replace"))
 
-    def _at(self, position: tuple[int, int], first: int) -> int:
-        line, column = position
-        return sum(len(one) + 1 for one in self._lines[first - 1 : line - 1]) + column
-
-    def _between(self, start: tuple[int, int], end: tuple[int, int]) -> str:
-        text = b"\n".join(self._lines[start[0] - 1 : end[0]])
-        return text[start[1] : self._at(end, start[0])].decode(errors="replace")
+def _byte(source: SourceCode, first: int, line: int, column: int) -> int:
+    """The number of a byte, counted from the beginning of the line `first`."""
+    return sum(len(one.encode(errors="replace")) + 1 for one in source.lines[first - 1 : line - 1]) + column
 
 
 def applied(text: str, rewrite: Rewrite) -> str:
@@ -94,19 +67,3 @@ def difference(file: str, old: str, new: str) -> Rewrite:
     if first + last == len(one) and last:  # nothing is taken out: a line that stays says where
         last -= 1
     return Rewrite(file, first + 1, "\n".join(one[first : len(one) - last]), "\n".join(two[first : len(two) - last]))
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a source as Python counts them; `str.splitlines` also ends one at a form feed and the like."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return lines if lines[-1] else lines[:-1]
-
-
-def start_of(node: ast.expr | ast.stmt) -> tuple[int, int]:
-    """Where a node begins."""
-    return node.lineno, node.col_offset
-
-
-def end_of(node: ast.expr | ast.stmt) -> tuple[int, int]:
-    """Where a node ends."""
-    return node.end_lineno or node.lineno, node.end_col_offset or node.col_offset

@@ -56,7 +56,7 @@ def rewrites(index: Index, finding: Finding) -> tuple[Rewrite, ...]:
         return ()
     found: dict[Rewrite, None] = {}
     for statement, edits in _proposed(index, finding):
-        rewrite = statement.editor.rewrite(edits)
+        rewrite = statement.rewrite(edits)
         if rewrite.old != rewrite.new and _parses(rewrite):
             found[rewrite] = None
     return tuple(found)[:_MOST]

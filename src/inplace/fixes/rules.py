@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from inplace.fixes.editing import Edit, Editor, end_of, start_of
-from inplace.fixes.statement import MODULES, Statement
+from inplace.facts.model import Position
+from inplace.facts.source_code import SourceCode, node_position
+from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
+from inplace.fixes.statement import MODULES, Statement, name_of
 
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -34,6 +36,10 @@ _IN_PLACE_ONLY = frozenset(
         "set_",
     ]
 )
+_BINDS_TIGHTEST = (  # what Python's grammar calls primaries and atoms, which need no brackets
+    *(ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.JoinedStr),
+    *(ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp),
+)
 _CUTTING = frozenset({"detach", "item", "numpy", "cpu", "tolist", "clone"})
 _FLAGS = {  # where functions and modules take `inplace` without its name
     **dict.fromkeys(["ReLU", "ReLU6", "SiLU", "Mish", "SELU", "Hardswish", "Hardsigmoid"], 0),
@@ -50,15 +56,15 @@ Edits = list[Edit]
 
 def out_of_place(site: Statement) -> Iterator[Edits]:
     """`h.relu_()` -> `h = h.relu()`, `h += x` -> `h = h + x`, `torch.relu_(h)`, `F.relu(h, inplace=True)`, `out=h`."""
-    statement, node, editor = site.statement, site.node, site.editor
+    statement, node, source = site.statement, site.node, site.source_code
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name | ast.Attribute):
-        if not site.may_rebind(editor.text_of(statement.target)):
+        if not site.may_rebind(source.text_of(statement.target)):
             return
         operator = _OPERATORS.get(type(statement.op))
         if operator is not None:
-            target, value = editor.text_of(statement.target), _operand(editor, statement.value)
+            target, value = source.text_of(statement.target), _operand(source, statement.value)
             text = f"{target} = {target} {operator} {value}"
-            yield [Edit(start_of(statement), end_of(statement), text)]
+            yield [in_place_of(statement, text)]
     if not isinstance(node, ast.Call):
         return
     function = node.func
@@ -71,26 +77,25 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
         is_module = isinstance(function.value, ast.Name) and function.value.id in MODULES
         written = written if is_module else function.value
         if function.attr in _NO_TWIN:
-            edits = _made_like(editor, node, function)
+            edits = _made_like(source, node, function)
         elif function.attr in _IN_PLACE_ONLY:
-            at = end_of(function.value)
-            edits = [Edit(at, at, ".clone()")]
+            edits = [behind(function.value, ".clone()")]
         else:
-            line, column = end_of(function)
-            edits = [Edit((line, column - 1), (line, column), "")]
+            line, column = node_position(function).end
+            edits = [Edit(Position(line, column - 1, line, column), "")]
     if not edits:
         return
     if isinstance(statement, ast.Expr) and statement.value is not None and written is not None:
         holder = _innermost_receiver(written)
-        if not isinstance(holder, ast.Name | ast.Attribute) or not site.may_rebind(editor.text_of(holder)):
+        if not isinstance(holder, ast.Name | ast.Attribute) or not site.may_rebind(source.text_of(holder)):
             return
-        edits = [Edit(start_of(statement), start_of(statement), f"{editor.text_of(holder)} = "), *edits]
+        edits = [in_front_of(statement, f"{source.text_of(holder)} = "), *edits]
     yield edits
 
 
-def _made_like(editor: Editor, call: ast.Call, function: ast.Attribute) -> Edits:
-    arguments = ", ".join(editor.text_of(one) for one in (function.value, *call.args))
-    return [Edit(start_of(call), end_of(call), f"torch.{_NO_TWIN[function.attr]}({arguments})")]
+def _made_like(source: SourceCode, call: ast.Call, function: ast.Attribute) -> Edits:
+    arguments = ", ".join(source.text_of(one) for one in (function.value, *call.args))
+    return [in_place_of(call, f"torch.{_NO_TWIN[function.attr]}({arguments})")]
 
 
 def _innermost_receiver(node: ast.expr) -> ast.expr:
@@ -102,13 +107,9 @@ def _innermost_receiver(node: ast.expr) -> ast.expr:
 
 def _flag_off(call: ast.Call) -> Edits:
     flags = [keyword.value for keyword in call.keywords if keyword.arg == "inplace"]
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    name = name_of(call)
     flags += call.args[_FLAGS[name] : _FLAGS[name] + 1] if name in _FLAGS else []
-    return [
-        Edit(start_of(flag), end_of(flag), "False")
-        for flag in flags
-        if isinstance(flag, ast.Constant) and flag.value is True
-    ]
+    return [in_place_of(flag, "False") for flag in flags if isinstance(flag, ast.Constant) and flag.value is True]
 
 
 def _without_out(call: ast.Call) -> tuple[ast.expr, Edits] | None:
@@ -116,18 +117,19 @@ def _without_out(call: ast.Call) -> tuple[ast.expr, Edits] | None:
     out = next((keyword for keyword in call.keywords if keyword.arg == "out"), None)
     if out is None:
         return None
-    others = [(start_of(one), end_of(one)) for one in [*call.args, *(key.value for key in call.keywords)]]
-    before = [end for start, end in others if start < start_of(out.value)]
+    taken = node_position(out.value)
+    others = [node_position(one) for one in [*call.args, *(key.value for key in call.keywords)]]
+    before = [one.end for one in others if one.start < taken.start]
     if not before:
         return None
-    return out.value, [Edit(max(before), end_of(out.value), "")]
+    return out.value, [Edit(Position(*max(before), *taken.end), "")]
 
 
 def no_flag(site: Statement) -> Iterator[Edits]:
     """A module built with `inplace=True` wrote: build it without."""
     edits = [
         edit
-        for node in ast.walk(site.editor.tree)
+        for node in site.source_code.nodes
         if isinstance(node, ast.Call) and node is not site.node
         for edit in _flag_off(node)
     ]
@@ -135,10 +137,10 @@ def no_flag(site: Statement) -> Iterator[Edits]:
         yield edits
 
 
-def _operand(editor: Editor, value: ast.expr) -> str:
-    text = editor.text_of(value)
-    simple = isinstance(value, ast.Name | ast.Attribute | ast.Call | ast.Constant | ast.Subscript)
-    return text if simple or text.startswith("(") else f"({text})"
+def _operand(source: SourceCode, value: ast.expr) -> str:
+    """The text of an expression as it may stand on either side of an operator, or before a dot."""
+    text = source.text_of(value)
+    return text if isinstance(value, _BINDS_TIGHTEST) else f"({text})"
 
 
 # ---------------------------------------------------------------- clones
@@ -148,24 +150,27 @@ def clone_before(site: Statement) -> Iterator[Edits]:
     """`h = h.clone()` on the line before the write: a tensor of its own, so that the save keeps its bytes."""
     name = site.written_name()
     if name is not None and site.may_rebind(name) and not site.is_step:
-        copied = "copy" if ".numpy(" in name else "clone"
-        at = start_of(site.statement)
-        yield [Edit(at, at, f"{name} = {name}.{copied}()\n{site.editor.indent_of(site.statement)}")]
+        copied = "copy" if site.is_array(name) else "clone"
+        yield [_line_before(site, f"{name} = {name}.{copied}()")]
+
+
+def _line_before(site: Statement, text: str) -> Edit:
+    return in_front_of(site.statement, f"{text}\n{site.source_code.indent_of(site.statement)}")
 
 
 def clone_value(site: Statement) -> Iterator[Edits]:
     """`x[1:] = x[:-1]` -> `x[1:] = x[:-1].clone()`: what is read is copied before anything is written."""
-    statement, node, editor = site.statement, site.node, site.editor
+    statement, node, source = site.statement, site.node, site.source_code
     value: ast.expr | None = statement.value if isinstance(statement, ast.Assign | ast.AugAssign) else None
     if value is None and isinstance(node, ast.Call):
         value = next((one for one in node.args if not isinstance(one, ast.Constant)), None)
     if value is not None:
-        yield [cloned(editor, value)]
+        yield [cloned(source, value)]
 
 
 def clone_where_saved(site: Statement, names: Sequence[str], *, result: bool) -> Iterator[Edits]:
     """`attn = scores.softmax(-1).clone()`, `a * b.clone()`: what is written later is not what was saved."""
-    node, editor = site.node, site.editor
+    node, source = site.node, site.source_code
     if isinstance(node, ast.Call):
         function = node.func
         parts = [*node.args, *([function.value] if isinstance(function, ast.Attribute) else [])]
@@ -173,30 +178,30 @@ def clone_where_saved(site: Statement, names: Sequence[str], *, result: bool) ->
         parts = [node.left, node.right]
     else:
         return
-    for part in [node] if result else [one for one in parts if editor.text_of(one).partition("[")[0] in names]:
-        yield [cloned(editor, part)]
+    for part in [node] if result else [one for one in parts if source.text_of(one).partition("[")[0] in names]:
+        yield [cloned(source, part)]
 
 
 def clone_where_made(site: Statement) -> Iterator[Edits]:
     """`x, y = [one.clone() for one in t.unbind()]`, `t.expand(3, 4).clone()`: no view, so it may be written to."""
-    node, editor = site.node, site.editor
+    node, source = site.node, site.source_code
     if not isinstance(node, ast.Call):
         return
-    text = editor.text_of(node)
+    text = source.text_of(node)
     target = site.statement.targets[0] if isinstance(site.statement, ast.Assign) else None
     if (
         isinstance(target, ast.Tuple | ast.List)
         and isinstance(site.statement, ast.Assign)
         and site.statement.value is node
     ):
-        yield [Edit(start_of(node), end_of(node), f"[one.clone() for one in {text}]")]
+        yield [in_place_of(node, f"[one.clone() for one in {text}]")]
     else:
-        yield [cloned(editor, node)]
+        yield [cloned(source, node)]
 
 
-def cloned(editor: Editor, node: ast.expr) -> Edit:
+def cloned(source: SourceCode, node: ast.expr) -> Edit:
     """An expression becomes a copy of its value."""
-    return Edit(start_of(node), end_of(node), f"{_operand(editor, node)}.clone()")
+    return in_place_of(node, f"{_operand(source, node)}.clone()")
 
 
 # ---------------------------------------------------------------- other orders, other modes
@@ -204,74 +209,72 @@ def cloned(editor: Editor, node: ast.expr) -> Edit:
 
 def behind_backward(site: Statement) -> Iterator[Edits]:
     """A write that comes between forward and backward goes behind the backward, in the same block."""
-    editor = site.editor
+    source = site.source_code
     if isinstance(site.statement, ast.Assign) and isinstance(site.statement.targets[0], ast.Name | ast.Tuple):
         return  # what it assigns may be needed before
     statement, statements = site.enclosing()
     for later in statements[statements.index(statement) + 1 :]:
-        if isinstance(later, ast.Expr | ast.Assign) and "backward(" in editor.text_of(later) and editor.is_alone(later):
-            end, last = end_of(later), end_of(statement)[0]
-            yield [
-                Edit((statement.lineno, 0), (last + 1, 0), ""),
-                Edit(end, end, f"\n{editor.lines(statement.lineno, last)}"),
-            ]
+        if _runs_backward(later) and source.is_alone(node_position(later)):
+            first, last = statement.lineno, statement.end_lineno or statement.lineno
+            moved = "\n".join(source.lines[first - 1 : last])
+            yield [Edit(Position(first, 0, last + 1, 0), ""), behind(later, f"\n{moved}")]
             return
+
+
+def _runs_backward(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr | ast.Assign) and any(
+        isinstance(one, ast.Call) and name_of(one).endswith("backward") for one in ast.walk(statement)
+    )
 
 
 def without_grad(site: Statement) -> Iterator[Edits]:
     """The update of a leaf goes under `torch.no_grad()`."""
-    statement, editor = site.statement, site.editor
+    statement = site.statement
     if isinstance(statement, ast.Assign | ast.Return) and isinstance(site.node, ast.Call):
         yield from out_of_place(site)  # its result is used, so it is a step of the forward and not an update
         yield from no_flag(site)
         return
-    text = editor.text_of(statement)
-    if "\n" not in text:
-        yield [
-            Edit(
-                start_of(statement),
-                end_of(statement),
-                f"with torch.no_grad():\n{editor.indent_of(statement)}    {text}",
-            )
-        ]
+    if site.is_one_line:
+        yield [_under(site, "torch.no_grad()", site.source_code.text_of(statement))]
     name = site.written_name()
     if name is not None:
-        at = start_of(statement)
-        yield [Edit(at, at, f"{name} = {name}.detach()\n{editor.indent_of(statement)}")]
+        yield [_line_before(site, f"{name} = {name}.detach()")]
     yield from out_of_place(site)
 
 
 def update_leaf(site: Statement) -> Iterator[Edits]:
     """`x = x + y` -> `x += y` under `torch.no_grad()`; else the result becomes a leaf of its own."""
-    statement, editor = site.statement, site.editor
+    statement, source = site.statement, site.source_code
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return
     target, value = statement.targets[0], statement.value
     operator = _OPERATORS.get(type(value.op)) if isinstance(value, ast.BinOp) else None
     if isinstance(value, ast.BinOp) and operator and ast.unparse(value.left) == ast.unparse(target):
-        update = f"{editor.text_of(target)} {operator}= {editor.text_of(value.right)}"
-        text = f"with torch.no_grad():\n{editor.indent_of(statement)}    {update}"
-        yield [Edit(start_of(statement), end_of(statement), text)]
-    yield [Edit(start_of(value), end_of(value), f"({editor.text_of(value)}).detach().requires_grad_()")]
+        update = f"{source.text_of(target)} {operator}= {source.text_of(value.right)}"
+        yield [_under(site, "torch.no_grad()", update)]
+    yield [in_place_of(value, f"({source.text_of(value)}).detach().requires_grad_()")]
 
 
 def uncut(site: Statement) -> Iterator[Edits]:
     """`loss.detach()` -> `loss`, `torch.tensor(t)` -> `t`, `torch.tensor(losses)` -> `torch.stack(losses)`."""
-    node, editor = site.node, site.editor
+    node, source = site.node, site.source_code
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr in _CUTTING and not node.args:
-            yield [Edit(start_of(node), end_of(node), editor.text_of(node.func.value))]
+            yield [in_place_of(node, source.text_of(node.func.value))]
         elif node.func.attr in {"tensor", "as_tensor", "from_numpy"} and len(node.args) == 1:
-            yield [Edit(start_of(node), end_of(node), _operand(editor, node.args[0]))]
-            yield [Edit(start_of(node), end_of(node), f"torch.stack({editor.text_of(node.args[0])})")]
+            yield [in_place_of(node, _operand(source, node.args[0]))]
+            yield [in_place_of(node, f"torch.stack({source.text_of(node.args[0])})")]
     elif isinstance(node, ast.Attribute) and node.attr == "data":
-        yield [Edit(start_of(node), end_of(node), editor.text_of(node.value))]
+        yield [in_place_of(node, source.text_of(node.value))]
 
 
 def with_grad(site: Statement) -> Iterator[Edits]:
     """A statement under `no_grad` that a gradient has to flow through goes under `torch.enable_grad()`."""
-    statement, editor = site.statement, site.editor
-    text = editor.text_of(statement)
-    if "\n" not in text:
-        block = f"with torch.enable_grad():\n{editor.indent_of(statement)}    {text}"
-        yield [Edit(start_of(statement), end_of(statement), block)]
+    if site.is_one_line:
+        yield [_under(site, "torch.enable_grad()", site.source_code.text_of(site.statement))]
+
+
+def _under(site: Statement, mode: str, text: str) -> Edit:
+    """The statement becomes a `with` block with `text` in it."""
+    block = f"with {mode}:\n{site.source_code.indent_of(site.statement)}    {text}"
+    return in_place_of(site.statement, block)

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
-from inplace.fixes.editing import Editor, end_of, start_of
+from inplace.checks.finding import Rewrite
+from inplace.facts.source_code import LOOPS, is_simple, node_position
+from inplace.fixes.editing import Edit, rewritten
+from inplace.reading.code import Code
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_ARRAYS = frozenset({"np", "numpy"})
 
 
 class Statement:
     """A culprit in its source: the statement that stands alone on its lines, and the expression that wrote."""
 
-    def __init__(self, editor: Editor, statement: ast.stmt, node: ast.AST | None) -> None:
-        self.editor, self.statement, self.node = editor, statement, node
+    def __init__(self, file: str, code: Code, statement: ast.stmt, node: ast.AST | None) -> None:
+        self._file, self._code, self.source_code = file, code, code.source_code
+        self.statement, self.node = statement, node
 
     @classmethod
     def of(cls, index: Index, place: Place) -> Statement | None:
         """The site of a place; None where its source is not known, or its statement can't be changed alone."""
-        source = next((one for one in index.trace.sources if one.file == place.file and one.text), None)
-        if source is None:
+        code = index.places.code(place)
+        source, statement = code.source_code, code.statement(place.position)
+        if statement is None or not is_simple(statement) or not source.is_alone(node_position(statement)):
             return None
-        editor = Editor(source)
-        statement = _innermost(editor.tree, place)
-        if statement is None or hasattr(statement, "body") or not editor.is_alone(statement):
-            return None
-        nodes = [one for one in ast.walk(statement) if isinstance(one, ast.expr | ast.stmt) and _covers(one, place)]
-        # An expression that is a statement covers the same range as that statement.
-        return cls(editor, statement, nodes[-1] if nodes else None)
+        return cls(place.file, code, statement, source.node(place.position))
+
+    def rewrite(self, edits: Sequence[Edit]) -> Rewrite:
+        """The lines of the source that some edits change, before and after."""
+        return rewritten(self._file, self.source_code, edits)
 
     @property
     def is_step(self) -> bool:
         """Whether the statement is the step of an optimizer, which has no out-of-place twin."""
-        return ".step(" in self.editor.text_of(self.statement)
+        return any(
+            isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "step"
+            for one in ast.walk(self.statement)
+        )
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether the statement has one line."""
+        return self.statement.end_lineno == self.statement.lineno
 
     def written_name(self) -> str | None:
         """The variable (or attribute) that the statement writes to or through: `h` of `h.data[0].mul_(2)`."""
@@ -63,57 +74,52 @@ class Statement:
         """
         if "." in name:
             return True
-        around = [one for one in ast.walk(self.editor.tree) if self._is_in(one)]
-        scope = max((one for one in around if isinstance(one, _SCOPES)), key=lambda one: one.lineno, default=None)
-        loops = [one for one in around if isinstance(one, _LOOPS) and (scope is None or one.lineno > scope.lineno)]
+        around = self.source_code.statements_around(node_position(self.statement))
+        scope = next((one for one in reversed(around) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)), None)
+        inside = around if scope is None else around[around.index(scope) :]
+        loops = [one for one in inside if isinstance(one, LOOPS)]
         if any(isinstance(one, ast.For | ast.AsyncFor) and name in _names(one.target) for one in loops):
             return False
         if scope is None:
             return True
-        behind = end_of(self.statement)
-        return any(
-            start_of(one) >= behind or any(_holds(loop, one) for loop in loops)
+        here = node_position(self.statement)
+        reads = [
+            node_position(one)
             for one in ast.walk(scope)
-            if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load) and not self._holds(one)
+            if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)
+        ]
+        return any(
+            read.start >= here.end or any(node_position(loop).holds(read) for loop in loops)
+            for read in reads
+            if not here.holds(read)
         )
 
-    def _is_in(self, node: ast.AST) -> bool:
-        return isinstance(node, _SCOPES + _LOOPS) and _holds(node, self.statement)
-
-    def _holds(self, node: ast.expr) -> bool:
-        return _holds(self.statement, node)
+    def is_array(self, name: str) -> bool:
+        """Whether the source makes a variable a numpy array, which has `copy` where a tensor has `clone`."""
+        above = self._code.assignment_above(node_position(self.statement), name)
+        made = self.source_code.node(above) if above is not None else None
+        if not isinstance(made, ast.Call) or not isinstance(made.func, ast.Attribute):
+            return False
+        holder = made.func.value
+        return made.func.attr == "numpy" or (isinstance(holder, ast.Name) and holder.id in _ARRAYS)
 
     def enclosing(self) -> tuple[ast.stmt, list[ast.stmt]]:
         """The statement that is to move, with the blocks that have nothing else in them, and the block it is in."""
-        statement = self.statement
-        while True:
-            outer = next(
-                (
-                    node
-                    for node in ast.walk(self.editor.tree)
-                    if isinstance(node, ast.With | ast.For) and node.body == [statement]
-                ),
-                None,
-            )
-            if outer is None or (isinstance(outer, ast.For) and outer.orelse) or not self.editor.is_alone(outer):
-                return statement, self.editor.block_of(statement)
-            statement = outer
+        *around, statement = self.source_code.statements_around(node_position(self.statement))
+        while around and _has_only(around[-1], statement) and self.source_code.is_alone(node_position(around[-1])):
+            statement = around.pop()
+        return statement, self.source_code.block_of(statement)
 
 
-def _innermost(tree: ast.Module, place: Place) -> ast.stmt | None:
-    at = (place.position.line, place.position.column)
-    around = [one for one in ast.walk(tree) if isinstance(one, ast.stmt) and start_of(one) <= at < end_of(one)]
-    return max(around, key=start_of, default=None)
+def name_of(call: ast.Call) -> str:
+    """The last part of the name of what a call calls, `step` of `self.optimizer.step()`; empty where it has none."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def _covers(node: ast.expr | ast.stmt, place: Place) -> bool:
-    position = place.position
-    return (*start_of(node), *end_of(node)) == (
-        position.line,
-        position.column,
-        position.end_line,
-        position.end_column,
-    )
+def _has_only(outer: ast.stmt, statement: ast.stmt) -> bool:
+    return isinstance(outer, ast.With | ast.For) and outer.body == [statement] and not getattr(outer, "orelse", None)
 
 
 def _receiver(call: ast.Call) -> ast.expr | None:
@@ -128,9 +134,3 @@ def _receiver(call: ast.Call) -> ast.expr | None:
 
 def _names(target: ast.expr) -> set[str]:
     return {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
-
-
-def _holds(outer: ast.AST, inner: ast.expr | ast.stmt) -> bool:
-    if not isinstance(outer, ast.expr | ast.stmt):
-        return False
-    return start_of(outer) <= start_of(inner) and end_of(inner) <= end_of(outer)

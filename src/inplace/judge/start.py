@@ -16,6 +16,8 @@ from typing import Any
 import cloudpickle
 import torch
 
+from inplace.facts.source_code import SourceCode
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -66,11 +68,7 @@ def cell_start(file: str, text: str, namespace: dict[str, Any]) -> Start:
 
 def _mentioned(text: str, namespace: Mapping[str, Any]) -> list[str]:
     """The variables that a cell mentions by name; functions bring what they use themselves."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return []
-    names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    names = dict.fromkeys(node.id for node in SourceCode(text).nodes if isinstance(node, ast.Name))
     return [name for name in names if name in namespace]
 
 

@@ -1,70 +1,29 @@
-"""What the user's source says around a place: statements, assigned names, receivers. Text in, text out."""
+"""What the user's source says of its variables: names that are assigned, receivers, items that are put away."""
 
 from __future__ import annotations
 
 import ast
-from functools import cached_property
 
 from inplace.facts.model import Position, Source
+from inplace.facts.source_code import SourceCode, node_position
 
 _MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
 
 
 class Code:
-    """The parsed source of one file or cell; empty where it has no text or does not parse."""
+    """What the source of one file or cell says; nothing where it has no text or does not parse."""
 
     def __init__(self, source: Source) -> None:
-        self._text = source.text or ""
-        self._lines = [line.encode() for line in self._text.splitlines()]
-
-    @cached_property
-    def _tree(self) -> ast.Module:
-        try:
-            return ast.parse(self._text)
-        except (SyntaxError, ValueError):
-            return ast.Module(body=[], type_ignores=[])
-
-    @cached_property
-    def _statements(self) -> list[ast.stmt]:
-        return [node for node in ast.walk(self._tree) if isinstance(node, ast.stmt)]
-
-    @cached_property
-    def _expressions(self) -> dict[tuple[int, int, int, int], ast.AST]:
-        found: dict[tuple[int, int, int, int], ast.AST] = {}
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.expr | ast.stmt):
-                found.setdefault(_range(node), node)
-        return found
+        self.source_code = SourceCode(source.text)
 
     def text(self, position: Position) -> str:
         """The source text of exactly that range."""
-        rows = self._lines[position.line - 1 : position.end_line]
-        if not rows:
-            return ""
-        rows[-1] = rows[-1][: position.end_column]
-        rows[0] = rows[0][position.column :]
-        return b"\n".join(rows).decode(errors="replace")
-
-    def line(self, number: int) -> str:
-        """One whole line, from 1; empty outside the text."""
-        return self._lines[number - 1].decode(errors="replace") if 0 < number <= len(self._lines) else ""
-
-    def node(self, position: Position) -> ast.AST | None:
-        """The syntax node that covers exactly that range."""
-        return self._expressions.get((position.line, position.column, position.end_line, position.end_column))
+        return self.source_code.text(position)
 
     def statement(self, position: Position) -> ast.stmt | None:
         """The innermost statement around a range."""
-        best: ast.stmt | None = None
-        for node in self._statements:
-            start, column, end, end_column = _range(node)
-            inside = (start, column) <= (position.line, position.column) and (
-                (position.end_line, position.end_column) <= (end, end_column)
-            )
-            if inside and (best is None or _range(best)[:2] <= (start, column)):
-                best = node
-        return best
+        return self.source_code.statement(position)
 
     def targets(self, position: Position) -> tuple[str, ...]:
         """The names and expressions that the statement around a range assigns, as source text."""
@@ -95,10 +54,8 @@ class Code:
     def whole(self, position: Position) -> Position:
         """The statement whose only target is that range, so that an item assignment is told with its value."""
         statement = self.statement(position)
-        if isinstance(statement, ast.Assign) and [_range(one) for one in statement.targets] == [
-            (position.line, position.column, position.end_line, position.end_column)
-        ]:
-            return Position(*_range(statement))
+        if isinstance(statement, ast.Assign) and [node_position(one) for one in statement.targets] == [position]:
+            return node_position(statement)
         return position
 
     def assigned_from(self, position: Position) -> tuple[str, ...]:
@@ -106,7 +63,7 @@ class Code:
         statement = self.statement(position)
         if not isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
             return ()
-        node = self.node(position)
+        node = self.source_code.node(position)
         if node is statement or node is statement.value:
             return self.targets(position)
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
@@ -116,14 +73,18 @@ class Code:
             return (ast.unparse(target.elts[number]),) if len(target.elts) == len(value.elts) else ()
         return ()
 
+    def name_given(self, position: Position) -> str | None:
+        """The one name that `name = ...` gives to the result of that range."""
+        names = self.assigned_from(position) if isinstance(self.statement(position), ast.Assign) else ()
+        return names[0] if len(names) == 1 else None
+
     def assignment_above(self, position: Position, name: str) -> Position | None:
         """The right side of the last assignment to `name` at or above a line."""
         best: Position | None = None
-        for statement in self._statements:
-            value = getattr(statement, "value", None)
-            if not isinstance(statement, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.expr):
+        for statement in self.source_code.statements:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
                 continue
-            found = Position(*_range(value))
+            found = node_position(statement.value)
             if (
                 statement.lineno <= position.line
                 and name in self.targets(found)
@@ -135,21 +96,21 @@ class Code:
     def items_put_into(self, names: frozenset[str]) -> list[Position]:
         """The places where something is appended to, or stored in, one of some containers."""
         found = []
-        for node in ast.walk(self._tree):
+        for node in self.source_code.nodes:
             holder: ast.expr | None = None
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 holder = node.func.value if node.func.attr in {"append", "extend", "insert", "appendleft"} else None
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
                 holder = node.targets[0].value
             if holder is not None and isinstance(node, ast.expr | ast.stmt) and ast.unparse(holder) in names:
-                found.append(Position(*_range(node)))
+                found.append(node_position(node))
         return found
 
     def apply_above(self, position: Position, names: frozenset[str]) -> Position | None:
         """The last `X.apply(...)` at or above a line whose result is assigned to one of some names, or used there."""
         best: Position | None = None
-        for statement in self._statements:
-            if hasattr(statement, "body") or statement.lineno > position.line:
+        for statement in self.source_code.simple_statements:
+            if statement.lineno > position.line:
                 continue
             for node in ast.walk(statement):
                 if (
@@ -158,15 +119,20 @@ class Code:
                     or node.func.attr != "apply"
                 ):
                     continue
-                found = Position(*_range(node))
+                found = node_position(node)
                 named = not names.isdisjoint(self.targets(found)) or statement.lineno == position.line
                 if named and (best is None or found.line >= best.line):
                     best = found
         return best
 
     def receiver(self, position: Position) -> str | None:
-        """The text of what is written to at a range: `h` of `h.relu_()`, of `h += 1` and of `h[0] = 1`."""
-        node = self.node(position)
+        """The text of what is written to at a range: `h` of `y = h.relu_()`, of `h += 1` and of `h[0] = 1`.
+
+        None where an expression is a statement of its own: what it writes to is among its `roots`.
+        """
+        node, statement = self.source_code.node(position), self.statement(position)
+        if isinstance(statement, ast.Expr) and statement.value is node:
+            return None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             return ast.unparse(node.func.value)
         if isinstance(node, ast.AugAssign):
@@ -185,7 +151,7 @@ class Code:
 
     def roots(self, position: Position) -> tuple[str, ...]:
         """The user's variables that the text of a range mentions, in order, without module names and `self`."""
-        node = self.node(position) or self.statement(position)
+        node = self.source_code.node(position) or self.statement(position)
         found: dict[str, None] = {}
         for name in _ordered_names(node) if node is not None else ():
             if name not in _LIBRARY_NAMES:
@@ -220,7 +186,3 @@ def _literal(part: ast.expr) -> int | slice:
     elif type(found := ast.literal_eval(part)) is int:
         return found
     raise ValueError(ast.unparse(part))
-
-
-def _range(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
-    return node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset

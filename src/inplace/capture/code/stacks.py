@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import dis
 import inspect
 import linecache
 import site
-import sys
 import sysconfig
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,7 +14,9 @@ from types import CodeType, FrameType, TracebackType
 
 import torch
 
-from inplace.facts.model import Position, Site, Source, Stack, StackFrame
+from inplace.capture.code.positions import position_of
+from inplace.facts.model import Site, Source, Stack, StackFrame
+from inplace.facts.source_code import SourceCode
 
 USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
 _WITH = frozenset({"BEFORE_WITH", "SETUP_WITH"})  # what runs when a `with` block is entered
@@ -179,9 +179,9 @@ class Stacks:
             return None
         site = resolver.sites[frames[0].site]
         source = resolver.sources[site.source]
-        lines = (source.text or "").splitlines()
         number = site.position.line
-        code = f" ({lines[number - 1].strip()})" if 0 < number <= len(lines) else ""
+        line = resolver.codes[site.source].line(number).strip()
+        code = f" ({line})" if line else ""
         return f"{'' if source.is_cell else source.label + ', '}line {number}{code}"
 
     # ------------------------------------------------------------ freezing
@@ -199,6 +199,7 @@ class _Resolver:
     ) -> None:
         self._codes, self._is_cell, self._label = codes, is_cell, label
         self.sources: list[Source] = []
+        self.codes: list[SourceCode] = []
         self.sites: list[Site] = []
         self._source_ids: dict[str, int] = {}
         self._site_ids: dict[tuple[int, int], int] = {}
@@ -218,7 +219,7 @@ class _Resolver:
         if found is None:
             owner = self._codes[code]
             source = self._source(owner.co_filename)
-            place = position_of(owner, instruction, self.sources[source].text)
+            place = position_of(owner, instruction, self.codes[source])
             found = self._site_ids[(code, instruction)] = len(self.sites)
             self.sites.append(Site(source, str(getattr(owner, "co_qualname", owner.co_name)), place))
         return found
@@ -230,56 +231,5 @@ class _Resolver:
             label = self._label(name) or Path(name).name
             found = self._source_ids[name] = len(self.sources)
             self.sources.append(Source(label, name, text, self._is_cell(name)))
+            self.codes.append(SourceCode(text))
         return found
-
-
-def position_of(code: CodeType, instruction: int, text: str | None) -> Position:
-    """The range of source that the instruction at byte offset `instruction` of `code` came from.
-
-    A negative `instruction` stands for a whole line, by its number.
-    """
-    if instruction < 0:
-        return _whole_statement(-instruction, text)
-    if sys.version_info >= (3, 11):
-        for number, found in enumerate(code.co_positions()):
-            if number == instruction // 2:
-                line, end_line, column, end_column = found
-                if line is not None and end_line is not None and column is not None and end_column is not None:
-                    return Position(line, column, end_line, end_column)
-                break
-    return _whole_statement(_line_of(code, instruction), text)
-
-
-def _line_of(code: CodeType, instruction: int) -> int:
-    line = code.co_firstlineno
-    for start, number in dis.findlinestarts(code):
-        if start > instruction:
-            break
-        line = number if number is not None else line
-    return line
-
-
-@lru_cache(8)
-def _simple_statements(text: str) -> tuple[Position, ...]:
-    """Where the statements without a body are, the outer ones first."""
-    try:
-        nodes = ast.walk(ast.parse(text))
-    except SyntaxError:
-        return ()
-    return tuple(
-        Position(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
-        for node in nodes
-        if isinstance(node, ast.stmt) and not hasattr(node, "body")
-    )
-
-
-def _whole_statement(line: int, text: str | None) -> Position:
-    """Python 3.10 knows the line only: the innermost statement that covers it is what can be said."""
-    covering = [found for found in _simple_statements(text or "") if found.line <= line <= found.end_line]
-    if covering:
-        return covering[-1]
-    lines = (text or "").splitlines()
-    content = lines[line - 1] if 0 < line <= len(lines) else ""
-    stripped = content.strip()
-    start = len(content) - len(content.lstrip())
-    return Position(line, start, line, start + len(stripped.encode()))

@@ -24,7 +24,7 @@ _TOLD = 20_000  # calls after which it is said how far it is
 @no_collection()
 def diagram(report: Report, tell: Tell = silent) -> Diagram:
     """The picture of one run: the findings, the source, the references, the autograd graph and the timeline."""
-    trace, texts = report.trace, Texts(report.trace)
+    trace, texts = report.trace, Texts(report.index)
     abouts = [about(finding, trace) for finding in report.findings]
     index = report.index
     timeline, memory = Timeline(index.history, texts), ReferencesPane(index, abouts, texts)

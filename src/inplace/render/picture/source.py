@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
+from itertools import pairwise
 
 from inplace.checks.report import Report
-from inplace.facts.model import Position, Site, Stack, Trace
+from inplace.facts.model import Position, Site, Stack
+from inplace.facts.source_code import LOOPS
+from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.render.picture.model import Mark, Role, SourcePane, Spot
 
@@ -24,12 +25,16 @@ Loop = tuple[int, int]
 
 
 class Texts:
-    """The user's sources: lines, pieces, and what their syntax says. Columns come in bytes and go out in characters."""
+    """The user's sources as the picture shows them. Columns come in bytes and go out in characters."""
 
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
-        self.lines = [source.lines() for source in trace.sources]
-        self._by_file = {source.file: number for number, source in reversed(list(enumerate(trace.sources)))}
+    def __init__(self, index: Index) -> None:
+        self.trace = index.trace
+        self._codes = index.places.codes
+        self._by_file = {source.file: number for number, source in reversed(list(enumerate(self.trace.sources)))}
+
+    def lines(self, source: int) -> tuple[str, ...]:
+        """The lines of a source."""
+        return self._codes[source].source_code.lines
 
     def source_of(self, place: Place) -> int:
         """The number of the source a place is in, -1 where it is none of the trace's."""
@@ -37,20 +42,12 @@ class Texts:
 
     def column(self, source: int, line: int, column: int) -> int:
         """A column counted in characters."""
-        lines = self.lines[source] if 0 <= source < len(self.lines) else ()
-        if not 0 < line <= len(lines):
-            return column
-        return len(lines[line - 1].encode(errors="replace")[:column].decode(errors="replace"))
+        return self._codes[source].source_code.column(line, column) if source >= 0 else column
 
     def piece(self, site: Site) -> str:
         """The first line of the text of a site, cut at 120 characters."""
-        position, lines = site.position, self.lines[site.source]
-        if not 0 < position.line <= len(lines):
-            return ""
-        end = position.end_column if position.end_line == position.line else None
-        text = lines[position.line - 1].encode(errors="replace")[position.column : end].decode(errors="replace")
-        more = position.end_line > position.line or len(text) > _PIECE
-        return text[:_PIECE].rstrip() + (" …" if more else "")
+        first, more, _ = self._codes[site.source].text(site.position).partition("\n")
+        return first[:_PIECE].rstrip() + (" …" if more or len(first) > _PIECE else "")
 
     def spot(self, place: Place, shown: dict[int, int]) -> Spot:
         """A place as the picture names it."""
@@ -77,57 +74,20 @@ class Texts:
             if self.trace.sources[site.source].is_cell:
                 yield site
 
-    @cached_property
-    def _trees(self) -> list[ast.Module]:
-        return [_parsed(source.text) for source in self.trace.sources]
-
-    @cached_property
-    def _loops(self) -> list[list[ast.For | ast.AsyncFor | ast.While]]:
-        kinds = (ast.For, ast.AsyncFor, ast.While)
-        return [[node for node in ast.walk(tree) if isinstance(node, kinds)] for tree in self._trees]
-
     def loop(self, stack: Stack) -> Loop | None:
         """The outermost loop of the recorded code that a stack is in, and the statement of its body."""
         for site in reversed(list(self.in_cell(stack))):
-            for loop in self._loops[site.source]:  # `ast.walk` meets outer loops first
-                for number, statement in enumerate(loop.body):
-                    if statement.lineno <= site.position.line <= (statement.end_lineno or statement.lineno):
-                        return loop.lineno, number
+            around = self._codes[site.source].source_code.statements_around(site.position)
+            for outer, inner in pairwise(around):
+                if isinstance(outer, LOOPS) and inner in outer.body:
+                    return outer.lineno, outer.body.index(inner)
         return None
-
-    @cached_property
-    def _assigned(self) -> dict[tuple[int, Position], str]:
-        found: dict[tuple[int, Position], str] = {}
-        for source, tree in enumerate(self._trees):
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Assign) and len(node.targets) == 1:
-                    for target, value in _pairs(node.targets[0], node.value):
-                        found[(source, _position(value))] = ast.unparse(target)[:60]
-        return found
 
     def assigned(self, stack: Stack) -> str:
         """The name that the source gives to the result of a call made at a stack; empty where it gives none."""
         site = self.innermost(stack)
-        return self._assigned.get((site.source, site.position), "") if site is not None else ""
-
-
-def _parsed(text: str | None) -> ast.Module:
-    try:
-        return ast.parse(text or "")
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module(body=[], type_ignores=[])
-
-
-def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-        yield from zip(target.elts, value.elts, strict=True)
-    elif not isinstance(target, ast.Tuple | ast.List):
-        yield target, value
-
-
-def _position(node: ast.expr) -> Position:
-    end, end_column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
-    return Position(node.lineno, node.col_offset, end, end_column)
+        name = self._codes[site.source].name_given(site.position) if site is not None else None
+        return (name or "")[:60]
 
 
 def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[int, int]:
@@ -137,7 +97,7 @@ def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[in
     for finding in report.findings:
         wanted += [texts.source_of(place) for place in finding.places]
     wanted += [number for number, _ in visits.most_common(_SOURCES)]
-    kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines[number]][:_SOURCES]
+    kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines(number)][:_SOURCES]
     return {number: place for place, number in enumerate(kept)}
 
 
@@ -174,7 +134,7 @@ def panes(texts: Texts, shown: dict[int, int], marks: list[tuple[int, Mark]]) ->
     found = []
     for source in shown:
         own = [mark for number, mark in marks if number == source][:_MARKS]
-        lines = texts.lines[source]
+        lines = texts.lines(source)
         first, last = _window(len(lines), own)
         cut = tuple(line[:_WIDTH] + (" …" if len(line) > _WIDTH else "") for line in lines[first - 1 : last])
         about = texts.trace.sources[source]
