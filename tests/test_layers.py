@@ -12,10 +12,10 @@ STANDARD = set(sys.stdlib_module_names) | {"__future__", "typing_extensions"}
 
 # What each room may import: from this package, by folder or module, and from outside beside the standard library.
 TABLE: dict[str, tuple[set[str], set[str]]] = {
-    "facts": ({"facts"}, set()),
+    "facts": ({"facts"}, {"msgspec"}),
     "capture": ({"facts", "capture"}, {"torch"}),
     "capture.code.executed": ({"facts"}, {"executing"}),
-    "reading": ({"facts", "reading"}, {"numpy"}),
+    "reading": ({"facts", "reading"}, {"numpy", "msgspec"}),
     "checks": ({"facts", "reading", "checks"}, set()),
     "fixes": ({"facts", "reading", "checks", "fixes"}, set()),
     "render": ({"facts", "reading", "checks", "render", "examples"}, {"graphviz", "pygraphviz", "wcwidth"}),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import linecache
 import sys
 import types
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from inplace.checks.finding import Victim
 from inplace.checks.report import Report

@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from inplace.facts.consistency import is_consistent
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.model import Call, Function, Layout, Stack, TensorState, Trace
@@ -118,7 +120,7 @@ class _Shared:
             return [value.start, value.stop]
         if isinstance(value, Enum):
             return value.value
-        if is_dataclass(kind):
+        if _is_row(kind):
             return self._row(value)
         for plain in (str, float, int):
             if isinstance(value, plain):
@@ -129,7 +131,7 @@ class _Shared:
         kind: Any = type(value)
         names = self._names.get(kind)
         if names is None:
-            names = self._names[kind] = tuple(f.name for f in fields(kind))
+            names = self._names[kind] = _fields_of(kind)
         return [self.encode(getattr(value, name)) for name in names]
 
     def _number(self, value: Any) -> int:
@@ -166,13 +168,22 @@ def _build(kind: type, row: Any, shared: dict[type, list[Any]]) -> Any:
     return kind(*[decode(item, shared) for decode, item in zip(decoders, row, strict=True)])
 
 
+def _is_row(kind: Any) -> bool:
+    """Whether values of a type are written as a row of their fields."""
+    return is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, Struct))
+
+
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else kind.__struct_fields__
+
+
 Decoder = Callable[[Any, dict[type, list[Any]]], Any]
 
 
 @cache
 def _decoders_of(kind: type) -> list[Decoder]:
     hints = typing.get_type_hints(kind)
-    return [_decoder(hints[f.name]) for f in fields(kind)]
+    return [_decoder(hints[name]) for name in _fields_of(kind)]
 
 
 @cache
@@ -188,7 +199,7 @@ def _decoder(hint: Any) -> Decoder:
         return lambda value, shared: tuple(item(one, shared) for one in _expect(value, list))
     if hint in _SHARED:
         return lambda value, shared: shared[hint][_index(value)]
-    if is_dataclass(hint):
+    if _is_row(hint):
         return lambda value, shared: _build(typing.cast("type", hint), value, shared)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return lambda value, _: hint(value)

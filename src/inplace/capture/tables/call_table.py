@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from array import array
 from functools import cached_property
+from typing import Any
 
 from inplace.capture.tables.call_log import FUNCTION, GIVEN, GIVEN_WIDTH, OUT, OUTS, SEQ0, SEQ1, STACK, WIDTH, CallLog
-from inplace.capture.tables.unfrozen import open_twin
 from inplace.facts.model import Argument, Call, Function, GradMode, Raised, Stack
 from inplace.facts.rows import CallColumns, Rows
 
+# Given integers that are ids: to call `StateId` on each would take as long as the rest.
+_argument: Any = Argument
+_call: Any = Call
 _GRAD_MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
-_OpenCall, _OpenArgument = open_twin(Call), open_twin(Argument)
-
-
-def _built_argument(path: str, before: int, after: int) -> Argument:
-    given = _OpenArgument(path, before, after)
-    given.__class__ = Argument
-    return given  # type: ignore[no-any-return]
 
 
 class CallRows(Rows[Call]):
@@ -63,15 +59,12 @@ class CallRows(Rows[Call]):
         following = begin + WIDTH + GIVEN
         last = calls[following] if following < len(calls) else len(given)  # where the arguments of the next call begin
         error = log.raised.get(place)
-        call = _OpenCall(
+        return _call(  # type: ignore[no-any-return]
             place,
             self._functions[function],
             self._stacks[stack],
             tuple(
-                [
-                    _built_argument(paths[given[at]], given[at + 1], given[at + 2])
-                    for at in range(first, last, GIVEN_WIDTH)
-                ]
+                [_argument(paths[given[at]], given[at + 1], given[at + 2]) for at in range(first, last, GIVEN_WIDTH)]
             ),
             tuple(log.outputs[out : out + outs]),
             _GRAD_MODES[mode],
@@ -83,5 +76,3 @@ class CallRows(Rows[Call]):
             log.results.get(place),
             log.within.get(place),
         )
-        call.__class__ = Call
-        return call  # type: ignore[no-any-return]

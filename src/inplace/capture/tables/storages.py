@@ -24,16 +24,15 @@ import torch
 from inplace.capture.tables.layouts import LAYOUT, Layouts
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
-from inplace.capture.tables.unfrozen import open_twin
 from inplace.facts.model import Storage, StorageId
 from inplace.facts.rows import Table
 
-_OpenStorage = open_twin(Storage)
 _IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
 _ALIVE = NO_STEP  # the last step of a storage that did not die
 _FREED = 0  # the key of a storage that has been let go of
 _FACTS = 5  # integers a storage
 _DEVICE, _EXTERNAL, _BORN, _LAST, _TENSOR = range(_FACTS)  # whether others own it, first and last step, its tensor
+_storage: Any = Storage  # given integers that are ids
 _row = Struct(f"{_FACTS}i").pack
 _expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
 _free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
@@ -266,9 +265,7 @@ class StorageRows(Table[Storage]):
             size = self._sizes[number]
             at, external, born, died, _ = self._facts[number * _FACTS : (number + 1) * _FACTS]
             device = self._devices[at]
-        found = _OpenStorage(place, size, device, external != 0, born, None if died == _ALIVE else died)
-        found.__class__ = Storage
-        return found  # type: ignore[no-any-return]
+        return _storage(place, size, device, external != 0, born, None if died == _ALIVE else died)  # type: ignore[no-any-return]
 
     def _column(self, field: str) -> array[int]:
         if field == "bytes":

@@ -10,17 +10,16 @@ from typing import Any
 from inplace.capture.tables.layouts import LAYOUT, Layouts
 from inplace.capture.tables.tensor_facts import creation_name
 from inplace.capture.tables.tensors import FACTS, NODE, NONE, TENSOR, Tensors, first_state, in_order, places_in
-from inplace.capture.tables.unfrozen import open_twin
 from inplace.facts.model import CounterId, Layout, StateId, StorageId, TensorId, TensorState
 from inplace.facts.rows import NOTHING, Table
 
-_OpenState = open_twin(TensorState)
 # Integers a state: tensor, storage, counter, offset, packed facts, version, node, base, tensors met by then.
 _WIDTH = 9
 _VERSION, _MET = 5, 8
 _FIELDS = {"tensor": 0, "counter": 2}
 _REQUIRES_GRAD, _LEAF, _INFERENCE = 1, 2, 4  # bits of the packed facts
 _FLAGS = {"requires_grad": _REQUIRES_GRAD, "is_leaf": _LEAF}
+_tensor_state: Any = TensorState  # given integers that are ids
 _row = Struct(f"{_WIDTH}q").pack
 _CREATION = 3  # the bit of the packed facts from which on they hold the creation, plus one; autograd's are below it
 
@@ -159,7 +158,7 @@ class StateRows(Table[TensorState]):
             begin = state * _WIDTH
             tensor, _, counter, offset, facts, version, node, base, _ = self._facts[begin : begin + _WIDTH]
         storage, creation = self._storage(state), facts >> _CREATION & 7
-        found = _OpenState(
+        return _tensor_state(  # type: ignore[no-any-return]
             tensor,
             None if storage < 0 else storage,
             None if counter < 0 else counter,
@@ -173,8 +172,6 @@ class StateRows(Table[TensorState]):
             "inference" if facts & _INFERENCE else creation_name(creation - 1) if creation else None,
             self._values.get(StateId(state)),
         )
-        found.__class__ = TensorState
-        return found  # type: ignore[no-any-return]
 
     def _storage(self, state: int) -> int:
         if state < 0:

@@ -13,10 +13,10 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from struct import Struct
+from typing import Any
 
 import torch
 
-from inplace.capture.tables.unfrozen import open_twin
 from inplace.facts.model import StateId, StorageId, Tensor, TensorId
 from inplace.facts.rows import NOTHING, Table
 
@@ -30,8 +30,8 @@ KIND, ORIGIN, FIRST, LAST, FACTS, NODE = range(6)
 TENSOR = 6
 NONE = -1
 NO_STEP = NOTHING
+_tensor: Any = Tensor  # given integers that are ids
 tensor_row = Struct(f"{TENSOR}i").pack
-_OpenTensor = open_twin(Tensor)
 
 
 def first_state(tensor: int) -> StateId:
@@ -81,9 +81,7 @@ class TensorRows(Table[Tensor]):
 
     def _build(self, place: int) -> Tensor:
         kind, origin, first, last = self._rows[place * TENSOR : place * TENSOR + FACTS]
-        found = _OpenTensor(place, TYPES[kind].__name__, step_or_none(origin), first, step_or_none(last))
-        found.__class__ = Tensor
-        return found  # type: ignore[no-any-return]
+        return _tensor(place, TYPES[kind].__name__, step_or_none(origin), first, step_or_none(last))  # type: ignore[no-any-return]
 
     def _column(self, field: str) -> array[int]:
         return self._rows[{"origin": ORIGIN, "first_seen": FIRST, "died": LAST}[field] :: TENSOR]
