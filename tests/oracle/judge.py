@@ -170,15 +170,16 @@ def _harms_beside(program: Program, findings: Sequence[Finding], line: int, harm
     """Whether a line does harm beside some of the others, to the call that it is said to have harmed.
 
     `a *= b` saves `b`; where it is undone for what it did to `a`, writing `b` does no harm any more, and where `b` is
-    over the bytes of `a`, it is itself a culprit. So others are left as they are, or save and don't write.
+    over the bytes of `a`, it is itself a culprit. So others are left as they are, or save and don't write; where they
+    stay they may also be what leads from the loss to the call that was harmed.
     """
     named = _named(findings)
     victims = _victims(one for one in findings if line in _named([one])) - {line}
     others = sorted(named - {line})
     for left in (left for count in range(1, len(others) + 1) for left in combinations(others, count)):
         undone = named - {*left} - {line}
-        saving = victims & {*left} if harm is _refusing else set()
-        for one in (program, *([program.out_of_place(saving), program.aside(saving)] if saving else [])):
+        saving = (program.out_of_place(left), program.aside(left)) if harm is _refusing else ()
+        for one in (program, *saving):
             with_it, without_it = harm(one.without(undone)), harm(one.without({*undone, line}))
             if with_it and with_it != without_it and victims and (harm is _is_wrong or with_it in victims):
                 return True
