@@ -75,13 +75,10 @@ def test_a_write_of_what_was_there_is_not_named() -> None:
 @pytest.mark.parametrize("write", ["y[:2].data.add_(1)", "y.data[1:].add_(1)", "y.detach().numpy()[1] = 7"])
 def test_a_hidden_write_to_bytes_that_were_not_saved_is_not_named(write: str) -> None:
     """A save of one half is not spoiled by a hidden write to the other, though both are of one storage."""
-    text = (
-        f"x = torch.ones(4, requires_grad=True)\ny = x * 1\nz = y[2:].exp()\nw = y[2:] * z\n{write}\nw.sum().backward()"
-    )
-    found = blamed(text)
+    found = blamed(f"x = torch.ones(4, requires_grad=True)\ny = x * 1\nz = y[2:] ** 2\n{write}\nz.sum().backward()")
 
     touched = "[1:]" in write  # of which the last elements were saved
-    assert found == ([(4, [5])] if touched else [])
+    assert found == ([(3, [4])] if touched else [])
 
 
 @pytest.mark.xfail(strict=True, reason="writes are looked up by the memory that the tensor has now, not by its counter")
