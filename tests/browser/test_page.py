@@ -260,31 +260,31 @@ def test_everything_can_be_reached_by_tab(open_page: Open, readme: Diagram) -> N
 
 
 def test_a_hundred_thousand_calls_open_and_scroll(open_page: Open) -> None:
-    """A large run opens in seconds, keeps only the rows in sight on the page, and scrolls without long frames."""
+    """A large run keeps only the rows in sight on the page, and each scroll makes a bounded number of them."""
     page = open_page(diagram(big_report()))
-    opened = page.evaluate("performance.now()")
+    opened = page.evaluate("document.querySelectorAll('*').length")
 
     page.locator(".ip-link-button").click()
-    rows = page.evaluate(
+    shown, most = page.evaluate(
         """async () => {
           const list = document.querySelector(".ip-list");
-          const times = [];
+          let made = 0, most = 0;
+          const count = (changes) => { for (const change of changes) made += change.addedNodes.length; };
+          new MutationObserver(count).observe(list, { childList: true, subtree: true });
           for (let i = 0; i < 60; i += 1) {
-            const start = performance.now();
+            made = 0;
             list.scrollTop = (i / 60) * list.scrollHeight;
             list.dispatchEvent(new Event("scroll"));
-            list.getBoundingClientRect();
-            times.push(performance.now() - start);
             await new Promise(requestAnimationFrame);
+            most = Math.max(most, made);
           }
-          times.sort((a, b) => a - b);
-          return [document.querySelectorAll(".ip-call").length, times[54]];
+          return [document.querySelectorAll(".ip-call").length, most];
         }"""
     )
 
-    assert opened < 8000
-    assert rows[0] < 120
-    assert rows[1] < 50  # a frame is 16 ms; this machine may be busy with other tests
+    assert opened < 2_000
+    assert shown < 120
+    assert 0 < most < 120
     page.locator(".ip-list").focus()
     page.keyboard.press("End")
     assert page.locator(".ip-call.is-chosen").count() == 1

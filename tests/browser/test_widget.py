@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import inplace.render.picture.html
+import inplace.render
 from inplace.render.picture.diagram import diagram
 from inplace.render.picture.script import script as widget_script
 from tests.browser.traces import README, record
@@ -37,10 +37,9 @@ window.heard = () => [...heard.values()].flat().length;
 @pytest.fixture
 def page(chromium: Any, tmp_path: Path) -> Any:
     """A page with one model shown twice, as two outputs of one widget are."""
-    here = Path(inplace.render.picture.html.__file__).parent
     script = widget_script()
     traits = json.dumps({"diagram": diagram(record(README)).to_json(), "selected": None}).replace("<", "\\u003c")
-    style = (here / "widget.css").read_text(encoding="utf-8")
+    style = (Path(inplace.render.__file__).parent / "js" / "widget.css").read_text(encoding="utf-8")
     file = tmp_path / "widget.html"
     file.write_text(
         f'<!doctype html><meta charset="utf-8"><style>{style}</style><body>'

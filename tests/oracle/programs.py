@@ -10,10 +10,12 @@ cancels further down, would leave the gradient right by chance.)
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 SIZE = 4
-
+SETTING = "[0] = 0.75"  # a write that, made again, changes nothing
 OUT_OF_PLACE = {
     "sigmoid": "torch.sigmoid({a})",
     "exp": "torch.exp({a} * 0.1)",
@@ -31,13 +33,25 @@ IN_PLACE = {
     "mul_": ("{a}.mul_(1.5)", "{a}.copy_({a}.clone() * 1.5)"),
     "sigmoid_": ("{a}.sigmoid_()", "{a}.copy_(torch.sigmoid({a}.clone()))"),
     "sqrt_": ("{a}.sqrt_()", "{a}.copy_(torch.sqrt({a}.clone()))"),
-    "item": ("{a}[0] = 0.75", "{a}[0] = 0.75"),
+    "item": ("{a}" + SETTING, "{a}" + SETTING),
     "tanh_": ("torch.tanh_({a})", "{a}.copy_(torch.tanh({a}.clone()))"),
 }
 IN_PLACE_PAIRS = {
     "iadd": ("{a} += {b}", "{a}.copy_({a}.clone() + {b}.clone())"),
     "imul": ("{a} *= {b}", "{a}.copy_({a}.clone() * {b}.clone())"),
 }
+
+
+# Writes from outside PyTorch, to memory that is given to a tensor, into a given tensor, and several from one line.
+ESCAPING = [
+    "{a}.detach().numpy()[...] += 0.25",
+    "{a}.detach().numpy()[0] = 0.75",
+    "with torch.no_grad(): torch.mul({a}, 1.5, out={a})",
+    "for _ in range(2): {a}.data.add_(0.25)",
+    "for _ in range(2): {a}.detach().add_(0.25)",
+]
+REPLACED = ".data = "
+REPLACING = "{a}" + REPLACED + "{a}.data * 1.5"
 
 
 @dataclass
@@ -63,17 +77,69 @@ class Program:
         """The twin as source text, with the same line numbers."""
         return "\n".join(self.twin) + "\n"
 
+    def without(self, numbers: Collection[int]) -> Program:
+        """The program, and its twin, in which the lines of some numbers (from 1) do nothing."""
+        lines, twin = (
+            ["pass" if number in numbers else line for number, line in enumerate(given, start=1)]
+            for given in (self.lines, self.twin)
+        )
+        return Program(lines, twin, self.grads)
+
+    def out_of_place(self, numbers: Collection[int]) -> Program:
+        """The program in which in-place calls on some lines are out of place: what they saved of their result is kept.
+
+        For saves only: under the same name is another tensor then, so other values come out.
+        """
+        forms = [_out_of_place(line) if number in numbers else None for number, line in enumerate(self.lines, start=1)]
+        lines = [line if form is None else " = ".join(form) for line, form in zip(self.lines, forms, strict=True)]
+        return Program(lines, self.twin, self.grads)
+
+    def aside(self, numbers: Collection[int]) -> Program:
+        """The same, but the results get names of their own, so that what they save is kept and every name as it was."""
+        lines, terms = list(self.lines), ""
+        for number in numbers:
+            form = _out_of_place(lines[number - 1])
+            if form is not None:
+                lines[number - 1] = f"s{number} = {form[1]}"
+                terms += f" + s{number}.sum()"
+        lines[-2] += terms
+        return Program(lines, self.twin, self.grads)
+
+
+_AUGMENTED = re.compile(r"(\w+) ([+*])= (\w+)")
+_FUNCTION = re.compile(r"torch\.(\w+)_\((\w+)\)")
+_METHOD = re.compile(r"(\w+)\.(\w+)_\((.*)\)")
+
+
+def _out_of_place(line: str) -> tuple[str, str] | None:
+    """What an in-place call writes to, and its out-of-place form; None for other lines."""
+    if found := _AUGMENTED.fullmatch(line):
+        return found[1], f"{found[1]} {found[2]} {found[3]}"
+    if found := _FUNCTION.fullmatch(line):
+        return found[2], f"torch.{found[1]}({found[2]})"
+    if found := _METHOD.fullmatch(line):
+        return found[1], f"{found[1]}.{found[2]}({found[3]})"
+    return None
+
 
 class Maker:
-    """Builds one program from a random generator; every choice is its."""
+    """Builds one program from a random generator; every choice is its.
 
-    def __init__(self, rng: random.Random) -> None:
+    Args:
+        rng: the generator.
+        wide: whether writes go other ways than by a call of PyTorch's on the tensor, too.
+    """
+
+    def __init__(self, rng: random.Random, *, wide: bool = False) -> None:
         self._rng = rng
+        self._ways = [self._apply, self._apply, self._apply, self._view, self._write, self._write, self._alias]
+        self._ways += [self._escape] if wide else []
         self.program = Program()
         self._sizes: dict[str, int] = {}
         self._leaves: set[str] = set()
         self._live: set[str] = set()
         self._aliases: set[str] = set()
+        self._over: dict[str, str] = {}  # whose bytes the views and aliases are over
         self._count = 0
 
     def make(self, length: int) -> Program:
@@ -89,9 +155,7 @@ class Maker:
         self.program.add("k = torch.full((4,), 1.25)")
         self._sizes["k"] = SIZE
         for _ in range(length):
-            self._rng.choice(
-                [self._apply, self._apply, self._apply, self._view, self._write, self._write, self._alias]
-            )()
+            self._rng.choice(self._ways)()
         self._finish()
         return self.program
 
@@ -114,7 +178,8 @@ class Maker:
             right, twin, used = form.format(a=a), form.format(a=f"{a}.clone()"), {a}
         else:
             b = self._any([name for name in same if name != a]) or a  # a / a has no gradient to spoil
-            form = PAIRS[self._rng.choice(sorted(PAIRS) if b != a else ["add", "mul"])]
+            kind = self._rng.choice(sorted(PAIRS) if b != a else ["add", "mul"])
+            form = PAIRS["mul" if kind == "div" and self._over.get(a, a) == self._over.get(b, b) else kind]
             right = form.format(a=a, b=b)
             twin, used = form.format(a=f"{a}.clone()", b=f"{b}.clone()"), {a, str(b)}
         self.program.add(f"{name} = {right}", f"{name} = ({twin}).clone()")
@@ -127,6 +192,7 @@ class Maker:
         start = self._rng.choice([0, 2, 1])
         name = self._new(2)
         self.program.add(f"{name} = {a}[{start}:{start + 2}]")
+        self._over[name] = self._over.get(a, a)
         if a in self._live:
             self._live.add(name)
         if a in self._leaves or a in self._aliases:
@@ -158,8 +224,15 @@ class Maker:
         name = self._new(self._sizes[a])
         self.program.add(f"{name} = {a}.{self._rng.choice(['data', 'detach()'])}")
         self._aliases.add(name)
+        self._over[name] = self._over.get(a, a)
         line, twin = IN_PLACE["add_"]
         self.program.add(line.format(a=name), twin.format(a=name))
+
+    def _escape(self) -> None:
+        if self._rng.random() < 0.2:
+            self.program.add(REPLACING.format(a=self._any(sorted(self._leaves))))
+        else:
+            self.program.add(self._rng.choice(ESCAPING).format(a=self._any(list(self._sizes))))
 
     def _finish(self) -> None:
         live = sorted(self._live - self._leaves) or sorted(self._live)
@@ -168,6 +241,6 @@ class Maker:
         self.program.add("loss.backward()")
 
 
-def random_program(seed: int, length: int = 8) -> Program:
+def random_program(seed: int, length: int = 8, *, wide: bool = False) -> Program:
     """The program of a seed: the same on every machine."""
-    return Maker(random.Random(seed)).make(length)
+    return Maker(random.Random(seed), wide=wide).make(length)

@@ -52,6 +52,8 @@ class Board {
     this.matchOrder = [];
     this.playing = 0;
     this.hovered = null;
+    /** @type {Map<string, number[]> | undefined} */
+    this.byLine = undefined;
     /** @type {Related} */
     this.related = { steps: new Set(), tensors: new Set(), lines: new Set(), nodes: new Set() };
     this.state = this.opening(given.selected);
@@ -71,7 +73,8 @@ class Board {
     this.paint(null);
   }
 
-  /** Where a reader begins: at the write of the first finding, or at the end. @param {number | null | undefined} selected @returns {State} */
+  /** Where a reader begins: at the write of the first finding, or at the end.
+   * @param {number | null | undefined} selected @returns {State} */
   opening(selected) {
     const { findings } = this.run.diagram;
     const first = findings[0]?.culprits.find((/** @type {any} */ spot) => spot.step !== null)?.step ?? findings[0]?.steps[0];
@@ -85,10 +88,10 @@ class Board {
   }
 
   listen() {
-    this.el.addEventListener("keydown", (event) => this.key(event));
-    for (const name of ["keyup", "keypress"]) this.el.addEventListener(name, (event) => event.stopPropagation());
+    this.el.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
+    for (const name of ["keyup", "keypress"]) this.el.addEventListener(name, (/** @type {Event} */ event) => event.stopPropagation());
     // Notebook 7 hears keys before us, and its shortcuts look at the focused element itself first.
-    this.el.addEventListener("focusin", ({ target }) => /** @type {Element} */ (target).setAttribute("data-lm-suppress-shortcuts", "true"));
+    this.el.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => /** @type {Element} */ (target).setAttribute("data-lm-suppress-shortcuts", "true"));
     this.follow = new ThemeFollower(this.el);
     this.sizes = new ResizeObserver(() => this.resize());
     for (const el of [this.el, this.list.el]) this.sizes.observe(el);
@@ -127,7 +130,8 @@ class Board {
     for (const pane of this.panes) pane.relate?.(this.related);
   }
 
-  /** Everything that belongs to a tensor, a line, a call or a node. @param {any} what @returns {Related} */
+  /** Everything that belongs to a tensor, a line, a call or a node.
+   * @param {any} what @returns {Related} */
   relatedTo(what) {
     /** @type {Related} */
     const found = { steps: new Set(), tensors: new Set(), lines: new Set(), nodes: new Set() };
@@ -166,7 +170,8 @@ class Board {
     for (const keep of box.keeps) if (keep.tensor >= 0) found.tensors.add(keep.tensor);
   }
 
-  /** The nodes made by the calls found, and those that keep a tensor asked for. @param {Related} found @param {any} what */
+  /** The nodes made by the calls found, and those that keep a tensor asked for.
+   * @param {Related} found @param {any} what */
   addNodes(found, what) {
     for (const box of this.run.diagram.autograd.boxes) {
       const keeps = what.tensor !== undefined && (box.tensor === what.tensor || box.keeps.some((/** @type {any} */ keep) => keep.tensor === what.tensor));
@@ -175,7 +180,8 @@ class Board {
     }
   }
 
-  /** The first calls of a line, in order. @param {string} key @returns {number[]} */
+  /** The first calls of a line, in order.
+   * @param {string} key @returns {number[]} */
   stepsOfLine(key) {
     this.byLine ??= this.indexLines();
     return this.byLine.get(key) ?? [];
@@ -226,7 +232,8 @@ class Board {
     this.set({ finding, ...(step !== undefined && step !== null ? { step } : {}), tensor: -1 });
   }
 
-  /** Find calls by what is written, their function, their module, the names they touch, or their line. @param {string} query */
+  /** Find calls by what is written, their function, their module, the names they touch, or their line.
+   * @param {string} query */
   search(query) {
     const words = query.trim().toLowerCase();
     this.matches = words ? this.matching(words) : null;
@@ -259,7 +266,8 @@ class Board {
     this.choose(this.matchOrder[(next + this.matchOrder.length) % this.matchOrder.length]);
   }
 
-  /** Keys are ours while the focus is inside, so the notebook must not see them. @param {KeyboardEvent} event */
+  /** Keys are ours while the focus is inside, so the notebook must not see them.
+   * @param {KeyboardEvent} event */
   key(event) {
     event.stopPropagation();
     if (event.ctrlKey || event.metaKey || event.altKey) return;

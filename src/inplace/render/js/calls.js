@@ -2,7 +2,11 @@
 // The list of calls.
 
 /** A row of the list: an iteration of a loop, a run of calls of one line, one of calls within a module, or one call.
- * @typedef {{kind: "round" | "line" | "module" | "call", at: number | string, start: number, stop: number, depth: number, name?: string}} Row */
+ * @typedef {{start: number, stop: number, depth: number, name?: string}} Extent
+ * @typedef {{kind: "module", at: string} & Extent} ModuleRow
+ * @typedef {{kind: "call", at: number} & Extent} CallRow
+ * @typedef {{kind: "round" | "line", at: number} & Extent | ModuleRow} FoldRow
+ * @typedef {FoldRow | CallRow} Row */
 
 /** @param {Board} board @returns {Pane & {reveal: (step: number) => void}} */
 function callsPane(board) {
@@ -13,7 +17,8 @@ function callsPane(board) {
   const el = pane("calls", "Calls", "", view);
   el.querySelector("header")?.append(all);
   if (run.calls.hidden) el.append(h("p", { class: "ip-more" }, `… ${counted(run.calls.hidden, "more call")} not shown`));
-  /** What is unfolded, of each kind of row. @type {Set<any>[]} */
+  /** What is unfolded, of each kind of row.
+   * @type {Set<any>[]} */
   const [openRounds, openLines, openModules] = [new Set(), new Set(), new Set()];
   const opened = { round: openRounds, line: openLines, module: openModules };
   /** @type {Row[]} */
@@ -63,7 +68,8 @@ function callsPane(board) {
     addLines(told, stop, depth);
   }
 
-  /** Where the calls end that have the same part of a module's path as the one at `step`. @param {number} step @param {number} stop @param {number} level */
+  /** Where the calls end that have the same part of a module's path as the one at `step`.
+   * @param {number} step @param {number} stop @param {number} level */
   function endOfModule(step, stop, level) {
     const name = run.modulePath(step)[level];
     let end = step + 1;
@@ -89,7 +95,8 @@ function callsPane(board) {
     }
   }
 
-  /** Whether the modules of some calls all belong to one, which then need not be told. @param {number} from @param {number} to */
+  /** Whether the modules of some calls all belong to one, which then need not be told.
+   * @param {number} from @param {number} to */
   function hasOneModel(from, to) {
     let root;
     for (let step = from; step < to; step += 1) {
@@ -143,7 +150,7 @@ function callsPane(board) {
     return el;
   }
 
-  /** @param {Row} row */
+  /** @param {FoldRow} row */
   function foldRow(row) {
     const open = isOpen(row);
     const place = run.place(row.start);
@@ -166,7 +173,7 @@ function callsPane(board) {
     return source && source.is_cell ? (source.lines[line - source.first] ?? "").trim() : "";
   }
 
-  /** @param {Row} row */
+  /** @param {CallRow} row */
   function callRow(row) {
     const step = row.at;
     const form = run.form(step);
@@ -222,7 +229,8 @@ function callsPane(board) {
     reveal(board.state.step);
   }
 
-  /** Open what hides a call and scroll to it. @param {number} step */
+  /** Open what hides a call and scroll to it.
+   * @param {number} step */
   function reveal(step) {
     if (!run.count) return;
     const round = lastAtMost(run.roundStarts, step);
@@ -242,7 +250,8 @@ function callsPane(board) {
     paint();
   }
 
-  /** The row of a call: the last row that begins at or before it. @param {number} step */
+  /** The row of a call: the last row that begins at or before it.
+   * @param {number} step */
   function rowOf(step) {
     let [low, high] = [0, rows.length];
     while (low < high) {

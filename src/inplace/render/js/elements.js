@@ -29,7 +29,8 @@ function h(tag, given = {}, ...children) {
   return filled(document.createElement(tag), given, children);
 }
 
-/** The same for SVG. @param {string} tag @param {Record<string, any>} [given] @param {...any} children @returns {any} */
+/** The same for SVG.
+ * @param {string} tag @param {Record<string, any>} [given] @param {...any} children @returns {any} */
 function s(tag, given = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), given, children);
 }
@@ -87,7 +88,8 @@ function size(bytes) {
   return `${bytes < 0 ? "−" : ""}${unit && count < 10 ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
 }
 
-/** A number in few letters. @param {any} value @param {number} [digits] */
+/** A number in few letters.
+ * @param {any} value @param {number} [digits] */
 function short(value, digits = 3) {
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value !== "number") return String(value);
@@ -108,7 +110,8 @@ function lineOf(spot, diagram) {
   return `${own || !spot.label ? "" : `${spot.label} `}line ${spot.line}`;
 }
 
-/** The last index whose value is at most `wanted`; -1 where there is none. @param {ArrayLike<number>} sorted @param {number} wanted */
+/** The last index whose value is at most `wanted`; -1 where there is none.
+ * @param {ArrayLike<number>} sorted @param {number} wanted */
 function lastAtMost(sorted, wanted) {
   let low = 0;
   let high = sorted.length;
@@ -120,7 +123,8 @@ function lastAtMost(sorted, wanted) {
   return low - 1;
 }
 
-/** Running sums: columns of steps are sent as differences. @param {number[]} steps */
+/** Running sums: columns of steps are sent as differences.
+ * @param {number[]} steps */
 function summed(steps) {
   const found = new Int32Array(steps.length);
   let at = 0;

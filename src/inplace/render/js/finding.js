@@ -29,13 +29,16 @@ function bannerPane(board) {
     return h("div", { class: "ip-story" }, parts);
   }
 
-  /** A sentence in pieces of prose and code by turns. @param {string[]} pieces */
+  /** A sentence in pieces of prose and code by turns.
+   * @param {string[]} pieces */
   const runs = (pieces) => pieces.map((part, number) => (number % 2 ? h("code", {}, part) : part));
 
-  /** A sentence in which code stands in backticks. @param {string} text */
+  /** A sentence in which code stands in backticks.
+   * @param {string} text */
   const prose = (text) => runs(text.split("`"));
 
-  /** The worked example that teaches what a finding is about. @param {any} one */
+  /** The worked example that teaches what a finding is about.
+   * @param {any} one */
   function lesson(one) {
     if (!one) return null;
     const box = /** @type {HTMLDetailsElement} */ (h(

@@ -138,7 +138,8 @@ function referencesPane(board) {
     hit.setAttribute("aria-label", said.filter(Boolean).join(", "));
   }
 
-  /** Write the values into the cells of a tensor; whether any of them changed. @param {any} one @param {Map<number, any>[]} contents @param {boolean} compare @param {boolean} lives */
+  /** Write the values into the cells of a tensor; whether any of them changed.
+   * @param {{cells: {cell: any, element: number}[]}} one @param {Map<number, any>[]} contents @param {boolean} compare @param {boolean} lives */
   function fillCells({ cells }, contents, compare, lives) {
     if (!cells.length) return false;
     const [before, after] = contents;

@@ -1,7 +1,8 @@
 // @ts-check
 // What the diagram says, indexed.
 
-/** The iterations of loops: first step, line of the loop (0 outside), number from 1. @param {any} folds @returns {[number, number, number][]} */
+/** The iterations of loops: first step, line of the loop (0 outside), number from 1.
+ * @param {any} folds @returns {[number, number, number][]} */
 function roundsOf(folds) {
   const starts = summed(folds.rounds);
   let number = 0;
@@ -57,7 +58,8 @@ class Run {
     return this.calls.places[this.form(step).place];
   }
 
-  /** The parts of the path of the module that made a call: `net`, `.layers`, `[0]`. @param {number} step @returns {string[]} */
+  /** The parts of the path of the module that made a call: `net`, `.layers`, `[0]`.
+   * @param {number} step @returns {string[]} */
   modulePath(step) {
     const { module } = this.form(step);
     let parts = this.modulePaths.get(module);
@@ -65,12 +67,13 @@ class Run {
     return parts;
   }
 
-  /** @param {number} text */
+  /** @param {number} text @returns {string} */
   text(text) {
     return text < 0 ? "" : this.calls.texts[text];
   }
 
-  /** What a call wrote: tensor, version before, how far it moved. @param {number} step */
+  /** What a call wrote: tensor, version before, how far it moved.
+   * @param {number} step */
   writes(step) {
     const found = [];
     for (let i = lastAtMost(this.writeSteps, step); i >= 0 && this.writeSteps[i] === step; i -= 1) {
@@ -79,7 +82,8 @@ class Run {
     return found;
   }
 
-  /** The version of a tensor after a call; null where none was seen yet. @param {any} tensor @param {number} step */
+  /** The version of a tensor after a call; null where none was seen yet.
+   * @param {any} tensor @param {number} step */
   version(tensor, step) {
     const counter = this.counters.get(tensor.counter);
     if (!counter || (counter.until >= 0 && step > counter.until)) return null;
@@ -88,7 +92,8 @@ class Run {
     return at < 0 ? null : versions[at];
   }
 
-  /** The elements of a small storage after a call. @param {any} storage @param {number} step @returns {Map<number, any>} */
+  /** The elements of a small storage after a call.
+   * @param {any} storage @param {number} step @returns {Map<number, any>} */
   contents(storage, step) {
     const held = new Map();
     if (storage.until >= 0 && step > storage.until) return held;
@@ -99,19 +104,22 @@ class Run {
     return held;
   }
 
-  /** Whether a tensor is there after a call. @param {any} tensor @param {number} step */
+  /** Whether a tensor is there after a call.
+   * @param {any} tensor @param {number} step */
   lives(tensor, step) {
     return tensor.born <= step && (tensor.died < 0 || step <= tensor.died);
   }
 
-  /** What the user calls a tensor. @param {number} id */
+  /** What the user calls a tensor.
+   * @param {number} id */
   nameOf(id) {
     const tensor = this.tensors.get(id);
     if (!tensor) return "an unnamed tensor";
     return tensor.names[0] ?? (tensor.was || "an unnamed tensor");
   }
 
-  /** The tensors that read other bytes after a write to some: those that share a byte. @param {number[]} written */
+  /** The tensors that read other bytes after a write to some: those that share a byte.
+   * @param {number[]} written */
   readers(written) {
     const found = [];
     for (const tensor of this.tensors.values()) {

@@ -53,7 +53,8 @@ function scrubberPane(board) {
     track.insertBefore(tick, head);
   }
 
-  /** One line on what the chosen call did. @param {number} step */
+  /** One line on what the chosen call did.
+   * @param {number} step */
   function did(step) {
     if (!run.count) return [h("span", { class: "ip-dim" }, "No call was recorded.")];
     const form = run.form(step);

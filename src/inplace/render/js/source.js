@@ -56,7 +56,8 @@ function sourcePane(board) {
     return row;
   }
 
-  /** The marks of the told finding first and in colour, those of others in grey. @param {number} finding */
+  /** The marks of the told finding first and in colour, those of others in grey.
+   * @param {number} finding */
   function markLines(finding) {
     for (const { row, text, line, marks } of marked) {
       const own = marks.map((/** @type {any} */ mark) => ({ ...mark, told: mark.finding === finding || mark.role === "raised" }));
@@ -75,7 +76,8 @@ function sourcePane(board) {
     return h("i", { class: `ip-mark ip-role-${mark.role} ${mark.told ? "is-told" : ""}`, title: said }, icon(mark.role, said));
   }
 
-  /** A line of text in runs of equal colour and underline. @param {string} text @param {number} line @param {any[]} marks */
+  /** A line of text in runs of equal colour and underline.
+   * @param {string} text @param {number} line @param {any[]} marks */
   function pieces(text, line, marks) {
     const letters = Array.from(text);
     const look = letters.map(() => ["", ""]);
@@ -105,7 +107,8 @@ function sourcePane(board) {
     return found.length ? found : ["\u200b"];
   }
 
-  /** The call of a line that comes next after the chosen one, else its first. @param {string} key */
+  /** The call of a line that comes next after the chosen one, else its first.
+   * @param {string} key */
   function chooseLine(key) {
     active = key;
     const steps = board.stepsOfLine(key);
@@ -147,7 +150,8 @@ function sourcePane(board) {
   };
 }
 
-/** How many calls each line made. @param {Run} run @returns {Map<string, number>} */
+/** How many calls each line made.
+ * @param {Run} run @returns {Map<string, number>} */
 function callCounts(run) {
   const byForm = new Map();
   for (const form of run.calls.form) byForm.set(form, (byForm.get(form) ?? 0) + 1);
@@ -160,7 +164,8 @@ function callCounts(run) {
   return found;
 }
 
-/** Scroll a row into the sight of its pane, without moving the page. @param {HTMLElement} body @param {HTMLElement} row */
+/** Scroll a row into the sight of its pane, without moving the page.
+ * @param {HTMLElement} body @param {HTMLElement} row */
 function intoSight(body, row) {
   const [inner, outer] = [row.getBoundingClientRect(), body.getBoundingClientRect()];
   if (inner.top < outer.top || inner.bottom > outer.bottom) body.scrollTop += inner.top - outer.top - body.clientHeight / 3;

@@ -1,0 +1,48 @@
+"""Gradients edited in place: told where another branch was given the same tensor, also as a view of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from inplace.checks.custom_function import CustomFunction
+from tests.recording import record_text
+
+TEXT = """
+x = torch.ones(4, requires_grad=True)
+w = torch.ones({shape}, requires_grad=True)
+k = w * 3
+h = x * 2
+h.register_hook(lambda grad: {hook})
+s = {seen} {sign} k
+(s * 2).sum().backward()
+"""
+
+
+def culprits(**parts: str) -> tuple[list[int], torch.Tensor]:
+    """The lines named for an edited gradient, and the gradient of the other branch, which is 6 if all is well."""
+    ran = record_text(TEXT.format(**parts))
+    found = [one for one in ran.report.of_type(CustomFunction) if one.saved == "grad_output"]
+    return [place.position.line for one in found for place in one.culprits], ran.namespace["w"].grad
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"), [("4", "h"), ("2, 2", "h.view(2, 2)"), ("1, 4", "h.unsqueeze(0)"), ("4", "h.view(2, 2).view(4)")]
+)
+def test_an_edit_that_another_branch_reads(shape: str, seen: str) -> None:
+    """A sum hands one gradient to both of its terms, and a view hands on a view of it, so the edit reaches both."""
+    lines, other = culprits(shape=shape, seen=seen, sign="+", hook="grad.mul_(0)")
+
+    assert other.unique().tolist() == [0]
+    assert lines == [5]
+
+
+@pytest.mark.parametrize(
+    ("seen", "sign", "hook"), [("h", "+", "grad * 0"), ("h", "*", "grad.mul_(0)"), ("(h * 1)", "+", "grad.mul_(0)")]
+)
+def test_an_edit_that_nobody_else_reads(seen: str, sign: str, hook: str) -> None:
+    """A new tensor, a product, which gives each factor a gradient of its own, and one made of it: nothing is shared."""
+    lines, other = culprits(shape="4", seen=seen, sign=sign, hook=hook)
+
+    assert other.unique().tolist() == [12 if sign == "*" else 6]
+    assert lines == []

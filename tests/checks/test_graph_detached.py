@@ -1,0 +1,49 @@
+"""Cut paths: told where a parameter misses a gradient, and only of the cut that cost it."""
+
+from __future__ import annotations
+
+from inplace.checks.graph_detached import Cut
+from tests.recording import record_text
+
+BEGIN = """
+w = torch.ones(2, requires_grad=True)
+u = torch.ones(2, requires_grad=True)
+optimizer = torch.optim.SGD([w, u], lr=0.1)
+"""
+
+
+def cuts(text: str) -> list[tuple[list[int], tuple[str, ...]]]:
+    """The lines of each cut, and which leaves it left without a gradient."""
+    found = record_text(BEGIN.strip() + "\n" + text).report.of_type(Cut)
+    return [([place.position.line for place in one.culprits], one.without_grad) for one in found]
+
+
+def test_a_cut_of_a_leaf_that_was_reached_is_not_told() -> None:
+    """`w` gets its gradient by another way, so that its detached copy was meant, though `u` gets none."""
+    assert cuts("scale = (w * 2).detach()\nloss = (w * scale).sum()\nloss.backward()\noptimizer.step()") == []
+
+
+def test_a_cut_of_a_leaf_that_was_not_reached_is_told() -> None:
+    """The same where `w` has no other way."""
+    found = cuts("scale = (w * 2).detach()\nloss = (u * scale).sum()\nloss.backward()\noptimizer.step()")
+
+    assert found == [([4], ("w",))]
+
+
+def test_a_cut_is_told_once() -> None:
+    """A loop that loses the same gradient each time is one finding."""
+    found = cuts("for _ in range(3):\n    scale = (w * 2).detach()\n    (u * scale).sum().backward()\noptimizer.step()")
+
+    assert found == [([5], ("w",))]
+
+
+def test_a_cut_that_nobody_misses_is_not_told() -> None:
+    """A leaf that is in no optimizer, and whose gradient nobody reads, may be cut off."""
+    assert cuts("v = torch.ones(2, requires_grad=True)\n(w * u * (v * 2).detach()).sum().backward()") == []
+
+
+def test_a_gradient_that_was_read_and_missed_is_wanted() -> None:
+    """The same where somebody reads it and finds None."""
+    found = cuts("v = torch.ones(2, requires_grad=True)\n(w * u * (v * 2).detach()).sum().backward()\nv.grad")
+
+    assert found == [([5], ("v",))]

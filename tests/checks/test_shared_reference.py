@@ -1,0 +1,36 @@
+"""Names that reach the same bytes: which write is told of, and which are not."""
+
+from __future__ import annotations
+
+from inplace.checks.shared_reference import SharedReference
+from tests.recording import record_text
+
+
+def first_lines(text: str) -> list[tuple[str, int]]:
+    """How each finding came about, and the line that comes first in it."""
+    found = record_text(text).report.of_type(SharedReference)
+    return [(one.how, one.culprits[0].position.line) for one in found]
+
+
+def test_a_write_before_the_second_name_is_not_the_one() -> None:
+    """Nobody could have seen it under two names: the first that is told is a write that both names were there for."""
+    text = "a = torch.zeros(3)\na.add_(1)\nb = a[:2]\na.mul_(2)"
+
+    assert first_lines(text) == [("snapshot", 4)]
+
+
+def test_a_module_initialising_its_parameters_is_not_the_one() -> None:
+    """Its own first values are written before anybody has them."""
+    text = "net = nn.Linear(2, 2)\nweight = net.weight\nwith torch.no_grad():\n    weight.add_(1)"
+
+    assert first_lines(text) == [("snapshot", 4)]
+
+
+def test_where_there_are_no_others_those_are_told() -> None:
+    """A write before the second name is better than none."""
+    assert first_lines("a = torch.zeros(3)\na.add_(1)\nb = a[:2]") == [("snapshot", 2)]
+
+
+def test_bytes_that_nobody_wrote_may_have_two_names() -> None:
+    """A view is no finding."""
+    assert first_lines("a = torch.zeros(3)\nb = a[:2]\nc = a + 1") == []

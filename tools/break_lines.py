@@ -1,0 +1,604 @@
+"""Breaks single lines of the package, one at a time, and says whether a test goes red: `python tools/break_lines.py`.
+
+A line that no test misses when it is broken is a line that may be wrong. Each entry of `LINES` says what to break, how,
+and which tests are expected to see it; these are run on a copy of the tree, first as it is and then with the line
+broken. With words after it, only the entries are tried whose file, text or tests have one of them; with `--list`, none.
+
+The exit status is 1 if a broken line was not seen, was not found, or kept the tests from being run at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("src", "tests", "notebooks", "pyproject.toml", "README.md", "LICENSE")
+PYTEST = ["-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no"]
+WIDEST = 60  # characters of a line in the table
+MOST = 600  # seconds for one run; a broken line may make a loop that never ends
+PASSED, FAILED = 0, 1  # exit statuses of pytest; others say that it could not even begin
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A line to break: in a file below `src/inplace`, a text that occurs once, and what is put in its place."""
+
+    file: str
+    text: str
+    instead: str
+    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}: {_short(self.text)} -> {_short(self.instead) or 'nothing'}"
+
+    @property
+    def words(self) -> str:
+        """What entries are picked by."""
+        return " ".join([self.file, self.text, *self.tests])
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
+
+
+ORACLE = "tests/test_oracle.py"
+SAVES = "tests/checks/test_saves.py"
+CASES = "tests/test_cases.py"
+MESSAGES = "tests/test_messages.py"
+PROPOSALS = "tests/fixes/test_proposals.py"
+DIAGRAM = "tests/render/test_diagram.py"
+
+LINES = (
+    # ------------------------------------------------------------ facts
+    Broken(
+        "facts/model.py",
+        "if self.states[a.before].counter not in counters and self._moved(a))",
+        "if self._moved(a))",
+        (ORACLE,),
+    ),
+    Broken(
+        "facts/model.py",
+        "return before.version != after.version or before.storage != after.storage",
+        "return before.version != after.version",
+        (ORACLE, SAVES, "tests/facts"),
+    ),
+    Broken("facts/rows.py", "if not 0 <= place < self._count:", "if not place < self._count:", ("tests/facts",)),
+    Broken(
+        "facts/rows.py",
+        "return [NOTHING if value is None else value for value in values]",
+        "return values",
+        ("tests/facts",),
+    ),
+    Broken("facts/rows.py", "if states[old] or states[new]}", "if states[old]}", ("tests/facts",)),
+    Broken("facts/rows.py", "(count > 1 and any(", "(count > 2 and any(", ("tests/facts",)),
+    Broken(
+        "facts/codec.py", "return value if math.isfinite(value) else {", "return value if True else {", ("tests/facts",)
+    ),
+    Broken("facts/codec.py", 'if value.get("format") != FORMAT:', "if False:", ("tests/facts",)),
+    Broken("facts/consistency.py", "yield 0 <= change.start <= change.stop", "yield True", ("tests/facts",)),
+    Broken(
+        "facts/consistency.py",
+        "yield all(0 <= use.saved < len(nodes[use.node].saved) for use in walk.uses if use.node in nodes)",
+        "yield True",
+        ("tests/facts",),
+    ),
+    Broken(
+        "facts/consistency.py",
+        "return step is None or BEFORE <= step < len(trace.calls)",
+        "return True",
+        ("tests/facts",),
+    ),
+    # ------------------------------------------------------------ capture: calls
+    Broken("capture/calls/call_notes.py", "count < self.detailed", "count < 1", ("tests/capture", DIAGRAM)),
+    Broken(
+        "capture/calls/call_notes.py",
+        "or value._version != ref.version or value.data_ptr() != ref.pointer:",
+        "or value._version != ref.version:",
+        (ORACLE,),
+    ),
+    Broken(
+        "capture/calls/call_notes.py",
+        "if ended == begun + 1 and not known.backward:",
+        "if ended > begun and not known.backward:",
+        ("tests/capture", ORACLE),
+    ),
+    Broken(
+        "capture/calls/functions.py",
+        'return kwargs.get("inplace") is True',
+        "return False",
+        ("tests/capture", MESSAGES, ORACLE),
+    ),
+    Broken("capture/calls/functions.py", "or argument.is_out:", "or False:", ("tests/capture", ORACLE)),
+    Broken(
+        "capture/calls/functions.py",
+        '"torch.batch_norm": (5,',
+        '"torch.batch_nor": (5,',
+        ("tests/capture", "tests/checks"),
+    ),
+    Broken(
+        "capture/calls/strict.py",
+        "if tensor._version != version:",
+        "if tensor._version > version + 1:",
+        ("tests/capture/test_strict.py",),
+    ),
+    Broken(
+        "capture/calls/strict.py",
+        "    _set_versions(tuple(tensors), versions)",
+        "    pass",
+        ("tests/capture/test_strict.py",),
+    ),
+    Broken("capture/calls/strict.py", "if not is_counted(function):", "if False:", ("tests/capture/test_strict.py",)),
+    Broken(
+        "capture/calls/optimizer_steps.py",
+        "and not optimizer._optimizer_step_post_hooks",
+        "",
+        ("tests/capture/test_optimizer_steps.py",),
+    ),
+    Broken(
+        "capture/calls/optimizer_steps.py",
+        "self._mode.log.raised[self._step] = _LEFT",
+        "",
+        ("tests/capture/test_optimizer_steps.py",),
+    ),
+    # ------------------------------------------------------------ capture: tables
+    Broken(
+        "capture/tables/counters.py",
+        "if tensor._version != known.version:",
+        "if False:",
+        ("tests/capture/test_counters.py",),
+    ),
+    Broken("capture/tables/counters.py", "if not own:", "if True:", (ORACLE, "tests/capture/test_counters.py")),
+    Broken(
+        "capture/tables/tensors_seen.py", "if moved and known.guessed:", "if known.guessed:", (ORACLE, "tests/capture")
+    ),
+    Broken(
+        "capture/tables/tensors_seen.py",
+        "base_id = self._known_id(base) if base is not None else None",
+        "base_id = None",
+        (ORACLE, MESSAGES),
+    ),
+    Broken(
+        "capture/tables/tensors_seen.py",
+        "if self.refs.get(ref.key) is ref:",
+        "if True:",
+        ("tests/capture", ORACLE, "tests/test_transparent_limits.py"),
+    ),
+    Broken(
+        "capture/tables/storages.py",
+        "if start and start <= pointer and pointer + size <= stop",
+        "if start and start == pointer and pointer + size == stop",
+        ("tests/capture", ORACLE),
+    ),
+    Broken("capture/tables/arrivals.py", "or base.data_ptr() != below.pointer:", "or False:", (ORACLE,)),
+    Broken("capture/tables/tensor_facts.py", "flags = _LEAF if owner.is_leaf else 1", "flags = 1", (MESSAGES, ORACLE)),
+    # ------------------------------------------------------------ capture: graph, bytes, code, patches, freezing
+    Broken(
+        "capture/graph/walk.py",
+        "edges.append((to, edge[1]))",
+        "edges.append((to, 0))",
+        ("tests/capture", DIAGRAM, ORACLE),
+    ),
+    Broken(
+        "capture/graph/walk.py",
+        "if len(found) >= LIMIT:",
+        "if False:",
+        ("tests/test_transparent_limits.py", "tests/test_growth.py"),
+    ),
+    Broken(
+        "capture/graph/walk.py",
+        "for one, value in _attributes(node)]",
+        "for one, value in []]",
+        ("tests/capture", MESSAGES, "tests/checks"),
+    ),
+    Broken(
+        "capture/graph/postmortem.py",
+        "if kept is not None and _MODIFIED in str(refused):",
+        "if kept is not None:",
+        ("tests/test_magic.py::test_why_explains_a_cell_that_failed_without_a_recording",),
+    ),
+    Broken(
+        "capture/freeze.py", 'wanted = [("result", "0")] if label in _KEEP_RESULT else []', "wanted = []", (ORACLE,)
+    ),
+    Broken(
+        "capture/freeze.py",
+        'candidates = outputs + after if saved.name.startswith("result") else inputs + outputs',
+        "candidates = inputs + outputs",
+        (ORACLE,),
+    ),
+    Broken("capture/freeze.py", "return repr(now) != repr(match.values)", "return None", (ORACLE, SAVES)),
+    Broken(
+        "capture/freeze.py",
+        "return tuple(Name(*facts) for facts in raw.names if last.get(facts[1]) in touched)",
+        "return tuple(Name(*facts) for facts in raw.names)",
+        ("tests/capture", DIAGRAM),
+    ),
+    Broken("capture/bytes/contents.py", "start, stop = differing[0], differing[-1] + 1", "pass", (ORACLE, SAVES)),
+    Broken(
+        "capture/bytes/contents.py",
+        "watched.contents = watched.read(self._memory)\n\n    def stop",
+        "pass\n\n    def stop",
+        (ORACLE,),
+    ),
+    Broken(
+        "capture/bytes/foreign_memory.py",
+        "if count == size:",
+        "if count >= 0:",
+        ("tests/capture/test_foreign_memory.py",),
+    ),
+    Broken("capture/code/stacks.py", "frame.f_code.co_flags & _SUSPENDED or", "", ("tests/capture/test_stacks.py",)),
+    Broken("capture/code/stacks.py", "if len(key) > 3 * _DEEPEST:", "if False:", ("tests/capture/test_stacks.py",)),
+    Broken(
+        "capture/code/stacks.py",
+        "if number == instruction // 2:",
+        "if number == instruction // 2 - 1:",
+        ("tests/capture/test_stacks.py", SAVES),
+    ),
+    Broken(
+        "capture/code/names.py", 'if not name.startswith("_") and name not in {"In", "Out"}', "", ("tests/capture",)
+    ),
+    Broken("capture/code/names.py", "if sys.getrefcount(found) <= _OURS:", "if False:", ("tests/test_transparent.py",)),
+    Broken(
+        "capture/code/tracebacks.py",
+        "queue += [one.__cause__, one.__context__,",
+        "queue += [one.__cause__,",
+        ("tests/test_transparent.py", "tests/test_transparent_control.py"),
+    ),
+    Broken(
+        "capture/patches/mode_stack.py",
+        "        for other in above:\n            push(other)\n    return place",
+        "    return place",
+        ("tests/test_transparent_control.py",),
+    ),
+    Broken(
+        "capture/patches/mode_off.py",
+        "if getattr(owner, name) is ours:",
+        "if False:",
+        ("tests/test_transparent_tools.py", "tests/test_transparent.py"),
+    ),
+    Broken(
+        "capture/record.py",
+        "if hook in (self._on_step, self._after_step):",
+        "if hook is self._on_step:",
+        ("tests/capture/test_optimizer_steps.py", "tests/test_transparent.py"),
+    ),
+    # ------------------------------------------------------------ reading
+    Broken("reading/lineage.py", "if made is None or write.call.step > made.step:", "if False:", ("tests/reading",)),
+    Broken("reading/lineage.py", "if made is None or write.call.step > made.step:", "if True:", ("tests/reading",)),
+    Broken("reading/lineage.py", "if write.call.step >= before:", "if False:", ("tests/reading",)),
+    Broken(
+        "reading/lineage.py",
+        "return not any(index.trace.states[argument.before].tensor == tensor for argument in call.inputs)",
+        "return True",
+        ("tests/reading", "tests/checks"),
+    ),
+    Broken(
+        "reading/extents.py",
+        "if one.itemsize != two.itemsize or max(one.numel, two.numel) > _ENUMERATED:",
+        "if True:",
+        ("tests/reading", "tests/checks"),
+    ),
+    Broken(
+        "reading/extents.py", "if stride <= reach:", "if stride < reach:", ("tests/reading", "tests/checks", MESSAGES)
+    ),
+    Broken(
+        "reading/extents.py",
+        "last = offset + sum((size - 1) * stride",
+        "last = offset + sum(size * stride",
+        ("tests/reading", DIAGRAM, SAVES),
+    ),
+    Broken(
+        "reading/code.py",
+        "and (best is None or found.line >= best.line)\n            ):\n                best = found\n        return best\n\n    def items",
+        ")  :\n                best = best or found\n        return best\n\n    def items",
+        ("tests/reading", "tests/checks"),
+    ),
+    Broken(
+        "reading/code.py",
+        "return (ast.unparse(target.elts[number]),) if",
+        "return (ast.unparse(target.elts[0]),) if",
+        ("tests/reading", "tests/checks"),
+    ),
+    Broken(
+        "reading/history.py",
+        "while position >= 0 and steps[position] in self.columns.raised:",
+        "while False:",
+        ("tests/reading", "tests/checks"),
+    ),
+    Broken(
+        "reading/index.py",
+        "if found and not sources[self.site(stack.frames[0]).source].is_cell:",
+        "if False:",
+        ("tests/reading", MESSAGES, PROPOSALS),
+    ),
+    # ------------------------------------------------------------ checks
+    Broken("checks/saves.py", "(w.after.version or 0) > saved_at", "(w.after.version or 0) >= saved_at", (SAVES,)),
+    Broken("checks/saves.py", "w.after.counter == one.use.counter and w.counted", "w.counted", (SAVES, ORACLE)),
+    Broken(
+        "checks/saves.py",
+        "key=lambda one: (one.walk.step, -one.node.id)",
+        "key=lambda one: (one.walk.step, one.node.id)",
+        (SAVES,),
+    ),
+    Broken(
+        "checks/saves.py",
+        "if _hidden(one, w) and _touches(one.saved, w.after) and _changed(w)]",
+        "if _hidden(one, w) and _changed(w)]",
+        (SAVES,),
+    ),
+    Broken(
+        "checks/saves.py",
+        "if _hidden(one, w) and _touches(one.saved, w.after) and _changed(w)]",
+        "if _hidden(one, w) and _touches(one.saved, w.after)]",
+        (SAVES, ORACLE),
+    ),
+    Broken(
+        "checks/saves.py",
+        "[write for write in writes if begun <= write.call.step < one.walk.step]",
+        "[write for write in writes if begun < write.call.step < one.walk.step]",
+        (ORACLE,),
+    ),
+    Broken("checks/saves.py", "return start < change.stop and change.start < stop", "return True", (SAVES,)),
+    Broken(
+        "checks/saves.py",
+        '        not one.saved.name.startswith("result")\n        and',
+        "       ",
+        (SAVES, "tests/checks"),
+    ),
+    Broken(
+        "checks/graph_detached.py",
+        "expected = _expected(index, call, behind, wanted) - reached - told",
+        "expected = _expected(index, call, behind, wanted) - told",
+        ("tests/checks",),
+    ),
+    Broken("checks/graph_detached.py", "            told |= leaves\n", "", ("tests/checks",)),
+    Broken(
+        "checks/graph_detached.py",
+        "if not call.outputs:\n            wanted",
+        "if True:\n            wanted",
+        ("tests/checks",),
+    ),
+    Broken(
+        "checks/shared_reference.py",
+        "later = [write for write in writes if write.call.step >= max(born, default=0)]",
+        "later = writes",
+        ("tests/checks",),
+    ),
+    Broken(
+        "checks/shared_reference.py",
+        "own = [write for write in later if not _is_initial(write.call)]",
+        "own = later",
+        ("tests/checks",),
+    ),
+    Broken(
+        "checks/shared_reference.py",
+        "return len(values) > 1 or (len(values) == 0 and overlaps(write.after, view))",
+        "return True",
+        ("tests/checks", MESSAGES),
+    ),
+    Broken("checks/custom_function.py", "if node.name in _VIEWING:", "if False:", ("tests/checks",)),
+    Broken("checks/custom_function.py", "any(other < edited.id for other in others)", "others", ("tests/checks",)),
+    Broken(
+        "checks/overlapping_write.py",
+        'whole = write.call.function.label in {"fill_", "zero_"}',
+        "whole = False",
+        ("tests/checks",),
+    ),
+    Broken(
+        "checks/overlapping_write.py",
+        "same = target.offset == source.offset and target.layout == source.layout",
+        "same = False",
+        ("tests/checks",),
+    ),
+    Broken("checks/overlapping_write.py", "if len(set(places)) == len(places):", "if False:", ("tests/checks",)),
+    Broken(
+        "checks/refused_writes.py",
+        "if write.call.raised is None or write.counted:",
+        "if write.call.raised is None:",
+        ("tests/checks",),
+    ),
+    Broken(
+        "checks/refused_writes.py", 'and not (of_leaf and state.creation == "no_grad_mode"):', ":", ("tests/checks",)
+    ),
+    Broken(
+        "checks/rebound_leaf.py",
+        "if maker is None or not (shared or not leaf_names):",
+        "if maker is None:",
+        ("tests/checks",),
+    ),
+    Broken("checks/safe_in_place.py", "if storage in spoiled or key in told", "if key in told", ("tests/checks",)),
+    Broken(
+        "checks/thrift.py",
+        "return self._is_dead_after(call, given) and not self._is_kept(given.storage)",
+        "return self._is_dead_after(call, given)",
+        ("tests/checks/test_thrift.py",),
+    ),
+    Broken(
+        "checks/thrift.py",
+        'if node is None or node.custom or node.name == "CopySlices":',
+        "if node is None:",
+        ("tests/checks/test_thrift.py",),
+    ),
+    # ------------------------------------------------------------ fixes
+    Broken(
+        "fixes/statement.py", "name in _names(one.target) for one in loops):", "False for one in loops):", (PROPOSALS,)
+    ),
+    Broken("fixes/rules.py", 'text if simple or text.startswith("(") else f"({text})"', "text", (PROPOSALS,)),
+    Broken(
+        "fixes/editing.py",
+        "for edit in sorted(edits, key=lambda one: (one.start, one.end), reverse=True):",
+        "for edit in edits:",
+        (PROPOSALS,),
+    ),
+    Broken(
+        "fixes/editing.py", 'return not before and (not after or after.startswith(b"#"))', "return True", (PROPOSALS,)
+    ),
+    Broken("fixes/editing.py", "if first + last == len(one) and last:", "if False:", (PROPOSALS,)),
+    Broken(
+        "fixes/diagnose.py",
+        'and f.how == "snapshot" and f.storage in told)',
+        "and False)",
+        (PROPOSALS, MESSAGES, SAVES),
+    ),
+    # ------------------------------------------------------------ judge
+    Broken(
+        "judge/compare.py",
+        "    different = _different_gradient(answer, twin)\n",
+        "    different = None\n",
+        ("tests/judge",),
+    ),
+    Broken(
+        "judge/compare.py",
+        "if any(kind == finding.kind for kind, _ in answer.findings):",
+        "if False:",
+        ("tests/judge",),
+    ),
+    Broken(
+        "judge/compare.py",
+        "return len(ones) == len(twos) and all(map(_equal, ones, twos))",
+        "return all(map(_equal, ones, twos))",
+        ("tests/judge",),
+    ),
+    Broken(
+        "judge/fence.py",
+        "if isinstance(path, int) or path == os.devnull or not isinstance(flags, int):",
+        "if True:",
+        ("tests/judge",),
+    ),
+    # ------------------------------------------------------------ render
+    Broken(
+        "render/words/evidence.py",
+        "if not saved or not written or saved == written:",
+        "if not saved or not written:",
+        (MESSAGES, "tests/render"),
+    ),
+    Broken(
+        "render/words/remedies.py", "if place is not None and _is_leaf_update(place, trace):", "if False:", (MESSAGES,)
+    ),
+    Broken(
+        "render/words/text.py",
+        'letter if letter.isprintable() or letter == "\\n" else',
+        "letter if True else",
+        ("tests/render", MESSAGES),
+    ),
+    Broken("render/words/keeps.py", '    ("Mul", "other"): "its factors",\n', "", (MESSAGES, "tests/render")),
+    Broken("render/picture/curves.py", "moved[died + 1 - BEFORE] -= size", "moved[died - BEFORE] -= size", (DIAGRAM,)),
+    Broken("render/picture/graph.py", "if len(kept) + len(reached) <= _NODES:", "if True:", (DIAGRAM,)),
+    Broken(
+        "render/picture/html.py", "        text = text.replace(letter, escape)\n", "        pass\n", ("tests/render",)
+    ),
+    Broken(
+        "render/picture/timeline.py", "if begin != loop or (begin and at < statement):", "if begin != loop:", (DIAGRAM,)
+    ),
+    Broken(
+        "render/js/run.js",
+        "return one.some(([start, stop]) => two.some(([from, to]) => start < to && from < stop));",
+        "return true;",
+        ("tests/browser/test_page.py",),
+    ),
+    Broken(
+        "render/js/elements.js",
+        "const size = Math.abs(value);",
+        "const size = Math.abs(valu);",
+        ("tests/render/test_script_types.py",),
+    ),
+    # ------------------------------------------------------------ shells
+    Broken(
+        "shells/terminal/cli.py", "position += 2 if word in _WITH_VALUE else 1", "position += 1", ("tests/test_cli.py",)
+    ),
+    Broken(
+        "shells/terminal/outputs.py",
+        "if error is None or isinstance(error, SystemExit):",
+        "if error is None:",
+        ("tests/test_cli.py",),
+    ),
+    Broken(
+        "shells/terminal/script.py",
+        "if isinstance(error, SyntaxError) and error.filename:",
+        "if False:",
+        ("tests/test_cli.py",),
+    ),
+    Broken(
+        "shells/recording.py",
+        "recorder.undo()\n            if error",
+        "if error",
+        ("tests/test_public.py", "tests/test_faults.py"),
+    ),
+    Broken("shells/notebook/magic.py", "if len(asked) > 1:", "if False:", ("tests/test_magic.py",)),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Break the lines that are asked for; give the exit status."""
+    words = [word for word in arguments if not word.startswith("-")]
+    chosen = [one for one in LINES if not words or any(word in one.words for word in words)]
+    if "--list" in arguments:
+        print("\n".join(map(str, chosen)))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="inplace-broken-") as folder:
+        copy = _copied(Path(folder))
+        passing: dict[tuple[str, ...], bool] = {}
+        found = []
+        for number, one in enumerate(chosen, start=1):
+            begun = time.perf_counter()
+            verdict = _verdict(copy, one, passing)
+            found.append(verdict)
+            took = time.perf_counter() - begun
+            print(f"{number:3}/{len(chosen)}  {verdict:10} {took:5.0f} s  {one}", flush=True)
+    counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(found)}
+    print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no line has one of these words")
+    return 0 if set(found) == {"seen"} else 1
+
+
+def _copied(folder: Path) -> Path:
+    """A copy of the tree in which lines may be broken."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def _verdict(copy: Path, one: Broken, passing: dict[tuple[str, ...], bool]) -> str:
+    """What became of one entry: `seen`, `NOT SEEN`, or why that can't be told."""
+    file = copy / "src" / "inplace" / one.file
+    whole = file.read_text(encoding="utf-8") if file.exists() else ""
+    if whole.count(one.text) != 1:
+        return "NOT FOUND"
+    if one.tests not in passing:
+        passing[one.tests] = _status(copy, one.tests) == PASSED
+    if not passing[one.tests]:
+        return "RED BEFORE"
+    file.write_text(whole.replace(one.text, one.instead), encoding="utf-8")
+    try:
+        status = _status(copy, one.tests)
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    return {PASSED: "NOT SEEN", FAILED: "seen"}.get(status, "NOT RUN")
+
+
+def _status(copy: Path, tests: Sequence[str]) -> int:
+    """The exit status of pytest on some tests of the copy; one that does not end has failed."""
+    # No compiled files: Python tells by the second whether a file has changed, and lines are broken and mended in less.
+    environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1", "INPLACE_STATIC": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, *PYTEST, *tests], cwd=copy, env=environment, capture_output=True, timeout=MOST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return FAILED
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
