@@ -18,18 +18,19 @@ TARGET = ROOT / "docs" / "img" / "architecture.svg"
 
 # Where each room stands (left, top, width in pixels), and what it is.
 ROOMS: dict[str, tuple[int, int, int, str]] = {
-    "shells": (260, 24, 440, "read options, ask the conductor, show"),
-    "judge": (330, 138, 300, "what proves a fix: replay and compare"),
-    "fixes": (40, 252, 260, "what to propose"),
-    "render": (380, 252, 540, "every sentence, every picture"),
-    "checks": (160, 366, 420, "one file per kind of finding"),
-    "reading": (160, 480, 300, "questions several checks ask of a trace"),
-    "capture": (540, 480, 380, "the only part that sees live tensors"),
-    "examples": (40, 600, 250, "worked examples, live verdicts"),
-    "facts": (350, 600, 570, "a trace as plain values, and its file"),
+    "shells": (60, 24, 840, "read options, ask the one conductor, show"),
+    "judge": (60, 138, 300, "what proves a fix: replay and compare"),
+    "fixes": (60, 252, 300, "what to propose, as rules"),
+    "render": (410, 252, 260, "every sentence, every picture"),
+    "checks": (120, 366, 500, "one file per kind of finding"),
+    "reading": (60, 480, 440, "questions that several checks ask of a trace"),
+    "capture": (710, 138, 190, "the only part\nthat sees\nlive tensors"),
+    "examples": (540, 480, 360, "worked examples, each with its live verdict"),
+    "facts": (60, 594, 840, "a trace as plain values, its file, and what must hold in it"),
 }
+_TALLER = {"capture": 3.6}  # rooms of several floors
 GROUND = "facts"  # nearly every room stands on it, so its arrows are not drawn
-_HEIGHT, _WIDTH, _TALL = 66, 960, 700
+_HEIGHT, _WIDTH, _TALL = 66, 960, 690
 _INK, _SOFT, _LINE, _PAPER, _WALL = "#1a1d24", "#5b6472", "#8b95a5", "#ffffff", "#eef2f8"
 
 
@@ -71,16 +72,22 @@ def drawing() -> str:
 
 
 def _room(name: str) -> str:
-    left, top, width, says = ROOMS[name]
+    left, top, width, about = ROOMS[name]
     folders = sorted(path.name for path in (SOURCE / name).iterdir() if path.is_dir() and path.name != "__pycache__")
-    inside = f" · {', '.join(folders)}" if folders else ""
+    tall = _HEIGHT * _TALLER.get(name, 1)
+    inside = "" if name in _TALLER or not folders else f" · {', '.join(folders)}"
+    says = [*about.split("\n"), "", *folders] if name in _TALLER else [about]
+    told = "".join(
+        f'<text x="{left + 14}" y="{top + 48 + 18 * number}" font-size="13" fill="{_SOFT}">{escape(line)}</text>'
+        for number, line in enumerate(says)
+    )
     ground = f'<rect x="{left}" y="{top + _HEIGHT - 4}" width="{width}" height="4" fill="{_INK}"/>'
     return (
-        f'<rect x="{left}" y="{top}" width="{width}" height="{_HEIGHT}" rx="6" fill="{_WALL}" stroke="{_LINE}"/>'
+        f'<rect x="{left}" y="{top}" width="{width}" height="{tall:.0f}" rx="6" fill="{_WALL}" stroke="{_LINE}"/>'
         f"{ground if name == GROUND else ''}"
         f'<text x="{left + 14}" y="{top + 26}" font-size="16" font-weight="650" fill="{_INK}">{name}/'
         f'<tspan font-size="12" font-weight="400" fill="{_SOFT}">{escape(inside)}</tspan></text>'
-        f'<text x="{left + 14}" y="{top + 48}" font-size="13" fill="{_SOFT}">{escape(says)}</text>'
+        f"{told}"
     )
 
 
@@ -90,14 +97,19 @@ def _arrow(one: str, two: str, count: int) -> str:
         return f"<path {style} />"  # named, not drawn
     left, top, width, _ = ROOMS[one]
     to_left, to_top, to_width, _ = ROOMS[two]
-    share = 0.15 + 0.7 * list(ROOMS).index(two) / len(ROOMS)  # so that arrows of one room leave side by side
-    land = 0.15 + 0.7 * list(ROOMS).index(one) / len(ROOMS)
-    x1, y1 = left + share * width, top + _HEIGHT
-    x2, y2 = to_left + land * to_width, to_top - 2
+    order = list(ROOMS)
+    # Arrows that leave a room, and those that reach one, stand side by side; straight where the rooms allow it.
+    x1 = left + (0.12 + 0.76 * (to_left + to_width / 2) / _WIDTH) * width
+    x2 = min(max(x1 + 9 * (order.index(one) - order.index(two) / 2), to_left + 16), to_left + to_width - 16)
+    y1, y2 = top + _HEIGHT * _TALLER.get(one, 1), to_top - 2
+    if to_top == top:  # beside it
+        level = top + _HEIGHT / 2
+        return f'<path {style} d="M{left + width} {level:.0f} H{to_left - 2}" marker-end="url(#tip)"/>'
     bend = (y2 - y1) * 0.45
     thick = 1 + min(2.2, count / 12)
+    faint = "" if y2 - y1 < _HEIGHT else ' stroke-opacity=".45"'  # it passes other rooms on its way
     curve = f"M{x1:.0f} {y1} C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2}"
-    return f'<path {style} d="{curve}" stroke-width="{thick:.1f}" marker-end="url(#tip)"/>'
+    return f'<path {style} d="{curve}" stroke-width="{thick:.1f}"{faint} marker-end="url(#tip)"/>'
 
 
 if __name__ == "__main__":
