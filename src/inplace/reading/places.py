@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from inplace.facts.model import Call, Position, Site, Stack, StackFrame, Trace
+from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.place import Place
 
@@ -76,10 +77,7 @@ class Places:
         if place is None:
             return None
         statement = self.code(place).statement(place.position)
-        if statement is None:
-            return place.file, place.position
-        end = statement.end_lineno or statement.lineno
-        return place.file, Position(statement.lineno, statement.col_offset, end, statement.end_col_offset or 0)
+        return place.file, place.position if statement is None else node_position(statement)
 
     def apply_frame(self, call: Call) -> StackFrame | None:
         """The user's frame that called `Function.apply`, where a call ran inside a custom function's forward."""
