@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.facts.model import Position
-from inplace.reading.place import Place
-from inplace.render.words.parts import out_of_place
+from inplace.reading.forms import out_of_place_form
 from inplace.render.words.telling import message
 from tests.recording import record_text
 
@@ -148,6 +146,4 @@ def test_sentences(name: str) -> None:
 )
 def test_out_of_place_forms(code: str, instead: str | None) -> None:
     """An in-place call is turned into the assignment that does the same out of place, where there is a simple one."""
-    place = Place("cell", "cell", Position(1, 0, 1, len(code)), code, None)
-
-    assert out_of_place(place) == instead
+    assert out_of_place_form(code) == instead

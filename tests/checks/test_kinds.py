@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from inplace.checks.finding import Finding
-from inplace.checks.kinds import KINDS, Kind
+from inplace.checks.kinds import KINDS, FindingKind
 from inplace.facts.model import Trace
 from inplace.reading.index import Index
 from inplace.render.picture.diagram import diagram
@@ -27,7 +27,7 @@ NAMES = [kind.finding.kind for kind in KINDS]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
-def test_its_two_files_are_called_as_it_is(kind: Kind) -> None:
+def test_its_two_files_are_called_as_it_is(kind: FindingKind) -> None:
     """Who gets the name of a finding can open its class and its sentences without searching."""
     module = kind.finding.kind.replace("-", "_")
 
@@ -82,7 +82,7 @@ def test_a_new_kind_needs_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ModuleType("inplace.render.words.doubling")
     words.WORDS = Words(sentences=sentences, remedy=lambda *_: "Halve it.", did=lambda _: "doubles")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, words.__name__, words)
-    monkeypatch.setattr("inplace.fixes.diagnose.KINDS", (Kind(Doubling, doublings),))
+    monkeypatch.setattr("inplace.fixes.diagnose.KINDS", (FindingKind(Doubling, doublings),))
 
     report = record_text("h = torch.ones(2)\nh.mul_(2)").report
 

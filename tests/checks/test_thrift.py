@@ -10,7 +10,7 @@ import torch
 from inplace.capture.record import Recorder
 from inplace.checks.thrift import FLAGS, TWINS, Thrift, advise
 from inplace.reading.index import Index
-from inplace.render.words.thrift import size, to_text
+from inplace.render.words.thrift import size, thrift_text
 from tests.oracle import thrift
 from tests.recording import record_text
 
@@ -74,7 +74,7 @@ def test_what_is_kept_is_told_by_bytes() -> None:
 
     assert [(one.node, one.bytes) for one in found.kept] == [("ExpBackward0", 1024), ("TanhBackward0", 1024)]
     assert found.kept_bytes == 2048
-    assert "kept for backward, beside the parameters: 2 KiB" in to_text(found)
+    assert "kept for backward, beside the parameters: 2 KiB" in thrift_text(found)
 
 
 def test_the_table_of_twins_is_what_torch_has() -> None:

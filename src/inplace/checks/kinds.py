@@ -25,27 +25,27 @@ from inplace.reading.index import Index
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingKind:
     """One kind: its class, and what looks for it in a trace."""
 
     finding: type[Finding]
     look: Callable[[Index], Iterator[Finding]]
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(StaleSave, stale_saves),
-    Kind(LeafWrite, leaf_writes),
-    Kind(LeafViewWrite, leaf_view_writes),
-    Kind(MultiOutputWrite, multi_output_writes),
-    Kind(InferenceTensor, inference_tensors),
-    Kind(OverlappingWrite, overlapping_writes),
-    Kind(ResultDoesNotFit, results_that_do_not_fit),
-    Kind(ExportRefused, refused_exports),
-    Kind(NonScalarLoss, non_scalar_losses),
-    Kind(UnseenWrite, unseen_writes),
-    Kind(CustomFunction, custom_functions),
-    Kind(ReboundLeaf, rebound_leaves),
-    Kind(Cut, detached_graphs),
-    Kind(SharedReference, shared_references),
-    Kind(SafeWrite, safe_writes),
+KINDS: tuple[FindingKind, ...] = (
+    FindingKind(StaleSave, stale_saves),
+    FindingKind(LeafWrite, leaf_writes),
+    FindingKind(LeafViewWrite, leaf_view_writes),
+    FindingKind(MultiOutputWrite, multi_output_writes),
+    FindingKind(InferenceTensor, inference_tensors),
+    FindingKind(OverlappingWrite, overlapping_writes),
+    FindingKind(ResultDoesNotFit, results_that_do_not_fit),
+    FindingKind(ExportRefused, refused_exports),
+    FindingKind(NonScalarLoss, non_scalar_losses),
+    FindingKind(UnseenWrite, unseen_writes),
+    FindingKind(CustomFunction, custom_functions),
+    FindingKind(ReboundLeaf, rebound_leaves),
+    FindingKind(Cut, detached_graphs),
+    FindingKind(SharedReference, shared_references),
+    FindingKind(SafeWrite, safe_writes),
 )

@@ -9,7 +9,7 @@ from inplace.checks.finding import Finding
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
-from inplace.fixes.statement import Statement, name_of
+from inplace.fixes.statement import Statement, called_name
 from inplace.reading.index import Index
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
@@ -63,7 +63,7 @@ def _stored(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Iterato
             yield [cloned(source, one) for one in call.args[-1:]]
     if isinstance(statement, ast.Assign):
         target, value = statement.targets[0], statement.value
-        if isinstance(value, ast.Call) and name_of(value) == "state_dict" and _names_one(target, roots):
+        if isinstance(value, ast.Call) and called_name(value) == "state_dict" and _names_one(target, roots):
             copies = f"{{key: value.clone() for key, value in {source.text_of(value)}.items()}}"
             yield [in_place_of(value, copies)]
         is_item = isinstance(target, ast.Subscript) and _names_one(target.value, roots)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
-from inplace.fixes.statement import MODULES, Statement, name_of
+from inplace.fixes.statement import MODULES, Statement, called_name
+from inplace.reading.forms import MADE_LIKE
 
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -20,7 +21,6 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.Mod: "%",
     ast.FloorDiv: "//",
 }
-_NO_TWIN = {"fill_": "full_like", "zero_": "zeros_like"}  # there is no `Tensor.fill` and no `Tensor.zero`
 _IN_PLACE_ONLY = frozenset(
     [
         "copy_",
@@ -76,7 +76,7 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
     if isinstance(function, ast.Attribute) and function.attr.endswith("_") and not function.attr.startswith("__"):
         is_module = isinstance(function.value, ast.Name) and function.value.id in MODULES
         written = written if is_module else function.value
-        if function.attr in _NO_TWIN:
+        if function.attr in MADE_LIKE:
             edits = _made_like(source, node, function)
         elif function.attr in _IN_PLACE_ONLY:
             edits = [behind(function.value, ".clone()")]
@@ -95,7 +95,7 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
 
 def _made_like(source: SourceCode, call: ast.Call, function: ast.Attribute) -> Edits:
     arguments = ", ".join(source.text_of(one) for one in (function.value, *call.args))
-    return [in_place_of(call, f"torch.{_NO_TWIN[function.attr]}({arguments})")]
+    return [in_place_of(call, f"torch.{MADE_LIKE[function.attr]}({arguments})")]
 
 
 def _innermost_receiver(node: ast.expr) -> ast.expr:
@@ -107,7 +107,7 @@ def _innermost_receiver(node: ast.expr) -> ast.expr:
 
 def _flag_off(call: ast.Call) -> Edits:
     flags = [keyword.value for keyword in call.keywords if keyword.arg == "inplace"]
-    name = name_of(call)
+    name = called_name(call)
     flags += call.args[_FLAGS[name] : _FLAGS[name] + 1] if name in _FLAGS else []
     return [in_place_of(flag, "False") for flag in flags if isinstance(flag, ast.Constant) and flag.value is True]
 
@@ -223,7 +223,7 @@ def behind_backward(site: Statement) -> Iterator[Edits]:
 
 def _runs_backward(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr | ast.Assign) and any(
-        isinstance(one, ast.Call) and name_of(one).endswith("backward") for one in ast.walk(statement)
+        isinstance(one, ast.Call) and called_name(one).endswith("backward") for one in ast.walk(statement)
     )
 
 

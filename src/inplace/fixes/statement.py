@@ -111,7 +111,7 @@ class Statement:
         return statement, self.source_code.block_of(statement)
 
 
-def name_of(call: ast.Call) -> str:
+def called_name(call: ast.Call) -> str:
     """The last part of the name of what a call calls, `step` of `self.optimizer.step()`; empty where it has none."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr

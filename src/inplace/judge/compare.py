@@ -18,7 +18,7 @@ _NO_GRADIENT = "there is no gradient to compare"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReplayAnswer:
     """What came of one replay.
 
     Attributes:
@@ -46,7 +46,7 @@ class Answer:
     roots: Sequence[Any]
 
 
-def compared(finding: Finding, answer: Answer | str, twin: Answer | str) -> Proof:
+def compared(finding: Finding, answer: ReplayAnswer | str, twin: ReplayAnswer | str) -> Proof:
     """Whether a run with a rewrite made proves that it mends a finding.
 
     Args:
@@ -93,7 +93,7 @@ def _not_compared(what: str, why: str) -> Proof:
     return Proof(verified=True, text=text, gradients=False)
 
 
-def _different_gradient(answer: Answer, twin: Answer) -> str | None:
+def _different_gradient(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
     for name, gradient in twin.grads.items():
         if not _equal(gradient, answer.grads[name]):
             return f"the gradient of {name} is not {_TWIN}"
@@ -104,7 +104,7 @@ def _different_gradient(answer: Answer, twin: Answer) -> str | None:
     return None
 
 
-def _changed(answer: Answer, twin: Answer) -> str | None:
+def _changed(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
     for name, value in twin.values.items():
         if name in answer.values and not _equal(value, answer.values[name]):
             return name
@@ -113,7 +113,7 @@ def _changed(answer: Answer, twin: Answer) -> str | None:
     return None if _all_equal(twin.roots, answer.roots) else "what backward is called on"
 
 
-def _mended(lost: Sequence[str], names: Sequence[str], answer: Answer, twin: Answer) -> Proof:
+def _mended(lost: Sequence[str], names: Sequence[str], answer: ReplayAnswer, twin: ReplayAnswer) -> Proof:
     """A twin has the cut as well: what had no gradient has one now, and the others are as they were.
 
     Others of the path may have gained one, and what was a leaf only because the path ended there has none any more.
@@ -132,7 +132,7 @@ def _mended(lost: Sequence[str], names: Sequence[str], answer: Answer, twin: Ans
     return Proof(verified=True, text=text + (", and the others are as before." if others else "."), gradients=False)
 
 
-def _proved(twin: Answer) -> Proof:
+def _proved(twin: ReplayAnswer) -> Proof:
     graded = [name for name, gradient in twin.grads.items() if gradient is not None]
     others = sum(gradient is not None for gradient in twin.other_grads)
     if not graded and not others and not any(gradient is not None for gradient in twin.given):

@@ -20,7 +20,7 @@ from inplace.checks.finding import Finding, Proof, Rewrite
 from inplace.checks.report import Report
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
-from inplace.judge.compare import Answer, compared
+from inplace.judge.compare import ReplayAnswer, compared
 from inplace.judge.start import Start, cell_start, script_start
 
 __all__ = ["Start", "cell_start", "prove", "script_start"]
@@ -55,7 +55,7 @@ def _proved(report: Report, start: Start, timeout: float) -> Report:
 class _Judge:
     def __init__(self, start: Start, timeout: float) -> None:
         self._start, self._timeout = start, timeout
-        self._twin: Answer | str | None = None
+        self._twin: ReplayAnswer | str | None = None
         self._left = _RUNS
 
     def proved(self, finding: Finding, candidates: Sequence[Rewrite]) -> Finding:
@@ -69,7 +69,7 @@ class _Judge:
             if proof.verified:
                 return replace(finding, rewrite=rewrite, proof=proof)
             reasons.append(proof.text)
-            if isinstance(self._twin, Answer) and self._twin.refused is not None:
+            if isinstance(self._twin, ReplayAnswer) and self._twin.refused is not None:
                 break  # it is the code itself that can't be replayed
         return replace(finding, rewrite=candidates[0], proof=Proof(verified=False, text=reasons[0]))
 
@@ -96,7 +96,7 @@ class _Judge:
                 break
         return candidate, first or Proof(verified=False, text="")
 
-    def _answer(self, texts: dict[str, str]) -> Answer | str:
+    def _answer(self, texts: dict[str, str]) -> ReplayAnswer | str:
         """A run with some texts; the first one is made beside the twin."""
         with ThreadPoolExecutor(2) as pool:
             twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
@@ -112,7 +112,7 @@ class _Judge:
         except OSError:
             return None  # another cell
 
-    def _run(self, texts: dict[str, str], *, twin: bool) -> Answer | str:
+    def _run(self, texts: dict[str, str], *, twin: bool) -> ReplayAnswer | str:
         """One replay; what came of it, or why nothing did."""
         if self._left <= 0:
             return f"none of {_RUNS} replays proved it"
@@ -145,13 +145,13 @@ class _Judge:
         return _read(folder / "answer.pt")
 
 
-def _read(path: Path) -> Answer | str:
+def _read(path: Path) -> ReplayAnswer | str:
     import torch
 
     found = torch.load(path, weights_only=True)
     following = found["following"]
     raised = None if found["raised"] is None else (found["raised"][0], found["raised"][1])
-    return Answer(
+    return ReplayAnswer(
         raised,
         found["refused"],
         tuple((kind, level) for kind, level in found["findings"]),

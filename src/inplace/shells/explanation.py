@@ -109,6 +109,5 @@ class Explanation(Report):
         what was not looked at is not advised.
         """
         from inplace.checks.thrift import advise
-        from inplace.render.words.thrift import to_text
 
-        return to_text(advise(self.index))
+        return thrift_text(advise(self.index))

@@ -1,4 +1,4 @@
-"""Diagram and its parts: everything the picture shows, as plain frozen values that JSON can carry.
+"""Diagram and its parts: everything the picture shows, as as_json frozen values that JSON can carry.
 
 Long sequences are columns (`panes_columns`): a row for each of 100,000 calls would be too much to send.
 Positions inside the autograd pane are pixels at 100 %; columns of source text count characters, not bytes.
@@ -273,19 +273,19 @@ class Diagram:
 
     def to_json(self) -> dict[str, object]:
         """The diagram as dicts, lists, strings, numbers and None."""
-        found = plain(self)
+        found = as_json(self)
         assert isinstance(found, dict)
         return found
 
 
-def plain(value: object) -> object:
+def as_json(value: object) -> object:
     """A value of this module as JSON values; numbers that JSON has no word for become strings."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
-        if value and type(value[0]) in (int, str):  # a long column: of one type, or already plain
-            return [plain(one) if isinstance(one, tuple) or type(one) is float else one for one in value]
-        return [plain(one) for one in value]
+        if value and type(value[0]) in (int, str):  # a long column: of one type, or already as_json
+            return [as_json(one) if isinstance(one, tuple) or type(one) is float else one for one in value]
+        return [as_json(one) for one in value]
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.leaf_inplace import LeafWrite
 from inplace.facts.model import Trace
-from inplace.render.words.parts import culprits, name, update_leaf
+from inplace.render.words.parts import culprits, leaf_update, name
 from inplace.render.words.telling import Words
 
 
@@ -15,7 +15,7 @@ def _sentences(finding: LeafWrite, trace: Trace) -> tuple[str, str]:
 
 WORDS = Words(
     sentences=_sentences,
-    remedy=update_leaf,
+    remedy=leaf_update,
     did=lambda _: "refused",
     example="E11",
 )

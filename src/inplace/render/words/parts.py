@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
+from inplace.reading.forms import out_of_place_form
 from inplace.reading.place import Place
 from inplace.render.words.phrase import code
 
 _LONGEST = 60  # characters of code quoted in a sentence
-_NO_TWIN = {"fill_": "torch.full_like", "zero_": "torch.zeros_like"}  # there is no `Tensor.fill` and no `Tensor.zero`
 _LATER = "Write out of place, change a clone, or run `backward()` first."
 
 
@@ -76,7 +74,7 @@ def instead(finding: Finding, trace: Trace) -> str:
         return f"Call {whole} after every `backward()` that needs the old weights, or run the forward again."
     if _is_leaf_update(place, trace):
         return f"Move {whole} behind the `backward()` that needs the old values, or run the forward again."
-    form = out_of_place(place)
+    form = out_of_place_form(place.code)
     if form is None:
         return _LATER
     if _is_statement(place, trace):
@@ -84,7 +82,7 @@ def instead(finding: Finding, trace: Trace) -> str:
     return f"Write {code(form.partition(' = ')[2])} in place of {whole}, or change a copy (`.clone()`)."
 
 
-def update_leaf(finding: Finding, _: Trace) -> str:
+def leaf_update(finding: Finding, _: Trace) -> str:
     """What to do about a refused update of a leaf."""
     example = code(f"new = {finding.names[0]} + ...") if finding.names else "`new = w + ...`"
     return f"Put the update under `torch.no_grad()`, or write out of place under another name: {example}"
@@ -104,37 +102,3 @@ def _is_statement(place: Place, trace: Trace) -> bool:
     lines = source.lines() if source is not None else ()
     line = lines[place.position.line - 1] if 0 < place.position.line <= len(lines) else place.code
     return line.strip().rstrip(";") == place.code.strip()
-
-
-def out_of_place(place: Place) -> str | None:
-    """The out-of-place form of an in-place call, as an assignment; None where the code is none that has a simple one.
-
-    `h.relu_()` becomes `h = h.relu()`, `out += x` becomes `out = out + x`.
-    """
-    try:
-        body = ast.parse(place.code.strip()).body
-    except SyntaxError:
-        return None
-    if len(body) != 1:
-        return None
-    statement = body[0]
-    if isinstance(statement, ast.AugAssign):
-        expression = ast.BinOp(ast.Name(ast.unparse(statement.target)), statement.op, statement.value)
-        return f"{ast.unparse(statement.target)} = {ast.unparse(expression)}"
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        return _call(statement.value)
-    return None
-
-
-def _call(call: ast.Call) -> str | None:
-    function = call.func
-    if not isinstance(function, ast.Attribute) or not function.attr.endswith("_") or function.attr.startswith("__"):
-        return None
-    if not isinstance(function.value, ast.Name | ast.Attribute):
-        return None
-    holder = ast.unparse(function.value)
-    if function.attr in _NO_TWIN:
-        made = ast.Call(ast.Name(_NO_TWIN[function.attr]), [function.value, *call.args], call.keywords)
-        return f"{holder} = {ast.unparse(made)}"
-    plain = ast.Call(ast.Attribute(function.value, function.attr.rstrip("_")), call.args, call.keywords)
-    return f"{holder} = {ast.unparse(plain)}"

@@ -18,7 +18,7 @@ _PLAIN = 1000  # from which on three significant digits would need an exponent
 _NOTHING = "no call could be in place: each input is still read, saved for backward, shared, or held by a name."
 
 
-def to_text(thrift: Thrift) -> str:
+def thrift_text(thrift: Thrift) -> str:
     """What could be in place, and what was kept for backward, with the most bytes first."""
     return safe("\n".join([*_could(thrift), "", *_kept(thrift)]))
 
