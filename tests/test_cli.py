@@ -61,7 +61,7 @@ def test_json_on_standard_output(tmp_path: Path) -> None:
 
     first, rest = ours.stdout.split("\n", 1)
     assert first == "mine"
-    assert json.loads(rest) == {"format": 1, "error": None, "calls": 0, "diagnoses": []}
+    assert json.loads(rest) == {"format": 1, "error": None, "calls": 0, "diagnoses": [], "not_looked_at": []}
 
 
 def test_a_script_cannot_take_the_report_away(tmp_path: Path) -> None:
@@ -173,6 +173,7 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
         "error": {"type": "KeyError", "message": "'k'", "file": str(path), "line": line},
         "calls": calls,
         "diagnoses": [],
+        "not_looked_at": [],
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from inplace.checks.finding import Finding, Severity
-from inplace.facts.model import Trace
+from inplace.facts.model import BEFORE, Look, NotLookedAt, Trace
 from inplace.reading.index import Index
 
 F = TypeVar("F", bound=Finding)
@@ -23,6 +23,15 @@ class Report:
     def trace(self) -> Trace:
         """The trace that was looked at."""
         return self.index.trace
+
+    @property
+    def not_looked_at(self) -> tuple[NotLookedAt, ...]:
+        """What a bound of ours left out, while the code was recorded and while the trace was looked at."""
+        overlaps = self.index.overlaps
+        if not overlaps.undecided:
+            return self.trace.not_looked_at
+        left = NotLookedAt(Look.OVERLAP, overlaps.bound, overlaps.undecided, BEFORE, None, None)
+        return (*self.trace.not_looked_at, left)
 
     def of_type(self, kind: type[F]) -> list[F]:
         """The findings of one type, in order."""

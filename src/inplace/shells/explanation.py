@@ -109,5 +109,6 @@ class Explanation(Report):
         what was not looked at is not advised.
         """
         from inplace.checks.thrift import advise
+        from inplace.render.words.thrift import thrift_text
 
         return thrift_text(advise(self.index))

@@ -113,7 +113,7 @@ function bannerPane(board) {
 
   function quiet() {
     const { ending, calls } = diagram;
-    const text = ending ? `${ending.type}: ${ending.message}` : "Nothing found: no overwritten tensor was still needed.";
+    const text = ending ? `${ending.type}: ${ending.message}` : diagram.all_clear;
     const writes = new Set(board.run.writeSteps).size;
     return [
       h("div", { class: "ip-headline" }, h("span", { class: "ip-severity" }, ending ? "raised" : "no finding"), h("h2", {}, text)),

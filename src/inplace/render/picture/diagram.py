@@ -15,6 +15,7 @@ from inplace.render.picture.model import Diagram, Ending
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
 from inplace.render.picture.timeline import CALLS, Timeline
+from inplace.render.words.not_looked_at import all_clear, sentences
 
 __all__ = ["Diagram", "diagram"]
 
@@ -46,9 +47,16 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
         references=memory.references(),
         autograd=Graph(report, abouts, memory, texts).pane(),
         calls=timeline.calls(shown),
-        notes=tuple(note.text[:500] for note in trace.notes[:20]),
+        notes=_notes(report),
+        all_clear=all_clear(report),
         ending=_ending(trace, texts, shown),
     )
+
+
+def _notes(report: Report) -> tuple[str, ...]:
+    """What the recorder could not do, and what was left out."""
+    told = [note.text for note in report.trace.notes] + [f"Not looked at: {one}" for one in sentences(report)]
+    return tuple(text[:500] for text in told[:20])
 
 
 def _ending(trace: Trace, texts: Texts, shown: dict[int, int]) -> Ending | None:

@@ -256,7 +256,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """The whole picture of one run; `lessons` are the worked examples of its findings."""
+    """The whole picture of one run; `lessons` are the worked examples of its findings.
+
+    `all_clear` is what is said where there are no findings.
+    """
 
     title: str
     torch: str
@@ -268,6 +271,7 @@ class Diagram:
     autograd: Autograd
     calls: Calls
     notes: tuple[str, ...]
+    all_clear: str
     ending: Ending | None
     format: int = FORMAT
 

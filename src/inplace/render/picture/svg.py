@@ -42,7 +42,7 @@ def to_svg(report: Report, picture: Diagram | None = None) -> str:
 
 def _document(canvas: Canvas, picture: Diagram, first: Verdict | None) -> str:
     height = canvas.y + 8
-    label = "".join(first.headline) if first is not None else f"{picture.title}: nothing wrong"
+    label = "".join(first.headline) if first is not None else f"{picture.title}: {picture.all_clear}"
     accent = _ACCENTS[first.severity if first is not None else "error"]
     arrow = '<marker id="ip-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     hatch = '<pattern id="ip-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'

@@ -8,6 +8,7 @@ from inplace.checks.finding import Finding
 from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.reading.place import Place
+from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.telling import fix_summary, message, words_of
 
 FORMAT = 1
@@ -20,6 +21,10 @@ def diagnoses(report: Report) -> dict[str, Any]:
         "error": _error(report.trace),
         "calls": len(report.trace.calls),
         "diagnoses": [_diagnosis(finding, report.trace) for finding in report.findings],
+        "not_looked_at": [
+            {"what": one.what.value, "bound": one.bound, "count": one.count, "message": said}
+            for one, said in zip(report.not_looked_at, sentences(report), strict=True)
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
 from inplace.reading.place import Place
 from inplace.render.words.changes import changed_lines
+from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
@@ -35,7 +36,9 @@ def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
     blocks = ["\n".join(_block(finding, report.trace, width, color=color)) for finding in loud]
     if quiet:
         blocks.append("\n".join(_notes(quiet, report.trace, width, color=color)))
-    blocks.append("\n".join([*(f"note: {safe(note.text)}" for note in report.trace.notes), _count(report)]))
+    notes = [f"note: {safe(note.text)}" for note in report.trace.notes]
+    left_out = [line for one in sentences(report) for line in _wrapped("not looked at: ", safe(one), width)]
+    blocks.append("\n".join([*notes, *left_out, _count(report)]))
     return "\n\n".join(blocks)
 
 
@@ -152,9 +155,14 @@ def _count(report: Report) -> str:
     writes = sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
     verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
-        "nothing wrong" if trace.failure is None else f"ended by {trace.failure.type}"
+        _nothing(report) if trace.failure is None else f"ended by {trace.failure.type}"
     )
     return f"{_number(calls, 'call')}, {writes} in place: {verdict}"
+
+
+def _nothing(report: Report) -> str:
+    """That nothing was found, as far as that goes: an info may say how things are, and a part may be unseen."""
+    return "nothing wrong in what was looked at" if report.not_looked_at else "nothing wrong"
 
 
 def _number(count: int, noun: str) -> str:
