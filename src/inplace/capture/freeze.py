@@ -12,7 +12,7 @@ import torch
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.graph.walk import FoundNode, Noted
+from inplace.capture.graph.walk import FoundNode, Walked
 from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.tables.call_table import CallRows
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -75,7 +75,7 @@ _KEEP_ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 APPLY = frozenset({"Function.apply", "apply"})
 
-WalkFacts = tuple[int, bool, list[NodeId], list[Noted], bool]
+WalkFacts = tuple[int, bool, Walked]  # the step, and whether that is a backward's
 
 
 class Raw:
@@ -259,11 +259,13 @@ def freeze(
 
 
 def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout], stored: Sequence[int]) -> GraphWalk:
-    step, is_backward, roots, noted, complete = facts
+    step, is_backward, walked = facts
     uses: list[SavedUse] = []
-    for one in noted:
-        uses += nodes.add(FoundNode.of(one, layouts, stored), step)
-    return GraphWalk(step, is_backward, tuple(roots), tuple(NodeId(one[0]) for one in noted), tuple(uses), complete)
+    for one in walked.noted:
+        uses += nodes.add(FoundNode.of(one, walked.ids, layouts, stored), step)
+    ids = tuple(map(NodeId, walked.ids))
+    reached = ids[: len(walked.noted)]
+    return GraphWalk(step, is_backward, ids[: walked.roots], reached, tuple(uses), walked.is_complete)
 
 
 def _names_of_touched(

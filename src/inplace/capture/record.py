@@ -295,8 +295,7 @@ class Recorder(Listener):
         nodes = [node for tensor in roots if (node := node_of(tensor)) is not None]
         if not nodes:
             return
-        found, complete = self._walker.walk(nodes)
-        self._raw.walks.append((step, is_backward, [self._walker.id_of(n) for n in nodes], found, complete))
+        self._raw.walks.append((step, is_backward, self._walker.walk(nodes)))
 
     def _last_walk(self) -> None:
         seen, log = self._seen, self._notes.log

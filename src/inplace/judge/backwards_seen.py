@@ -9,6 +9,7 @@ import torch
 from torch.nn.modules.module import _global_forward_pre_hooks, register_module_forward_pre_hook
 from typing_extensions import Self
 
+from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.patches.ledger import Hooked, Ledger
 
 _ENGINE = "_engine_run_backward"
@@ -69,16 +70,10 @@ class Witness:
 
     def _meet(self, roots: Any) -> None:
         """Note the leaves below some roots, in the order of the edges: the same in two runs of one program."""
-        left = [root.grad_fn for root in reversed(tuple(roots)) if isinstance(root, torch.Tensor)]
-        seen: set[Any] = set()
-        while left:
-            node = left.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
+        nodes = [root.grad_fn for root in roots if isinstance(root, torch.Tensor) and root.grad_fn is not None]
+        for node in NodesBelow(nodes, limit=None).depth_first():
             if node.name().endswith("AccumulateGrad"):
-                self._note(getattr(node, "variable"))  # noqa: B009  # not in the stubs
-            left.extend(following for following, _ in reversed(node.next_functions))
+                self._note(node.variable)
 
 
 def _snapshot(tensor: torch.Tensor) -> torch.Tensor:

@@ -15,13 +15,12 @@ from typing import Any
 import torch
 
 from inplace.capture.calls.functions import is_counted
-from inplace.capture.graph.walk import raw_saves
+from inplace.capture.graph.walk import LIMIT, NodesBelow, raw_saves
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function
 
-_LIMIT = 20_000  # nodes looked at before one write
 _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 
 
@@ -64,13 +63,8 @@ class Saves:
     def _live_saves(self) -> Iterator[tuple[Any, str, torch.Tensor]]:
         """Node, name and tensor of what the graphs of the live tensors have saved and not yet lost."""
         live = [tensor for tensor in self._seen.live() if self._seen.may_ask(tensor)]
-        order = list(dict.fromkeys(node for tensor in live if (node := node_of(tensor)) is not None))
-        seen = set(order)
-        for node in order:  # grows while we walk
-            for target, _ in node.next_functions:
-                if target is not None and target not in seen and len(seen) < _LIMIT:
-                    seen.add(target)
-                    order.append(target)
+        below = NodesBelow((node for tensor in live if (node := node_of(tensor)) is not None), LIMIT)
+        for node, _ in below:
             for attribute, handle in raw_saves(node):
                 for one in handle if isinstance(handle, tuple | list) else (handle,):
                     tensor = getattr(one, "data", None)

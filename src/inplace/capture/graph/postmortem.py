@@ -12,10 +12,9 @@ from typing import Any
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
-from inplace.capture.graph.walk import raw_saves
+from inplace.capture.graph.walk import LIMIT, NodesBelow, raw_saves
 from inplace.capture.tables.tensor_facts import node_of
 
-_LIMIT = 20_000  # nodes looked at
 _MODIFIED = "modified by an inplace operation"
 
 
@@ -30,12 +29,20 @@ class StaleNode:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StaleNodes:
+    """The nodes that can't run any more; not `complete` where some of the graph was not looked at, as it is large."""
+
+    found: tuple[StaleNode, ...]
+    complete: bool
+
+
 def is_stale_save(error: BaseException) -> bool:
     """Whether this is the error with which autograd refuses an overwritten save."""
     return isinstance(error, RuntimeError) and _MODIFIED in str(error)
 
 
-def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> list[StaleNode]:
+def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> StaleNodes:
     """The nodes with an overwritten save that the variables of a namespace, and of the failed functions, reach."""
     named: list[tuple[str, torch.Tensor]] = []
     with torch._C.DisableTorchFunction():
@@ -45,25 +52,13 @@ def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> list[S
             if entry.tb_frame.f_locals is not entry.tb_frame.f_globals:
                 borrow_locals(entry.tb_frame, lambda found: _take(found, named))
             entry = entry.tb_next
-        return [
-            _as_stale_node(node, name, kept, named) for node in _reached(named) for name, kept in _refused_saves(node)
-        ]
+        below = NodesBelow((node for _, tensor in named if (node := node_of(tensor)) is not None), LIMIT)
+        found = [_as_stale_node(node, name, kept, named) for node, _ in below for name, kept in _refused_saves(node)]
+        return StaleNodes(tuple(found), below.is_complete)
 
 
 def _take(namespace: Mapping[str, object], named: list[tuple[str, torch.Tensor]]) -> None:
     named += [(path, value) for path, value in scan(namespace) if isinstance(value, torch.Tensor)]
-
-
-def _reached(named: list[tuple[str, torch.Tensor]]) -> list[Any]:
-    order = [node for _, tensor in named if (node := node_of(tensor)) is not None]
-    order = list(dict.fromkeys(order))
-    seen = set(order)
-    for node in order:  # grows while we walk
-        for target, _ in node.next_functions:
-            if target is not None and target not in seen and len(seen) < _LIMIT:
-                seen.add(target)
-                order.append(target)
-    return order
 
 
 def _refused_saves(node: Any) -> list[tuple[str, torch.Tensor]]:

@@ -9,9 +9,10 @@ Where a hook packed the save, `data` is what the hook gave, and we only note tha
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Edge, Layout, NodeId, SavedTensor, StorageId, TensorId
 from inplace.facts.pause import no_collection
 
-LIMIT = 20_000  # nodes of one walk; see also NOTE [ Deep graphs ]
+LIMIT = 20_000  # nodes that one walk visits; see also NOTE [ Deep graphs ]
 _NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
 _NAMESPACE = "torch::autograd::"
 _RAW = "_raw_saved_"
@@ -30,7 +31,69 @@ _RAW = "_raw_saved_"
 # One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
 _Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
 Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
-"""A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom."""
+"""A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom.
+
+An edge is the place of a node in the walk, and the number of its input.
+"""
+
+
+class NodesBelow:
+    """The nodes that some roots reach, each with its edges, breadth first, up to a limit; to be gone through once.
+
+    An edge is the place of its node in `met`, and the number of that node's input.
+
+    Attributes:
+        met: the nodes, in the order in which they were met.
+    """
+
+    def __init__(self, roots: Iterable[Any], limit: int | None) -> None:
+        self._places = {root: place for place, root in enumerate(dict.fromkeys(roots))}
+        self._limit = limit
+        self.met = list(self._places)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no node was left out because of the limit, once they were gone through."""
+        return self._limit is None or len(self.met) <= self._limit
+
+    def __iter__(self) -> Iterator[tuple[Any, list[tuple[int, int]]]]:
+        met, places = self.met, self._places
+        for node in islice(met, self._limit):  # which grows while we walk
+            edges = []
+            for target, number in node.next_functions:
+                if target is not None:
+                    place = places.get(target)
+                    if place is None:
+                        place = places[target] = len(met)
+                        met.append(target)
+                    edges.append((place, number))
+            yield node, edges
+
+    def depth_first(self) -> Iterator[Any]:
+        """The nodes in the order of the edges: one more node on a path changes nothing in the order of the others."""
+        begun = len(self.met)
+        edges = [[place for place, _ in found] for _, found in self]
+        left, visited = list(range(begun))[::-1], [False] * len(self.met)
+        while left:
+            place = left.pop()
+            if not visited[place]:
+                visited[place] = True
+                yield self.met[place]
+                left.extend(reversed(edges[place]))
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """One walk: how many nodes it began from, the ids of all that it met, and what was noted of those it visited."""
+
+    roots: int
+    ids: Sequence[int]
+    noted: Sequence[Noted]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all nodes that were met were visited."""
+        return len(self.ids) == len(self.noted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +110,8 @@ class FoundNode:
     custom: bool
 
     @classmethod
-    def of(cls, noted: Noted, layouts: Sequence[Layout], storages: Sequence[int]) -> FoundNode:
-        """What was noted of a node; `layouts` and `storages` are what the numbers stand for."""
+    def of(cls, noted: Noted, ids: Sequence[int], layouts: Sequence[Layout], storages: Sequence[int]) -> FoundNode:
+        """What was noted of a node; `ids`, `layouts` and `storages` are what places and numbers stand for."""
         node, name, edges, kept, leaf, custom = noted
         saved = tuple(
             SavedTensor(
@@ -64,7 +127,7 @@ class FoundNode:
         return cls(
             id=NodeId(node),
             name=name,
-            edges=tuple(Edge(NodeId(target), number) for target, number in edges),
+            edges=tuple(Edge(NodeId(ids[place]), number) for place, number in edges),
             saved=saved,
             versions=tuple(one[6] for one in kept),
             values=tuple(one[7] for one in kept),
@@ -96,48 +159,39 @@ class Walker:
         self._kinds: dict[type, _NodeClass] = {}
 
     @no_collection()
-    def walk(self, roots: list[Any]) -> tuple[list[Noted], bool]:
-        """The nodes reachable from `roots` in breadth-first order, and whether all of them were visited."""
-        ids: dict[Any, int] = {root: self.id_of(root) for root in roots}
-        order: list[Any] = list(ids)
-        found: list[Noted] = []
-        kinds = self._kinds
-        for node in order:  # grows while we walk
-            if len(found) >= LIMIT:
-                return found, False
+    def walk(self, roots: list[Any]) -> Walked:
+        """Note the nodes that `roots` reach."""
+        below, kinds = NodesBelow(roots, LIMIT), self._kinds
+        begun = len(below.met)
+        ids: list[int] = []
+        noted: list[Noted] = []
+        for node, edges in below:
             kind = kinds.get(type(node)) or self._learn(node)
-            edges: list[tuple[int, int]] = []
-            for edge in node.next_functions:
-                target = edge[0]
-                if target is not None:
-                    to = ids.get(target)
-                    if to is None:
-                        to = target._sequence_nr()
-                        ids[target] = to = to if 0 <= to < _NUMBERED else self.id_of(target)
-                        order.append(target)
-                    edges.append((to, edge[1]))
-            name, leaf = kind.name, None
-            kept = self._saved(node, kind, ids[node]) if kind.saves else []
+            number, leaf = node._sequence_nr(), None
+            if not 0 <= number < _NUMBERED:
+                number, leaf = self._unnumbered(node, kind)
+            ids.append(number)
+            kept = self._saved(node, kind, number) if kind.saves else []
             if kind.custom:
                 kept += [self._fact(one, value, None, counted=False) for one, value in _attributes_kept(node)]
-            elif kind.has_leaf and type(node.variable) in PLAIN:
-                leaf = self._seen.id_of(node.variable)
+            name = kind.name
             if name is None:
                 name = str(node.name()).removeprefix(_NAMESPACE)
-            found.append((ids[node], name, edges, kept, leaf, kind.custom))
-        return found, True
+            noted.append((number, name, edges, kept, leaf, kind.custom))
+        for node in below.met[len(noted) :]:
+            kind, number = kinds.get(type(node)) or self._learn(node), node._sequence_nr()
+            ids.append(number if 0 <= number < _NUMBERED else self._unnumbered(node, kind)[0])
+        return Walked(begun, ids, noted)
 
-    def id_of(self, node: Any) -> NodeId:
-        """The id of one node: its sequence number, or minus one minus the leaf's id for accumulate-grad nodes."""
-        if (self._kinds.get(type(node)) or self._learn(node)).has_leaf:
+    def _unnumbered(self, node: Any, kind: _NodeClass) -> tuple[int, int | None]:
+        """The id of a node without a sequence number, and its leaf: minus one minus that, for accumulate-grad nodes."""
+        if kind.has_leaf:
             leaf: Any = node.variable
             if type(leaf) in PLAIN:
-                return NodeId(-1 - self._seen.id_of(leaf))
-        number = node._sequence_nr()
-        if 0 <= number < _NUMBERED:
-            return NodeId(number)
+                number = self._seen.id_of(leaf)
+                return -1 - number, number
         self._anonymous -= 1
-        return NodeId(self._anonymous)
+        return self._anonymous, None
 
     def _learn(self, node: Any) -> _NodeClass:
         kind = self._kinds[type(node)] = _NodeClass(node)

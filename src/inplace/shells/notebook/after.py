@@ -20,7 +20,7 @@ def explain(error: BaseException, namespace: Mapping[str, object]) -> str:
             f"the last cell ended with {kind}, and was not recorded. "
             "If a tensor or its gradient is behind it, put %%inplace above the cell and run it again."
         )
-    found = stale_nodes(error, namespace)
+    found = stale_nodes(error, namespace).found
     if not found:
         return (
             "backward() was refused because a tensor saved for it was overwritten. "
