@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 
-from inplace.facts.model import BEFORE, Call, Layout, Node, SavedTensor, Site, Stack, TensorState, Trace
+from inplace.facts.model import BEFORE, Call, Layout, Node, NotLookedAt, SavedTensor, Site, Stack, TensorState, Trace
 
 
 def is_consistent(trace: Trace) -> bool:
@@ -38,6 +38,7 @@ def _tests(trace: Trace) -> Iterator[bool]:
         yield BEFORE <= change.after <= change.before <= len(trace.calls)
     yield all(_among(name.tensor, trace.tensors) and BEFORE <= name.step <= len(trace.calls) for name in trace.names)
     yield all(_among(param, trace.tensors) for optimizer in trace.optimizers for param in optimizer.params)
+    yield all(_is_left_out(one, trace) for one in trace.not_looked_at)
     yield trace.failure is None or trace.failure.stack is None or _is_stack(trace.failure.stack, trace)
 
 
@@ -93,6 +94,16 @@ def _is_node(node: Node, trace: Trace) -> bool:
         _is_step(node.step, trace)
         and _among(node.leaf, trace.tensors)
         and all(_is_saved(saved, trace) for saved in node.saved)
+    )
+
+
+def _is_left_out(one: NotLookedAt, trace: Trace) -> bool:
+    return (
+        one.bound >= 0
+        and one.count > 0
+        and _is_moment(one.first, trace)
+        and _among(one.storage, trace.storages)
+        and (one.stack is None or _is_stack(one.stack, trace))
     )
 
 

@@ -341,6 +341,43 @@ class ContentChange:
     stack: Stack | None
 
 
+class Look(Enum):
+    """What is looked at up to a bound of ours, which is given in the unit named here.
+
+    BACKWARD: the graph before a backward of a line, after a write that no counter shows; in walks of that line.
+    GRAPH: the nodes of a graph, in one walk or before one write in strict mode; in nodes.
+    CONTENTS: the bytes of a storage that others can write; in bytes, 0 where none of such memory are read.
+    LINES: the line between two calls on which such bytes changed; in lines followed or bytes compared, 0 where somebody
+    else follows the lines.
+    NAMES: what the user's variables reach; in steps from a variable, items of one container, or objects.
+    FRAMES: the user's frames of a stack; in frames.
+    """
+
+    BACKWARD = "backward"
+    GRAPH = "graph"
+    CONTENTS = "contents"
+    LINES = "lines"
+    NAMES = "names"
+    FRAMES = "frames"
+
+
+@dataclass(frozen=True, slots=True)
+class NotLookedAt:
+    """Something that could have shown more, and was left out because a bound of ours was reached.
+
+    `count` is how often that was so, `first` the step at which it was first (the number of calls made by then for what
+    was left out between calls, `BEFORE` for the start). `stack` is the line it belongs to: that of the backward, of the
+    calls, or the one that gave others access to `storage`, the first of several that the line gave.
+    """
+
+    what: Look
+    bound: int
+    count: int
+    first: int
+    stack: Stack | None
+    storage: StorageId | None
+
+
 # ---------------------------------------------------------------- names
 
 
@@ -405,6 +442,7 @@ class Trace:
     notes: tuple[Note, ...]
     failure: Failure | None = None
     title: str = field(default="")
+    not_looked_at: tuple[NotLookedAt, ...] = ()
 
     @cached_property
     def node_by_id(self) -> dict[NodeId, Node]:
