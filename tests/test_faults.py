@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.capture import naming, record
+from inplace.capture import left_out, naming, record
 from inplace.capture.bytes import contents, foreign_memory
 from inplace.capture.calls import arguments, call_notes, functions, mode, optimizer_steps
 from inplace.capture.code import names, stacks, warned
@@ -90,6 +90,7 @@ def points() -> list[Any]:
         functions,
         tensors_seen,
         layouts,
+        left_out,
         foreign_memory,
         mode,
         names,

@@ -27,7 +27,7 @@ def test_nodes_come_breadth_first_with_their_edges() -> None:
     """Each once, also one that two edges lead to; an edge is the place of its node, and the number of its input."""
     x = torch.ones(2, requires_grad=True)
     h = x.exp()
-    below = NodesBelow([(h * h).grad_fn])
+    below = NodesBelow([(h * h).grad_fn], None)
 
     found = [(node.name(), edges) for node, edges in below]
 
@@ -42,7 +42,7 @@ def test_nodes_come_breadth_first_with_their_edges() -> None:
 def test_a_limit_says_that_it_was_reached() -> None:
     """No more nodes are visited than the limit, and only where there were more is the walk incomplete."""
     root = two_branches().grad_fn
-    whole = len(list(NodesBelow([root])))
+    whole = len(list(NodesBelow([root], None)))
 
     found = {limit: NodesBelow([root], limit) for limit in (3, whole - 1, whole, None)}
 
@@ -52,7 +52,7 @@ def test_a_limit_says_that_it_was_reached() -> None:
 
 def test_depth_first_is_the_order_of_the_edges() -> None:
     """One more node in a branch leaves the others in their order, which breadth first does not."""
-    orders = [names(NodesBelow([two_branches(longer=more).grad_fn]).depth_first()) for more in (False, True)]
+    orders = [names(NodesBelow([two_branches(longer=more).grad_fn], None).depth_first()) for more in (False, True)]
 
     assert orders[0] == ["Mul", "Sum", "Exp", "AccumulateGrad", "Sum", "Sin", "AccumulateGrad"]
     assert [name for name in orders[1] if name != "Clone"] == orders[0]

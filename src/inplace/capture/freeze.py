@@ -13,6 +13,7 @@ from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.graph.walk import FoundNode, Walked
+from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.tables.call_table import CallRows
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -89,6 +90,7 @@ class Raw:
         self.notes: list[str] = []
         self.failure: tuple[str, str, int | None] | None = None
         self.contents: Contents | None = None
+        self.left_out = LeftOut()
 
 
 class _Nodes:
@@ -255,6 +257,7 @@ def freeze(
         notes=tuple(Note(text) for text in raw.notes),
         failure=_failure_at(raw.failure, frozen_stacks),
         title=title,
+        not_looked_at=raw.left_out.frozen(frozen_stacks, stored),
     )
 
 
@@ -288,9 +291,9 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
     found = raw.contents.changes if raw.contents is not None else []
     return tuple(
         ContentChange(
-            StorageId(stored[storage]), after, after + 1, start, stop, stacks[stack] if stack is not None else None
+            StorageId(stored[storage]), after, before, start, stop, stacks[stack] if stack is not None else None
         )
-        for storage, after, stack, start, stop in found
+        for storage, after, before, stack, start, stop in found
     )
 
 

@@ -13,6 +13,7 @@ from inplace.capture.code.stacks import Stacks
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.facts.model import Look
 
 
 class Naming:
@@ -80,7 +81,7 @@ class Naming:
         return len(self._raw.modules) - 1
 
     def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
-        for path, value in scan(namespace):
+        for path, value in scan(namespace, lambda bound: self._raw.left_out.note(Look.NAMES, bound, step)):
             if isinstance(value, torch.nn.Module):
                 self.module_id(value, path)
             elif isinstance(value, torch.optim.Optimizer):

@@ -30,25 +30,38 @@ from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import strip_recording
 from inplace.capture.code.warned import Warned
 from inplace.capture.freeze import Raw, freeze
-from inplace.capture.graph.walk import Walker
+from inplace.capture.graph.walk import LIMIT, Walker
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import Aside
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.tables.arrivals import Arrivals
-from inplace.capture.tables.call_log import GIVEN_WIDTH, WIDTH
+from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
-from inplace.facts.model import BEFORE, Function, Kind, Trace
+from inplace.facts.model import BEFORE, Function, Kind, Look, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENGINE = "_engine_run_backward"
-_WALKS = 1  # graph walks made before the backward of one line; afterwards those that raise are walked all the same
-_WALKS_IF_UNSEEN = 16  # the same where something that no counter sees may have written
+_WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
+
+
+class _Line:
+    """A line that goes backward.
+
+    Attributes:
+        unseen: the writes that no counter shows, until its last walk.
+        due: its backwards before which there had been others since.
+    """
+
+    __slots__ = ("due", "unseen")
+
+    def __init__(self, unseen: int) -> None:
+        self.unseen, self.due = unseen, 0
 
 
 def _no_label(_file: str) -> str | None:
@@ -87,20 +100,21 @@ class Recorder(Listener):
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
         self._walker = Walker(self._seen)
-        self._contents = Contents(self._seen, self._stacks, self._ledger)
         arrivals = Arrivals(self._seen)
         self._notes = CallNotes(self._seen, arrivals, self._stacks, self)
         self._mode = CallMode(self._notes, self._seen, arrivals, self._stacks, self)
         self._raw = Raw()
-        self._raw.contents = self._contents
-        self.watched, self.external = self._contents.watched, self._seen.storages.external
+        self._left_out = self._raw.left_out
+        self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
+        self.watched, self.asleep = self._contents.watched, self._contents.asleep
+        self.external = self._seen.storages.external
         self.strict, self._thorough = strict, thorough
-        self._saves = Saves(self._seen, self._notes.log, lambda stack: self._stacks.place(stack, label))
+        self._saves = Saves(self._seen, self._notes.log, lambda stack: self._stacks.place(stack, label), self._left_out)
         self._naming = Naming(self._raw, self._seen, self._stacks, namespace)
         self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
-        self._left_off = False  # whether no tensor is to be looked at any more
-        self._unseen = False  # whether there was a `.data`, a numpy array or the like
-        self._walked: dict[int, int] = {}
+        self._gave_up = False  # whether no tensor is to be looked at any more
+        self._unseen = 0  # writes through `.data` and the like
+        self._lines: dict[int, _Line] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._aside = Aside(self._mode, self._ledger)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
@@ -136,7 +150,7 @@ class Recorder(Listener):
         """
         self._ledger.undo()
         self._stacks.stop()
-        self._contents.watched.clear()
+        self._contents.stop()
         if Recorder._current is self:
             Recorder._current = None
 
@@ -145,17 +159,18 @@ class Recorder(Listener):
         try:
             self._mode.active = False
             self._protected(self._restore, error)
-            if not self._left_off:
-                self._protected(self._contents.look, len(self._notes.log))
+            if not self._gave_up:
+                self._protected(self._look_at_the_end)
             self.undo()
             step = self._seen.step = len(self._notes.log)
             self._seen.detail = True
             if error is not None:
                 self._protected(self._naming.note_error, error)
-            if not self._left_off:
+            if not self._gave_up:
                 self._protected(self._naming.note_names, step)
                 self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
+            self._note_cut_stacks()
             self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title)
         finally:
             self.undo()
@@ -227,22 +242,43 @@ class Recorder(Listener):
         if self.watched or self.external:
             self.look()
         if known.kind is Kind.BACKWARD:
-            self._walked[stack] = self._walked.get(stack, 0) + 1
-            most = _WALKS_IF_UNSEEN if self._unseen else _WALKS
-            if self._thorough or self._walked[stack] <= most:
-                self._walk(_tensors_of_backward(args, kwargs), len(self._notes.log), is_backward=True)
+            if self.asleep:
+                self._contents.look_asleep(len(self._notes.log))
+            if self._is_walk_due(stack):
+                self._walk(_tensors_of_backward(args, kwargs), len(self._notes.log), stack)
+
+    def _is_walk_due(self, stack: int) -> bool:
+        """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.
+
+        The first is, and any since which something was written that no counter shows: what else can be wrong raises.
+        """
+        unseen = self._unseen + len(self._contents.changes)
+        line = self._lines.get(stack)
+        if line is None:
+            self._lines[stack] = _Line(unseen)
+            return True
+        if line.unseen != unseen:
+            line.due += 1
+            if self._thorough or line.due <= _WALKS or not line.due & (line.due - 1):  # a power of two
+                line.unseen = unseen
+                return True
+            self._left_out.note(Look.BACKWARD, _WALKS, len(self._notes.log), stack=stack)
+        return self._thorough
 
     def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
-        if known.kind is not Kind.BACKWARD and known.label != "grad":
-            self._unseen = True
+        if known.kind is Kind.SETTER and known.label == "data":
+            self.written_unseen()
         if known.kind is Kind.EXPORT and tensors:
-            self._contents.watch(tensors[0])
+            self._watch(tensors[0])
         if self.watched or self.external:
             self.settle()
 
     def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
         if known.kind is Kind.BACKWARD and step not in self._walked_steps:
-            self._walk(tensors, step, is_backward=True)
+            self._walk(tensors, step, self._notes.log[step].stack)
+
+    def written_unseen(self) -> None:
+        self._unseen += 1
 
     def look(self) -> None:
         self._watch_external()
@@ -250,14 +286,28 @@ class Recorder(Listener):
 
     def settle(self) -> None:
         self._watch_external()  # what the call just noted was the first to see: the very next line may write to it
-        self._contents.settle()
+        self._contents.settle(len(self._notes.log) - 1)
+
+    def look_at(self, tensors: list[torch.Tensor]) -> None:
+        self._contents.look_at(tensors, len(self._notes.log) - 1)
+
+    def settle_at(self, tensors: list[torch.Tensor]) -> None:
+        self._contents.settle_at(tensors, len(self._notes.log) - 1)
+
+    def _look_at_the_end(self) -> None:
+        self._contents.look(len(self._notes.log))
+        self._contents.look_asleep(len(self._notes.log))
 
     def _watch_external(self) -> None:
         while self.external:
             tensor = self._seen.over(self.external.pop())
-            self._unseen = True
             if tensor is not None:
-                self._contents.watch(tensor)
+                self._watch(tensor)
+
+    def _watch(self, tensor: torch.Tensor) -> None:
+        """Others may write the bytes of a tensor from now on."""
+        last = len(self._notes.log) - 1
+        self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None)
 
     def module_of(self, frame: FrameType) -> int:
         # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
@@ -267,7 +317,7 @@ class Recorder(Listener):
         return self._naming.module_id(module, type(module).__name__)
 
     def leave_off(self, why: str) -> None:
-        self._mode.active, self._left_off = False, True
+        self._mode.active, self._gave_up = False, True
         self._note_stop(f": {why} Your code was not affected.")
 
     def fault(self, error: BaseException) -> None:
@@ -290,18 +340,30 @@ class Recorder(Listener):
 
     # ------------------------------------------------------------ graphs
 
-    def _walk(self, roots: list[torch.Tensor], step: int, *, is_backward: bool) -> None:
+    def _walk(self, roots: list[torch.Tensor], step: int, stack: int | None) -> None:
+        """Note the graph below some tensors before the backward at a step, made from `stack`; None at the end."""
         self._walked_steps.add(step)
         nodes = [node for tensor in roots if (node := node_of(tensor)) is not None]
         if not nodes:
             return
-        self._raw.walks.append((step, is_backward, self._walker.walk(nodes)))
+        walked = self._walker.walk(nodes)
+        self._raw.walks.append((step, stack is not None, walked))
+        if not walked.is_complete:
+            self._left_out.note(Look.GRAPH, LIMIT, step, stack=stack)
 
     def _last_walk(self) -> None:
         seen, log = self._seen, self._notes.log
         called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
         live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
-        self._walk(live, len(self._notes.log), is_backward=False)
+        self._walk(live, len(self._notes.log), None)
+
+    def _note_cut_stacks(self) -> None:
+        """Note the stacks of which not all frames were kept."""
+        made = self._notes.log.calls[STACK::WIDTH]
+        for stack, kept in self._stacks.cut.items():
+            if stack in made:
+                count = made.count(stack)
+                self._left_out.note(Look.FRAMES, kept, made.index(stack), stack=stack, count=count)
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._mode.is_here():

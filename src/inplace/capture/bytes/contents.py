@@ -5,13 +5,18 @@ NOTE [ Lines that no call shows ]
 bytes are compared before and after every recorded call and at every line of the user's code, so that the line that
 changed them is known. Lines come from `sys.settrace`, which is left alone where somebody else (a debugger, a coverage
 tool) already uses it, and given back when the recording ends or nothing has changed for many lines.
+
+NOTE [ Storages that sleep ]
+To compare bytes at every call and line takes time, so there is a bound on it. Beyond it they are compared before and
+after the calls that take a tensor over them, before each backward and at the end: a save of theirs is made by such a
+call, so it still is told whether they changed after it, but not on which line. There is a bound on that too.
 """
 
 from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -19,15 +24,19 @@ import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
 from inplace.capture.code.stacks import Stacks
+from inplace.capture.left_out import LeftOut
 from inplace.capture.patches.ledger import Ledger, LinesTraced
-from inplace.capture.tables.refs import TensorRef
+from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import StorageId
+from inplace.facts.model import Look, StorageId
 
 _WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
-_LARGEST = 1 << 22  # bytes beyond which a storage is not watched at each line
+_LARGEST = 1 << 22  # bytes beyond which a storage is not watched
+_LEAST = 1 << 15  # bytes that one comparison counts as at least
+_AWAKE = 1 << 30  # bytes compared from which on storages sleep
+_MOST = 5 << 30  # bytes compared in one recording
 _LINES = 20_000  # line events after which tracing stops
-_LOOKS = 5_000
+_IDLE = 64  # storages that sleep, from which on those that have died are forgotten
 
 
 def _nobody() -> None:
@@ -35,12 +44,18 @@ def _nobody() -> None:
 
 
 class _Watched:
-    __slots__ = ("contents", "ref", "seen", "storage")
+    """One storage, and its contents when they were last compared: by then the call `after` was over.
 
-    def __init__(self, storage: StorageId, ref: TensorRef, seen: TensorsSeen) -> None:
-        self.storage, self.seen = storage, seen
+    `stack` is the line that gave others access to it, None where that was no call's.
+    """
+
+    __slots__ = ("after", "contents", "live", "ref", "seen", "stack", "storage")
+
+    def __init__(self, live: LiveStorage, ref: TensorRef, seen: TensorsSeen, stack: int | None) -> None:
+        self.storage, self.live, self.seen, self.stack = live.id, live, seen, stack
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
+        self.after = 0
 
     def read(self, memory: ForeignMemory) -> bytes | int | None:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
@@ -68,53 +83,128 @@ class Contents:
         seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
         ledger: where our tracer of lines is noted, and undone.
+        left_out: where it is noted what was not compared.
 
     Attributes:
-        watched: the storages that are compared, by id.
-        changes: (storage, last step before, stack or None, first byte, byte after the last) of each change found.
+        watched: the storages that are compared at each call and line, by id.
+        asleep: those that are compared around the calls that take them; see NOTE [ Storages that sleep ].
+        changes: (storage, last step before, first step after, stack or None, first byte, byte after the last) of each
+            change found.
     """
 
-    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger) -> None:
-        self.changes: list[tuple[StorageId, int, int | None, int, int]] = []
-        self._seen, self._stacks, self._ledger, self._memory = seen, stacks, ledger, ForeignMemory()
+    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut) -> None:
+        self.changes: list[tuple[StorageId, int, int, int | None, int, int]] = []
         self.watched: dict[StorageId, _Watched] = {}
+        self.asleep: dict[StorageId, _Watched] = {}
+        self._seen, self._stacks, self._ledger, self._left_out = seen, stacks, ledger, left_out
+        self._memory = ForeignMemory()
         self._line: int | None = None
-        self._lines = self._looks = 0
+        self._lines = 0
+        self._spent = 0  # bytes that were compared
+        self._idle = _IDLE
         self._tracer: LinesTraced | None = None
 
-    def watch(self, tensor: torch.Tensor) -> None:
-        """Begin to watch the storage behind `tensor`, a tensor seen before."""
+    def watch(self, tensor: torch.Tensor, after: int, stack: int | None) -> None:
+        """Begin to watch the storage behind `tensor`, a tensor seen before, when the call `after` is over."""
         ref = self._seen.ref_of(tensor)
-        if ref is None or ref.storage is None or tensor.device.type != "cpu":
+        size = self._seen.storages.sizes[ref.live.id] if ref is not None and ref.live is not None else 0
+        if ref is None or ref.live is None or not size:
             return
-        if self._seen.storages.sizes[ref.storage] > _LARGEST:
+        on_cpu = tensor.device.type == "cpu"
+        if not on_cpu or size > _LARGEST:
+            self._leave_out(ref.live.id, _LARGEST if on_cpu else 0, after, stack)
             return
-        watched = self.watched[ref.storage] = _Watched(ref.storage, ref, self._seen)
-        watched.contents = watched.read(self._memory)
-        self._begin_lines()
+        watched = _Watched(ref.live, ref, self._seen, stack)
+        if self._spent > _MOST:
+            self._leave_out(watched.storage, _MOST, after, stack)
+        elif self._spent > _AWAKE:
+            self._take(watched, after)
+            self._sleep([watched])
+        else:
+            self._take(watched, after)
+            self.watched[watched.storage] = watched
+            self._begin_lines()
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more."""
-        for watched in self.watched.values():
+        for watched in (*self.watched.values(), *self.asleep.values()):
             if watched.ref() is tensor:
                 watched.ref = _nobody
 
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        self.watched.clear()
+        self.asleep.clear()
+
     def look(self, step: int) -> None:
         """Note what changed since the last look; `step` is the next call's."""
-        self._looks += 1
         for watched in list(self.watched.values()):
-            now = watched.read(self._memory)
-            if now is None:
-                del self.watched[watched.storage]
-            elif now != watched.contents:
-                self._changed(watched, now, step)
-        if self._looks > _LOOKS:
+            watched.after = step - 1  # each call is looked at when it is over
+            self._compare(self.watched, watched, step)
+        if self._spent > _AWAKE:
+            self._sleep(list(self.watched.values()))
             self.watched.clear()
 
-    def settle(self) -> None:
-        """Take the present contents as known: a recorded call has just run."""
+    def settle(self, after: int) -> None:
+        """Take the present contents as known: the recorded call `after` has just run."""
         for watched in self.watched.values():
-            watched.contents = watched.read(self._memory)
+            self._take(watched, after)
+
+    def look_asleep(self, step: int) -> None:
+        """Note what changed in storages that sleep; `step` is the next call's."""
+        self._look_asleep(list(self.asleep.values()), step)
+
+    def look_at(self, tensors: Iterable[torch.Tensor], step: int) -> None:
+        """The same for those of some tensors that are about to go into a call."""
+        self._look_asleep(self._asleep_under(tensors), step)
+
+    def settle_at(self, tensors: Iterable[torch.Tensor], after: int) -> None:
+        """Take the present contents of those storages as known: the recorded call `after` has just run."""
+        for watched in self._asleep_under(tensors):
+            self._take(watched, after)
+
+    def _asleep_under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
+        refs = [self._seen.ref_of(tensor) for tensor in tensors]
+        storages = dict.fromkeys(ref.storage for ref in refs if ref is not None and ref.storage in self.asleep)
+        return [self.asleep[storage] for storage in storages if storage is not None]
+
+    def _look_asleep(self, some: Iterable[_Watched], step: int) -> None:
+        for watched in some:
+            self._compare(self.asleep, watched, step)
+        if self._spent > _MOST:
+            for watched in self.asleep.values():
+                if watched.live.users > 0:
+                    self._leave_out(watched.storage, _MOST, step, watched.stack)
+            self.asleep.clear()
+
+    def _sleep(self, some: list[_Watched]) -> None:
+        """Compare some storages around the calls that take them only."""
+        self.asleep.update({watched.storage: watched for watched in some})
+        if len(self.asleep) > self._idle:
+            for watched in list(self.asleep.values()):
+                if watched.live.users <= 0:
+                    del self.asleep[watched.storage]
+            self._idle = 2 * len(self.asleep) + _IDLE
+
+    def _leave_out(self, storage: StorageId, bound: int, step: int, stack: int | None) -> None:
+        self._left_out.note(Look.CONTENTS, bound, step, stack=stack, storage=storage)
+
+    # ------------------------------------------------------------ comparing
+
+    def _take(self, watched: _Watched, after: int) -> None:
+        watched.contents, watched.after = self._read(watched), after
+
+    def _read(self, watched: _Watched) -> bytes | int | None:
+        self._spent += max(self._seen.storages.sizes[watched.storage], _LEAST)
+        return watched.read(self._memory)
+
+    def _compare(self, among: dict[StorageId, _Watched], watched: _Watched, step: int) -> None:
+        now = self._read(watched)
+        if now is None:
+            del among[watched.storage]
+        elif now != watched.contents:
+            self._changed(watched, now, step)
+        watched.after = step - 1
 
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
         start, stop = 0, self._seen.storages.sizes[watched.storage]
@@ -123,7 +213,11 @@ class Contents:
             differing = [number for number, (one, two) in enumerate(zip(old, now, strict=True)) if one != two]
             start, stop = differing[0], differing[-1] + 1
         watched.contents = now
-        self.changes.append((watched.storage, step - 1, self._line, start, stop))
+        line = self._line if self._tracer is not None and self._tracer.is_made else None
+        if line is None:
+            bound = _AWAKE if self._spent > _AWAKE else _LINES if self._lines > _LINES else 0
+            self._left_out.note(Look.LINES, bound, step, storage=watched.storage)
+        self.changes.append((watched.storage, watched.after, step, line, start, stop))
 
     # ------------------------------------------------------------ lines
 

@@ -125,6 +125,8 @@ class CallNotes:
             if (known.aliases or "out" in kwargs) and seen.storages.unasked:
                 for tensor in tensors[:1] if known.aliases == 1 else tensors:
                     seen.ask(tensor)
+            if hooks.asleep:
+                hooks.look_at(tensors)
             if hooks.strict:
                 hooks.check(self.functions[function], step, tensors)
             if sequence() - log.origin != begun:  # to read the `grad_fn` of a view may make it anew
@@ -161,6 +163,12 @@ class CallNotes:
         except RuntimeError:  # it has no counter, or no memory
             return b""
         return rows
+
+    def takes_asleep(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether an argument is over a storage that is compared around the calls that take it."""
+        refs, asleep = self._seen.refs, self._hooks.asleep
+        found = [refs.get(id(tensor)) for tensor in tensor_arguments(args, kwargs)]
+        return any(ref is not None and ref.storage in asleep for ref in found)
 
     def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         facts = known.facts
@@ -201,6 +209,8 @@ class CallNotes:
             self._hooks.after(known, tensors, result)
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()
+        if self._hooks.asleep:
+            self._hooks.settle_at(tensors)
 
     def note_outcome(
         self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int, *, changes: bool
@@ -254,7 +264,15 @@ class CallNotes:
         at = calls[start + GIVEN] + 2
         for tensor in tensors:
             given[at] = seen.see(tensor)
+            if seen.counters.split and given[at] != given[at - 1]:
+                self._note_unseen(tensor)
             at += GIVEN_WIDTH
+
+    def _note_unseen(self, tensor: torch.Tensor) -> None:
+        """A call has written a tensor: tell whether others over its bytes don't show it."""
+        ref = self._seen.ref_of(tensor)
+        if ref is not None and ref.live is not None and ref.live.split:
+            self._hooks.written_unseen()
 
     def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
         """The state of a tensor that a call gave out, and that was known before."""

@@ -16,11 +16,13 @@ class Listener:
 
     Attributes:
         watched: the exported storages whose contents are compared, where there are any.
+        asleep: those that are compared around the calls that take them only, where there are any.
         external: the storages met lately whose memory others own, where there are any.
         strict: whether a write that destroys a save is to be stopped.
     """
 
     watched: Mapping[Any, Any]
+    asleep: Mapping[Any, Any]
     external: list[Any]
     strict = False
 
@@ -54,6 +56,18 @@ class Listener:
 
     def settle(self) -> None:
         """Take the contents of exported storages after a call as known."""
+        raise NotImplementedError
+
+    def look_at(self, tensors: list[torch.Tensor]) -> None:
+        """Compare the contents of exported storages that are asleep before a call that some tensors go into."""
+        raise NotImplementedError
+
+    def settle_at(self, tensors: list[torch.Tensor]) -> None:
+        """Take the contents of these storages after that call as known."""
+        raise NotImplementedError
+
+    def written_unseen(self) -> None:
+        """A call has written bytes that other tensors reach, whose version counter does not show it."""
         raise NotImplementedError
 
     def module_of(self, frame: Any) -> int:

@@ -107,7 +107,7 @@ class CallMode(TorchFunctionMode):
                         if seen.dead:
                             seen.bury()
                         noted = notes.unchanged(args, kwargs)
-                        if noted:
+                        if noted and not (hooks.asleep and notes.takes_asleep(args, kwargs)):
                             owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
                             mode = 2 if inference() else 0 if grad_enabled() else 1
                             stacks.times[stack] = count + 1

@@ -16,10 +16,11 @@ import torch
 
 from inplace.capture.calls.functions import is_counted
 from inplace.capture.graph.walk import LIMIT, NodesBelow, raw_saves
+from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import Function
+from inplace.facts.model import Function, Look
 
 _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 
@@ -27,8 +28,8 @@ _set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 class Saves:
     """Finds the saves of live graphs that a write would destroy."""
 
-    def __init__(self, seen: TensorsSeen, log: CallLog, place: Callable[[int], str | None]) -> None:
-        self._seen, self._log, self._place = seen, log, place
+    def __init__(self, seen: TensorsSeen, log: CallLog, place: Callable[[int], str | None], left_out: LeftOut) -> None:
+        self._seen, self._log, self._place, self._left_out = seen, log, place, left_out
 
     def refusal(self, function: Function, step: int, tensors: list[torch.Tensor]) -> str | None:
         """Why the call at `step` is not to run, in a sentence; None where it destroys nothing."""
@@ -71,6 +72,9 @@ class Saves:
                     hooked = getattr(one, "unpack_hook", None) is not None
                     if isinstance(tensor, torch.Tensor) and not hooked and not tensor.is_inference():
                         yield node, attribute.removeprefix("_raw_saved_"), tensor
+        if not below.is_complete:
+            step = len(self._log) - 1
+            self._left_out.note(Look.GRAPH, LIMIT, step, stack=self._log[step].stack)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
@@ -15,16 +15,25 @@ from inplace.capture.tables.tensors import PLAIN
 
 _DEEPEST = 6  # steps from a variable to a tensor
 _WIDEST = 4096  # items looked at in one container
+_FURTHEST = 1 << 20  # items of which the class is looked at
 _OURS = 3  # references to a frame's locals that are the frame's own and ours: `found`, and the argument that counts
 _MOST = 20_000  # objects looked at in one scan
 _SKIPPED = (ModuleType, FunctionType, type, str, bytes, int, float, complex, bool, type(None))
 
 
-def scan(namespace: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
+def _nothing(_bound: int) -> None:
+    """Nobody is told what was left out."""
+
+
+def scan(namespace: Mapping[str, object], left_out: Callable[[int], None] = _nothing) -> Iterator[tuple[str, Any]]:
     """Yield (path, object) for every tensor, module and optimizer that a namespace reaches, shallow ones first.
 
     Attributes are read from `__dict__` only, never through properties, so no code of the user's runs.
     Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out.
+
+    Args:
+        namespace: the variables.
+        left_out: is told each bound of ours because of which something was not looked into.
     """
     queue: list[tuple[str, object, int]] = [
         (name, value, 0)
@@ -38,16 +47,21 @@ def scan(namespace: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
         if type(value) in PLAIN:
             yield path, value
             continue
-        if id(value) in seen or len(queue) > _MOST:
+        if id(value) in seen:
             continue
-        seen.add(id(value))
-        if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
-            yield path, value
-        if depth < _DEEPEST:
-            queue.extend((path + step, item, depth + 1) for step, item in _inside(value))
+        bound = _MOST if len(queue) > _MOST else _DEEPEST if depth >= _DEEPEST else None
+        if bound != _MOST:
+            seen.add(id(value))
+            if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
+                yield path, value
+        if bound is None:
+            queue.extend((path + step, item, depth + 1) for step, item in _inside(value, left_out))
+        elif any(not isinstance(item, _SKIPPED) and id(item) not in seen for _, item in _inside(value, _nothing)):
+            left_out(bound)
 
 
-def _inside(value: object) -> Iterator[tuple[str, object]]:
+def _inside(value: object, left_out: Callable[[int], None]) -> Iterator[tuple[str, object]]:
+    """The items of one object, with the step that leads to each."""
     if isinstance(value, torch.nn.Module):
         yield from _inside_module(value)
     elif isinstance(value, torch.optim.Optimizer):
@@ -56,12 +70,22 @@ def _inside(value: object) -> Iterator[tuple[str, object]]:
         for key, item in list(islice(dict.items(value), _WIDEST)):
             if isinstance(key, str | int):
                 yield f"[{key!r}]", item
+        if _is_more(dict.values(value)):
+            left_out(_WIDEST)
     elif isinstance(value, list | tuple | deque):
         for number, item in enumerate(list(islice(_iterate(value), _WIDEST))):
             yield f"[{number}]", item
+        if _is_more(_iterate(value)):
+            left_out(_WIDEST)
     elif (attributes := _instance_attributes(value)) is not None:
         for name, item in attributes:
             yield f".{name}", item
+
+
+def _is_more(items: Iterable[object]) -> bool:
+    """Whether a container has items beyond those looked at that could lead to a tensor."""
+    kinds = set(map(type, islice(items, _WIDEST, _FURTHEST)))
+    return not all(issubclass(kind, _SKIPPED) for kind in kinds)
 
 
 def _iterate(value: list[object] | tuple[object, ...] | deque[object]) -> Iterator[object]:

@@ -57,6 +57,7 @@ class Stacks:
 
     Attributes:
         times: the calls that were made from each stack; who notes a call counts it.
+        cut: the frames kept of those stacks that have more of the user's, by the stack.
     """
 
     def __init__(self, is_cell: Callable[[str], bool]) -> None:
@@ -65,6 +66,7 @@ class Stacks:
         self._codes: dict[int, CodeType] = {}
         self._ids: dict[Key, int] = {}
         self.times: list[int] = []
+        self.cut: dict[int, int] = {}
         self._block: FrameType | None = None
         self._outside: tuple[Key, FrameType | None] = ((), None)
 
@@ -88,7 +90,20 @@ class Stacks:
         """The id of the user's stack at `frame`, and the innermost frame in which an `nn.Module` runs its forward."""
         key, module = self._walked(frame)
         found = self._ids.get(key)
-        return self._intern(key) if found is None else found, module
+        if found is None:
+            found = self._intern(key)
+            if len(key) > 3 * _DEEPEST:
+                self._note_cut(found, len(key) // 3, frame)
+        return found, module
+
+    def _note_cut(self, stack: int, kept: int, frame: FrameType | None) -> None:
+        """Note whether the user has more frames than were kept of a stack."""
+        frames = 0
+        while frame is not None and frames <= kept and self._roles.get(id(frame.f_code)) != STOP:
+            frames += self.is_user(frame.f_code)
+            frame = frame.f_back
+        if frames > kept:
+            self.cut[stack] = kept
 
     def _walked(self, frame: FrameType | None) -> tuple[Key, FrameType | None]:
         key: list[int] = []

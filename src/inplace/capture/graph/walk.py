@@ -38,7 +38,7 @@ An edge is the place of a node in the walk, and the number of its input.
 
 
 class NodesBelow:
-    """The nodes that some roots reach, each with its edges, breadth first, `limit` at most; to be gone through once.
+    """The nodes that some roots reach, each with its edges, breadth first, up to a limit; to be gone through once.
 
     An edge is the place of its node in `met`, and the number of that node's input.
 
@@ -46,7 +46,7 @@ class NodesBelow:
         met: the nodes, in the order in which they were met.
     """
 
-    def __init__(self, roots: Iterable[Any], limit: int | None = None) -> None:
+    def __init__(self, roots: Iterable[Any], limit: int | None) -> None:
         self._places = {root: place for place, root in enumerate(dict.fromkeys(roots))}
         self._limit = limit
         self.met = list(self._places)

@@ -17,10 +17,14 @@ class Counters:
     Args:
         refs: what is known of each live tensor, by its `id`.
         states: the states noted.
+
+    Attributes:
+        split: whether any storage is reached by tensors with different counters.
     """
 
     def __init__(self, refs: dict[int, TensorRef], states: States) -> None:
         self._refs, self._states = refs, states
+        self.split = False
 
     def of(
         self,
@@ -45,6 +49,12 @@ class Counters:
             if not aliases and shared and (counter := self._of_twin(known, version)) is not None:
                 known.guessed = True
                 return counter
+        return self._own(known)
+
+    def _own(self, known: TensorRef) -> CounterId:
+        """A counter that a tensor met now begins; others over the same storage don't count with it."""
+        if known.live is not None and known.live.users > 1:
+            known.live.split = self.split = True
         return CounterId(known.tensor)
 
     def check(self, known: TensorRef) -> None:
@@ -54,7 +64,7 @@ class Counters:
             if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
                 continue
             if tensor._version != known.version:
-                known.counter = CounterId(known.tensor)
+                known.counter = self._own(known)
             return
 
     def _of_twin(self, known: TensorRef, version: int) -> CounterId | None:

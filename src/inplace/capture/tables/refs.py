@@ -8,13 +8,17 @@ from inplace.facts.model import CounterId, StateId, StorageId, TensorId
 
 
 class LiveStorage:
-    """A storage that may still be alive: `users` counts the recorded tensors that reach it."""
+    """A storage that may still be alive: `users` counts the recorded tensors that reach it.
 
-    __slots__ = ("id", "key", "pointer", "users")
+    It is `split` where they do not all share one version counter: what one counts, the others do not show.
+    """
+
+    __slots__ = ("id", "key", "pointer", "split", "users")
 
     id: StorageId
     key: int
     pointer: int
+    split: bool
     users: int
 
 

@@ -192,6 +192,7 @@ class Storages:
     ) -> LiveStorage:
         live = LiveStorage()
         live.id, live.key, live.pointer, live.users = self._row(size, device, facts), storage._weak_ref(), pointer, 0
+        live.split = False
         self.live[live.key] = live
         return live
 

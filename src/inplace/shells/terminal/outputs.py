@@ -102,7 +102,9 @@ class Outputs:
     def _put_fallback(self, calls: int, error: BaseException | None) -> None:
         """Write the diagnoses of a run that could not be looked at, unless they have been written."""
         if self._json is not None and not self._has_json:
-            self._put_json(with_error({"format": 1, "error": None, "calls": calls, "diagnoses": [], "not_looked_at": []}, error))
+            self._put_json(
+                with_error({"format": 1, "error": None, "calls": calls, "diagnoses": [], "not_looked_at": []}, error)
+            )
 
     def _put_json(self, value: dict[str, Any]) -> None:
         import json  # not before the script has run, which may have a module of this name
