@@ -268,7 +268,8 @@ def _walk(facts: WalkFacts, nodes: _Nodes, layouts: Sequence[Layout], stored: Se
         uses += nodes.add(FoundNode.of(one, walked.ids, layouts, stored), step)
     ids = tuple(map(NodeId, walked.ids))
     reached = ids[: len(walked.noted)]
-    return GraphWalk(step, is_backward, ids[: walked.roots], reached, tuple(uses), walked.is_complete)
+    released = tuple(map(NodeId, walked.released))
+    return GraphWalk(step, is_backward, ids[: walked.roots], reached, tuple(uses), walked.is_complete, released)
 
 
 def _names_of_touched(

@@ -242,6 +242,8 @@ class Recorder(Listener):
         if self.watched or self.external:
             self.look()
         if known.kind is Kind.BACKWARD:
+            for root in _tensors_of_backward(args, kwargs):
+                self._seen.reread(root)
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
             if self._is_walk_due(stack):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from inplace.checks.custom_function import CustomFunction, custom_functions
 from inplace.checks.export_refused import ExportRefused, refused_exports
 from inplace.checks.finding import Finding
+from inplace.checks.freed_graph import FreedGraph, freed_graphs
 from inplace.checks.graph_detached import Cut, detached_graphs
 from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
 from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
@@ -41,6 +42,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(OverlappingWrite, overlapping_writes),
     FindingKind(ResultDoesNotFit, results_that_do_not_fit),
     FindingKind(ExportRefused, refused_exports),
+    FindingKind(FreedGraph, freed_graphs),
     FindingKind(NonScalarLoss, non_scalar_losses),
     FindingKind(UnseenWrite, unseen_writes),
     FindingKind(CustomFunction, custom_functions),

@@ -31,7 +31,9 @@ def safe_writes(index: Index) -> Iterator[Finding]:
 
     Told only where a backward ran through the node whose result was overwritten, so that it is observed, not supposed.
     """
-    walked = {node for walk in index.trace.walks if walk.is_backward for node in walk.reached}
+    raised = index.history.columns.raised
+    ran = [walk for walk in index.trace.walks if walk.is_backward and walk.step not in raised]
+    walked = {node for walk in ran for node in walk.reached}
     spoiled = _spoiled(index)
     told: set[object] = set()
     for write in index.history.writes:

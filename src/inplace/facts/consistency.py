@@ -29,7 +29,7 @@ def _tests(trace: Trace) -> Iterator[bool]:
     yield all(_is_call(call, step, trace) for step, call in enumerate(trace.calls))
     for walk in trace.walks:
         yield 0 <= walk.step <= len(trace.calls)
-        yield nodes.keys() >= {*walk.roots, *walk.reached, *(use.node for use in walk.uses)}
+        yield nodes.keys() >= {*walk.roots, *walk.reached, *walk.released, *(use.node for use in walk.uses)}
         yield all(0 <= use.saved < len(nodes[use.node].saved) for use in walk.uses if use.node in nodes)
     for change in trace.changes:
         yield _among(change.storage, trace.storages)

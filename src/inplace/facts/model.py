@@ -330,6 +330,8 @@ class GraphWalk:
 
     `roots` are the nodes the walk began from, `reached` the nodes found, `uses` their saved tensors then.
     `complete` is False where the walk stopped at its limit.
+    `released` are the nodes whose saved tensors were gone: a backward frees those it went through, unless told not to.
+    A walk is made before its backward, or once that has raised: then what it had freed itself is among them.
     """
 
     step: int
@@ -338,6 +340,7 @@ class GraphWalk:
     reached: tuple[NodeId, ...]
     uses: tuple[SavedUse, ...]
     complete: bool
+    released: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,11 +84,15 @@ class NodesBelow:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """One walk: how many nodes it began from, the ids of all that it met, and what was noted of those it visited."""
+    """One walk: how many nodes it began from, the ids of all that it met, and what was noted of those it visited.
+
+    `released` are the ids of the nodes whose saved tensors were gone.
+    """
 
     roots: int
     ids: Sequence[int]
     noted: Sequence[Noted]
+    released: Sequence[int]
 
     @property
     def is_complete(self) -> bool:
@@ -157,6 +161,7 @@ class Walker:
         self._seen = seen
         self._anonymous = -1_000_000_000
         self._kinds: dict[type, _NodeClass] = {}
+        self._lost = False  # whether the node just read had lost what it saved
 
     @no_collection()
     def walk(self, roots: list[Any]) -> Walked:
@@ -165,6 +170,7 @@ class Walker:
         begun = len(below.met)
         ids: list[int] = []
         noted: list[Noted] = []
+        released: list[int] = []
         for node, edges in below:
             kind = kinds.get(type(node)) or self._learn(node)
             number, leaf = node._sequence_nr(), None
@@ -172,6 +178,9 @@ class Walker:
                 number, leaf = self._unnumbered(node, kind)
             ids.append(number)
             kept = self._saved(node, kind, number) if kind.saves else []
+            if self._lost:
+                self._lost = False
+                released.append(number)
             if kind.custom:
                 kept += [self._fact(one, value, None, counted=False) for one, value in _attributes_kept(node)]
             name = kind.name
@@ -181,7 +190,7 @@ class Walker:
         for node in below.met[len(noted) :]:
             kind, number = kinds.get(type(node)) or self._learn(node), node._sequence_nr()
             ids.append(number if 0 <= number < _NUMBERED else self._unnumbered(node, kind)[0])
-        return Walked(begun, ids, noted)
+        return Walked(begun, ids, noted, released)
 
     def _unnumbered(self, node: Any, kind: _NodeClass) -> tuple[int, int | None]:
         """The id of a node without a sequence number, and its leaf: minus one minus that, for accumulate-grad nodes."""
@@ -199,10 +208,12 @@ class Walker:
 
     def _saved(self, node: Any, kind: _NodeClass, number: int) -> list[_Kept]:
         kept: list[_Kept] = []
+        lost = False
         for attribute, name in kind.saves:
             try:
                 handle = getattr(node, attribute)
-            except RuntimeError:  # an earlier backward has released it
+            except RuntimeError:  # an earlier backward has released it: lists say so, and custom functions
+                lost = True
                 continue
             several = type(handle) is tuple or type(handle) is list
             for position, one in enumerate(handle if several else (handle,)):
@@ -211,6 +222,9 @@ class Walker:
                     kept.append((said, None, None, 0, None, False, None, None))
                 elif one is not None and type(data := one.data) in PLAIN:
                     kept.append(self._fact(said, data, number, counted=True))
+                else:
+                    lost = lost or one is not None
+        self._lost = lost and not kept  # a node may have saved some tensors and left out others, but releases all
         return kept
 
     def _fact(self, name: str, saved: torch.Tensor, node: int | None, *, counted: bool) -> _Kept:

@@ -17,8 +17,8 @@ from inplace.facts.rows import NOTHING, Table
 _WIDTH = 9
 _VERSION, _MET = 5, 8
 _FIELDS = {"tensor": 0, "counter": 2}
-_REQUIRES_GRAD, _LEAF, _INFERENCE = 1, 2, 4  # bits of the packed facts
-_FLAGS = {"requires_grad": _REQUIRES_GRAD, "is_leaf": _LEAF}
+REQUIRES_GRAD, _LEAF, _INFERENCE = 1, 2, 4  # bits of the packed facts
+_FLAGS = {"requires_grad": REQUIRES_GRAD, "is_leaf": _LEAF}
 _tensor_state: Any = TensorState  # given integers that are ids
 _row = Struct(f"{_WIDTH}q").pack
 _CREATION = 3  # the bit of the packed facts from which on they hold the creation, plus one; autograd's are below it
@@ -165,7 +165,7 @@ class StateRows(Table[TensorState]):
             offset,
             self._layouts[facts >> LAYOUT],
             None if version < 0 else version,
-            facts & _REQUIRES_GRAD != 0,
+            facts & REQUIRES_GRAD != 0,
             facts & _LEAF != 0,
             None if node < 0 else node,
             None if base < 0 else base,

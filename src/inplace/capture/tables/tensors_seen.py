@@ -17,7 +17,7 @@ from inplace.capture.tables.layouts import LAYOUT
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.storages import Storages
 from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
-from inplace.capture.tables.tensor_states import States, creation_flag
+from inplace.capture.tables.tensor_states import REQUIRES_GRAD, States, creation_flag
 from inplace.capture.tables.tensors import LAST, PLAIN, TENSOR, Tensors
 from inplace.facts.model import NodeId, StateId, StorageId, TensorId
 
@@ -120,6 +120,17 @@ class TensorsSeen:
         if base is not None:
             flags |= creation_flag(creation_of(tensor))
         return self.note(known, offset, layout, flags, node, base_id, tensor)
+
+    def reread(self, tensor: torch.Tensor) -> None:
+        """Note a tensor anew that has got a gradient path, or lost it, while its version stood still.
+
+        What the forward of a custom function gives out has none in there, and has one once `apply` gives it out.
+        """
+        known = self.refs.get(id(tensor))
+        if known is not None and known.version is not None and not known.lost:
+            requires_grad = self.states.facts(known.state) & REQUIRES_GRAD != 0
+            if requires_grad != tensor.requires_grad:
+                self.read(tensor, fresh=tensor._base is None)
 
     def written(self, tensor: torch.Tensor, *, fresh: bool, made: int) -> StateId:
         """Note the state in which a call has left a tensor that it may have written; the arguments are `read`'s."""

@@ -1,0 +1,128 @@
+"""freed-graph: a backward went through a part of the graph that an earlier backward had freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from inplace.checks.finding import Finding, Victim
+from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+from inplace.reading.saves import refused_uses
+
+_MOST = 4  # shared tensors looked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreedGraph(Finding):
+    """A backward that raised because what it needs was freed; the victim is that backward.
+
+    The culprits are the backward that freed it and the line that made the shared part, in this order where the two
+    backwards are different lines (`turns` is False), in the other where they are turns of one line.
+    """
+
+    kind = "freed-graph"
+    shared: tuple[TensorId, ...]
+    turns: bool
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The tensors at which the freed part begins."""
+        return self.shared
+
+
+def freed_graphs(index: Index) -> Iterator[Finding]:
+    """Yield the backwards that raised since nodes before them had lost what they saved."""
+    backwards = list(index.history.calls_of(lambda function: function.kind is Kind.BACKWARD))
+    stale = {one.walk.step for one in refused_uses(index)}
+    walks = {walk.step: walk for walk in index.trace.walks if walk.is_backward}
+    for number, call in enumerate(backwards):
+        walk = walks.get(call.step)
+        if call.raised is None or walk is None or call.step in stale:
+            continue
+        earlier = [one for one in backwards[:number] if one.within is None]
+        both, by = _shared(index, walk, earlier, walks)
+        if by is not None:
+            yield _finding(index, call, by, _top(index, walk, both))
+
+
+def _shared(
+    index: Index, walk: GraphWalk, earlier: Sequence[Call], walks: dict[int, GraphWalk]
+) -> tuple[set[NodeId], Call | None]:
+    """The nodes that an earlier backward went through too, and that backward, where it has freed some of them.
+
+    Where its own graph was not looked at, those that were made before it.
+    """
+    starts = index.history.columns.nodes_start
+    released = {node for node in walk.released if node >= 0}
+    for call in sorted(earlier, key=lambda one: one.step not in walks):  # those whose graph is known first
+        before = {node for node in walk.reached if 0 <= node < starts[call.step]}
+        both = before.intersection(walks[call.step].reached) if call.step in walks else before
+        if not released.isdisjoint(both):
+            return both, call
+    return set(), None
+
+
+def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> FreedGraph:
+    shared = tuple(dict.fromkeys(tensor for node in top if (tensor := _tensor_of(index, node)) is not None))
+    made = [place for node in top if (place := index.place_of_node(node)) is not None]
+    second, first = index.places.of(call), index.places.of(by)
+    turns = first is not None and second is not None and (first.file, first.position) == (second.file, second.position)
+    by_places = index.places.chain(by)
+    culprits = (*made[:1], *by_places) if turns else (*by_places, *made[:1])
+    carried = list(_carried(index, shared, by.step))
+    assigned = [name for place in made[:1] for name in index.places.code(place).assigned_from(place.position)]
+    used_again = index.names.at(*carried)
+    return FreedGraph(
+        severity="error",
+        culprits=tuple({(place.file, place.position): place for place in culprits}.values()),
+        victim=Victim(second, "") if second is not None else None,
+        names=index.names.told(
+            first=[name for name in assigned if name in used_again] or assigned,
+            tensors=shared,
+            places=[*carried, *made[:1], second],
+        ),
+        shared=shared,
+        turns=turns,
+    )
+
+
+def _top(index: Index, walk: GraphWalk, both: set[NodeId]) -> list[NodeId]:
+    """The shared nodes that backward meets first, of those that lead to a freed one."""
+    nodes, released = index.trace.node_by_id, set(walk.released)
+    below = {edge.node for node in both for edge in nodes[node].edges}
+    return sorted((node for node in both - below if _leads_to(index, node, released)), reverse=True)[:_MOST]
+
+
+def _leads_to(index: Index, root: NodeId, wanted: AbstractSet[NodeId]) -> bool:
+    left, seen = [root], {root}
+    while left:
+        node = left.pop()
+        if node in wanted:
+            return True
+        found = index.trace.node_by_id.get(node)
+        further = [edge.node for edge in found.edges if edge.node not in seen] if found is not None else []
+        seen.update(further)
+        left += further
+    return False
+
+
+def _tensor_of(index: Index, node: NodeId) -> TensorId | None:
+    """The tensor that a node gave out."""
+    states, step = index.trace.states, index.trace.node_by_id[node].step
+    if step is None:
+        using = (one for call in index.trace.calls if call.within is None for one in call.inputs)
+        return next((states[one.before].tensor for one in using if states[one.before].node == node), None)
+    given = index.trace.calls[step]
+    made = [*given.outputs, *(one.after for one in given.inputs)]
+    return next((states[state].tensor for state in made if states[state].node == node), None)
+
+
+def _carried(index: Index, shared: Sequence[TensorId], since: int) -> Iterator[Place]:
+    """Where the shared tensors went into a call again after the first backward."""
+    for tensor in shared:
+        later = [step for step, _ in index.history.sightings.get(tensor, ()) if step > since]
+        place = index.places.of(index.trace.calls[later[0]]) if later else None
+        if place is not None:
+            yield place

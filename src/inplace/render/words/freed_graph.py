@@ -1,0 +1,42 @@
+"""What is said of `freed-graph`: backward went through a graph that an earlier backward had freed."""
+
+from __future__ import annotations
+
+from inplace.checks.freed_graph import FreedGraph
+from inplace.facts.model import Trace
+from inplace.render.words.parts import name, quote, victim, where
+from inplace.render.words.telling import Words
+
+
+def _sentences(finding: FreedGraph, trace: Trace) -> tuple[str, str]:
+    own = name(finding)
+    again = f"goes through the graph of {own} again"
+    if finding.victim is not None:
+        again = f"{victim(finding, trace)}: {quote(finding.victim.place)} {again}"
+    first = finding.culprits[0] if finding.culprits else None
+    if finding.turns:
+        made = f", which {where(first, trace)} made before" if first is not None else ""
+        what = f"{again}{made}; an earlier turn of that line has freed it."
+    else:
+        freed = f"{where(first, trace)}: {quote(first)}" if first is not None else "an earlier backward"
+        what = f"{again}, which {freed} has freed."
+    return what, "`backward()` raises: the first one frees what the graph has saved, unless it is told to keep it."
+
+
+def _remedy(finding: FreedGraph, _: Trace) -> str:
+    own = name(finding, ".detach()")
+    if finding.turns:
+        return f"Carry over the values only, {own}, or compute what is shared anew in each turn."
+    return "Go backward once, from the sum of both, or give the first one `retain_graph=True`."
+
+
+def _did(finding: FreedGraph) -> str:
+    return "kept from before" if finding.turns else "frees the graph"
+
+
+WORDS = Words(
+    sentences=_sentences,
+    remedy=_remedy,
+    did=_did,
+    needs=lambda _: "goes through it again",
+)
