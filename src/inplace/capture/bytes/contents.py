@@ -33,8 +33,8 @@ from inplace.facts.model import Look, StorageId
 _WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
 _LARGEST = 1 << 22  # bytes beyond which a storage is not watched
 _LEAST = 1 << 15  # bytes that one comparison counts as at least
-_AWAKE = 1 << 30  # bytes compared from which on storages sleep
-_MOST = 5 << 30  # bytes compared in one recording
+_AWAKE = 10_000 << 15  # bytes compared from which on storages sleep
+_MOST = 1 << 32  # bytes compared in one recording
 _LINES = 20_000  # line events after which tracing stops
 _IDLE = 64  # storages that sleep, from which on those that have died are forgotten
 

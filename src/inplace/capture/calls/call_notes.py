@@ -167,8 +167,11 @@ class CallNotes:
     def takes_asleep(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether an argument is over a storage that is compared around the calls that take it."""
         refs, asleep = self._seen.refs, self._hooks.asleep
-        found = [refs.get(id(tensor)) for tensor in tensor_arguments(args, kwargs)]
-        return any(ref is not None and ref.storage in asleep for ref in found)
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            ref = refs.get(id(value)) if type(value) in PLAIN else None
+            if ref is not None and ref.live is not None and ref.live.id in asleep:
+                return True
+        return False
 
     def _id(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
         facts = known.facts

@@ -56,7 +56,7 @@ def scan(namespace: Mapping[str, object], left_out: Callable[[int], None] = _not
                 yield path, value
         if bound is None:
             queue.extend((path + step, item, depth + 1) for step, item in _inside(value, left_out))
-        elif any(not isinstance(item, _SKIPPED) and id(item) not in seen for _, item in _inside(value, _nothing)):
+        elif [item for _, item in _inside(value, _nothing) if not isinstance(item, _SKIPPED) and id(item) not in seen]:
             left_out(bound)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,8 @@ class Inserted(Change):
         self._place, self._list = place, getattr(owner, name)
 
     def _is_made(self) -> bool:
-        return any(one is self.item for items in self._lists() for one in items)
+        first, now = self._lists()
+        return _has(first, self.item) or _has(now, self.item)
 
     def _make(self) -> None:
         self._list.insert(self._place, self.item)
@@ -150,7 +151,7 @@ class Hooked(Change):
         self.hook, self.among, self._register = hook, among, register
 
     def _is_made(self) -> bool:
-        return any(one is self.hook for one in self.among.values())
+        return _has(self.among.values(), self.hook)
 
     def _make(self) -> None:
         self._register(self.hook)
@@ -194,7 +195,7 @@ class LinesTraced(Change):
         self.on_call, self.on_line, self._is_traced = on_call, on_line, is_traced
 
     def _is_made(self) -> bool:
-        return sys.gettrace() is self.on_call or any(frame.f_trace is self.on_line for frame in _frames())
+        return sys.gettrace() is self.on_call or _has([frame.f_trace for frame in _frames()], self.on_line)
 
     def _make(self) -> None:
         for frame in _frames():
@@ -210,9 +211,19 @@ class LinesTraced(Change):
                 frame.f_trace = None
 
 
-def _frames() -> Iterator[FrameType]:
+def _has(items: Iterable[object], item: object) -> bool:
+    """Whether this very item is among some."""
+    found = False
+    for one in items:  # by no generator: an interrupt that comes while one is closed is lost
+        found = found or one is item
+    return found
+
+
+def _frames() -> list[FrameType]:
     """The frames that are running, the innermost first."""
+    frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        yield frame
+        frames.append(frame)
         frame = frame.f_back
+    return frames
