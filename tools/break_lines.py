@@ -158,19 +158,10 @@ LINES = (
     ),
     Broken("capture/tables/counters.py", "if not own:", "if True:", (ORACLE, "tests/capture/test_counters.py")),
     Broken(
-        "capture/tables/tensors_seen.py", "if moved and known.guessed:", "if known.guessed:", (ORACLE, "tests/capture")
-    ),
-    Broken(
         "capture/tables/tensors_seen.py",
         "base_id = self._known_id(base) if base is not None else None",
         "base_id = None",
         (ORACLE, MESSAGES),
-    ),
-    Broken(
-        "capture/tables/tensors_seen.py",
-        "if self.refs.get(ref.key) is ref:",
-        "if True:",
-        ("tests/capture", ORACLE, "tests/test_transparent_limits.py"),
     ),
     Broken(
         "capture/tables/storages.py",
@@ -178,7 +169,6 @@ LINES = (
         "if start and start == pointer and pointer + size == stop",
         ("tests/capture", ORACLE),
     ),
-    Broken("capture/tables/arrivals.py", "or base.data_ptr() != below.pointer:", "or False:", (ORACLE,)),
     Broken("capture/tables/tensor_facts.py", "flags = _LEAF if owner.is_leaf else 1", "flags = 1", (MESSAGES, ORACLE)),
     # ------------------------------------------------------------ capture: graph, bytes, code, patches, freezing
     Broken(
