@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from inplace.capture.calls.functions import facts_of
 from inplace.checks.findings import LeafWrite
 from tests.recording import record_text
 
@@ -40,6 +42,12 @@ def test_without_the_flag_it_does_not() -> None:
     """The same function, with and without."""
     assert written("h = torch.ones(2)\ntorch.nn.functional.relu(h)") == []
     assert written("h = torch.ones(2)\ntorch.nn.functional.relu(h, inplace=True)") == ["0"]
+
+
+def test_an_argument_that_need_not_be_given_makes_no_function_write() -> None:
+    """`out` stands in a schema of most functions, which change nothing without it."""
+    assert facts_of(torch.exp).is_pure
+    assert not facts_of(torch.exp_).is_pure
 
 
 def test_what_is_given_as_out_is_written() -> None:

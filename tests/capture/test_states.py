@@ -8,11 +8,14 @@ from inplace.capture.calls.call_notes import Calls
 from tests.recording import record_text
 
 
-def test_a_line_that_runs_often_is_read_with_values_a_few_times() -> None:
+@pytest.mark.parametrize(
+    ("line", "label"), [("y = x * 2", "mul"), ("x.add_(1)", "add_"), ("torch.exp(x, out=x)", "exp")]
+)
+def test_a_line_that_runs_often_is_read_with_values_a_few_times(line: str, label: str) -> None:
     """Values are for people, who look at the first rounds of a loop."""
-    trace = record_text("x = torch.ones(3)\nfor _ in range(20):\n    y = x * 2").trace
+    trace = record_text(f"x = torch.ones(3)\nfor _ in range(20):\n    {line}").trace
 
-    outputs = [trace.states[call.outputs[0]] for call in trace.calls if call.function.label == "mul"]
+    outputs = [trace.states[call.outputs[0]] for call in trace.calls if call.function.label == label]
     read = [state.values is not None for state in outputs]
     assert read == [True] * Calls.detailed + [False] * (20 - Calls.detailed)
 
