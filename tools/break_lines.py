@@ -53,7 +53,7 @@ def _short(text: str) -> str:
 ORACLE = "tests/test_oracle.py"
 SAVES = "tests/checks/test_saves.py"
 CASES = "tests/test_cases.py"
-MESSAGES = "tests/test_messages.py"
+MESSAGES = "tests/render/test_messages.py"
 PROPOSALS = "tests/fixes/test_proposals.py"
 DIAGRAM = "tests/render/test_diagram.py"
 
