@@ -242,7 +242,9 @@ LINES = (
         "",
         ("tests/capture/test_names.py",),
     ),
-    Broken("capture/code/names.py", "if sys.getrefcount(found) <= _OURS:", "if False:", ("tests/test_transparent.py",)),
+    Broken(
+        "capture/code/names.py", "if sys.getrefcount(found) <= _OURS:", "if False:", ("tests/capture/test_names.py",)
+    ),
     Broken(
         "capture/code/tracebacks.py",
         "queue += [one.__cause__, one.__context__,",
@@ -605,7 +607,7 @@ def _verdict(copy: Path, one: Broken, passing: dict[tuple[str, ...], bool]) -> s
 def _status(copy: Path, tests: Sequence[str]) -> int:
     """The exit status of pytest on some tests of the copy; one that does not end has failed."""
     # No compiled files: Python tells by the second whether a file has changed, and lines are broken and mended in less.
-    environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1", "INPLACE_STATIC": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1", "INPLACE_STATIC": "1"}
     try:
         done = subprocess.run(
             [sys.executable, *PYTEST, *tests], cwd=copy, env=environment, capture_output=True, timeout=MOST, check=False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import weakref
+
 import torch
 
-from inplace.capture.code.names import scan
+from inplace.capture.code.names import borrow_locals, scan
 
 
 def test_what_ipython_keeps_names_nothing() -> None:
@@ -36,3 +39,30 @@ def test_no_code_of_the_user_runs() -> None:
             raise AssertionError
 
     assert [path for path, _ in scan({"asked": Asked(t=torch.ones(1))})] == ["asked['t']"]
+
+
+class Value:
+    """Something that can be referred to weakly."""
+
+
+def test_borrowed_locals_keep_nothing_alive() -> None:
+    """What a function lets go of after its variables were looked at dies as it would have."""
+    value = Value()
+    dead = weakref.ref(value)
+    seen: list[str] = []
+
+    borrow_locals(sys._getframe(), seen.extend)
+    del value
+
+    assert "value" in seen
+    assert dead() is None
+
+
+def test_locals_that_somebody_else_holds_stay() -> None:
+    """Who has asked for `locals()` keeps what was in it."""
+    value = Value()
+    mine = locals()
+
+    borrow_locals(sys._getframe(), lambda found: None)
+
+    assert mine["value"] is value
