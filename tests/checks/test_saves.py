@@ -82,6 +82,14 @@ def test_a_hidden_write_to_bytes_that_were_not_saved_is_not_named(write: str) ->
     assert found == ([(3, [4])] if touched else [])
 
 
+@pytest.mark.parametrize("part", ["", "[1:]"])
+def test_memory_that_comes_back_by_another_way_is_the_same(part: str) -> None:
+    """A tensor made of an array over a part of another tensor's memory writes that tensor's bytes."""
+    text = f"x = torch.ones(4, requires_grad=True)\ny = torch.exp(x)\nz = torch.from_numpy(y.detach().numpy(){part})\n"
+
+    assert blamed(text + "z.add_(1)\ny.sum().backward()") == [(2, [4])]
+
+
 @pytest.mark.xfail(strict=True, reason="writes are looked up by the memory that the tensor has now, not by its counter")
 @pytest.mark.parametrize(
     ("made", "writes", "expected"),

@@ -14,7 +14,7 @@ import pytest
 from inplace.shells.terminal import cli
 from inplace.shells.terminal.tour import copy, notebooks, title
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 STAND_IN = """\
 import json, os, sys
