@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from inplace.capture.patches import ledger as ledger_module
-from inplace.capture.patches.ledger import Change, Hooked, Inserted, Ledger, LinesTraced, Put, Replaced
+from inplace.capture.patches.ledger import Hooked, Inserted, Ledger, LinesTraced, Patch, Put, Replacement
 from inplace.capture.patches.mode_stack import ModeOn
 from inplace.capture.record import Recorder
 
@@ -242,17 +242,17 @@ def test_every_change_of_a_recording_is_undone() -> None:
             ones = torch.ones(3)
             array = ones.numpy()
             array[0] = 2  # which the tracer of lines sees
-            during: list[Change] = list(recording._ledger)
+            during: list[Patch] = list(recording._ledger)
             made = [change for change in during if not change.is_made]
         traced = sys.gettrace()
     finally:
         sys.settrace(kept)
 
-    assert {type(change) for change in during} == {Replaced, Hooked, Put, ModeOn, LinesTraced}
+    assert {type(change) for change in during} == {Replacement, Hooked, Put, ModeOn, LinesTraced}
     assert made == []
     assert [change for change in during if change.is_made] == []
-    assert all(getattr(one.owner, one.name) is one.theirs for one in during if isinstance(one, Replaced))
-    names = {one.name for one in during if isinstance(one, Replaced)}
+    assert all(getattr(one.owner, one.name) is one.theirs for one in during if isinstance(one, Replacement))
+    names = {one.name for one in during if isinstance(one, Replacement)}
     assert names >= {"_engine_run_backward", "has_torch_function", "weakref", "zero_grad", "_showwarnmsg"}
     assert traced is None
     assert list(recording._ledger) == []
@@ -260,10 +260,10 @@ def test_every_change_of_a_recording_is_undone() -> None:
 
 def test_a_recording_that_could_not_begin_has_changed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever of its changes fails, those made before it are undone."""
-    made: list[Change] = []
+    made: list[Patch] = []
     make = Ledger.make
 
-    def failing(self: Ledger, change: Change) -> None:
+    def failing(self: Ledger, change: Patch) -> None:
         make(self, change)
         made.append(change)
         if isinstance(change, ModeOn):

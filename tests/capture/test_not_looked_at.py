@@ -186,6 +186,13 @@ def test_large_storages_are_told(largest: int, expected: list[Any], monkeypatch:
     assert [found.trace.storage(one).bytes for one in storages if one is not None] == [16] * len(expected)
 
 
+def test_what_has_no_bytes_is_not_told() -> None:
+    """To ask a tensor without memory where it is leaves nothing out."""
+    found = record_text("torch.ones(4, device='meta').data_ptr()\ntorch.ones(0).numpy()")
+
+    assert told(found) == []
+
+
 @pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     ("write", "expected"),

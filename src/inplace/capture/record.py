@@ -50,7 +50,7 @@ _ENGINE = "_engine_run_backward"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
 
-class _Line:
+class _BackwardLine:
     """A line that goes backward.
 
     Attributes:
@@ -114,7 +114,7 @@ class Recorder(Listener):
         self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
         self._gave_up = False  # whether no tensor is to be looked at any more
         self._unseen = 0  # writes through `.data` and the like
-        self._lines: dict[int, _Line] = {}  # that go backward, by stack
+        self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._aside = Aside(self._mode, self._ledger)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
@@ -257,7 +257,7 @@ class Recorder(Listener):
         unseen = self._unseen + len(self._contents.changes)
         line = self._lines.get(stack)
         if line is None:
-            self._lines[stack] = _Line(unseen)
+            self._lines[stack] = _BackwardLine(unseen)
             return True
         if line.unseen != unseen:
             line.due += 1

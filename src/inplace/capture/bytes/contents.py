@@ -108,7 +108,7 @@ class Contents:
         """Begin to watch the storage behind `tensor`, a tensor seen before, when the call `after` is over."""
         ref = self._seen.ref_of(tensor)
         size = self._seen.storages.sizes[ref.live.id] if ref is not None and ref.live is not None else 0
-        if ref is None or ref.live is None or not size:
+        if ref is None or ref.live is None or not size or tensor.device.type == "meta":
             return
         on_cpu = tensor.device.type == "cpu"
         if not on_cpu or size > _LARGEST:

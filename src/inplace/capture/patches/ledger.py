@@ -12,16 +12,13 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from types import FrameType
+from typing import Any
 
 _NOTHING: Any = object()  # where there was no such attribute or entry
 
 
-class Change(ABC):
+class Patch(ABC):
     """One change in somebody else's module."""
 
     @property
@@ -52,45 +49,37 @@ class Ledger:
     """The changes that are undone together, the last one first. Undoing them again changes nothing."""
 
     def __init__(self) -> None:
-        self._changes: list[Change] = []
+        self._patches: list[Patch] = []
 
-    def __iter__(self) -> Iterator[Change]:
-        return iter(tuple(self._changes))
+    def __iter__(self) -> Iterator[Patch]:
+        return iter(tuple(self._patches))
 
-    def make(self, change: Change) -> None:
+    def make(self, patch: Patch) -> None:
         """Make a change that is undone with the others."""
-        self._changes.append(change)
-        change.make()
+        self._patches.append(patch)
+        patch.make()
 
-    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> Replaced:
+    def replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> Replacement:
         """Replace an attribute of a module, class or object by what `make` makes of it."""
-        change = Replaced(owner, name, make)
-        self.make(change)
-        return change
+        patch = Replacement(owner, name, make)
+        self.make(patch)
+        return patch
 
     def undo(self) -> None:
         """Undo all changes, each whatever comes of the others."""
         with ExitStack() as stack:
-            for change in self._changes:
-                stack.callback(change.undo)
-        self._changes.clear()
+            for patch in self._patches:
+                stack.callback(patch.undo)
+        self._patches.clear()
 
-    def undo_early(self, change: Change) -> None:
+    def undo_early(self, patch: Patch) -> None:
         """Undo one change before the others."""
-        change.undo()
-        if change in self._changes:
-            self._changes.remove(change)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.undo()
+        patch.undo()
+        if patch in self._patches:
+            self._patches.remove(patch)
 
 
-class Replaced(Change):
+class Replacement(Patch):
     """An attribute that is another one meanwhile.
 
     Attributes:
@@ -118,7 +107,7 @@ class Replaced(Change):
             setattr(self.owner, self.name, self._own)
 
 
-class Inserted(Change):
+class Inserted(Patch):
     """An item of ours in a list of somebody's: `owner.name`, which they may exchange for another list meanwhile."""
 
     def __init__(self, owner: Any, name: str, place: int, item: Any) -> None:
@@ -142,7 +131,7 @@ class Inserted(Change):
         return self._list, getattr(self.owner, self.name)
 
 
-class Hooked(Change):
+class Hooked(Patch):
     """A hook that `register` puts among others, by a number of theirs."""
 
     def __init__(
@@ -162,7 +151,7 @@ class Hooked(Change):
                 del self.among[key]
 
 
-class Put(Change):
+class Put(Patch):
     """An entry of a dict that is another one meanwhile."""
 
     def __init__(self, entries: MutableMapping[Any, Any], key: Any, value: Any) -> None:
@@ -182,7 +171,7 @@ class Put(Change):
             self.entries[self.key] = self._theirs
 
 
-class LinesTraced(Change):
+class LinesTraced(Patch):
     """Our tracer of lines, where nobody has one: `on_call` for new frames, and `on_line` for some that are running.
 
     Args:

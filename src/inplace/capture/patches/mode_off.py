@@ -35,7 +35,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.code.tracebacks import is_our_code, leave, leave_handed_over
-from inplace.capture.patches.ledger import Ledger, Replaced
+from inplace.capture.patches.ledger import Ledger, Replacement
 from inplace.capture.patches.mode_stack import height, modes_below, pop, push, put_on, take_off
 
 _DYNAMO = "torch._dynamo.eval_frame"
@@ -85,7 +85,7 @@ class Aside:
         self._thread = 0
         self._place: int | None = None  # where the mode stood, if it was on, before compiled code ran
         self._outermost = 0  # the frame that has switched Dynamo on; 0 while no compiled code runs
-        self._patches: list[Replaced] = []
+        self._patches: list[Replacement] = []  # which are off while compiled code runs
 
     def start(self) -> None:
         """Begin in this thread; the mode may be on already or not."""

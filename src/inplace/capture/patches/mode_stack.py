@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from inplace.capture.code.tracebacks import is_our_code
-from inplace.capture.patches.ledger import Change
+from inplace.capture.patches.ledger import Patch
 
 _depth = torch._C._len_torch_function_stack
 _at = torch._C._get_function_stack_at
@@ -69,7 +69,7 @@ def is_handed_on(frame: FrameType | None) -> bool:
     return False
 
 
-class ModeOn(Change):
+class ModeOn(Patch):
     """Our mode among those of this thread."""
 
     def __init__(self, mode: TorchFunctionMode) -> None:

@@ -58,7 +58,7 @@ class States:
         node: int,
         base: int,
     ) -> StateId:
-        """Note a state; `flags` are those of `reading.autograd_of`, with `creation_flag` added for a view."""
+        """Note a state; `flags` are those of `tensor_facts.autograd_of`, with `creation_flag` added for a view."""
         facts = self._facts
         state = StateId(len(facts) // _WIDTH)
         facts.frombytes(

@@ -25,7 +25,7 @@ PLAIN: frozenset[type] = frozenset(
 )
 TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
 # Positions in one row: its type, the call that gave it out, first step, last step; and of a new tensor the packed facts
-# of its first state (see states.py) and its node, counted from where the recording began; NONE and -1 for others.
+# of its first state (see tensor_states.py) and its node, counted from the first recorded; NONE and -1 for others.
 KIND, ORIGIN, FIRST, LAST, FACTS, NODE = range(6)
 TENSOR = 6
 NONE = -1

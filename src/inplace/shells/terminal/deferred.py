@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from inplace.capture.patches.ledger import Inserted, Ledger, Replaced
+from inplace.capture.patches.ledger import Inserted, Ledger, Replacement
 from inplace.facts.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class _Finder:
     def _run(self, theirs: Callable[[ModuleType], None], module: ModuleType) -> None:
         """Run torch as its loader does, which is as it was by then."""
         for change in self._ledger:
-            if isinstance(change, Replaced):
+            if isinstance(change, Replacement):
                 self._ledger.undo_early(change)
         theirs(module)
         self._ledger.undo()
