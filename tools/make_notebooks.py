@@ -44,9 +44,22 @@ def run(notebook: Any) -> None:
     notebook.metadata = nbformat.from_dict(KEPT_METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 output.traceback = [_without_paths(line) for line in output.traceback]
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """The outputs with pieces of one stream that follow each other made one: where they part is a matter of time."""
+    found: list[Any] = []
+    for one in outputs:
+        if found and one.output_type == found[-1].output_type == "stream" and one.name == found[-1].name:
+            found[-1].text += one.text
+        else:
+            found.append(one)
+    return found
 
 
 def _without_paths(line: str) -> str:
