@@ -14,8 +14,9 @@ import torch
 from inplace.capture import left_out, naming, record
 from inplace.capture.bytes import contents, foreign_memory
 from inplace.capture.calls import arguments, call_notes, functions, mode, optimizer_steps
-from inplace.capture.code import names, stacks, warned
+from inplace.capture.code import names, stacks
 from inplace.capture.graph import walk
+from inplace.capture.patches import warned
 from inplace.capture.tables import (
     arrivals,
     call_log,

@@ -103,7 +103,7 @@ def test_warnings_are_the_same(program: Callable[[], Any]) -> None:
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: without our part in it, warnings are credited to our line and swallowed."""
-    monkeypatch.setattr("inplace.capture.code.warned.Warned.start", lambda self: None)
+    monkeypatch.setattr("inplace.capture.patches.warned.Warned.start", lambda self: None)
 
     assert any("warned" in found for found in changed_by_recording(warned_once_a_line))
 

@@ -22,7 +22,7 @@ SAID = {
     Look.BACKWARD: "the graph before a backward at line 2 (3 times: after 64 walks of a line only some are made)",
     Look.GRAPH: "what lies behind the first 64 nodes of a graph at line 2 (3 times).",
     Look.CONTENTS: "the contents of a storage that others can write at line 2 (3 times: it has more than 64 bytes).",
-    Look.LINES: "which line changed bytes that others can write at line 2 (after 64 lines or looks).",
+    Look.LINES: "which line changed bytes that others can write at line 2 (after 64 lines or compared bytes).",
     Look.NAMES: "names beyond a bound of 64 (3 times), so a tensor may be shown without its name.",
     Look.FRAMES: "frames of yours beyond the innermost 64 at line 2 (3 times).",
 }

@@ -28,13 +28,13 @@ from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_st
 from inplace.capture.calls.strict import Saves
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import strip_recording
-from inplace.capture.code.warned import Warned
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.graph.walk import LIMIT, Walker
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import Aside
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
+from inplace.capture.patches.warned import Warned
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of

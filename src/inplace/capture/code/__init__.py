@@ -1,1 +1,1 @@
-"""Code: the user's lines, names, tracebacks and warnings."""
+"""Code: the user's lines, names and tracebacks."""

@@ -33,7 +33,7 @@ def _sentence(one: NotLookedAt, report: Report) -> str:
         reason = f"it has more than {one.bound:,} bytes" if one.bound else "we read no memory of that kind"
         return f"the contents of a storage that others can write{at} ({times}: {reason})."
     if one.what is Look.LINES:
-        reason = f"after {one.bound:,} lines or looks" if one.bound else "another tool follows the lines"
+        reason = f"after {one.bound:,} lines or compared bytes" if one.bound else "another tool follows the lines"
         return f"which line changed bytes that others can write{at} ({reason})."
     if one.what is Look.NAMES:
         return f"names beyond a bound of {one.bound:,} ({times}), so a tensor may be shown without its name."
