@@ -30,6 +30,13 @@ def test_a_cut_of_a_leaf_that_was_not_reached_is_told() -> None:
     assert found == [([4], ("w",))]
 
 
+def test_what_an_update_was_computed_with_is_not_behind_a_leaf() -> None:
+    """The path of a leaf begins at the leaf, wherever its values came from."""
+    update = "with torch.no_grad():\n    w.add_((u * 2).detach())\n"
+
+    assert cuts(update + "w.sum().backward()\noptimizer.step()") == []
+
+
 def test_a_cut_is_told_once() -> None:
     """A loop that loses the same gradient each time is one finding."""
     found = cuts("for _ in range(3):\n    scale = (w * 2).detach()\n    (u * scale).sum().backward()\noptimizer.step()")

@@ -6,7 +6,7 @@ import linecache
 
 import torch
 
-from inplace.checks.findings import Cut, StaleSave
+from inplace.checks.findings import InferenceTensor, StaleSave
 from tests.recording import record_text
 
 HELPER = "def spoil(h):\n    h.add_(1)\n"
@@ -36,15 +36,17 @@ def test_a_function_of_the_cell_is_one_place() -> None:
 
 
 def test_a_call_that_raised_has_made_nothing() -> None:
-    """What a tensor comes from is the last call that did not raise."""
+    """What made a tensor is the last call that did not raise."""
     text = """
     w = torch.ones(2, requires_grad=True)
-    h = (w * 2).detach()
-    try:
-        torch.add(w, torch.ones(3), out=h)
-    except RuntimeError:
-        pass
-    h.sum().backward()
+    with torch.inference_mode():
+        v = torch.ones(2)
+        try:
+            v.add_(torch.ones(3))
+        except RuntimeError:
+            pass
+    w * v
     """
 
-    assert [[place.position.line for place in cut.culprits] for cut in record_text(text).report.of_type(Cut)] == [[2]]
+    found = record_text(text).report.of_type(InferenceTensor)
+    assert [[place.position.line for place in one.culprits] for one in found] == [[3]]
