@@ -46,3 +46,13 @@ def test_an_edit_that_nobody_else_reads(seen: str, sign: str, hook: str) -> None
 
     assert other.unique().tolist() == [12 if sign == "*" else 6]
     assert lines == []
+
+
+def test_an_edit_after_the_other_branch_has_read() -> None:
+    """The branch whose nodes were made later runs first, and has read before the hook runs."""
+    lines = TEXT.format(shape="4", seen="h", sign="+", hook="grad.mul_(0)").strip().split("\n")
+    lines.insert(4, lines.pop(2))  # `k` is made after `h`
+    ran = record_text("\n".join(lines))
+
+    assert ran.namespace["w"].grad.tolist() == [6] * 4
+    assert ran.report.of_type(CustomFunction) == []

@@ -30,11 +30,25 @@ def test_a_cut_of_a_leaf_that_was_not_reached_is_told() -> None:
     assert found == [([4], ("w",))]
 
 
+def test_what_an_update_was_computed_with_is_not_behind_a_leaf() -> None:
+    """The path of a leaf begins at the leaf, wherever its values came from."""
+    update = "with torch.no_grad():\n    w.add_((u * 2).detach())\n"
+
+    assert cuts(update + "w.sum().backward()\noptimizer.step()") == []
+
+
 def test_a_cut_is_told_once() -> None:
     """A loop that loses the same gradient each time is one finding."""
     found = cuts("for _ in range(3):\n    scale = (w * 2).detach()\n    (u * scale).sum().backward()\noptimizer.step()")
 
     assert found == [([5], ("w",))]
+
+
+def test_a_leaf_is_lost_once() -> None:
+    """Where each of two losses loses it on a line of its own, the first says it."""
+    text = "a = (w * 2).detach()\n(u * a).sum().backward()\nb = (w * 3).detach()\n(u * b).sum().backward()"
+
+    assert cuts(text) == [([4], ("w",))]
 
 
 def test_a_cut_that_nobody_misses_is_not_told() -> None:
@@ -47,3 +61,10 @@ def test_a_gradient_that_was_read_and_missed_is_wanted() -> None:
     found = cuts("v = torch.ones(2, requires_grad=True)\n(w * u * (v * 2).detach()).sum().backward()\nv.grad")
 
     assert found == [([5], ("v",))]
+
+
+def test_a_gradient_that_was_there_is_not_missed() -> None:
+    """Who reads what an earlier backward has left there has found one."""
+    text = "v = torch.ones(2, requires_grad=True)\nv.grad = torch.ones(2)\n(w * u * (v * 2).detach()).sum().backward()"
+
+    assert cuts(text + "\nv.grad") == []

@@ -33,6 +33,8 @@ def test_the_order_of_elements_matters(text: str, how: str, *, raised: bool) -> 
     [
         "x[:1].expand(3).fill_(1)",  # the same value, in whatever order
         "x.add_(x)",  # each element reads itself only
+        "x.add_(x.view(6))",
+        "x[:3].add_(x[:3])",
         "x[1:] = x[:-1].clone()",
         "x[3:] = x[:3]",
         "x[3:].add_(x[:3])",

@@ -38,3 +38,15 @@ def test_a_replaced_parameter_is_found() -> None:
     )
 
     assert [finding.culprits[0].position.line for finding in found] == [3]
+
+
+def test_a_result_under_a_name_of_its_own_is_none() -> None:
+    """Who reads the gradient of a result, and still has the leaf under its name, has not lost it."""
+    assert rebound("w = torch.ones(2, requires_grad=True)\ny = w * 2\ny.sum().backward()\ny.grad") == []
+
+
+def test_a_leaf_that_lost_its_name_is_found() -> None:
+    """The same, where the result has taken the leaf's name."""
+    found = rebound("w = torch.ones(2, requires_grad=True)\nw = w * 2\nw.sum().backward()\nw.grad")
+
+    assert [finding.culprits[0].position.line for finding in found] == [2]

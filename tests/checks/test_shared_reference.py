@@ -34,3 +34,21 @@ def test_where_there_are_no_others_those_are_told() -> None:
 def test_bytes_that_nobody_wrote_may_have_two_names() -> None:
     """A view is no finding."""
     assert first_lines("a = torch.zeros(3)\nb = a[:2]\nc = a + 1") == []
+
+
+def test_a_swap_of_views_is_told() -> None:
+    """The second assignment copies from what the first has overwritten."""
+    assert first_lines("x = torch.arange(4.0)\nx[0], x[1] = x[1], x[0]")[0] == ("swap", 2)
+
+
+def test_an_exchange_with_other_elements_is_none() -> None:
+    """Two assignments in one statement, of which the second reads what neither has written."""
+    assert [how for how, _ in first_lines("x = torch.arange(4.0)\nx[0], x[1] = x[2], x[3]")] == []
+
+
+def test_what_a_spoiled_save_tells_is_not_told_again() -> None:
+    """That two names reach the bytes is a part of what the other finding says."""
+    text = "x = torch.ones(3, requires_grad=True)\ny = torch.exp(x)\nv = y[1:]\nv.add_(1)\n"
+
+    assert first_lines(text) == [("snapshot", 4)]
+    assert first_lines(text + "y.sum().backward()") == []

@@ -96,3 +96,20 @@ def test_pytorch_agrees_with_the_advice(seed: int) -> None:
 def test_bytes_are_told_as_people_read_them(count: int, told: str) -> None:
     """The largest unit that leaves a number of at least one."""
     assert size(count) == told
+
+
+def test_what_an_in_place_call_on_a_view_may_have_kept_is_not_advised() -> None:
+    """Its node hides what the call saved: `lerp_` keeps its end for the gradient of its weight."""
+    text = """
+    x = torch.ones(8, requires_grad=True)
+    t = torch.full((4,), 0.5, requires_grad=True)
+    base = x * 1
+    v = base[4:]
+    a = torch.ones(4) + 1
+    {}
+    a = a * 2
+    (base.sum() + a.sum()).backward()
+    """
+
+    assert (7, "mul_") not in lines(thrift_of(text.format("v.lerp_(a, t)")))
+    assert (7, "mul_") in lines(thrift_of(text.format("pass")))

@@ -6,7 +6,7 @@ import linecache
 
 import torch
 
-from inplace.checks.graph_detached import Cut
+from inplace.checks.inference_tensor import InferenceTensor
 from inplace.checks.saved_tensor_modified import StaleSave
 from tests.recording import record_text
 
@@ -37,15 +37,17 @@ def test_a_function_of_the_cell_is_one_place() -> None:
 
 
 def test_a_call_that_raised_has_made_nothing() -> None:
-    """What a tensor comes from is the last call that did not raise."""
+    """What made a tensor is the last call that did not raise."""
     text = """
     w = torch.ones(2, requires_grad=True)
-    h = (w * 2).detach()
-    try:
-        torch.add(w, torch.ones(3), out=h)
-    except RuntimeError:
-        pass
-    h.sum().backward()
+    with torch.inference_mode():
+        v = torch.ones(2)
+        try:
+            v.add_(torch.ones(3))
+        except RuntimeError:
+            pass
+    w * v
     """
 
-    assert [[place.position.line for place in cut.culprits] for cut in record_text(text).report.of_type(Cut)] == [[2]]
+    found = record_text(text).report.of_type(InferenceTensor)
+    assert [[place.position.line for place in one.culprits] for one in found] == [[3]]

@@ -1,0 +1,47 @@
+"""Sentences that depend on what was measured, or on what was written to."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.checks.saved_tensor_modified import StaleSave
+from inplace.render.words.telling import facts, fix_summary
+from inplace.render.words.text import columns, safe
+from tests.recording import record_text
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        ("y.add_(1)", ""),  # the bytes that were saved: nothing that the other sentences don't say
+        ("y[1:].add_(1)", "Of 16 bytes, 0 to 16 were saved and 4 to 16 written."),
+    ],
+)
+def test_bytes_are_told_where_they_are_not_the_same(write: str, said: str) -> None:
+    """Which were saved and which were written."""
+    ran = record_text(f"x = torch.ones(4, requires_grad=True)\ny = torch.exp(x)\n{write}\ny.sum().backward()")
+
+    assert facts(ran.report.of_type(StaleSave)[0], ran.trace) == said
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("w", "Move `w.add_(1)` behind the `backward()` that needs the old values, or run the forward again."),
+        ("w = w * 1\nw", "Write `w = w.add(1)` instead, or change a copy (`.clone()`)."),
+    ],
+    ids=["a leaf", "a result"],
+)
+def test_an_update_of_a_leaf_has_no_other_form(made: str, said: str) -> None:
+    """Out of place it would not be that leaf any more."""
+    first, _, name = made.rpartition("\n")
+    lines = ["w = torch.ones(3, requires_grad=True)", *([first] if first else []), f"y = ({name} ** 2).sum()"]
+    ran = record_text("\n".join([*lines, "with torch.no_grad():", "    w.add_(1)", "y.backward()"]))
+
+    assert fix_summary(ran.report.of_type(StaleSave)[0], ran.trace) == said.replace("`", "")
+
+
+def test_text_cannot_drive_a_terminal() -> None:
+    """What would move the cursor, colour what follows or turn the direction of writing is shown instead."""
+    assert safe("a\x1b[31mb\r\u202ec\n") == "a\\x1b[31mb\\r\\u202ec\n"
+    assert columns("aü漢e\u0301") == 5
