@@ -218,15 +218,16 @@ def test_storages_that_sleep_are_looked_at(write: str, expected: list[str], monk
 def test_what_is_no_longer_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bytes that are compared in one recording a storage that is alive is named, and no other."""
     monkeypatch.setattr(contents, "_AWAKE", 10 * contents._LEAST)
-    monkeypatch.setattr(contents, "_MOST", 20 * contents._LEAST)
+    monkeypatch.setattr(contents, "_MOST", 40 * contents._LEAST)
     text = EXPORTED.format(write="n *= 3").replace("w.detach() + 1", "a + 1")
+    another = "n = a.numpy()\n    b = torch.ones(4)\n    m = b.numpy()"
 
-    alive = record_text(text)
-    dead = record_text(text.replace("t = a + 1", "t = a + 1 if i < 4 else w; a = a if i < 4 else torch.ones(4)"))
+    alive = record_text(text.replace("n = a.numpy()", another))
+    dead = record_text(text.replace("n = a.numpy()", another).replace("40):", "40):\n        if i == 6: del b, m"))
 
-    assert told(alive) == [(Look.CONTENTS, 20 * contents._LEAST, 1, 2)]
+    assert told(alive) == [(Look.CONTENTS, 40 * contents._LEAST, 1, line) for line in (2, 4)]
+    assert told(dead) == [(Look.CONTENTS, 40 * contents._LEAST, 1, 2)]
     assert kinds(alive) == []
-    assert told(dead) == []
 
 
 @pytest.mark.parametrize(("write", "expected"), [("n *= 3", [(Look.LINES, 0, 1, None)]), ("pass", [])])
