@@ -249,13 +249,13 @@ LINES = (
         "capture/code/tracebacks.py",
         "queue += [one.__cause__, one.__context__,",
         "queue += [one.__cause__,",
-        ("tests/test_transparent_control.py",),
+        ("tests/capture/test_tracebacks.py",),
     ),
     Broken(
         "capture/patches/mode_stack.py",
         "        for other in above:\n            push(other)\n    return place",
         "    return place",
-        ("tests/test_transparent_control.py",),
+        ("tests/capture/test_mode_stack.py",),
     ),
     Broken(
         "capture/patches/mode_off.py",
@@ -424,12 +424,6 @@ LINES = (
         "checks/thrift.py",
         "return self._is_dead_after(call, given) and not self._is_kept(given.storage)",
         "return self._is_dead_after(call, given)",
-        ("tests/checks/test_thrift.py",),
-    ),
-    Broken(
-        "checks/thrift.py",
-        'if node is None or node.custom or node.name == "CopySlices":',
-        "if node is None:",
         ("tests/checks/test_thrift.py",),
     ),
     # ------------------------------------------------------------ fixes
