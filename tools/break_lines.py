@@ -452,25 +452,25 @@ LINES = (
         "judge/compare.py",
         "    different = _different_gradient(answer, twin)\n",
         "    different = None\n",
-        ("tests/judge",),
+        ("tests/judge/test_compare.py",),
     ),
     Broken(
         "judge/compare.py",
         "if any(kind == finding.kind for kind, _ in answer.findings):",
         "if False:",
-        ("tests/judge",),
+        ("tests/judge/test_compare.py",),
     ),
     Broken(
         "judge/compare.py",
         "return len(ones) == len(twos) and all(map(_equal, ones, twos))",
         "return all(map(_equal, ones, twos))",
-        ("tests/judge",),
+        ("tests/judge/test_compare.py",),
     ),
     Broken(
         "judge/fence.py",
         "if isinstance(path, int) or path == os.devnull or not isinstance(flags, int):",
         "if True:",
-        ("tests/judge",),
+        ("tests/judge/test_proof.py::test_no_file_is_touched",),
     ),
     # ------------------------------------------------------------ render
     Broken(
@@ -506,7 +506,7 @@ LINES = (
         "render/js/run.js",
         "return one.some(([start, stop]) => two.some(([from, to]) => start < to && from < stop));",
         "return true;",
-        ("tests/browser/test_page.py",),
+        ("tests/browser/test_page.py::test_choosing_a_line_links_the_panes",),
     ),
     Broken(
         "render/js/elements.js",
@@ -516,27 +516,29 @@ LINES = (
     ),
     # ------------------------------------------------------------ shells
     Broken(
-        "shells/terminal/cli.py", "position += 2 if word in _WITH_VALUE else 1", "position += 1", ("tests/test_cli.py",)
+        "shells/terminal/cli.py",
+        "position += 2 if word in _WITH_VALUE else 1",
+        "position += 1",
+        ("tests/test_cli.py::test_json_on_standard_output",),
     ),
     Broken(
         "shells/terminal/outputs.py",
         "if error is None or isinstance(error, SystemExit):",
         "if error is None:",
-        ("tests/test_cli.py",),
+        ("tests/test_cli.py::test_the_error_of_the_json",),
     ),
     Broken(
         "shells/terminal/script.py",
         "if isinstance(error, SyntaxError) and error.filename:",
         "if False:",
-        ("tests/test_cli.py",),
+        ("tests/test_cli.py::test_the_error_of_the_json",),
     ),
     Broken(
-        "shells/recording.py",
-        "recorder.undo()\n            if error",
-        "if error",
-        ("tests/test_public.py", "tests/test_faults.py"),
+        "shells/notebook/magic.py",
+        "if len(asked) > 1:",
+        "if False:",
+        ("tests/test_magic.py::test_twice_above_a_cell_is_one_sentence",),
     ),
-    Broken("shells/notebook/magic.py", "if len(asked) > 1:", "if False:", ("tests/test_magic.py",)),
 )
 
 
