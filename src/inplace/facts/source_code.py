@@ -153,7 +153,7 @@ def node_position(node: ast.expr | ast.stmt) -> Position:
 
 def is_simple(statement: ast.stmt) -> bool:
     """Whether a statement has no others in it, as Python's grammar calls it."""
-    return next(_inside(statement), None) is None
+    return not list(_inside(statement))  # to its end: an interrupt while a generator is closed would be lost
 
 
 def _inside(statement: ast.stmt) -> Iterator[ast.stmt]:
