@@ -214,6 +214,6 @@ print(sizes, found.item(), torch.compile is kept, [call.function.label for call 
 
 def test_differences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison can fail: where we don't stand aside, functions are compiled otherwise."""
-    monkeypatch.setattr("inplace.capture.patches.mode_off.Aside.patch", lambda self, owner, name, make: None)
+    monkeypatch.setattr("inplace.capture.patches.mode_off.ModeOff.patch", lambda self, owner, name, make: None)
 
     assert changed_by_recording(compiled_with_a_break) != []

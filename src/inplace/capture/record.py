@@ -32,7 +32,7 @@ from inplace.capture.freeze import Raw, freeze
 from inplace.capture.graph.walk import LIMIT, Walker
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
-from inplace.capture.patches.mode_off import Aside
+from inplace.capture.patches.mode_off import ModeOff
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.patches.warned import Warned
 from inplace.capture.tables.arrivals import Arrivals
@@ -116,7 +116,7 @@ class Recorder(Listener):
         self._unseen = 0  # writes through `.data` and the like
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
-        self._aside = Aside(self._mode, self._ledger)
+        self._mode_off = ModeOff(self._mode, self._ledger)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._trace: Trace | None = None
 
@@ -133,8 +133,8 @@ class Recorder(Listener):
             self._protected(self._naming.note_names, BEFORE)
             self._hook_steps()
             self._warned.start()
-            self._aside.start()
-            self._aside.patch(torch.utils, "weakref", self._without_ours)
+            self._mode_off.start()
+            self._mode_off.patch(torch.utils, "weakref", self._without_ours)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
@@ -209,7 +209,7 @@ class Recorder(Listener):
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         if hasattr(torch.autograd, _ENGINE):
-            self._aside.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
+            self._mode_off.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
 
     def _without_ours(self, theirs: Any) -> Any:
         """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
@@ -242,12 +242,13 @@ class Recorder(Listener):
         if self.watched or self.external:
             self.look()
         if known.kind is Kind.BACKWARD:
-            for root in _tensors_of_backward(args, kwargs):
+            roots = _tensors_of_backward(args, kwargs)
+            for root in roots:
                 self._seen.reread(root)
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
             if self._is_walk_due(stack):
-                self._walk(_tensors_of_backward(args, kwargs), len(self._notes.log), stack)
+                self._walk(roots, len(self._notes.log), stack)
 
     def _is_walk_due(self, stack: int) -> bool:
         """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.

@@ -81,7 +81,7 @@ def _edited_save(
     return CustomFunction(
         severity="error" if how == "save" else "warning",
         culprits=culprits,
-        victim=Victim(place, one.node.name) if place is not None else None,
+        victim=Victim.at(place, one.node.name),
         names=names_of_use(index, one, culprits, place),
         node=one.node.id,
         saved=one.saved.name,

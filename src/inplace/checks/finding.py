@@ -25,6 +25,11 @@ class Victim:
     place: Place
     node: str
 
+    @classmethod
+    def at(cls, place: Place | None, node: str = "") -> Victim | None:
+        """The victim at a place; none where no line of the user's is known."""
+        return cls(place, node) if place is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:

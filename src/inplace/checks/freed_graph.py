@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from inplace.checks.finding import Finding, Victim
@@ -77,7 +77,7 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
     return FreedGraph(
         severity="error",
         culprits=tuple({(place.file, place.position): place for place in culprits}.values()),
-        victim=Victim(second, "") if second is not None else None,
+        victim=Victim.at(second),
         names=index.names.told(
             first=[name for name in assigned if name in used_again] or assigned,
             tensors=shared,
@@ -90,22 +90,25 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
 
 def _top(index: Index, walk: GraphWalk, both: set[NodeId]) -> list[NodeId]:
     """The shared nodes that backward meets first, of those that lead to a freed one."""
-    nodes, released = index.trace.node_by_id, set(walk.released)
+    nodes = index.trace.node_by_id
     below = {edge.node for node in both for edge in nodes[node].edges}
-    return sorted((node for node in both - below if _leads_to(index, node, released)), reverse=True)[:_MOST]
+    return sorted((both - below) & _leading_to(index, walk), reverse=True)[:_MOST]
 
 
-def _leads_to(index: Index, root: NodeId, wanted: AbstractSet[NodeId]) -> bool:
-    left, seen = [root], {root}
+def _leading_to(index: Index, walk: GraphWalk) -> set[NodeId]:
+    """The nodes of a walk that a freed one can be reached from, and the freed ones themselves."""
+    users: dict[NodeId, list[NodeId]] = defaultdict(list)
+    for node in walk.reached:
+        if node in index.trace.node_by_id:
+            for edge in index.trace.node_by_id[node].edges:
+                users[edge.node].append(node)
+    found = set(walk.released)
+    left = list(found)
     while left:
-        node = left.pop()
-        if node in wanted:
-            return True
-        found = index.trace.node_by_id.get(node)
-        further = [edge.node for edge in found.edges if edge.node not in seen] if found is not None else []
-        seen.update(further)
-        left += further
-    return False
+        new = [user for user in users[left.pop()] if user not in found]
+        found.update(new)
+        left += new
+    return found
 
 
 def _tensor_of(index: Index, node: NodeId) -> TensorId | None:

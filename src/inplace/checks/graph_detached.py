@@ -183,7 +183,7 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
     return Cut(
         severity="error" if raised else "warning",
         culprits=tuple(places.values())[:_MOST],
-        victim=Victim(lost_at, "") if lost_at is not None else None,
+        victim=Victim.at(lost_at),
         names=index.names.told(tensors=[first.given.tensor], places=[*places.values(), lost_at], last=without),
         how=how_cut(first),
         without_grad=without,
@@ -224,7 +224,7 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
     return Cut(
         severity="error",
         culprits=tuple(places)[:_MOST],
-        victim=Victim(victim, "") if victim is not None else None,
+        victim=Victim.at(victim),
         names=index.names.told(places=[*places, victim], last=frozen),
         how="frozen",
         without_grad=frozen,

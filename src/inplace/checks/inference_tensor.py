@@ -47,7 +47,7 @@ def _finding(index: Index, call: Call, state: TensorState) -> InferenceTensor:
     return InferenceTensor(
         severity="error",
         culprits=culprits,
-        victim=Victim(place, "") if place is not None else None,
+        victim=Victim.at(place),
         names=index.names.told(tensors=[state.tensor], places=culprits),
         tensor=state.tensor,
     )

@@ -66,7 +66,7 @@ def _finding(index: Index, write: Write, node: Node, storage: StorageId) -> Safe
     return SafeWrite(
         severity="info",
         culprits=culprits,
-        victim=Victim(made, node.name) if made is not None else None,
+        victim=Victim.at(made, node.name),
         names=index.names.told(tensors=[write.before.tensor], places=culprits),
         node=node.name,
         saved=tuple(saved.name for saved in node.saved if saved.storage != storage),

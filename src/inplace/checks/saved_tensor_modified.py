@@ -57,7 +57,7 @@ def _stale(index: Index, one: Use) -> StaleSave:
     return StaleSave(
         severity="error",
         culprits=culprits,
-        victim=Victim(place, one.node.name) if place is not None else None,
+        victim=Victim.at(place, one.node.name),
         names=names_of_use(index, one, culprits, place),
         node=one.node.id,
         saved=one.saved.name,

@@ -46,7 +46,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
         finding = UnseenWrite(
             severity="warning",
             culprits=culprits,
-            victim=Victim(place, one.node.name) if place is not None else None,
+            victim=Victim.at(place, one.node.name),
             names=names_of_use(index, one, culprits, place),
             node=one.node.id,
             saved=one.saved.name,

@@ -16,7 +16,7 @@ _ENGINE = "_engine_run_backward"
 _MOST = 2000  # tensors kept of each sort; both runs keep the first ones
 
 
-class Witness:
+class BackwardsSeen:
     """Sees every backward while it is entered: `Tensor.backward`, `autograd.backward` and `autograd.grad`.
 
     Attributes:

@@ -19,7 +19,7 @@ from inplace.capture.record import Recorder
 from inplace.facts.model import Trace
 from inplace.fixes.diagnose import analyze
 from inplace.fixes.proposals import rewrites
-from inplace.judge.backwards_seen import Witness
+from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.fence import Fence
 
 
@@ -31,7 +31,7 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
     _read_instead(order["texts"], ledger)
     fence = Fence(folder)
     _refuse_native_writes(fence, ledger)
-    witness = Witness()
+    seen = BackwardsSeen()
     file = order["file"]
     code = compile(order["texts"][file], file, "exec", dont_inherit=True)
     raised: BaseException | None = None
@@ -42,7 +42,7 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
         context = recorder = Recorder(title="replay", is_cell=lambda name: name == file, namespace=namespace)
     fence.on = True
     try:
-        with witness, context:
+        with seen, context:
             exec(code, namespace)
     except BaseException as error:  # a SystemExit is an end like another
         raised = None if isinstance(error, SystemExit) else error
@@ -51,7 +51,7 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
         "refused": fence.refused,
         **_found(recorder.trace if recorder is not None else None),
-        **_state(namespace, witness),
+        **_state(namespace, seen),
     }
     torch.save(answer, folder / "answer.pt")
 
@@ -69,7 +69,7 @@ def _found(trace: Trace | None) -> dict[str, Any]:
     }
 
 
-def _state(namespace: dict[str, Any], witness: Witness) -> dict[str, Any]:
+def _state(namespace: dict[str, Any], seen: BackwardsSeen) -> dict[str, Any]:
     """Values and gradients at the end: by name where a variable reaches the tensor, else in the order they were met."""
     values, grads, named = {}, {}, set()
     for path, value in scan(namespace):
@@ -78,14 +78,14 @@ def _state(namespace: dict[str, Any], witness: Witness) -> dict[str, Any]:
             values[path] = _copy(value)
             if _is_leaf(value):
                 grads[path] = _copy(value.grad)
-    others = [tensor for tensor in witness.met if id(tensor) not in named]
+    others = [tensor for tensor in seen.met if id(tensor) not in named]
     return {
         "values": values,
         "grads": grads,
         "other_values": [_copy(tensor) for tensor in others],
         "other_grads": [_copy(tensor.grad) if _is_leaf(tensor) else None for tensor in others],
-        "given": witness.given,
-        "roots": witness.roots,
+        "given": seen.given,
+        "roots": seen.roots,
     }
 
 

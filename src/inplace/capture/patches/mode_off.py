@@ -72,7 +72,7 @@ def _writes_zeros(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return not (args[1] if len(args) > 1 else kwargs.get("set_to_none", True))
 
 
-class Aside:
+class ModeOff:
     """Takes a mode off around what would behave otherwise with it.
 
     Args:
