@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -97,9 +98,14 @@ class _Nodes:
     """Joins nodes found by walks to the calls that made them and to the tensors those calls saw."""
 
     def __init__(
-        self, rows: CallLog, states: Sequence[TensorState], stacks: list[Stack], functions: list[Function]
+        self,
+        rows: CallLog,
+        states: Sequence[TensorState],
+        stacks: list[Stack],
+        functions: list[Function],
+        known: AbstractSet[NodeId],
     ) -> None:
-        self._rows, self._states, self._functions = rows, states, functions
+        self._rows, self._states, self._functions, self._known = rows, states, functions, known
         self._inside = [any(frame.entry in APPLY for frame in stack.frames) for stack in stacks]
         starts, ends = rows.sequence(SEQ0), rows.sequence(SEQ1)
         self._makers = [step for step, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
@@ -120,7 +126,14 @@ class _Nodes:
         return None, bisect_right(self._ends, node) - 1
 
     def add(self, found: FoundNode, walked: int) -> list[SavedUse]:
-        """Note a node met by the walk at step `walked`, and its saved tensors' versions when saved and then."""
+        """Note a node met by the walk at step `walked`, and its saved tensors' versions when saved and then.
+
+        Of a node that an earlier run has made no more is known here than its versions now.
+        """
+        if found.id in self._known:
+            self.nodes[found.id] = Node(found.id, found.name, None, found.edges, found.saved, found.leaf, found.custom)
+            seen = enumerate(found.versions)
+            return [SavedUse(found.id, n, None, None, version, None) for n, version in seen if version is not None]
         step, near = self.step_of(found.id)
         known, versions, values = found.saved, found.versions, found.values
         if found.name == "CopySlices" and step is not None:
@@ -230,14 +243,20 @@ def _same(saved: SavedTensor, state: TensorState) -> bool:
 
 @no_collection()
 def freeze(
-    raw: Raw, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, label: Callable[[str], str | None], title: str
+    raw: Raw,
+    notes: CallNotes,
+    seen: TensorsSeen,
+    stacks: Stacks,
+    label: Callable[[str], str | None],
+    title: str,
+    known: AbstractSet[NodeId] = frozenset(),
 ) -> Trace:
-    """Build the trace of a recording that has ended."""
+    """Build the trace of a recording that has ended; `known` are the nodes that earlier runs of its session know."""
     sources, sites, frozen_stacks = stacks.freeze(label)
     storages, stored = seen.storages.frozen()
     states, places = seen.states.frozen(stored, notes.log.origin)
     notes.log.renumber(places)
-    nodes = _Nodes(notes.log, states, frozen_stacks, notes.functions)
+    nodes = _Nodes(notes.log, states, frozen_stacks, notes.functions, known)
     walks = tuple(_walk(facts, nodes, seen.states.layouts.known, stored) for facts in raw.walks)
     changes = _changes(raw, frozen_stacks, stored)
     return Trace(

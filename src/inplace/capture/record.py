@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace, TracebackType
@@ -26,10 +26,11 @@ from inplace.capture.calls.listener import Listener
 from inplace.capture.calls.mode import CallMode
 from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.calls.strict import Saves
+from inplace.capture.carried import Carried
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import strip_recording
 from inplace.capture.freeze import Raw, freeze
-from inplace.capture.graph.walk import LIMIT, Walker
+from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker, saved_tensors
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import ModeOff
@@ -41,7 +42,9 @@ from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
-from inplace.facts.model import BEFORE, Function, Kind, Look, Trace
+from inplace.facts.joined import Again, first_run, joined
+from inplace.facts.kept import kept as kept_of
+from inplace.facts.model import BEFORE, Function, Kind, Look, TensorId, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -78,6 +81,7 @@ class Recorder(Listener):
         label: the name to show for a file, None for its last part.
         strict: whether a write that would destroy a save is stopped with an OverwriteError.
         thorough: whether to look at the graph before every backward, and not before the first of each line only.
+        earlier: what the recording before it in the same session has handed on, if there was one.
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -94,8 +98,12 @@ class Recorder(Listener):
         label: Callable[[str], str | None] = _no_label,
         strict: bool = False,
         thorough: bool = False,
+        earlier: Carried | None = None,
     ) -> None:
         self._title, self._label = title, label
+        self._earlier = earlier
+        self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
+        self._moved: set[TensorId] = set()
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
@@ -131,6 +139,8 @@ class Recorder(Listener):
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
             self._protected(self._naming.note_names, BEFORE)
+            if self._earlier is not None:
+                self._protected(self._meet_again, self._earlier)
             self._hook_steps()
             self._warned.start()
             self._mode_off.start()
@@ -171,11 +181,28 @@ class Recorder(Listener):
                 self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
             self._note_cut_stacks()
-            self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title)
+            known = frozenset(self._earlier.trace.node_by_id) if self._earlier is not None else frozenset()
+            self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
         finally:
             self.undo()
             self._seen.storages.close()
         return self._trace
+
+    def session(self) -> tuple[Trace, Carried]:
+        """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
+        places: Sequence[TensorId] | None = None
+        if self._earlier is None:
+            trace = first_run(self.trace)
+        else:
+            trace, places = joined(self._earlier.trace, self.trace, Again(self._again, frozenset(self._moved)))
+        remembered, numbers = kept_of(trace)
+        carried, watched = Carried(remembered), {*self.watched, *self.asleep}
+        for ref in list(self._seen.refs.values()):
+            number = numbers.get(ref.tensor if places is None else places[ref.tensor])
+            tensor = ref()
+            if number is not None and tensor is not None:
+                carried.add(tensor, number, ref.pointer, watched=ref.storage in watched)
+        return trace, carried
 
     @property
     def trace(self) -> Trace:
@@ -354,9 +381,28 @@ class Recorder(Listener):
         if not walked.is_complete:
             self._left_out.note(Look.GRAPH, LIMIT, step, stack=stack)
 
+    def _meet_again(self, earlier: Carried) -> None:
+        """Meet what earlier runs had seen and lives on: tensors, and the storages that live graphs have saved."""
+        seen, roots = self._seen, []
+        for tensor, known, pointer, watched in earlier.taken():
+            number = seen.id_of(tensor)
+            self._again[number] = known
+            ref = seen.ref_of(tensor)
+            if ref is not None and ref.pointer != pointer:
+                self._moved.add(number)
+            elif watched:
+                self._watch(tensor)
+            if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
+                roots.append(node)
+        if any(node.id >= 0 for node in earlier.trace.nodes):
+            for node, _ in NodesBelow(roots, LIMIT):
+                for saved in saved_tensors(node):
+                    seen.storages.meet(saved, seen.step)
+            self._raw.walks.append((0, False, self._walker.walk(roots)))
+
     def _last_walk(self) -> None:
         seen, log = self._seen, self._notes.log
-        called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
+        called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH])).union(self._again)
         live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
         self._walk(live, len(self._notes.log), None)
 

@@ -12,6 +12,7 @@ of them can be part of a cycle, so the garbage collector need not look at them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -370,6 +371,7 @@ class Look(Enum):
     NAMES: what the user's variables reach; in steps from a variable, items of one container, or objects.
     FRAMES: the user's frames of a stack; in frames.
     OVERLAP: whether two tensors share bytes; in candidate solutions tried.
+    HISTORY: what cells did before the recorded one; in calls kept of them.
     """
 
     BACKWARD = "backward"
@@ -379,6 +381,7 @@ class Look(Enum):
     NAMES = "names"
     FRAMES = "frames"
     OVERLAP = "overlap"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,10 +441,21 @@ class Failure:
     stack: Stack | None
 
 
+@dataclass(frozen=True, slots=True)
+class CellRun:
+    """One run of a notebook's cell in a trace of several: what it is called, its first step, and what ended it."""
+
+    title: str
+    begin: int
+    failure: Failure | None
+
+
 @dataclass(frozen=True)
 class Trace:
     """Everything that was observed of one run, in the order in which it happened.
 
+    In a notebook what is kept of the runs of cells before it comes first: `runs` are they and, last, the run that the
+    trace is of; none where there was nothing before it. `failure` and `title` are those of the last.
     `calls`, `states`, `tensors` and `storages` may build their items when asked for them: keep what you need of an
     item, not a list of all; `rows.column` gives a field of all.
     """
@@ -463,6 +477,16 @@ class Trace:
     failure: Failure | None = None
     title: str = field(default="")
     not_looked_at: tuple[NotLookedAt, ...] = ()
+    runs: tuple[CellRun, ...] = ()
+
+    @property
+    def begin(self) -> int:
+        """The first step of the run that the trace is of."""
+        return self.runs[-1].begin if self.runs else 0
+
+    def run_of(self, step: int) -> int:
+        """The place in `runs` of the run that made a call, 0 where there is only one."""
+        return max(0, bisect_right(self.runs, step, key=lambda run: run.begin) - 1)
 
     @cached_property
     def node_by_id(self) -> dict[NodeId, Node]:

@@ -263,6 +263,15 @@ def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
             yield attribute, getattr(node, attribute)
 
 
+def saved_tensors(node: Any) -> Iterator[torch.Tensor]:
+    """The tensors that a node has saved and not lost, but for those that a hook has packed."""
+    for _, handle in raw_saves(node):
+        for one in handle if isinstance(handle, tuple | list) else (handle,):
+            saved: Any = getattr(one, "data", None)
+            if getattr(one, "unpack_hook", None) is None and type(saved) in PLAIN:
+                yield saved
+
+
 @lru_cache(4096)
 def _saving_attributes(kind: type) -> tuple[str, ...]:
     """Where nodes of a type keep the handles of what they saved."""

@@ -1,0 +1,58 @@
+"""What one recording hands on to the next of the same session: what is kept of its trace, and what may live on.
+
+Nothing is kept alive: tensors are known by weak references.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from inplace.capture.patches.ledger import Ledger
+from inplace.facts.model import TensorId, Trace
+
+
+class Carried:
+    """What is handed on.
+
+    Attributes:
+        trace: what is kept of the runs so far.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self._known: list[tuple[weakref.ref[torch.Tensor], TensorId, int, bool]] = []
+        self._ledger = Ledger()
+
+    def add(self, tensor: torch.Tensor, known: TensorId, pointer: int, *, watched: bool) -> None:
+        """Hand on a tensor: its id in the trace, where its memory began, and whether others may write that."""
+        self._known.append((weakref.ref(tensor), known, pointer, watched))
+
+    def wait(self) -> None:
+        """Until the next recording let `swap_tensors` through, which swaps no tensor that has weak references."""
+        self._ledger.replace(torch.utils, "weakref", self._without_ours)
+
+    def _without_ours(self, theirs: Any) -> Any:
+        def getweakrefs(tensor: Any) -> list[Any]:
+            self._known = [one for one in self._known if one[0]() is not tensor]
+            return list(theirs.getweakrefs(tensor))
+
+        return SimpleNamespace(**{**vars(theirs), "getweakrefs": getweakrefs})
+
+    def taken(self) -> Iterator[tuple[torch.Tensor, TensorId, int, bool]]:
+        """The tensors that are alive, each to be let go of soon, as `add` was given them; they are handed on once."""
+        self.end()
+        known, self._known = self._known, []
+        for ref, *facts in known:
+            tensor = ref()
+            if tensor is not None:
+                yield tensor, *facts  # type: ignore[misc]
+            del tensor
+
+    def end(self) -> None:
+        """Leave PyTorch as it was."""
+        self._ledger.undo()

@@ -1,0 +1,362 @@
+"""What is kept of the runs of cells before the next one: what can still matter to it, and no more.
+
+NOTE [ What can still matter ]
+A later cell can meet tensors that are alive, storages that a live tensor or a live graph reaches, and graph nodes that
+are alive. So calls that made one of those nodes, or that saw one of those tensors or storages, are kept; of a line that
+did the same to the same memory many times in one run, the first and the last two; and with them the calls that made
+what they were given. Beyond bounds the oldest go, which is said.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from msgspec.structs import replace as struct_replace
+
+from inplace.facts.model import (
+    BEFORE,
+    Argument,
+    Call,
+    CellRun,
+    ContentChange,
+    CounterId,
+    Failure,
+    GraphWalk,
+    Look,
+    Name,
+    Node,
+    NodeId,
+    NotLookedAt,
+    Optimizer,
+    Site,
+    Stack,
+    StackFrame,
+    StateId,
+    StorageId,
+    TensorId,
+    TensorState,
+    Trace,
+)
+from inplace.facts.rows import NOTHING, call_columns, column
+
+CALLS = 4_000
+"""Calls that are kept of all earlier runs, at most."""
+
+RUNS = 64
+"""Earlier runs of which anything is kept, at most."""
+
+_FIRST, _LAST = 1, 2  # calls of one line with the same memory that are kept of one run
+_WALKS = 2  # backwards of one line that are kept of one run
+Item = TypeVar("Item")
+
+
+def kept(trace: Trace) -> tuple[Trace, Mapping[TensorId, TensorId]]:
+    """The part of a trace that a later run can meet again, and the ids that its tensors have there."""
+    alive = _Alive(trace)
+    steps, dropped = _bounded(trace, sorted(_steps(trace, alive)))
+    cut = _Cut(trace, alive, steps, dropped)
+    return cut.trace(), cut.tensors
+
+
+class _Alive:
+    """What is alive at the end of a trace: tensors, storages, and the nodes of graphs that live tensors reach."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.tensors = {TensorId(n) for n, died in enumerate(column(trace.tensors, "died")) if died == NOTHING}
+        last = trace.walks[-1] if trace.walks else None
+        ended = last is not None and not last.is_backward and last.step == len(trace.calls)
+        self.walk = last if ended else None
+        reached = set(last.reached) if last is not None and ended else set()
+        self.nodes = [node for node in trace.nodes if node.id in reached or node.leaf in self.tensors]
+        saved = {one.storage for node in self.nodes for one in node.saved if one.storage is not None}
+        dead = column(trace.storages, "died")
+        self.storages = saved | {StorageId(number) for number, died in enumerate(dead) if died == NOTHING}
+        self.ids = {node.id for node in self.nodes}
+
+
+def _steps(trace: Trace, alive: _Alive) -> set[int]:
+    columns = call_columns(trace.calls)
+    tensors, storages = column(trace.states, "tensor"), column(trace.states, "storage")
+    seen = [t in alive.tensors or s in alive.storages for t, s in zip(tensors, storages, strict=True)]
+    lines: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
+    for step in columns.seeing(seen):
+        lines[trace.run_of(step), columns.stack[step], columns.function[step], _memory(trace, step, seen)].append(step)
+    found = {step for steps in lines.values() for step in (*steps[:_FIRST], *steps[-_LAST:])}
+    found |= {node.step for node in alive.nodes if node.step is not None}
+    found |= {walk.step for walk in _walks(trace, alive)}
+    return _with_makers(trace, found)
+
+
+def _memory(trace: Trace, step: int, seen: Sequence[bool]) -> int:
+    """The first storage of those that matter that a call saw."""
+    columns, storages = call_columns(trace.calls), column(trace.states, "storage")
+    given = columns.before[columns.begins[step] : columns.begins[step + 1]]
+    return next((storages[state] for state in (*given, *columns.outputs_of(step)) if seen[state]), NOTHING)
+
+
+def _walks(trace: Trace, alive: _Alive) -> list[GraphWalk]:
+    """The last backwards of each line of each run that went to something that is alive."""
+    lines: dict[tuple[int, Stack], list[GraphWalk]] = defaultdict(list)
+    for walk in trace.walks:
+        if walk.is_backward and not alive.ids.isdisjoint(walk.reached):
+            lines[trace.run_of(walk.step), trace.calls[walk.step].stack].append(walk)
+    return sorted((walk for walks in lines.values() for walk in walks[-_WALKS:]), key=lambda walk: walk.step)
+
+
+def _with_makers(trace: Trace, steps: set[int]) -> set[int]:
+    """Some calls, those that first gave out what they were given, and the backwards during which they ran."""
+    columns, tensors = call_columns(trace.calls), column(trace.states, "tensor")
+    origins = column(trace.tensors, "origin")
+    found, left = set(steps), list(steps)
+    while left and len(found) <= CALLS:
+        step = left.pop()
+        given = columns.before[columns.begins[step] : columns.begins[step + 1]]
+        new = {origin for state in given if (origin := origins[tensors[state]]) >= 0}
+        within = trace.calls[step].within
+        new = (new | ({within} if within is not None else set())) - found
+        found |= new
+        left += new
+    return found
+
+
+def _bounded(trace: Trace, steps: list[int]) -> tuple[list[int], int]:
+    """The steps that are kept within our bounds, and how many are not."""
+    first = trace.runs[-RUNS].begin if len(trace.runs) > RUNS else 0
+    within = steps[max(bisect_left(steps, first), len(steps) - CALLS) :]
+    return within, len(steps) - len(within)
+
+
+class _Cut:
+    """A trace with some of its calls only, and what belongs to them."""
+
+    def __init__(self, trace: Trace, alive: _Alive, steps: list[int], dropped: int) -> None:
+        self._trace, self._alive, self._steps, self._dropped = trace, alive, steps, dropped
+        self._calls = [trace.calls[step] for step in steps]
+        self._kept_names = self._names()
+        runs = {trace.run_of(step) for step in steps}
+        self._runs = [run for n, run in enumerate(trace.runs) if n in runs or n == len(trace.runs) - 1]
+        self._modules = _places(call.module for call in self._calls if call.module is not None)
+        self._changes = [change for change in trace.changes if change.storage in alive.storages][-CALLS:]
+        self._optimizers = [one for one in trace.optimizers if not alive.tensors.isdisjoint(one.params)]
+        self._states = self._all_states()
+        states = [trace.states[state] for state in self._states]
+        self.tensors = {old: TensorId(new) for old, new in _places(sorted(self._all_tensors(states))).items()}
+        self._storages = _places(
+            sorted(
+                {state.storage for state in states if state.storage is not None}
+                | {one.storage for node in alive.nodes for one in node.saved if one.storage is not None}
+                | {change.storage for change in self._changes}
+            )
+        )
+        uses = [use.counter for walk in trace.walks for use in walk.uses if use.node in alive.ids]
+        counters = {state.counter for state in states if state.counter is not None}
+        self._counters = _places(sorted(counters.union(one for one in uses if one is not None)))
+        stacks = [call.stack for call in self._calls]
+        stacks += [one.stack for one in self._changes if one.stack is not None]
+        self._sites = _places(sorted({frame.site for stack in stacks for frame in stack.frames}))
+        self._sources = _places(sorted({trace.sites[site].source for site in self._sites}))
+        self._cut_stacks: dict[Stack, Stack] = {}
+
+    def trace(self) -> Trace:
+        whole, sources = self._trace, self._sources
+        return Trace(
+            torch=whole.torch,
+            sources=tuple(whole.sources[number] for number in sources),
+            sites=tuple(self._site(whole.sites[site]) for site in self._sites),
+            calls=[self._call(step, call) for step, call in enumerate(self._calls)],
+            states=[self._state(whole.states[state]) for state in self._states],
+            tensors=[
+                struct_replace(
+                    whole.tensors[old],
+                    id=TensorId(new),
+                    origin=self._origin(whole.tensors[old].origin),
+                    first_seen=self._moment(whole.tensors[old].first_seen),
+                    died=self._moment_or_none(whole.tensors[old].died),
+                )
+                for old, new in self.tensors.items()
+            ],
+            storages=[
+                struct_replace(
+                    whole.storages[old],
+                    id=StorageId(new),
+                    born=self._moment(whole.storages[old].born),
+                    died=self._moment_or_none(whole.storages[old].died),
+                )
+                for old, new in self._storages.items()
+            ],
+            nodes=tuple(map(self._node, self._alive.nodes)),
+            walks=tuple(self._walks()),
+            changes=tuple(map(self._change, self._changes)),
+            names=tuple(Name(n.path, self.tensors[n.tensor], self._moment(n.step)) for n in self._kept_names),
+            modules=tuple(whole.modules[number] for number in self._modules),
+            optimizers=tuple(
+                Optimizer(one.name, one.type, tuple(self.tensors[param] for param in one.params))
+                for one in self._optimizers
+            ),
+            notes=(),
+            failure=None,
+            title=whole.title,
+            not_looked_at=tuple(self._left_out()),
+            runs=tuple(self._run(run) for run in self._runs),
+        )
+
+    # ------------------------------------------------------------ what belongs to the calls
+
+    def _names(self) -> list[Name]:
+        """The names of live tensors: the first and the last look at which each reached its tensor."""
+        looks: dict[tuple[str, TensorId], list[Name]] = defaultdict(list)
+        for name in self._trace.names:
+            if name.tensor in self._alive.tensors:
+                looks[name.path, name.tensor].append(name)
+        found = {name for names in looks.values() for name in (names[0], names[-1])}
+        return sorted(found, key=lambda name: name.step)
+
+    def _all_states(self) -> dict[int, StateId]:
+        alive, seen = self._alive.tensors, enumerate(column(self._trace.states, "tensor"))
+        last = {tensor: number for number, tensor in seen if tensor in alive}
+        used = {state for call in self._calls for one in call.inputs for state in (one.before, one.after)}
+        used.update(state for call in self._calls for state in call.outputs)
+        named = {name.tensor for name in self._kept_names}
+        named.update(param for one in self._optimizers for param in one.params)
+        wanted = {self._trace.states[state].tensor for state in used} | named
+        return {old: StateId(new) for new, old in enumerate(sorted(used.union(last[t] for t in wanted if t in last)))}
+
+    def _all_tensors(self, states: Iterable[TensorState]) -> Iterator[TensorId]:
+        found = {state.tensor for state in states}
+        found.update(state.base for state in states if state.base is not None)
+        found.update(name.tensor for name in self._kept_names)
+        found.update(param for one in self._optimizers for param in one.params)
+        found.update(node.leaf for node in self._alive.nodes if node.leaf is not None)
+        found.update(one.tensor for node in self._alive.nodes for one in node.saved if one.tensor is not None)
+        yield from found
+
+    # ------------------------------------------------------------ with new numbers
+
+    def _moment(self, step: int) -> int:
+        return step if step == BEFORE else bisect_left(self._steps, step)
+
+    def _moment_or_none(self, step: int | None) -> int | None:
+        return None if step is None else self._moment(step)
+
+    def _origin(self, step: int | None) -> int | None:
+        """The call that gave a tensor out; one that is not kept was before what is."""
+        if step is None or step == BEFORE:
+            return step
+        place = bisect_left(self._steps, step)
+        return place if place < len(self._steps) and self._steps[place] == step else BEFORE
+
+    def _site(self, site: Site) -> Site:
+        return replace(site, source=self._sources[site.source])
+
+    def _stack(self, stack: Stack) -> Stack:
+        found = self._cut_stacks.get(stack)
+        if found is None:
+            frames = tuple(StackFrame(self._sites[frame.site], frame.entry) for frame in stack.frames)
+            found = self._cut_stacks[stack] = Stack(frames)
+        return found
+
+    def _call(self, step: int, call: Call) -> Call:
+        return struct_replace(
+            call,
+            step=step,
+            stack=self._stack(call.stack),
+            inputs=tuple(Argument(a.path, self._states[a.before], self._states[a.after]) for a in call.inputs),
+            outputs=tuple(self._states[state] for state in call.outputs),
+            module=None if call.module is None else self._modules[call.module],
+            within=None if call.within is None else self._within(call.within),
+        )
+
+    def _within(self, step: int) -> int | None:
+        place = bisect_left(self._steps, step)
+        return place if place < len(self._steps) and self._steps[place] == step else None
+
+    def _state(self, state: TensorState) -> TensorState:
+        return struct_replace(
+            state,
+            tensor=self.tensors[state.tensor],
+            storage=None if state.storage is None else StorageId(self._storages[state.storage]),
+            counter=None if state.counter is None else CounterId(self._counters[state.counter]),
+            base=None if state.base is None else self.tensors[state.base],
+            node=None if state.node is None else self._number(state.node),
+        )
+
+    def _number(self, node: NodeId) -> NodeId:
+        leaf = self._trace.node_by_id[node].leaf if node in self._trace.node_by_id else None
+        return node if leaf is None else NodeId(-1 - self.tensors[leaf])
+
+    def _node(self, node: Node) -> Node:
+        step = node.step
+        place = None if step is None else self._within(step)
+        return replace(
+            node,
+            id=self._number(node.id),
+            step=place,
+            edges=tuple(
+                replace(edge, node=self._number(edge.node)) for edge in node.edges if edge.node in self._alive.ids
+            ),
+            saved=tuple(
+                replace(
+                    one,
+                    tensor=None if one.tensor is None else self.tensors[one.tensor],
+                    storage=None if one.storage is None else StorageId(self._storages[one.storage]),
+                )
+                for one in node.saved
+            ),
+            leaf=None if node.leaf is None else self.tensors[node.leaf],
+        )
+
+    def _walks(self) -> Iterator[GraphWalk]:
+        for walk in _walks(self._trace, self._alive):
+            step = self._within(walk.step)
+            if step is not None:
+                yield self._walk(walk, step)
+        if self._alive.walk is not None:
+            yield self._walk(self._alive.walk, len(self._steps))
+
+    def _walk(self, walk: GraphWalk, step: int) -> GraphWalk:
+        ids = self._alive.ids
+        return replace(
+            walk,
+            step=step,
+            roots=tuple(self._number(node) for node in walk.roots if node in ids),
+            reached=tuple(self._number(node) for node in walk.reached if node in ids),
+            released=tuple(self._number(node) for node in walk.released if node in ids),
+            uses=tuple(
+                replace(
+                    use,
+                    node=self._number(use.node),
+                    counter=None if use.counter is None else CounterId(self._counters[use.counter]),
+                )
+                for use in walk.uses
+                if use.node in ids
+            ),
+        )
+
+    def _change(self, change: ContentChange) -> ContentChange:
+        return replace(
+            change,
+            storage=StorageId(self._storages[change.storage]),
+            after=max(BEFORE, bisect_left(self._steps, change.after + 1) - 1),
+            before=bisect_left(self._steps, change.before),
+            stack=None if change.stack is None else self._stack(change.stack),
+        )
+
+    def _left_out(self) -> Iterator[NotLookedAt]:
+        """What was dropped of all runs so far; what else was not looked at was said below its own cell."""
+        earlier = [one.count for one in self._trace.not_looked_at if one.what is Look.HISTORY]
+        count = self._dropped + sum(earlier)
+        if count:
+            yield NotLookedAt(Look.HISTORY, CALLS, count, BEFORE, None, None)
+
+    def _run(self, run: CellRun) -> CellRun:
+        failure: Failure | None = None if run.failure is None else replace(run.failure, stack=None)
+        return CellRun(run.title, self._moment(run.begin), failure)
+
+
+def _places(items: Iterable[Item]) -> dict[Item, int]:
+    """Items, each with its place among those that differ."""
+    return {item: place for place, item in enumerate(dict.fromkeys(items))}
