@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,12 @@ class Carried:
     def add(self, tensor: torch.Tensor, known: TensorId, pointer: int, *, watched: bool) -> None:
         """Hand on a tensor: its id in the trace, where its memory began, and whether others may write that."""
         self._known.append((weakref.ref(tensor), known, pointer, watched))
+
+    def rename(self, title: str, other: str) -> None:
+        """Call the cell that was called `title` another name from now on."""
+        sources = tuple(replace(one, label=other) if one.label == title else one for one in self.trace.sources)
+        runs = tuple(replace(one, title=other) if one.title == title else one for one in self.trace.runs)
+        self.trace = replace(self.trace, sources=sources, runs=runs)
 
     def wait(self) -> None:
         """Until the next recording let `swap_tensors` through, which swaps no tensor that has weak references."""

@@ -131,7 +131,8 @@ class _Nodes:
         Of a node that an earlier run has made no more is known here than its versions now.
         """
         if found.id in self._known:
-            self.nodes[found.id] = Node(found.id, found.name, None, found.edges, found.saved, found.leaf, found.custom)
+            node = Node(found.id, found.name, None, found.edges, found.saved, found.leaf, found.custom)
+            self.nodes.setdefault(found.id, node)
             seen = enumerate(found.versions)
             return [SavedUse(found.id, n, None, None, version, None) for n, version in seen if version is not None]
         step, near = self.step_of(found.id)

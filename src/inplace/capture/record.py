@@ -42,7 +42,7 @@ from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
-from inplace.facts.joined import Again, first_run, joined
+from inplace.facts.joined import Again, alone, first_run, joined
 from inplace.facts.kept import kept as kept_of
 from inplace.facts.model import BEFORE, Function, Kind, Look, TensorId, Trace
 
@@ -126,6 +126,7 @@ class Recorder(Listener):
         self._walked_steps: set[int] = set()
         self._mode_off = ModeOff(self._mode, self._ledger)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
+        self._run: Trace | None = None  # for `joined`; `_trace` is the same for everybody else
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end
@@ -181,8 +182,10 @@ class Recorder(Listener):
                 self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
             self._note_cut_stacks()
-            known = frozenset(self._earlier.trace.node_by_id) if self._earlier is not None else frozenset()
-            self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
+            earlier = self._earlier.trace.node_by_id if self._earlier is not None else ()
+            known = frozenset(node for node in earlier if node >= 0)  # a leaf's has another number in each run
+            self._run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
+            self._trace = alone(self._run, known)
         finally:
             self.undo()
             self._seen.storages.close()
@@ -191,10 +194,10 @@ class Recorder(Listener):
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
         places: Sequence[TensorId] | None = None
-        if self._earlier is None:
+        if self._earlier is None or self._run is None:
             trace = first_run(self.trace)
         else:
-            trace, places = joined(self._earlier.trace, self.trace, Again(self._again, frozenset(self._moved)))
+            trace, places = joined(self._earlier.trace, self._run, Again(self._again, frozenset(self._moved)))
         remembered, numbers = kept_of(trace)
         carried, watched = Carried(remembered), {*self.watched, *self.asleep}
         for ref in list(self._seen.refs.values()):

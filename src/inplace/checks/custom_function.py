@@ -66,11 +66,11 @@ def edited_saves(index: Index) -> Iterator[Finding]:
         if one.node.custom:
             culprits = culprits_of(index, counted_writes(index, one) or writes_after(index, one))
             finding = _edited_save(index, one, culprits, "save")
-            found.setdefault(finding.lines, finding)
+            found.setdefault(finding.told_by(index.trace), finding)
     for one, unseen in unseen_uses(index):
         if one.node.custom and not one.saved.counted:
             finding = _edited_save(index, one, culprits_of(index, unseen.writes, unseen.changes), "context")
-            found.setdefault((finding.lines, finding.how), finding)
+            found.setdefault((finding.told_by(index.trace), finding.how), finding)
     yield from found.values()
 
 
@@ -86,6 +86,7 @@ def _edited_save(
         node=one.node.id,
         saved=one.saved.name,
         how=how,
+        at=one.walk.step,
     )
 
 

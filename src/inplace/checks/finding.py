@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Literal
 
-from inplace.facts.model import NodeId, StorageId, TensorId
+from inplace.facts.model import NodeId, StorageId, TensorId, Trace
 from inplace.reading.place import Place
 
 Severity = Literal["error", "warning", "info"]
@@ -87,7 +87,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something worth telling. Each kind is a subclass with the evidence that its sentences need."""
+    """Something worth telling. Each kind is a subclass with the evidence that its sentences need.
+
+    `at` is the step of the backward, or other call, that showed it, where none of its places is that call's.
+    """
 
     kind: ClassVar[str]
     role: ClassVar[Role] = "culprit"
@@ -105,6 +108,12 @@ class Finding:
     names: tuple[str, ...]
     rewrite: Rewrite | None = None
     proof: Proof | None = None
+    at: int | None = None
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps of the calls that it rests on, as far as they are known."""
+        return tuple(step for step in (*(place.step for place in self.places), self.at) if step is not None)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -114,7 +123,11 @@ class Finding:
     @property
     def lines(self) -> tuple[object, ...]:
         """What tells two findings apart for a reader: the places, whatever call or iteration showed them."""
-        return (self.kind, self.victim is None, *((place.file, place.position) for place in self.places))
+        return (self.kind, self.victim is None, *((place.label, place.file, place.position) for place in self.places))
+
+    def told_by(self, trace: Trace) -> tuple[object, ...]:
+        """What tells two findings of a session apart: their lines, and the run of a cell that showed them."""
+        return (*self.lines, trace.run_of(max(self.steps, default=0)))
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensors it is about, the most important first; what its culprits wrote comes besides."""
@@ -135,6 +148,11 @@ class Finding:
     def without_gradient(self) -> tuple[str, ...] | None:
         """What gets a gradient once it is mended; None where a gradient is there already, or is none of its matter."""
         return None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is a warning of what a later run would meet, and holds until then."""
+        return False
 
     def is_told_with(self, broken: AbstractSet[StorageId]) -> bool:  # noqa: ARG002  # for kinds that look at them
         """Whether findings about broken saves in these storages tell all that this one does."""

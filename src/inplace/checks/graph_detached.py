@@ -10,7 +10,7 @@ to require grad again after it had been computed from something that did.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, TensorId, TensorState
@@ -59,13 +59,13 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
             continue  # nobody misses a gradient
         behind = lineage(index, root.tensor, call.step)
         if refused:
-            yield from _refused(index, call, behind)
+            yield from (replace(finding, at=call.step) for finding in _refused(index, call, behind))
             continue
         expected = _expected(index, call, behind, wanted) - reached - told
         found = list(_lost(index, call, behind, expected))
         for finding, leaves in found:
             told |= leaves
-            yield finding
+            yield replace(finding, at=call.step)
 
 
 def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:

@@ -33,8 +33,8 @@ class ReboundLeaf(Finding):
         return (self.leaf, *([self.now] if self.now is not None else []))
 
     def cures(self) -> tuple[Cure, ...]:
-        """The leaf is updated, or the result becomes one."""
-        return (Cure.UPDATE_LEAF,)
+        """The leaf is updated, or the result becomes one; no change of the line that replaced a parameter mends that."""
+        return () if self.how == "replaced" else (Cure.UPDATE_LEAF,)
 
 
 def rebound_leaves(index: Index) -> Iterator[Finding]:
@@ -68,6 +68,7 @@ def _rebound(index: Index, state: TensorState, step: int) -> Iterator[Finding]:
             leaf=leaf,
             now=state.tensor,
             how="rebound" if shared else "unnamed",
+            at=step,
         )
         return
 
@@ -97,6 +98,7 @@ def _refused_by_optimizer(index: Index) -> Iterator[Finding]:
                 leaf=next(iter(leaves)),
                 now=state.tensor,
                 how="rebound",
+                at=len(index.trace.calls),
             )
             return
 
@@ -134,6 +136,7 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
             leaf=orphans[0],
             now=leaf,
             how="replaced",
+            at=max((walk.step for walk in trace.walks if walk.is_backward), default=None),
         )
 
 

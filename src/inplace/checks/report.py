@@ -14,10 +14,14 @@ F = TypeVar("F", bound=Finding)
 
 @dataclass(frozen=True)
 class Report:
-    """The findings of one trace, the worst first, and the index of the trace that they were found with."""
+    """The findings of one trace, the worst first, and the index of the trace that they were found with.
+
+    `standing` are warnings of earlier runs of the session that still hold.
+    """
 
     index: Index
     findings: tuple[Finding, ...]
+    standing: tuple[Finding, ...] = ()
 
     @property
     def trace(self) -> Trace:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
 from inplace.reading.index import Index
-from inplace.reading.saves import Use, counted_writes, culprits_of, names_of_use, refused_uses, touches, writes_after
+from inplace.reading.saves import (
+    Use,
+    counted_writes,
+    culprits_of,
+    names_of_use,
+    pending_uses,
+    refused_uses,
+    touches,
+    writes_after,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +26,7 @@ class StaleSave(Finding):
     """A saved tensor whose version has moved on: backward raises where it reads it.
 
     `disjoint` is whether the bytes written and the bytes saved share no byte: only the counter is shared.
+    It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
     """
 
     kind = "saved-tensor-modified"
@@ -26,6 +37,12 @@ class StaleSave(Finding):
     version_saved: int | None
     version_now: int | None
     disjoint: bool = False
+    pending: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether the graph is waiting for a backward that would raise."""
+        return self.pending and self.severity == "warning"
 
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that was saved."""
@@ -46,8 +63,27 @@ def stale_saves(index: Index) -> Iterator[Finding]:
     for one in refused_uses(index):
         if not one.node.custom:
             finding = _stale(index, one)
-            found.setdefault(finding.lines, finding)
+            found.setdefault(finding.told_by(index.trace), finding)
     yield from found.values()
+    yield from _pending(index, {finding.lines for finding in found.values()})
+
+
+def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:
+    """Yield, in a session, saves of graphs that live on which the run has overwritten: a later cell may go backward.
+
+    Parameters are written by every training step, and the graph of an evaluation may be left over: that is an info.
+    """
+    if not index.trace.runs:
+        return
+    for one in pending_uses(index):
+        counted = counted_writes(index, one)
+        if not counted:
+            continue
+        leaf = all(write.before.is_leaf and write.before.requires_grad for write in counted)
+        last = max(write.call.step for write in counted)
+        finding = replace(_stale(index, one), severity="info" if leaf else "warning", pending=True, at=last)
+        if finding.lines not in told and finding.culprits:
+            yield finding
 
 
 def _stale(index: Index, one: Use) -> StaleSave:
@@ -62,6 +98,7 @@ def _stale(index: Index, one: Use) -> StaleSave:
         node=one.node.id,
         saved=one.saved.name,
         storage=one.saved.storage,
+        at=one.walk.step,
         version_saved=one.use.version_saved,
         version_now=one.use.version,
         disjoint=bool(counted) and not any(touches(index, one.saved, write.after) for write in counted),

@@ -52,6 +52,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
             saved=one.saved.name,
             storage=one.saved.storage,
             how=unseen.how,
+            at=one.walk.step,
         )
-        found.setdefault(finding.lines, finding)
+        found.setdefault(finding.told_by(index.trace), finding)
     yield from found.values()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -70,6 +71,13 @@ class Again:
 def first_run(trace: Trace) -> Trace:
     """A trace as the first run of a session."""
     return replace(trace, runs=(CellRun(trace.title, 0, trace.failure),))
+
+
+def alone(later: Trace, known: AbstractSet[NodeId]) -> Trace:
+    """A run without what only `joined` can read: the walk at its beginning, and saves of nodes known from before it."""
+    walks = [walk for walk in later.walks if walk.is_backward or walk.step or not later.calls]
+    kept = [replace(walk, uses=tuple(use for use in walk.uses if use.node not in known)) for walk in walks]
+    return replace(later, walks=tuple(kept)) if known else later
 
 
 def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[TensorId]]:

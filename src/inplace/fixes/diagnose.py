@@ -22,14 +22,31 @@ def analyze(trace: Trace, tell: Tell = silent) -> Report:
     """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in the order of kinds."""
     index = Index(trace)
     found: dict[object, Finding] = {}
+    standing: dict[object, Finding] = {}
     for number, kind in enumerate(KINDS):
         tell(number / len(KINDS))
         for finding in kind.look(index):
-            found.setdefault((finding.severity, *finding.lines), finding)
+            if max(finding.steps, default=trace.begin) >= trace.begin:
+                found.setdefault((finding.severity, *finding.told_by(trace)), finding)
+            elif finding.stands:  # all else that earlier runs showed was told below them
+                standing.setdefault(finding.lines, finding)
     broken = {storage for one in found.values() if one.broken() is not None for storage in one.storages()}
     kept = [finding for finding in found.values() if not finding.is_told_with(broken)]
     ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
-    return Report(index, tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:]))
+    told = tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:])
+    return Report(index, told, tuple(standing.values()))
+
+
+def analyze_run(session: Trace, alone: Trace, tell: Tell = silent) -> Report:
+    """What a run of a cell shows behind the runs before it; as the run alone where nothing of it rests on those."""
+    report, begin = analyze(session, tell), session.begin
+    if any(step < begin for finding in report.findings for step in finding.steps):
+        return report
+    own = analyze(alone)
+    known = {finding.lines for finding in report.findings}
+    findings = tuple(finding for finding in own.findings if finding.lines in known)
+    same = known == {finding.lines for finding in findings}
+    return Report(own.index, findings, report.standing) if same else report
 
 
 def _with_rewrite(index: Index, finding: Finding) -> Finding:

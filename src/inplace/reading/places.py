@@ -67,7 +67,7 @@ class Places:
     def code(self, place: Place) -> Code:
         """The parsed source a place is in."""
         for number, source in enumerate(self._trace.sources):
-            if source.file == place.file:
+            if source.file == place.file and source.label == place.label:
                 return self.codes[number]
         raise KeyError(place.file)
 

@@ -59,6 +59,18 @@ def refused_uses(index: Index) -> list[Use]:
     return sorted(stale, key=lambda one: (one.walk.step, -one.node.id))
 
 
+def pending_uses(index: Index) -> Iterator[Use]:
+    """The saves that a backward would refuse, of graphs that are alive in the end."""
+    walk = index.trace.walks[-1] if index.trace.walks else None
+    if walk is None or walk.is_backward or walk.step != len(index.trace.calls):
+        return
+    for use in walk.uses:
+        node = index.trace.node_by_id[use.node]
+        one = Use(walk, node, node.saved[use.saved], use)
+        if one.is_stale and one.saved.counted and not node.custom:
+            yield one
+
+
 def unseen_uses(index: Index) -> Iterator[tuple[Use, Unseen]]:
     """The saves that a backward read, or would have read had another not been refused, with other values than saved."""
     raised = index.history.columns.raised

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inplace.checks.report import Report
 from inplace.facts.progress import Tell, silent
-from inplace.fixes.diagnose import analyze
+from inplace.fixes.diagnose import analyze, analyze_run
 from inplace.shells.environment import WIDGET_VIEW, has_kernel, is_static, running_shell
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ class Explanation(Report):
         """What a trace shows; `tell` hears how far the analysis is."""
         return cls._telling(analyze(trace, tell))
 
+    @classmethod
+    def of_run(cls, session: Trace, alone: Trace, tell: Tell = silent) -> Self:
+        """What a run of a cell shows behind the runs before it in its session."""
+        return cls._telling(analyze_run(session, alone, tell))
+
     def proved(self, start: Start) -> Self:
         """The same with what came of replaying the code from `start` with each fix."""
         from inplace.judge.judge import prove
@@ -36,7 +41,7 @@ class Explanation(Report):
 
     @classmethod
     def _telling(cls, report: Report) -> Self:
-        return cls(report.index, report.findings)
+        return cls(report.index, report.findings, report.standing)
 
     def diagram(self, tell: Tell = silent) -> Diagram:
         """What the pictures show, computed once; `tell` hears how far that is."""

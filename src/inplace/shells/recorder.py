@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from inplace.shells.environment import cell_name, is_static
 
 if TYPE_CHECKING:
+    from inplace.capture.carried import Carried
     from inplace.capture.record import Recorder
 
 
@@ -19,6 +20,7 @@ def recorder_of(
     timed: Collection[str] = (),
     strict: bool = False,
     thorough: bool = False,
+    earlier: Carried | None = None,
 ) -> Recorder:
     """A recorder, yet to be started, of the code that Python knows by some file names.
 
@@ -32,6 +34,7 @@ def recorder_of(
         timed: the names of what `%%time` compiles.
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward.
+        earlier: what the recording before it in the same session has handed on.
     """
     from inplace.capture.record import Recorder
 
@@ -53,4 +56,5 @@ def recorder_of(
         label=label,
         strict=strict,
         thorough=thorough,
+        earlier=earlier,
     )

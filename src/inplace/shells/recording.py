@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from inplace.capture.record import Recorder
     from inplace.facts.model import Trace
-    from inplace.facts.progress import Progress
+    from inplace.facts.progress import Progress, Tell
     from inplace.judge.judge import Start
 
 
@@ -26,15 +26,17 @@ class Recording:
     It shows what its report shows. It holds no tensor.
     """
 
-    def __init__(self, recorder: Recorder | None = None, trace: Trace | None = None) -> None:
-        self._recorder, self._trace = recorder, trace
+    def __init__(
+        self, recorder: Recorder | None = None, trace: Trace | None = None, session: Trace | None = None
+    ) -> None:
+        self._recorder, self._trace, self._session = recorder, trace, session
         self._report: Explanation | None = None
         self._fault: Exception | None = None
 
     @classmethod
-    def of(cls, trace: Trace) -> Recording:
-        """The recording that a trace tells of."""
-        return cls(trace=trace)
+    def of(cls, trace: Trace, session: Trace | None = None) -> Recording:
+        """The recording that a trace tells of; in a session also the trace behind those of the runs before it."""
+        return cls(trace=trace, session=session)
 
     # ------------------------------------------------------------ recording
 
@@ -88,7 +90,7 @@ class Recording:
     def look(self, progress: Progress | None = None) -> Explanation:
         """The report, with what its pictures show computed too, which takes long for a long recording."""
         if self._report is None:
-            self._report = Explanation.of(self.trace, silent if progress is None else progress.part(0, ANALYSIS))
+            self._report = self._explained(silent if progress is None else progress.part(0, ANALYSIS))
         self._report.diagram(silent if progress is None else progress.part(ANALYSIS, 1))
         return self._report
 
@@ -96,8 +98,13 @@ class Recording:
     def report(self) -> Explanation:
         """The findings, the worst first; computed once."""
         if self._report is None:
-            self._report = Explanation.of(self.trace)
+            self._report = self._explained(silent)
         return self._report
+
+    def _explained(self, tell: Tell) -> Explanation:
+        if self._session is None:
+            return Explanation.of(self.trace, tell)
+        return Explanation.of_run(self._session, self.trace, tell)
 
     # ------------------------------------------------------------ looking
 

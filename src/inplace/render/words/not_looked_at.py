@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.report import Report
 from inplace.facts.model import Look, NotLookedAt
-from inplace.render.words.parts import where
+from inplace.render.words.parts import name, victim, where
 from inplace.render.words.phrase import plain
 
 
@@ -15,9 +15,18 @@ def sentences(report: Report) -> tuple[str, ...]:
 
 def all_clear(report: Report) -> str:
     """What is said where nothing was found."""
+    if report.standing:
+        return f"Nothing new. {plain(standing(report))}"
     if report.not_looked_at:
         return "Nothing found in what was looked at; what was not is said below."
     return "Nothing found: no overwritten tensor was still needed."
+
+
+def standing(report: Report) -> str:
+    """That what an earlier cell has overwritten is still needed."""
+    first = report.standing[0]
+    places = " and ".join(where(place, report.trace) for place in first.culprits[:1])
+    return f"Still so: {places} has overwritten {name(first)}, which `backward()` would need ({victim(first, report.trace)})."
 
 
 def _sentence(one: NotLookedAt, report: Report) -> str:
@@ -37,6 +46,8 @@ def _sentence(one: NotLookedAt, report: Report) -> str:
         return f"which line changed bytes that others can write{at} ({reason})."
     if one.what is Look.NAMES:
         return f"names beyond a bound of {one.bound:,} ({times}), so a tensor may be shown without its name."
+    if one.what is Look.HISTORY:
+        return f"what cells did before these, beyond the last {one.bound:,} calls that could still matter ({one.count:,} calls)."
     if one.what is Look.FRAMES:
         return f"frames of yours beyond the innermost {one.bound:,}{at} ({times})."
     return f"whether tensors overlap ({times}: undecided after {one.bound:,} tries)."

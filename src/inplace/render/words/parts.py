@@ -15,6 +15,8 @@ _LATER = "Write out of place, change a clone, or run `backward()` first."
 def where(place: Place, trace: Trace) -> str:
     """`line 4`, or `In[2], line 4` where it isn't in the recorded cell or script itself."""
     own = any(source.is_cell and source.file == place.file for source in trace.sources)
+    if trace.runs:  # those of earlier runs are among the sources too
+        own = own and place.label.startswith(trace.title)
     return f"line {place.position.line}" if own else f"{place.label}, line {place.position.line}"
 
 

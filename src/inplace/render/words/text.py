@@ -13,7 +13,8 @@ from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
 from inplace.reading.place import Place
 from inplace.render.words.changes import changed_lines
-from inplace.render.words.not_looked_at import sentences
+from inplace.render.words.not_looked_at import sentences, standing
+from inplace.render.words.phrase import plain
 from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
 
 _MARKS = {"error": "✗", "warning": "!", "info": "·"}
@@ -21,6 +22,7 @@ _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
 _RESET = "\x1b[0m"
 _WIDEST = 110  # columns of a source line that are shown
 _MOST_INFO = 8
+_Line = tuple[tuple[str, str], int]  # the label and file of a source, and a line of it
 
 
 def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
@@ -38,7 +40,8 @@ def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
         blocks.append("\n".join(_notes(quiet, report.trace, width, color=color)))
     notes = [f"note: {safe(note.text)}" for note in report.trace.notes]
     left_out = [line for one in sentences(report) for line in _wrapped("not looked at: ", safe(one), width)]
-    blocks.append("\n".join([*notes, *left_out, _count(report)]))
+    stands = _wrapped("note: ", safe(plain(standing(report))), width) if report.standing else []
+    blocks.append("\n".join([*notes, *left_out, *stands, _count(report)]))
     return "\n\n".join(blocks)
 
 
@@ -88,32 +91,35 @@ def _wrapped(lead: str, text: str, width: int, paint: tuple[str, str] = ("", "")
 
 def _excerpt(finding: Finding, trace: Trace) -> Iterator[str]:
     """The lines that matter, each with its ranges underlined: ^ for what did it, ~ for what suffers."""
-    marked: dict[tuple[str, int], list[tuple[Place, str]]] = {}
+    marked: dict[_Line, list[tuple[Place, str]]] = {}
     if finding.victim is not None:
         _mark(marked, finding.victim.place, "~")
     for place in finding.culprits:
         _mark(marked, place, "^")
     needs = "saved here" if finding.broken() is not None else words_of(finding).needs(finding)
     last = None
-    for file, line in sorted(marked, key=lambda key: (_order(trace, key[0]), key[1])):
-        if last is not None and last != (file, line - 1):
+    for source, line in sorted(marked, key=lambda key: (_order(trace, key[0]), key[1])):
+        if last is not None and last != (source, line - 1):
             yield f"{'':>6}┆"
-        if last is None or last[0] != file:
-            yield f"  {safe(marked[file, line][0][0].label)}"
-        yield from _line(trace, file, line, marked[file, line], needs)
-        last = (file, line)
+        if last is None or last[0] != source:
+            yield f"  {safe(source[0])}"
+        yield from _line(trace, source, line, marked[source, line], needs)
+        last = (source, line)
 
 
-def _mark(marked: dict[tuple[str, int], list[tuple[Place, str]]], place: Place, sign: str) -> None:
-    marked.setdefault((place.file, place.position.line), []).append((place, sign))
+def _mark(marked: dict[_Line, list[tuple[Place, str]]], place: Place, sign: str) -> None:
+    marked.setdefault(((place.label, place.file), place.position.line), []).append((place, sign))
 
 
-def _order(trace: Trace, file: str) -> int:
-    return next((number for number, source in enumerate(trace.sources) if source.file == file), len(trace.sources))
+def _order(trace: Trace, wanted: tuple[str, str]) -> int:
+    order = (number for number, source in enumerate(trace.sources) if (source.label, source.file) == wanted)
+    return next(order, len(trace.sources))
 
 
-def _line(trace: Trace, file: str, line: int, marks: list[tuple[Place, str]], needs: str) -> Iterator[str]:
-    source = next((source for source in trace.sources if source.file == file), None)
+def _line(
+    trace: Trace, wanted: tuple[str, str], line: int, marks: list[tuple[Place, str]], needs: str
+) -> Iterator[str]:
+    source = next((source for source in trace.sources if (source.label, source.file) == wanted), None)
     lines = source.lines() if source is not None else ()
     text = lines[line - 1] if 0 < line <= len(lines) else marks[0][0].code
     shown = safe(text.expandtabs(4))
@@ -162,6 +168,8 @@ def _count(report: Report) -> str:
 
 def _nothing(report: Report) -> str:
     """That nothing was found, as far as that goes: an info may say how things are, and a part may be unseen."""
+    if report.standing:
+        return "nothing new"
     return "nothing wrong in what was looked at" if report.not_looked_at else "nothing wrong"
 
 

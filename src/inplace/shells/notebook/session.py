@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inplace.facts.errors import RecordingError
+from inplace.shells.environment import is_static
 from inplace.shells.last import keep_last
 from inplace.shells.notebook.cell_magic import OPTIONS, options_of
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
@@ -15,7 +16,9 @@ from inplace.shells.notebook.shell import CellHooks
 from inplace.shells.recorder import recorder_of
 
 if TYPE_CHECKING:
+    from inplace.capture.carried import Carried
     from inplace.capture.record import Recorder
+    from inplace.facts.model import Trace
     from inplace.judge.judge import Start
 
 _ALL_THE_SAME = "The cell runs all the same."
@@ -65,6 +68,7 @@ class Session:
         self.failed: int | None = None
         self._shell = shell
         self._plan: _Plan | None = None
+        self._carried: Carried | None = None  # what the runs so far hand on to the next
         shell.input_transformers_cleanup.append(take_away)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
@@ -76,6 +80,8 @@ class Session:
         shell.events.unregister("post_run_cell", self._after)
         if take_away in shell.input_transformers_cleanup:
             shell.input_transformers_cleanup.remove(take_away)
+        if self._carried is not None:
+            self._carried.end()
         if plan is not None:
             self._plan = None
             plan.undo()
@@ -135,6 +141,7 @@ class Session:
                 timed=TIMED,
                 strict=plan.options.strict,
                 thorough=plan.options.advise,
+                earlier=self._carried,
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
@@ -177,11 +184,12 @@ class Session:
             return
         with source_of_timed(plan.info.raw_cell):
             trace = plan.recorder.stop(error)
+        session = self._hand_on(plan.recorder)
         if not plan.asked and not trace.calls:
             return
         from inplace.shells.recording import Recording
 
-        recording = Recording.of(trace)
+        recording = Recording.of(trace, session)
         keep_last(recording)
         if plan.copy is not None:
             recording.prove(plan.copy)
@@ -193,3 +201,18 @@ class Session:
             note(_EMPTY)
         if plan.options.advise and trace.calls:
             put({"text/plain": recording.advice()})
+
+    def _hand_on(self, recorder: Recorder) -> Trace | None:
+        """The trace of the run behind those before it, which the next run gets too; None where a fault of ours ends it.
+
+        The history then begins anew with the next run.
+        """
+        self._carried, session = None, None
+        try:
+            session, self._carried = recorder.session()
+            if is_static():
+                self._carried.rename(session.title, "an earlier cell")
+            self._carried.wait()
+        except Exception as fault:
+            blame(fault)
+        return session
