@@ -33,7 +33,7 @@ class ReboundLeaf(Finding):
         return (self.leaf, *([self.now] if self.now is not None else []))
 
     def cures(self) -> tuple[Cure, ...]:
-        """The leaf is updated, or the result becomes one; no change of the line that replaced a parameter mends that."""
+        """The leaf is updated, or the result becomes one; no change of that line mends a replaced parameter."""
         return () if self.how == "replaced" else (Cure.UPDATE_LEAF,)
 
 

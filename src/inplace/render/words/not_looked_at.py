@@ -26,7 +26,8 @@ def standing(report: Report) -> str:
     """That what an earlier cell has overwritten is still needed."""
     first = report.standing[0]
     places = " and ".join(where(place, report.trace) for place in first.culprits[:1])
-    return f"Still so: {places} has overwritten {name(first)}, which `backward()` would need ({victim(first, report.trace)})."
+    needs = victim(first, report.trace)
+    return f"Still so: {places} has overwritten {name(first)}, which `backward()` would need ({needs})."
 
 
 def _sentence(one: NotLookedAt, report: Report) -> str:
@@ -47,7 +48,7 @@ def _sentence(one: NotLookedAt, report: Report) -> str:
     if one.what is Look.NAMES:
         return f"names beyond a bound of {one.bound:,} ({times}), so a tensor may be shown without its name."
     if one.what is Look.HISTORY:
-        return f"what cells did before these, beyond the last {one.bound:,} calls that could still matter ({one.count:,} calls)."
+        return f"what earlier cells did, beyond the last {one.bound:,} calls that could still matter ({times})."
     if one.what is Look.FRAMES:
         return f"frames of yours beyond the innermost {one.bound:,}{at} ({times})."
     return f"whether tensors overlap ({times}: undecided after {one.bound:,} tries)."

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from inplace.shells.last import last
 from inplace.shells.notebook.cells import MAGIC
 from inplace.shells.notebook.display import note, put, show
+from inplace.shells.notebook.played import without_ours
 
 if TYPE_CHECKING:
     from inplace.shells.notebook.session import Session
 
 _NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
+_AGAIN = "%inplace again takes the number of a run or a range of them, as in %inplace again 2-4."
 USAGE = (
     "%inplace takes one word: on (record every cell from now on), off, why (explain the last cell), "
+    "again 2-4 (put those cells into the next one, to be recorded), "
     "example (list worked examples, or open one by id or topic), or claims (check what is said about in-place calls)."
 )
 
@@ -29,12 +32,15 @@ class LineMagic:
         """Record every cell from now on (`%inplace on`), stop doing so (`off`), or explain the last cell (`why`).
 
         `why` shows the recording again; for a cell that failed without one it says what the live graph tells.
+        `again 2-4` puts the cells that were run as In[2] to In[4] into the next one, to be recorded together.
         `example` lists the worked examples; with an id, a topic or a word after it, it puts one into the next cell.
         `claims` runs what is often said about in-place operations and shows what PyTorch does; an id asks for one.
         """
         word, _, rest = line.strip().partition(" ")
         if word in {"claims", "example"}:
             self._answer(word, rest.strip())
+        elif word == "again":
+            self._again(rest.strip())
         elif rest or word not in {"on", "off", "why"}:
             note(USAGE)
         elif word == "why":
@@ -50,11 +56,26 @@ class LineMagic:
             self._shell.set_next_input(f"{MAGIC}\n{told.code}")
         put(told.shown)
 
+    def _again(self, wanted: str) -> None:
+        """Put some runs of cells, each as it was run, into the next cell, to be recorded together."""
+        texts = list(getattr(self._shell.history_manager, "input_hist_raw", ()))
+        first, dash, last_one = wanted.partition("-")
+        ends = [first, last_one if dash else first]
+        if not all(end.strip().isdigit() for end in ends):
+            note(_AGAIN)
+            return
+        runs = range(int(ends[0]), int(ends[1]) + 1)
+        if not runs or runs[0] < 1 or runs[-1] >= len(texts):
+            note(f"there is no run {wanted} in this session. {_AGAIN}")
+            return
+        kept = [without_ours(texts[run]).strip("\n") for run in runs]
+        self._shell.set_next_input("\n\n".join([MAGIC, *(text for text in kept if text)]))
+
     def _explain(self) -> None:
         if (error := getattr(sys, "last_value", None)) is not None and id(error) == self._session.failed:
             from inplace.shells.notebook.unrecorded import explain
 
-            note(explain(error, self._shell.user_ns))
+            note(explain(error, self._shell, self._session.seconds))
         elif (recording := last()) is None:
             note(_NO_RECORDING)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from inplace.facts.errors import RecordingError
@@ -60,11 +61,15 @@ class Session:
 
     Attributes:
         records_every_cell: whether cells without `%%inplace` are recorded too.
+        shows: whether what was found is shown below a cell.
+        seconds: how long the cells ran, by the number of their run.
         failed: the `id` of the exception that ended the last cell, where that was not recorded.
     """
 
     def __init__(self, shell: Any) -> None:
-        self.records_every_cell = False
+        self.records_every_cell, self.shows = False, True
+        self.seconds: dict[int, float] = {}
+        self._began = 0.0
         self.failed: int | None = None
         self._shell = shell
         self._plan: _Plan | None = None
@@ -90,6 +95,8 @@ class Session:
     # ------------------------------------------------------------ a cell begins
 
     def _before(self, info: Any) -> None:
+        if self._plan is None:
+            self._began = perf_counter()
         try:
             self._prepare(info)
         except Exception as fault:
@@ -161,6 +168,9 @@ class Session:
 
     def _after(self, result: Any) -> None:
         plan = self._plan
+        count = getattr(result, "execution_count", None)
+        if count is not None:
+            self.seconds[count] = perf_counter() - self._began
         if plan is None:
             error = getattr(result, "error_in_exec", None)
             self.failed = self.failed if error is None else id(error)
@@ -193,7 +203,7 @@ class Session:
         keep_last(recording)
         if plan.copy is not None:
             recording.prove(plan.copy)
-        if plan.options.quiet:
+        if plan.options.quiet or not self.shows:
             return
         if trace.calls or trace.notes:
             show(recording, self._shell)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from inplace.shells.environment import cell_name
+from inplace.shells.notebook.played import played
 
 _RUN_AGAIN = (
     "To see the line that overwrote it, put %%inplace above the cell (above each, if it is several) and run again."
@@ -10,7 +14,49 @@ _RUN_AGAIN = (
 _MOST = 5
 
 
-def explain(error: BaseException, namespace: Mapping[str, object]) -> str:
+def explain(error: BaseException, shell: Any, seconds: Mapping[int, float]) -> str:
+    """Why a cell has failed: from a second run of the session in a closed process, else from what is alive now.
+
+    Args:
+        error: what the cell ended with.
+        shell: the shell that ran it.
+        seconds: how long its cells ran, by the number of their run.
+    """
+    run = failed_run(error)
+    texts = list(getattr(shell.history_manager, "input_hist_raw", ()))
+    if run is None or run >= len(texts):
+        return _alive(error, shell.user_ns)
+    cells = [(number, texts[number]) for number in range(1, run + 1)]
+    again = played(cells, error, sum(seconds.get(number, 0.0) for number, _ in cells))
+    first = next((number for number, text in cells if text.strip()), run)
+    offer = f"To see it as a picture, type %inplace again {first}-{run} and run the cell that appears."
+    if again.text is None:
+        return f"{_alive(error, shell.user_ns)}\n({again.why_not[0].upper()}{again.why_not[1:]}.)"
+    which = f"In[{first}]" if first == run else f"In[{first}] to In[{run}]"
+    ended = f"{which} ran again, recorded, in a closed process, and ended with the same error."
+    return f"{ended}\n\n{again.text}\n\n{offer}"
+
+
+def failed_run(error: BaseException) -> int | None:
+    """The run of the cell that an exception left last, None where it left none."""
+    return next(iter([number for name in _cells(error) if (number := _number(name)) is not None]), None)
+
+
+def _cells(error: BaseException) -> Iterator[str]:
+    entry = error.__traceback__
+    while entry is not None:
+        name = cell_name(entry.tb_frame.f_code.co_filename)
+        if name is not None:
+            yield name
+        entry = entry.tb_next
+
+
+def _number(name: str) -> int | None:
+    digits = name.removeprefix("In[").removesuffix("]").strip()
+    return int(digits) if digits.isdigit() else None
+
+
+def _alive(error: BaseException, namespace: Mapping[str, object]) -> str:
     """What can be told of an exception now, from the live graph, and how to learn the rest."""
     from inplace.capture.graph.postmortem import is_stale_save, stale_nodes
 
