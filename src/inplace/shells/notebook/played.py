@@ -52,15 +52,12 @@ def played(cells: Sequence[tuple[int, str]], error: BaseException, seconds: floa
         answer = _run([(run, without_ours(text)) for run, text in cells], Path(name), _STARTING + _FACTOR * seconds)
     if isinstance(answer, str):
         return Played(None, answer)
-    if answer["refused"] is not None:
-        return Played(None, f"run again they did what a closed process may not do ({answer['refused']})")
     if answer["raised"] is None or _told(*answer["raised"]) != _told(type(error).__name__, str(error)):
         ended = "without an error" if answer["raised"] is None else f"with {answer['raised'][0]}"
-        return Played(None, f"run again in a closed process the cells ended {ended}")
+        refused = f", which may not do this: {answer['refused']}" if answer["refused"] is not None else ""
+        return Played(None, f"run again in a closed process{refused}, the cells ended {ended}")
     if not answer["found"]:
-        return Played(
-            None, "run again in a closed process the same error came, and none of what we look for is behind it"
-        )
+        return Played(None, "run again in a closed process the same error came, and we found nothing behind it")
     return Played(str(answer["text"]))
 
 
@@ -84,7 +81,7 @@ def without_ours(text: str) -> str:
 def _run(cells: list[tuple[int, str]], folder: Path, timeout: float) -> dict[str, Any] | str:
     order = folder / "order.json"
     order.write_text(json.dumps({"cells": cells, "path": sys.path}), encoding="utf-8")
-    own = {"TMPDIR": str(folder), "IPYTHONDIR": str(folder / "ipython"), "MPLCONFIGDIR": str(folder)}
+    own = dict.fromkeys(("TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"), str(folder))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "inplace.shells.notebook.play", str(order)],
