@@ -104,6 +104,7 @@ class Recorder(Listener):
         self._earlier = earlier
         self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
         self._moved: set[TensorId] = set()
+        self._session_walks: set[int] = set()  # places of walks that only the session needs
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
@@ -185,7 +186,7 @@ class Recorder(Listener):
             earlier = self._earlier.trace.node_by_id if self._earlier is not None else ()
             known = frozenset(node for node in earlier if node >= 0)  # a leaf's has another number in each run
             self._run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
-            self._trace = alone(self._run, known)
+            self._trace = alone(self._run, self._session_walks, known)
         finally:
             self.undo()
             self._seen.storages.close()
@@ -401,13 +402,21 @@ class Recorder(Listener):
             for node, _ in NodesBelow(roots, LIMIT):
                 for saved in saved_tensors(node):
                     seen.storages.meet(saved, seen.step)
-            self._raw.walks.append((0, False, self._walker.walk(roots)))
+            self._walk_for_session(roots, 0)
 
     def _last_walk(self) -> None:
         seen, log = self._seen, self._notes.log
-        called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH])).union(self._again)
+        called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
         live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
         self._walk(live, len(self._notes.log), None)
+        others = [t for t in seen.live(self._again.keys() - called) if t.requires_grad and seen.may_ask(t)]
+        self._walk_for_session([node for t in others if (node := node_of(t)) is not None], len(self._notes.log))
+
+    def _walk_for_session(self, roots: list[Any], step: int) -> None:
+        """Note the nodes below some others, which are of no interest to who looks at the run alone."""
+        if roots:
+            self._session_walks.add(len(self._raw.walks))
+            self._raw.walks.append((step, False, self._walker.walk(roots)))
 
     def _note_cut_stacks(self) -> None:
         """Note the stacks of which not all frames were kept."""

@@ -73,11 +73,17 @@ def first_run(trace: Trace) -> Trace:
     return replace(trace, runs=(CellRun(trace.title, 0, trace.failure),))
 
 
-def alone(later: Trace, known: AbstractSet[NodeId]) -> Trace:
-    """A run without what only `joined` can read: the walk at its beginning, and saves of nodes known from before it."""
-    walks = [walk for walk in later.walks if walk.is_backward or walk.step or not later.calls]
-    kept = [replace(walk, uses=tuple(use for use in walk.uses if use.node not in known)) for walk in walks]
-    return replace(later, walks=tuple(kept)) if known else later
+def alone(later: Trace, walks: AbstractSet[int], known: AbstractSet[NodeId]) -> Trace:
+    """A run without what only `joined` can read: some walks, by place, and saves of nodes known from before it."""
+    if not walks:
+        return later
+    kept = [
+        replace(walk, uses=tuple(use for use in walk.uses if use.node not in known))
+        for place, walk in enumerate(later.walks)
+        if place not in walks
+    ]
+    reached = {node for walk in kept for node in walk.reached}
+    return replace(later, walks=tuple(kept), nodes=tuple(node for node in later.nodes if node.id in reached))
 
 
 def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[TensorId]]:
@@ -278,7 +284,24 @@ def _walks(earlier: Trace, later: Trace, ids: _Ids) -> list[GraphWalk]:
                 uses=tuple(uses),
             )
         )
-    return found
+    return _one_in_the_end(found, ids.calls + len(later.calls))
+
+
+def _one_in_the_end(walks: list[GraphWalk], end: int) -> list[GraphWalk]:
+    """Walks, of which those at the end are one: of what the run has seen, and of what lives on beside it."""
+    last = [walk for walk in walks if walk.step == end and not walk.is_backward]
+    if len(last) <= 1:
+        return walks
+    uses = {(use.node, use.saved): use for walk in last for use in walk.uses}
+    whole = replace(
+        last[0],
+        roots=tuple(dict.fromkeys(node for walk in last for node in walk.roots)),
+        reached=tuple(dict.fromkeys(node for walk in last for node in walk.reached)),
+        released=tuple(dict.fromkeys(node for walk in last for node in walk.released)),
+        uses=tuple(uses.values()),
+        complete=all(walk.complete for walk in last),
+    )
+    return [*(walk for walk in walks if walk.step != end or walk.is_backward), whole]
 
 
 class _Versions:

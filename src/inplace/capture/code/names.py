@@ -29,18 +29,30 @@ def scan(namespace: Mapping[str, object], left_out: Callable[[int], None] = _not
     """Yield (path, object) for every tensor, module and optimizer that a namespace reaches, shallow ones first.
 
     Attributes are read from `__dict__` only, never through properties, so no code of the user's runs.
-    Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out.
+    Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out; what only its `Out`
+    reaches comes last, as `Out[3]`.
 
     Args:
         namespace: the variables.
         left_out: is told each bound of ours because of which something was not looked into.
     """
-    queue: list[tuple[str, object, int]] = [
-        (name, value, 0)
-        for name, value in list(namespace.items())
-        if not name.startswith("_") and name not in {"In", "Out"}
-    ]
+    own = [(name, value) for name, value in list(namespace.items()) if not name.startswith("_")]
     seen: set[int] = set()
+    named: set[int] = set()
+    for path, value in _reached([one for one in own if one[0] not in {"In", "Out"}], seen, left_out):
+        named.add(id(value))
+        yield path, value
+    shown = namespace.get("Out")
+    if type(shown) is dict and namespace.get("_oh") is shown:
+        items = [(f"Out[{number}]", value) for number, value in list(shown.items())]
+        yield from ((path, value) for path, value in _reached(items, seen, left_out) if id(value) not in named)
+
+
+def _reached(
+    roots: list[tuple[str, object]], seen: set[int], left_out: Callable[[int], None]
+) -> Iterator[tuple[str, Any]]:
+    """What some objects reach, and they themselves; what is in `seen` is not looked into again."""
+    queue: list[tuple[str, object, int]] = [(name, value, 0) for name, value in roots]
     for path, value, depth in queue:  # grows while we look
         if isinstance(value, _SKIPPED):
             continue
