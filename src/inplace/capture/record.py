@@ -44,7 +44,7 @@ from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.joined import Again, alone, first_run, joined
 from inplace.facts.kept import kept as kept_of
-from inplace.facts.model import BEFORE, Function, Kind, Look, TensorId, Trace
+from inplace.facts.model import BEFORE, Function, Kind, Look, StorageId, TensorId, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -104,6 +104,8 @@ class Recorder(Listener):
         self._earlier = earlier
         self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
         self._moved: set[TensorId] = set()
+        self._begun = False  # whether there is a walk at the beginning
+        self._exported: set[StorageId] = set()  # storages that others could write in the end
         self._session_walks: set[int] = set()  # places of walks that only the session needs
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
@@ -173,6 +175,7 @@ class Recorder(Listener):
             self._protected(self._restore, error)
             if not self._gave_up:
                 self._protected(self._look_at_the_end)
+            self._exported = {*self.watched, *self.asleep}
             self.undo()
             step = self._seen.step = len(self._notes.log)
             self._seen.detail = True
@@ -198,14 +201,17 @@ class Recorder(Listener):
         if self._earlier is None or self._run is None:
             trace = first_run(self.trace)
         else:
-            trace, places = joined(self._earlier.trace, self._run, Again(self._again, frozenset(self._moved)))
+            trace, places = joined(
+                self._earlier.trace, self._run, Again(self._again, frozenset(self._moved), self._begun)
+            )
         remembered, numbers = kept_of(trace)
-        carried, watched = Carried(remembered), {*self.watched, *self.asleep}
+        carried = Carried(remembered)
         for ref in list(self._seen.refs.values()):
             number = numbers.get(ref.tensor if places is None else places[ref.tensor])
             tensor = ref()
             if number is not None and tensor is not None:
-                carried.add(tensor, number, ref.pointer, watched=ref.storage in watched)
+                carried.add(tensor, number, ref.pointer, watched=ref.storage in self._exported)
+        self._seen.refs.clear()  # its weak references would stay until a cyclic collection
         return trace, carried
 
     @property
@@ -399,6 +405,7 @@ class Recorder(Listener):
             if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
                 roots.append(node)
         if any(node.id >= 0 for node in earlier.trace.nodes):
+            self._begun = True
             for node, _ in NodesBelow(roots, LIMIT):
                 for saved in saved_tensors(node):
                     seen.storages.meet(saved, seen.step)
@@ -414,9 +421,8 @@ class Recorder(Listener):
 
     def _walk_for_session(self, roots: list[Any], step: int) -> None:
         """Note the nodes below some others, which are of no interest to who looks at the run alone."""
-        if roots:
-            self._session_walks.add(len(self._raw.walks))
-            self._raw.walks.append((step, False, self._walker.walk(roots)))
+        self._session_walks.add(len(self._raw.walks))
+        self._raw.walks.append((step, False, self._walker.walk(roots)))
 
     def _note_cut_stacks(self) -> None:
         """Note the stacks of which not all frames were kept."""

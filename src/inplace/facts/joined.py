@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -62,10 +62,12 @@ class Again:
     Attributes:
         tensors: their ids in the trace before, by those of the run.
         moved: those of the run that have other memory than they had when they were seen last.
+        begun: whether the first walk of the run is one at its beginning, which is there to tell nodes and saves only.
     """
 
     tensors: Mapping[TensorId, TensorId]
     moved: frozenset[TensorId] = frozenset()
+    begun: bool = False
 
 
 def first_run(trace: Trace) -> Trace:
@@ -101,7 +103,7 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
         tensors=_JoinedTensors(earlier, later, ids),
         storages=_JoinedStorages(earlier, later, ids),
         nodes=(*earlier.nodes, *(ids.node(node) for node in later.nodes if ids.number(node.id) not in ids.known)),
-        walks=(*earlier.walks, *_walks(earlier, later, ids)),
+        walks=(*_backwards(earlier.walks), *_walks(earlier, later, ids, later.walks[again.begun :])),
         changes=(*earlier.changes, *(ids.change(change) for change in later.changes)),
         names=(*earlier.names, *(Name(n.path, ids.tensor[n.tensor], ids.moment(n.step)) for n in later.names)),
         modules=(*earlier.modules, *later.modules),
@@ -249,7 +251,12 @@ def _optimizers(earlier: Trace, later: Trace, ids: _Ids) -> tuple[Optimizer, ...
     return tuple(found.values())
 
 
-def _walks(earlier: Trace, later: Trace, ids: _Ids) -> list[GraphWalk]:
+def _backwards(walks: Iterable[GraphWalk]) -> Iterator[GraphWalk]:
+    """The walks without those at the end of earlier runs, which are no end any more."""
+    return (walk for walk in walks if walk.is_backward)
+
+
+def _walks(earlier: Trace, later: Trace, ids: _Ids, walks: Iterable[GraphWalk]) -> list[GraphWalk]:
     """The walks of a run; what a node of an earlier run had saved is compared with what it was then."""
     were: dict[tuple[NodeId, int], SavedUse] = {}
     hidden: dict[NodeId, list[SavedUse]] = defaultdict(list)
@@ -261,7 +268,7 @@ def _walks(earlier: Trace, later: Trace, ids: _Ids) -> list[GraphWalk]:
             hidden[node].append(use)
     versions = _Versions(later, ids, {use.counter for uses in hidden.values() for use in uses})
     found = []
-    for walk in later.walks:
+    for walk in walks:
         uses = []
         for use in walk.uses:
             node = ids.number(use.node)

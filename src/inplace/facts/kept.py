@@ -3,8 +3,9 @@
 NOTE [ What can still matter ]
 A later cell can meet tensors that are alive, storages that a live tensor or a live graph reaches, and graph nodes that
 are alive. So calls that made one of those nodes, or that saw one of those tensors or storages, are kept; of a line that
-did the same to the same memory many times in one run, the first and the last two; and with them the calls that made
-what they were given. Beyond bounds the oldest go, which is said.
+did the same to the same memory many times in one run, the first and the last two, and of a cell that was run many
+times, what the first and the last three runs of a line did; and with them the calls that made what they were given.
+Beyond bounds the oldest go, which is said.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ from inplace.facts.rows import NOTHING, call_columns, column
 CALLS = 4_000
 """Calls that are kept of all earlier runs, at most."""
 
-RUNS = 64
+RUNS = 256
 """Earlier runs of which anything is kept, at most."""
 
 _FIRST, _LAST = 1, 2  # calls of one line with the same memory that are kept of one run
+_FIRST_RUNS, _LAST_RUNS = 1, 3  # runs of one line with the same memory of which calls are kept
 _WALKS = 2  # backwards of one line that are kept of one run
 Item = TypeVar("Item")
 
@@ -85,7 +87,11 @@ def _steps(trace: Trace, alive: _Alive) -> set[int]:
     lines: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
     for step in columns.seeing(seen):
         lines[trace.run_of(step), columns.stack[step], columns.function[step], _memory(trace, step, seen)].append(step)
-    found = {step for steps in lines.values() for step in (*steps[:_FIRST], *steps[-_LAST:])}
+    same: dict[object, list[list[int]]] = defaultdict(list)
+    texts = [_text_of(trace, stack) for stack in columns.stacks]
+    for (_, stack, function, memory), steps in lines.items():
+        same[texts[stack], columns.functions[function].name, memory].append([*steps[:_FIRST], *steps[-_LAST:]])
+    found = {s for runs in same.values() for steps in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]) for s in steps}
     found |= {node.step for node in alive.nodes if node.step is not None}
     found |= {walk.step for walk in _walks(trace, alive)}
     return _with_makers(trace, found)
@@ -104,7 +110,21 @@ def _walks(trace: Trace, alive: _Alive) -> list[GraphWalk]:
     for walk in trace.walks:
         if walk.is_backward and not alive.ids.isdisjoint(walk.reached):
             lines[trace.run_of(walk.step), trace.calls[walk.step].stack].append(walk)
-    return sorted((walk for walks in lines.values() for walk in walks[-_WALKS:]), key=lambda walk: walk.step)
+    same: dict[object, list[list[GraphWalk]]] = defaultdict(list)
+    for (_, stack), walks in lines.items():
+        same[_text_of(trace, stack)].append(walks[-_WALKS:])
+    kept_runs = (walks for runs in same.values() for walks in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]))
+    return sorted({walk.step: walk for walks in kept_runs for walk in walks}.values(), key=lambda walk: walk.step)
+
+
+def _text_of(trace: Trace, stack: Stack) -> tuple[object, ...]:
+    """The lines of a stack, the same for two runs of one cell, which is known by its text: each run may have a file."""
+    found = []
+    for frame in stack.frames:
+        site = trace.sites[frame.site]
+        source = trace.sources[site.source]
+        found.append((source.text if source.is_cell else source.file, site.position, frame.entry))
+    return tuple(found)
 
 
 def _with_makers(trace: Trace, steps: set[int]) -> set[int]:
