@@ -85,7 +85,8 @@ def test_a_warning_stands_until_its_graph_has_gone() -> None:
 
 def test_a_parameter_that_a_step_moves_is_no_alarm() -> None:
     """The graph of an evaluation that is left over is broken by a training step: an info, as it may never be used."""
-    net = "net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)); opt = torch.optim.SGD(net.parameters(), 0.1); batch = torch.ones(3, 2)"
+    net = "net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))\nbatch = torch.ones(3, 2)"
+    net += "\nopt = torch.optim.SGD(net.parameters(), 0.1)"
     step = "loss = net(batch).square().mean(); loss.backward(); opt.step()"
     runs = play(net, "out = net(torch.ones(1, 2)) ** 2", step)
 

@@ -201,9 +201,8 @@ class Recorder(Listener):
         if self._earlier is None or self._run is None:
             trace = first_run(self.trace)
         else:
-            trace, places = joined(
-                self._earlier.trace, self._run, Again(self._again, frozenset(self._moved), self._begun)
-            )
+            again = Again(self._again, frozenset(self._moved), self._begun)
+            trace, places = joined(self._earlier.trace, self._run, again)
         remembered, numbers = kept_of(trace)
         carried = Carried(remembered)
         for ref in list(self._seen.refs.values()):
@@ -416,6 +415,8 @@ class Recorder(Listener):
         called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
         live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
         self._walk(live, len(self._notes.log), None)
+        if self._earlier is None:
+            return
         others = [t for t in seen.live(self._again.keys() - called) if t.requires_grad and seen.may_ask(t)]
         self._walk_for_session([node for t in others if (node := node_of(t)) is not None], len(self._notes.log))
 
