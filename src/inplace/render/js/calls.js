@@ -1,12 +1,13 @@
 // @ts-check
 // The list of calls.
 
-/** A row of the list: an iteration of a loop, a run of calls of one line, one of calls within a module, or one call.
+/** A row of the list: the name of a run, an iteration of a loop, a run of calls of one line, one of calls within a module, or one call.
  * @typedef {{start: number, stop: number, depth: number, name?: string}} Extent
  * @typedef {{kind: "module", at: string} & Extent} ModuleRow
  * @typedef {{kind: "call", at: number} & Extent} CallRow
+ * @typedef {{kind: "run", at: number, name: string} & Extent} RunRow
  * @typedef {{kind: "round" | "line", at: number} & Extent | ModuleRow} FoldRow
- * @typedef {FoldRow | CallRow} Row */
+ * @typedef {FoldRow | CallRow | RunRow} Row */
 
 /** @param {Board} board @returns {Pane & {reveal: (step: number) => void}} */
 function callsPane(board) {
@@ -39,6 +40,8 @@ function callsPane(board) {
       const [start, loop] = given[i];
       const stop = i + 1 < given.length ? given[i + 1][0] : run.count;
       const folded = loop > 0 && many(loop) > 1;
+      const begun = run.diagram.runs.find((/** @type {any} */ one) => one.begin === start);
+      if (begun) rows.push({ kind: "run", at: i, start, stop: start, depth: 0, name: begun.title });
       if (folded) rows.push({ kind: "round", at: i, start, stop, depth: 0 });
       if (!folded || unfolded || openRounds.has(i)) addModules(start, stop, folded ? 1 : 0, 0);
     }
@@ -142,12 +145,18 @@ function callsPane(board) {
 
   /** @param {Row} row @param {number} at */
   function rowElement(row, at) {
-    const el = row.kind === "call" ? callRow(row) : foldRow(row);
+    const el = row.kind === "call" ? callRow(row) : row.kind === "run" ? runRow(row) : foldRow(row);
     el.style.top = `${at * ROW}px`;
     el.style.setProperty("--depth", String(row.depth));
     el.id = `${board.uid}-row-${at}`;
     mark(el, row, board.state, board.related);
     return el;
+  }
+
+  /** The name of a run of a cell above its calls.
+   * @param {RunRow} row */
+  function runRow(row) {
+    return h("div", { class: "ip-call ip-call-run", role: "presentation" }, h("span", {}, row.name));
   }
 
   /** @param {FoldRow} row */
@@ -212,12 +221,12 @@ function callsPane(board) {
 
   /** @param {Row} row */
   function isOpen(row) {
-    return unfolded || (row.kind !== "call" && opened[row.kind].has(row.at));
+    return unfolded || (row.kind !== "call" && row.kind !== "run" && opened[row.kind].has(row.at));
   }
 
   /** @param {Row} row */
   function toggle(row) {
-    if (unfolded || row.kind === "call") return;
+    if (unfolded || row.kind === "call" || row.kind === "run") return;
     const open = opened[row.kind];
     if (!open.delete(row.at)) open.add(row.at);
     rebuild();

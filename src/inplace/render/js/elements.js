@@ -106,8 +106,15 @@ function counted(count, one, many = `${one}s`) {
 
 /** @param {any} spot @param {any} diagram */
 function lineOf(spot, diagram) {
-  const own = diagram.sources[spot.source]?.is_cell ?? false; // then the title says which
+  const ours = !diagram.runs.length || spot.label.startsWith(diagram.title); // of several runs, the last
+  const own = ours && (diagram.sources[spot.source]?.is_cell ?? false); // then the title says which
   return `${own || !spot.label ? "" : `${spot.label} `}line ${spot.line}`;
+}
+
+/** The name of the run of a cell that made a call, where the picture shows several.
+ * @param {any} diagram @param {number} step @returns {string} */
+function runOf(diagram, step) {
+  return diagram.runs[lastAtMost(diagram.runs.map((/** @type {any} */ run) => run.begin), step)]?.title ?? "";
 }
 
 /** The last index whose value is at most `wanted`; -1 where there is none.

@@ -26,8 +26,36 @@ function scrubberPane(board) {
     compare,
     h("div", { class: "ip-under" }, told, peak),
   );
+  const strip = h("div", { class: "ip-runs", role: "group", "aria-label": "Runs of cells" });
   const x = (/** @type {number} */ step) => (1000 * (Math.max(-0.5, step) + 0.5)) / Math.max(1, run.count);
   drawCurve();
+  if (run.diagram.runs.length) {
+    track.before(strip);
+    el.classList.add("has-runs");
+  }
+  /** @type {HTMLElement[]} */
+  const segments = run.diagram.runs.map((/** @type {any} */ one, /** @type {number} */ at) => {
+    const stop = run.diagram.runs[at + 1]?.begin ?? run.count;
+    const worst = run.diagram.findings.find((/** @type {any} */ finding) => finding.steps.some((/** @type {number} */ step) => one.begin <= step && step < stop));
+    const writes = run.writeSteps.findIndex((step) => one.begin <= step && step < stop);
+    const culprit = worst?.culprits.find((/** @type {any} */ spot) => one.begin <= spot.step && spot.step < stop);
+    const to = culprit?.step ?? (writes < 0 ? one.begin : run.writeSteps[writes]);
+    const told = `${one.title}: ${counted(stop - one.begin, "call")}${one.ended_by ? `, ended by ${one.ended_by}` : ""}`;
+    const segment = h("button", { type: "button", class: "ip-run", title: told, "aria-label": told, "data-severity": culprit ? worst.severity : null, onclick: () => board.choose(to) }, h("span", {}, one.title), one.ended_by ? icon("raised") : null);
+    segment.style.flexGrow = String(Math.max(1, stop - one.begin));
+    strip.append(segment);
+    if (at) track.insertBefore(line(one.begin), head);
+    return segment;
+  });
+
+  /** Where a run of a cell begins on the track.
+   * @param {number} step */
+  function line(step) {
+    const el = h("span", { class: "ip-begin" });
+    el.style.left = `${(100 * step) / Math.max(1, run.count)}%`;
+    return el;
+  }
+
   for (const finding of run.diagram.findings) for (const step of finding.steps.slice(0, 1)) addTick(step, finding.severity);
 
   function drawCurve() {
@@ -64,7 +92,7 @@ function scrubberPane(board) {
       h("span", { class: "ip-step" }, `call ${(step + 1).toLocaleString("en")} of ${(run.count + run.calls.hidden).toLocaleString("en")}`),
       h("code", {}, run.text(form.code) || run.text(form.label)),
       run.text(form.code).includes(run.text(form.label).replace(/^__|__$/g, "")) || form.label < 0 || !(form.flags & FLAG.LIBRARY) ? null : h("span", { class: "ip-dim" }, "through ", h("code", {}, run.text(form.label))),
-      place.line ? h("span", { class: "ip-dim" }, `line ${place.line}`) : null,
+      place.line ? h("span", { class: "ip-dim" }, `${runOf(run.diagram, step)} line ${place.line}`.trim()) : null,
     ];
     if (run.raised.has(step)) parts.push(h("span", { class: "ip-say ip-bad" }, icon("raised"), run.raised.get(step)));
     else if (writes.length) parts.push(h("span", { class: "ip-say" }, icon("write"), wrote(writes)));
@@ -96,6 +124,8 @@ function scrubberPane(board) {
         range.value = String(state.step);
         range.setAttribute("aria-valuetext", `call ${state.step + 1} of ${run.count}`);
         head.style.left = `${x(state.step) / 10}%`;
+        const now = lastAtMost(run.diagram.runs.map((/** @type {any} */ one) => one.begin), state.step);
+        segments.forEach((segment, at) => flag(segment, "is-chosen", at === now));
         told.replaceChildren(...did(state.step).filter(Boolean));
       }
       compare.setAttribute("aria-pressed", String(state.compare));

@@ -11,7 +11,7 @@ from inplace.facts.progress import Tell, silent
 from inplace.reading.place import Place
 from inplace.render.picture.findings import about, lessons, verdicts
 from inplace.render.picture.graph import Graph
-from inplace.render.picture.model import Diagram, Ending
+from inplace.render.picture.model import Diagram, Ending, RunSpan
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
 from inplace.render.picture.timeline import CALLS, Timeline
@@ -50,7 +50,16 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
         notes=_notes(report),
         all_clear=all_clear(report),
         ending=_ending(trace, texts, shown),
+        runs=_runs(trace),
     )
+
+
+def _runs(trace: Trace) -> tuple[RunSpan, ...]:
+    """The runs of cells of which calls are shown, and the last; where there is only that, none need be told apart."""
+    ends = [*(run.begin for run in trace.runs[1:]), len(trace.calls)]
+    shown = [run for run, end in zip(trace.runs, ends, strict=True) if run.begin < end or run is trace.runs[-1]]
+    spans = [RunSpan(run.title, run.begin, "" if run.failure is None else run.failure.type) for run in shown]
+    return tuple(spans) if len(spans) > 1 else ()
 
 
 def _notes(report: Report) -> tuple[str, ...]:

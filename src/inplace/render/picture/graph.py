@@ -15,6 +15,7 @@ from inplace.render.picture.layout import MISSING, Line, Size, planned
 from inplace.render.picture.model import Autograd, Keep, NodeBox, NodeLink
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts
+from inplace.render.words.parts import where
 
 _NODES = 150  # nodes drawn at most
 _NEAR = 48  # nodes drawn around a finding where its graph is larger than that
@@ -173,7 +174,7 @@ class Graph:
                 _CULPRIT - number,
                 "culprit",
                 title,
-                f"line {place.position.line} {verb}",
+                f"{where(place, self._trace)} {verb}",
                 step,
                 -1,
                 number,

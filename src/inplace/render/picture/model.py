@@ -255,10 +255,19 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSpan:
+    """One run of a cell in a picture of several: what it is called, its first call, and whether it was broken off."""
+
+    title: str
+    begin: int
+    ended_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagram:
     """The whole picture of one run; `lessons` are the worked examples of its findings.
 
-    `all_clear` is what is said where there are no findings.
+    `all_clear` is what is said where there are no findings. `runs` are the runs of cells that it shows, none for one.
     """
 
     title: str
@@ -273,6 +282,7 @@ class Diagram:
     notes: tuple[str, ...]
     all_clear: str
     ending: Ending | None
+    runs: tuple[RunSpan, ...] = ()
     format: int = FORMAT
 
     def to_json(self) -> dict[str, object]:

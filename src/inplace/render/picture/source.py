@@ -30,7 +30,9 @@ class Texts:
     def __init__(self, index: Index) -> None:
         self.trace = index.trace
         self._codes = index.places.codes
-        self._by_file = {source.file: number for number, source in reversed(list(enumerate(self.trace.sources)))}
+        self._by_file = {
+            (source.label, source.file): number for number, source in reversed(list(enumerate(self.trace.sources)))
+        }
 
     def lines(self, source: int) -> tuple[str, ...]:
         """The lines of a source."""
@@ -38,7 +40,7 @@ class Texts:
 
     def source_of(self, place: Place) -> int:
         """The number of the source a place is in, -1 where it is none of the trace's."""
-        return self._by_file.get(place.file, -1)
+        return self._by_file.get((place.label, place.file), -1)
 
     def column(self, source: int, line: int, column: int) -> int:
         """A column counted in characters."""

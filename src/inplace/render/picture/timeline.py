@@ -170,7 +170,10 @@ class Timeline:
         places = [form.place for form in self._made]
         lines, rounds, loops = list[int](), list[int](), list[int]()
         last_line, loop, statement = -1, -1, -1
+        begins = {run.begin for run in self._trace.runs}
         for step, form in enumerate(self._form):
+            if step in begins:  # two runs have nothing in common that would fold
+                last_line, loop, statement = -1, -1, -1
             place = places[form]
             spot, now = self._spots[place][1], self._loops[place]
             begin, at = now if now is not None else (0, 0)

@@ -154,10 +154,10 @@ def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) ->
 
 def _count(report: Report) -> str:
     trace = report.trace
-    calls = len(trace.calls)
+    calls = len(trace.calls) - trace.begin
     columns = call_columns(trace.calls)
     is_op = [function.kind is Kind.OP for function in columns.functions]
-    ops = [step for step in columns.may_write if is_op[columns.function[step]]]
+    ops = [step for step in columns.may_write if step >= trace.begin and is_op[columns.function[step]]]
     writes = sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
     verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
