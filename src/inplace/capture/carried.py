@@ -6,7 +6,7 @@ Nothing is kept alive: tensors are known by weak references.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -33,10 +33,10 @@ class Carried:
         """Hand on a tensor: its id in the trace, where its memory began, and whether others may write that."""
         self._known.append((weakref.ref(tensor), known, pointer, watched))
 
-    def rename(self, title: str, other: str) -> None:
-        """Call the cell that was called `title` another name from now on."""
-        sources = tuple(replace(one, label=other) if one.label == title else one for one in self.trace.sources)
-        runs = tuple(replace(one, title=other) if one.title == title else one for one in self.trace.runs)
+    def rename(self, titles: Mapping[str, str]) -> None:
+        """Call the runs of cells other names from now on."""
+        sources = tuple(replace(one, label=titles.get(one.label, one.label)) for one in self.trace.sources)
+        runs = tuple(replace(one, title=titles.get(one.title, one.title)) for one in self.trace.runs)
         self.trace = replace(self.trace, sources=sources, runs=runs)
 
     def wait(self) -> None:

@@ -123,7 +123,7 @@ class Finding:
     @property
     def lines(self) -> tuple[object, ...]:
         """What tells two findings apart for a reader: the places, whatever call or iteration showed them."""
-        return (self.kind, self.victim is None, *((place.label, place.file, place.position) for place in self.places))
+        return (self.kind, self.victim is None, *(place.spot for place in self.places))
 
     def told_by(self, trace: Trace) -> tuple[object, ...]:
         """What tells two findings of a session apart: their lines, and the run of a cell that showed them."""

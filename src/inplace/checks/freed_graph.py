@@ -68,7 +68,7 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
     shared = tuple(dict.fromkeys(tensor for node in top if (tensor := _tensor_of(index, node)) is not None))
     made = [place for node in top if (place := index.place_of_node(node)) is not None]
     second, first = index.places.of(call), index.places.of(by)
-    turns = first is not None and second is not None and (first.file, first.position) == (second.file, second.position)
+    turns = first is not None and second is not None and first.spot == second.spot
     by_places = index.places.chain(by)
     culprits = (*made[:1], *by_places) if turns else (*by_places, *made[:1])
     carried = list(_carried(index, shared, by.step))
@@ -76,7 +76,7 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
     used_again = index.names.at(*carried)
     return FreedGraph(
         severity="error",
-        culprits=tuple({(place.file, place.position): place for place in culprits}.values()),
+        culprits=tuple({place.spot: place for place in culprits}.values()),
         victim=Victim.at(second),
         names=index.names.told(
             first=[name for name in assigned if name in used_again] or assigned,

@@ -42,7 +42,7 @@ def safe_writes(index: Index) -> Iterator[Finding]:
         place = index.places.of(write.call)
         if node is None or node.id not in walked or storage is None or place is None or write.call.raised is not None:
             continue
-        key = (place.file, place.position)
+        key = place.spot
         if storage in spoiled or key in told or len(told) >= _MOST or not write.counted or write.after.node == node.id:
             continue
         told.add(key)

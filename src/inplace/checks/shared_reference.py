@@ -178,9 +178,9 @@ def _finding(
     places: dict[object, Place] = {}
     for call in [*(write.call for write in writes), *others]:
         for place in index.places.chain(call):
-            places.setdefault((place.file, place.position), place)
+            places.setdefault(place.spot, place)
     for place in _stored(index, others[-1:]) if how == "repeated" else ():
-        places.setdefault((place.file, place.position), place)
+        places.setdefault(place.spot, place)
     culprits = tuple(places.values())[:_MOST]
     return SharedReference(
         severity=severity,

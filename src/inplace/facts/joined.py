@@ -237,9 +237,10 @@ def _shared(
 
 def _sources(earlier: Sequence[Source], later: Sequence[Source]) -> tuple[list[int], tuple[Source, ...]]:
     """Where the sources of a run are among all: one that is the same in everything is shown once."""
-    found = {source: number for number, source in enumerate(earlier)}
-    places = [found.setdefault(source, len(found)) for source in later]
-    return places, tuple(found)
+    known = {source: number for number, source in enumerate(earlier)}
+    fresh = [source for source in later if source not in known]
+    known.update({source: number for number, source in enumerate(fresh, len(earlier))})
+    return [known[source] for source in later], (*earlier, *fresh)
 
 
 def _optimizers(earlier: Trace, later: Trace, ids: _Ids) -> tuple[Optimizer, ...]:

@@ -19,3 +19,8 @@ class Place:
     position: Position
     code: str
     step: int | None
+
+    @property
+    def spot(self) -> tuple[str, str, Position]:
+        """What is the same for all calls of it: two runs of one cell are two, though Python calls both the same."""
+        return self.label, self.file, self.position

@@ -195,7 +195,7 @@ def culprits_of(index: Index, writes: Sequence[Write], changes: Sequence[Content
     found: dict[object, Place] = {}
     for write in writes:
         for place in index.places.chain(write.call):
-            found.setdefault((place.file, place.position), place)
+            found.setdefault(place.spot, place)
     unseen = [place for one in changes if one.stack for place in index.places.chain_of(one.stack, None)]
     return (*tuple(found.values())[:_MOST], *unseen)
 

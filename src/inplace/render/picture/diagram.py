@@ -56,6 +56,8 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
 
 def _runs(trace: Trace) -> tuple[RunSpan, ...]:
     """The runs of cells of which calls are shown, and the last; where there is only that, none need be told apart."""
+    if not trace.runs:
+        return ()
     ends = [*(run.begin for run in trace.runs[1:]), len(trace.calls)]
     shown = [run for run, end in zip(trace.runs, ends, strict=True) if run.begin < end or run is trace.runs[-1]]
     spans = [RunSpan(run.title, run.begin, "" if run.failure is None else run.failure.type) for run in shown]

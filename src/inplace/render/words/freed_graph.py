@@ -23,10 +23,13 @@ def _sentences(finding: FreedGraph, trace: Trace) -> tuple[str, str]:
     return what, "`backward()` raises: the first one frees what the graph has saved, unless it is told to keep it."
 
 
-def _remedy(finding: FreedGraph, _: Trace) -> str:
+def _remedy(finding: FreedGraph, trace: Trace) -> str:
     own = name(finding, ".detach()")
     if finding.turns:
         return f"Carry over the values only, {own}, or compute what is shared anew in each turn."
+    made = finding.culprits[-1] if finding.culprits else None
+    if made is not None and made.step is not None and finding.steps and made.step < trace.begin:
+        return f"Run the cell of {where(made, trace)} again first, or give the first one `retain_graph=True`."
     return "Go backward once, from the sum of both, or give the first one `retain_graph=True`."
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inplace.judge.judge import Start
 
 _ALL_THE_SAME = "The cell runs all the same."
+_BEFORE = "the cell before"
 _EMPTY = "this cell called no tensor function, so there is nothing to show."
 _INTERRUPTED = "the report was interrupted; %inplace why tries again."
 _NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
@@ -221,7 +222,7 @@ class Session:
         try:
             session, self._carried = recorder.session()
             if is_static():
-                self._carried.rename(session.title, "an earlier cell")
+                self._carried.rename({session.title: _BEFORE, _BEFORE: "an earlier cell"})
             self._carried.wait()
         except Exception as fault:
             blame(fault)
