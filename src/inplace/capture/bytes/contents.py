@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
+from inplace.capture.bytes.readable import bytes_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.left_out import LeftOut
 from inplace.capture.patches.ledger import Ledger, LinesTraced
@@ -66,14 +67,10 @@ class _Watched:
             if tensor is None or found is None:
                 return None
             self.ref = found
-        storage = tensor.untyped_storage()
-        size, pointer = storage.nbytes(), storage.data_ptr()
-        if not pointer or not size or storage.device.type != "cpu":
-            return None
-        block = memory.read(pointer, size)
+        block = bytes_of(tensor.untyped_storage(), memory)
         if block is None:
             return None
-        return bytes(block) if size <= _WHOLE else zlib.crc32(block)
+        return bytes(block) if len(block) <= _WHOLE else zlib.crc32(block)
 
 
 class Contents:
