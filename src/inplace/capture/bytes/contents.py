@@ -62,7 +62,7 @@ class _Watched:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
         if tensor is None:
-            tensor = self.seen.over(self.storage)
+            tensor = self.seen.over(self.live)
             found = self.seen.ref_of(tensor) if tensor is not None else None
             if tensor is None or found is None:
                 return None
@@ -170,7 +170,7 @@ class Contents:
             self._compare(self.asleep, watched, step)
         if self._spent > _MOST:
             for watched in self.asleep.values():
-                if watched.live.users > 0:
+                if watched.live.refs:
                     self._leave_out(watched.storage, _MOST, step, watched.stack)
             self.asleep.clear()
 
@@ -179,7 +179,7 @@ class Contents:
         self.asleep.update({watched.storage: watched for watched in some})
         if len(self.asleep) > self._idle:
             for watched in list(self.asleep.values()):
-                if watched.live.users <= 0:
+                if not watched.live.refs:
                     del self.asleep[watched.storage]
             self._idle = 2 * len(self.asleep) + _IDLE
 
