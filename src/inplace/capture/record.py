@@ -141,6 +141,7 @@ class Recorder(Listener):
             self._ledger.make(ModeOn(self._mode))
         except BaseException:
             self.undo()
+            self._let_go()
             raise
 
     def undo(self) -> None:
@@ -174,8 +175,19 @@ class Recorder(Listener):
             self._trace = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title)
         finally:
             self.undo()
-            self._seen.storages.close()
+            self._let_go()
         return self._trace
+
+    def _let_go(self) -> None:
+        """Reach nothing of the user's any more.
+
+        What was imported meanwhile may have taken functions of ours for PyTorch's, as `torch._dynamo` does, and keeps
+        them, and us, to the end of the process.
+        """
+        self._seen.close()
+        self._naming.close()
+        self._warned.close()
+        self._notes.known.clear()  # which has functions of theirs
 
     @property
     def trace(self) -> Trace:

@@ -186,6 +186,12 @@ class TensorsSeen:
             if ref.live is not None:
                 self.storages.leave(ref, step)
 
+    def close(self) -> None:
+        """Let go of everything that is known of live tensors."""
+        self.refs.clear()
+        self.dead.clear()
+        self.storages.close()
+
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more; it is another one when it is seen again."""
         known = self.refs.pop(id(tensor), None)
