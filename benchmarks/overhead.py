@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from browsing import FRAMES, browsed
+from models import cnn_model, mlp_model, transformer_model
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._debug_mode import DebugMode
@@ -79,49 +80,16 @@ def _steps(net: nn.Module, optimizer: torch.optim.Optimizer, batch: torch.Tensor
     return run
 
 
-Model = tuple[nn.Module, torch.Tensor]
-
-
-def mlp_model() -> Model:
-    """An MLP, and a batch for it."""
-    net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.ReLU())))
-    return net, torch.randn(32, 64)
-
-
 def mlp() -> Callable[[], None]:
     """An MLP with Adam."""
     net, batch = mlp_model()
     return _steps(net, torch.optim.Adam(net.parameters()), batch, 30)
 
 
-class Block(nn.Module):
-    """A residual block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.two = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
-        self.norm = nn.BatchNorm2d(16)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add what two convolutions make of the input."""
-        return x + self.norm(self.two(torch.relu(self.one(x))))
-
-
-def cnn_model() -> Model:
-    """A small residual CNN, and a batch for it."""
-    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(Block() for _ in range(4))), torch.randn(8, 3, 24, 24)
-
-
 def cnn() -> Callable[[], None]:
     """A small residual CNN with SGD."""
     net, batch = cnn_model()
     return _steps(net, torch.optim.SGD(net.parameters(), lr=0.01), batch, 8)
-
-
-def transformer_model() -> Model:
-    """A four-layer transformer, and a batch for it."""
-    layer = nn.TransformerEncoderLayer(128, 4, 256, batch_first=True)
-    return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), torch.randn(8, 32, 128)
 
 
 def transformer() -> Callable[[], None]:

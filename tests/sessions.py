@@ -55,7 +55,7 @@ class Session:
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"torch": torch, "nn": torch.nn, "__name__": "session"}
-        self.carried: Carried | None = None
+        self.carried = Carried()
         self.count = 0
 
     def run(self, text: str) -> Run:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import inplace
 from inplace.capture.record import Recorder
 from inplace.fixes.diagnose import analyze
 from inplace.render.picture.diagram import diagram
 
+PACKAGE = str(Path(inplace.__file__).parent)
 MOST_BYTES = 250  # bytes a call, of a chain of small operations
 
 
@@ -37,6 +41,50 @@ def training(count: int) -> None:
         optimizer.zero_grad()
         net(batch).sum().backward()
         optimizer.step()
+
+
+def slices(count: int) -> None:
+    """In-place calls on parts of one tensor, each recorded as a `CopySlices`."""
+    factors = [torch.ones(4) for _ in range(count // 3)]
+    x = torch.ones(count // 3, 4, requires_grad=True) * 1
+    for number, factor in enumerate(factors):
+        x[number].mul_(factor)
+    x.sum().backward()
+
+
+class Doubled(torch.autograd.Function):
+    """A custom function with a call in its forward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """Save the input."""
+        ctx.save_for_backward(x)
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        """Multiply by what was saved."""
+        return grads[0] * 2
+
+
+def custom(count: int) -> None:
+    """Custom functions in a chain, of which each has saved a tensor that is written later, unseen."""
+    x = torch.ones(4, requires_grad=True)
+    kept = [x]
+    for _ in range(count // 3):
+        kept.append(Doubled.apply(kept[-1]) + 0.5)
+    for one in kept[1:]:
+        one.data.mul_(1.5)
+    kept[-1].sum().backward()
+
+
+def arrays(count: int) -> None:
+    """Tensors over new arrays, and over one that stays, among ever more that are alive."""
+    held, steady = [], np.ones(4, dtype=np.float32)
+    for _ in range(count // 4):
+        held.append(torch.from_numpy(np.ones(4, dtype=np.float32)) * 2)
+        held.append(torch.from_numpy(steady) + 1)
+        held.append(torch.nn.Parameter(held[-1]).detach())
 
 
 def recorded(run: Callable[[int], None], count: int) -> Recorder:
@@ -95,6 +143,24 @@ def python_calls(action: Callable[[], Any]) -> int:
     return found
 
 
+def lines_of_ours(action: Callable[[], Any]) -> int:
+    """How many lines of this package something runs, each round of a loop anew."""
+    found = 0
+
+    def on_line(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal found
+        found += event == "line"
+        return on_line
+
+    tracer = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: on_line if frame.f_code.co_filename.startswith(PACKAGE) else None)
+    try:
+        action()
+    finally:
+        sys.settrace(tracer)
+    return found
+
+
 @pytest.mark.parametrize("run", [chain, training])
 def test_memory_is_linear_and_bounded(run: Callable[[int], None]) -> None:
     """Twice the calls take no more than twice the bytes (and what arrays keep free), each a bounded number."""
@@ -121,3 +187,16 @@ def test_looking_is_linear(run: Callable[[int], None], what: Callable[[Any], Any
     what(first)  # what is looked up once
 
     assert python_calls(lambda: what(large)) < 2.2 * python_calls(lambda: what(small))
+
+
+@pytest.mark.parametrize("run", [slices, custom, arrays])
+def test_no_loop_goes_through_all_calls(run: Callable[[int], None]) -> None:
+    """What is looked up for each node or array is found without asking every call or tensor: to record and to look."""
+
+    def all_of(count: int) -> None:
+        diagram(analyze(recorded(run, count).trace))
+
+    all_of(120)  # what is looked up once
+    one, two, three = (lines_of_ours(lambda count=count: all_of(count)) for count in (300, 600, 900))
+
+    assert three - two < 1.25 * (two - one)

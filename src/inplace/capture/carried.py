@@ -6,7 +6,7 @@ Nothing is kept alive: tensors are known by weak references.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -14,27 +14,34 @@ from typing import Any
 import torch
 
 from inplace.capture.patches.ledger import Ledger
-from inplace.facts.model import TensorId, Trace
+from inplace.facts.model import NodeId, TensorId, Trace
 
 
 class Carried:
     """What is handed on.
 
     Attributes:
-        trace: what is kept of the runs so far.
+        trace: what is kept of the runs so far; None where there was none.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace | None = None) -> None:
         self.trace = trace
         self._known: list[tuple[weakref.ref[torch.Tensor], TensorId, int, bool]] = []
         self._ledger = Ledger()
 
-    def add(self, tensor: torch.Tensor, known: TensorId, pointer: int, *, watched: bool) -> None:
+    @property
+    def nodes(self) -> Collection[NodeId]:
+        """The graph nodes that are known."""
+        return () if self.trace is None else self.trace.node_by_id.keys()
+
+    def add(self, tensor: weakref.ref[torch.Tensor], known: TensorId, pointer: int, *, watched: bool) -> None:
         """Hand on a tensor: its id in the trace, where its memory began, and whether others may write that."""
-        self._known.append((weakref.ref(tensor), known, pointer, watched))
+        self._known.append((tensor, known, pointer, watched))
 
     def rename(self, titles: Mapping[str, str]) -> None:
         """Call the runs of cells other names from now on."""
+        if self.trace is None:
+            return
         sources = tuple(replace(one, label=titles.get(one.label, one.label)) for one in self.trace.sources)
         runs = tuple(replace(one, title=titles.get(one.title, one.title)) for one in self.trace.runs)
         self.trace = replace(self.trace, sources=sources, runs=runs)

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
 from inplace.capture.tables.call_table import CallRows
 from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.capture.tables.versions_seen import VersionsSeen
 from inplace.facts.model import (
     ContentChange,
     Failure,
@@ -193,20 +195,15 @@ class _Nodes:
                 continue
             state = self._states[given[2] if name == "result" else given[1]]
             found.append(SavedTensor(name, state.tensor, state.storage, state.offset, state.layout, counted=True))
-            versions.append(self._version_at(state, walked))
+            versions.append(self._versions.before(state, walked))
         return found, versions
 
-    def _version_at(self, state: TensorState, walked: int) -> int | None:
-        """The last version that was seen of a state's counter before a step."""
-        for earlier in range(walked - 1, -1, -1):
-            row = self._rows[earlier]
-            for _, _, after in row.inputs:
-                if self._states[after].counter == state.counter:
-                    return self._states[after].version
-            for output in row.outputs:
-                if self._states[output].counter == state.counter:
-                    return self._states[output].version
-        return state.version
+    @cached_property
+    def _versions(self) -> VersionsSeen:
+        asked = {
+            number for number, one in enumerate(self._functions) if one.label in _KEEP_RESULT | _KEEP_ARGUMENTS.keys()
+        }
+        return VersionsSeen(self._rows, self._states, asked)
 
     def _near_states(self, near: int) -> list[TensorState]:
         """The states of the tensors around a custom function's node, which no call made; the likeliest first.

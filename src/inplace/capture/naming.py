@@ -32,6 +32,11 @@ class Naming:
         self._module_refs: list[Any] = []
         self._optimizers: dict[int, int] = {}
 
+    def close(self) -> None:
+        """Let go of the variables."""
+        self._namespace = None
+        self._module_refs.clear()
+
     def note_names(self, step: int) -> None:
         """Note the variables as they are at a step."""
         if self._namespace is not None:

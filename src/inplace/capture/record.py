@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,8 @@ class Recorder(Listener):
         label: the name to show for a file, None for its last part.
         strict: whether a write that would destroy a save is stopped with an OverwriteError.
         thorough: whether to look at the graph before every backward, and not before the first of each line only.
-        earlier: what the recording before it in the same session has handed on, if there was one.
+        earlier: what the recording before it in the same session has handed on, `Carried()` for the first; None where
+            there is no session.
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -104,6 +106,7 @@ class Recorder(Listener):
         self._earlier = earlier
         self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
         self._moved: set[TensorId] = set()
+        self._alive: list[tuple[weakref.ref[torch.Tensor], TensorId, int, bool]] = []
         self._begun = False  # whether there is a walk at the beginning
         self._exported: set[StorageId] = set()  # storages that others could write in the end
         self._session_walks: set[int] = set()  # places of walks that only the session needs
@@ -155,6 +158,7 @@ class Recorder(Listener):
             self._ledger.make(ModeOn(self._mode))
         except BaseException:
             self.undo()
+            self._let_go()
             raise
 
     def undo(self) -> None:
@@ -186,32 +190,51 @@ class Recorder(Listener):
                 self._protected(self._naming.note_locals, error, step)
                 self._protected(self._last_walk)
             self._note_cut_stacks()
-            earlier = self._earlier.trace.node_by_id if self._earlier is not None else ()
+            earlier = self._earlier.nodes if self._earlier is not None else ()
             known = frozenset(node for node in earlier if node >= 0)  # a leaf's has another number in each run
             self._run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
             self._trace = alone(self._run, self._session_walks, known)
+            if self._earlier is not None:
+                self._note_alive()
         finally:
             self.undo()
-            self._seen.storages.close()
+            self._let_go()
         return self._trace
 
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
         places: Sequence[TensorId] | None = None
-        if self._earlier is None or self._run is None:
+        if self._earlier is None or self._earlier.trace is None or self._run is None:
             trace = first_run(self.trace)
         else:
             again = Again(self._again, frozenset(self._moved), self._begun)
             trace, places = joined(self._earlier.trace, self._run, again)
         remembered, numbers = kept_of(trace)
         carried = Carried(remembered)
-        for ref in list(self._seen.refs.values()):
-            number = numbers.get(ref.tensor if places is None else places[ref.tensor])
-            tensor = ref()
-            if number is not None and tensor is not None:
-                carried.add(tensor, number, ref.pointer, watched=ref.storage in self._exported)
-        self._seen.refs.clear()  # its weak references would stay until a cyclic collection
+        for ref, own, pointer, watched in self._alive:
+            number = numbers.get(own if places is None else places[own])
+            if number is not None:
+                carried.add(ref, number, pointer, watched=watched)
+        self._alive.clear()
         return trace, carried
+
+    def _note_alive(self) -> None:
+        """Note the tensors that the next run of a session may meet again."""
+        for ref in list(self._seen.refs.values()):
+            tensor, watched = ref(), ref.storage in self._exported
+            if tensor is not None:
+                self._alive.append((weakref.ref(tensor), ref.tensor, ref.pointer, watched))
+
+    def _let_go(self) -> None:
+        """Reach nothing of the user's any more.
+
+        What was imported meanwhile may have taken functions of ours for PyTorch's, as `torch._dynamo` does, and keeps
+        them, and us, to the end of the process.
+        """
+        self._seen.close()
+        self._naming.close()
+        self._warned.close()
+        self._notes.known.clear()  # which has functions of theirs
 
     @property
     def trace(self) -> Trace:
@@ -403,7 +426,7 @@ class Recorder(Listener):
                 self._watch(tensor)
             if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
                 roots.append(node)
-        if any(node.id >= 0 for node in earlier.trace.nodes):
+        if any(node >= 0 for node in earlier.nodes):
             self._begun = True
             for node, _ in NodesBelow(roots, LIMIT):
                 for saved in saved_tensors(node):

@@ -9,6 +9,7 @@ import torch
 from torch.nn.modules.module import _global_forward_pre_hooks, register_module_forward_pre_hook
 from typing_extensions import Self
 
+from inplace.capture.bytes.readable import is_covered
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.patches.ledger import Hooked, Ledger
 
@@ -27,7 +28,7 @@ class BackwardsSeen:
     """
 
     def __init__(self) -> None:
-        self.roots: list[torch.Tensor] = []
+        self.roots: list[torch.Tensor | None] = []
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
         self._ids: set[int] = set()  # of what was met, which we keep alive
@@ -76,5 +77,5 @@ class BackwardsSeen:
                 self._note(node.variable)
 
 
-def _snapshot(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().clone()
+def _snapshot(tensor: torch.Tensor) -> torch.Tensor | None:
+    return tensor.detach().clone() if is_covered(tensor) else None

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.bytes.readable import is_covered
 from inplace.capture.code.names import scan
 from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
@@ -98,7 +99,8 @@ def _is_leaf(tensor: torch.Tensor) -> bool:
 
 
 def _copy(tensor: torch.Tensor | None) -> torch.Tensor | None:
-    return None if tensor is None else tensor.detach().clone()
+    """A copy of a tensor; none of one whose storage was emptied or cut."""
+    return None if tensor is None or not is_covered(tensor) else tensor.detach().clone()
 
 
 def _namespace(order: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from inplace.facts.model import Argument, Call, Function, StateId, StorageId, TensorId, TensorState, Trace
+from inplace.facts.model import (
+    Argument,
+    Call,
+    ContentChange,
+    Function,
+    StateId,
+    StorageId,
+    TensorId,
+    TensorState,
+    Trace,
+)
 from inplace.facts.rows import NOTHING, CallColumns, call_columns, column, some
 
 
@@ -74,6 +84,14 @@ class History:
         """The storages of leaves that require grad."""
         fields = [column(self.trace.states, field) for field in ("storage", "is_leaf", "requires_grad")]
         return {StorageId(storage) for storage, is_leaf, required in zip(*fields, strict=True) if is_leaf and required}
+
+    @cached_property
+    def changes_of(self) -> dict[StorageId, list[ContentChange]]:
+        """The changes of each storage's bytes that no call made, in order."""
+        found: dict[StorageId, list[ContentChange]] = defaultdict(list)
+        for change in self.trace.changes:
+            found[change.storage].append(change)
+        return found
 
     @cached_property
     def givers(self) -> dict[TensorId, list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inplace.facts.model import Call, NodeId, TensorId, Trace
+from inplace.reading.custom_nodes import CustomNodes
 from inplace.reading.history import History
 from inplace.reading.names import Names
 from inplace.reading.overlaps import Overlaps
@@ -19,6 +20,7 @@ class Index:
         places: where the user's code did it.
         names: what the user calls it.
         overlaps: which of its tensors share bytes.
+        custom: which calls are around the nodes of custom functions.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -27,6 +29,7 @@ class Index:
         self.places = Places(trace)
         self.names = Names(self.history, self.places)
         self.overlaps = Overlaps()
+        self.custom = CustomNodes(self.history, self.places)
 
     def place_of_node(self, node: NodeId) -> Place | None:
         """Where the user's code made a node."""
@@ -37,17 +40,12 @@ class Index:
 
     def _place_of_custom(self, node: NodeId) -> Place | None:
         """A custom function's node is made by `apply`, before the calls of its forward and the use of its output."""
-        calls, states = self.trace.calls, self.trace.states
-        starts = self.history.columns.nodes_start
-        following = next((step for step, start in enumerate(starts) if start > node), None)
+        calls, following = self.trace.calls, self.custom.following(node)
         frame = self.places.apply_frame(calls[following]) if following is not None else None
         if frame is not None:
             return self.places.at(frame, None)
-        for using in calls:
-            given = next((states[one.before] for one in using.inputs if states[one.before].node == node), None)
-            if given is not None:
-                return self._apply_behind(using, given.tensor)
-        return None
+        use = self.custom.first_use(node)
+        return None if use is None else self._apply_behind(calls[use[0]], self.trace.states[use[1]].tensor)
 
     def _apply_behind(self, using: Call, tensor: TensorId) -> Place | None:
         """The last `name = X.apply(...)` above the line that uses its result; that line itself where there is none."""

@@ -81,4 +81,8 @@ class Places:
 
     def apply_frame(self, call: Call) -> StackFrame | None:
         """The user's frame that called `Function.apply`, where a call ran inside a custom function's forward."""
-        return next((f for f in call.stack.frames if f.entry in _APPLY), None)
+        return self.apply_frame_of(call.stack)
+
+    def apply_frame_of(self, stack: Stack) -> StackFrame | None:
+        """The same of a stack."""
+        return next((f for f in stack.frames if f.entry in _APPLY), None)

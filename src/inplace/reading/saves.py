@@ -156,20 +156,14 @@ def counted_writes(index: Index, one: Use) -> list[Write]:
 
 def changes_after(index: Index, one: Use) -> list[ContentChange]:
     """The changes of a save's bytes that no call made, since it was saved."""
-    begun, storage = _made_by(index, one.node), one.saved.storage
-    changes = [change for change in index.trace.changes if change.storage == storage]
+    begun = _made_by(index, one.node)
+    changes = index.history.changes_of.get(one.saved.storage, ()) if one.saved.storage is not None else ()
     return [c for c in changes if begun <= c.after < one.walk.step and _touched(one.saved, c)]
 
 
 def _made_by(index: Index, node: Node) -> int:
     """The step of the call that made a node; for a custom function's, the last call of its forward."""
-    if node.step is not None:
-        return node.step
-    calls, apply_frame = index.trace.calls, index.places.apply_frame
-    step = max((step for step, stop in enumerate(index.history.columns.nodes_stop) if stop <= node.id), default=-1)
-    while step + 1 < len(calls) and apply_frame(calls[step + 1]) is not None:
-        step += 1
-    return step
+    return index.custom.last_of_forward(node.id) if node.step is None else node.step
 
 
 def touches(index: Index, saved: SavedTensor, state: TensorState) -> bool:

@@ -34,7 +34,7 @@ def recorder_of(
         timed: the names of what `%%time` compiles.
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward.
-        earlier: what the recording before it in the same session has handed on.
+        earlier: what the recording before it in the same session has handed on; None where there is no session.
     """
     from inplace.capture.record import Recorder
 
@@ -58,3 +58,10 @@ def recorder_of(
         thorough=thorough,
         earlier=earlier,
     )
+
+
+def nothing_carried() -> Carried:
+    """What the first recording of a session begins with."""
+    from inplace.capture.carried import Carried
+
+    return Carried()

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
+from inplace.capture.bytes.readable import bytes_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.left_out import LeftOut
 from inplace.capture.patches.ledger import Ledger, LinesTraced
@@ -61,19 +62,15 @@ class _Watched:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
         if tensor is None:
-            tensor = self.seen.over(self.storage)
+            tensor = self.seen.over(self.live)
             found = self.seen.ref_of(tensor) if tensor is not None else None
             if tensor is None or found is None:
                 return None
             self.ref = found
-        storage = tensor.untyped_storage()
-        size, pointer = storage.nbytes(), storage.data_ptr()
-        if not pointer or not size or storage.device.type != "cpu":
-            return None
-        block = memory.read(pointer, size)
+        block = bytes_of(tensor.untyped_storage(), memory)
         if block is None:
             return None
-        return bytes(block) if size <= _WHOLE else zlib.crc32(block)
+        return bytes(block) if len(block) <= _WHOLE else zlib.crc32(block)
 
 
 class Contents:
@@ -173,7 +170,7 @@ class Contents:
             self._compare(self.asleep, watched, step)
         if self._spent > _MOST:
             for watched in self.asleep.values():
-                if watched.live.users > 0:
+                if watched.live.refs:
                     self._leave_out(watched.storage, _MOST, step, watched.stack)
             self.asleep.clear()
 
@@ -182,7 +179,7 @@ class Contents:
         self.asleep.update({watched.storage: watched for watched in some})
         if len(self.asleep) > self._idle:
             for watched in list(self.asleep.values()):
-                if watched.live.users <= 0:
+                if not watched.live.refs:
                     del self.asleep[watched.storage]
             self._idle = 2 * len(self.asleep) + _IDLE
 

@@ -49,6 +49,10 @@ class Warned:
         self._ledger.make(Put(self._ours, "__name__", str(self._theirs.get("__name__", "__main__"))))
         self._ledger.replace(warnings, _SHOW, lambda theirs: partial(self._on_warning, theirs))
 
+    def close(self) -> None:
+        """Let go of the user's module."""
+        self._theirs = {}
+
     def _on_warning(self, show: Callable[[warnings.WarningMessage], None], message: warnings.WarningMessage) -> None:
         frame = None
         if not self._again and threading.get_ident() == self._thread:

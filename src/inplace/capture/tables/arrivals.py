@@ -54,7 +54,7 @@ class Arrivals:
             return None
         known = self._seen.know(tensor, step)
         known.live, known.counter, known.version, known.pointer = live, CounterId(known.tensor), version, pointer
-        live.users += 1
+        live.refs[known.tensor] = known
         node, flags = autograd_of(tensor, readable=True, made=made)
         return self._seen.note(known, offset, layout, flags, node, None, tensor)
 
@@ -72,6 +72,8 @@ class Arrivals:
             elif below.lost or below.version != version or base.data_ptr() != below.pointer:
                 return None
             live = below.live if below is not None else None
+            if self._storages.dead:
+                self._storages.bury()
             # A view stays over the memory that its base had: `base.data = other` moves the base alone.
             if below is None or live is None or tensor.untyped_storage()._cdata != live.key:
                 return None
@@ -81,7 +83,7 @@ class Arrivals:
         offset = (pointer - live.pointer) // itemsize if pointer and itemsize else int(tensor.storage_offset())
         known = self._seen.know(tensor, step)
         known.live, known.counter, known.version, known.pointer = live, below.counter, version, pointer
-        live.users += 1
+        live.refs[known.tensor] = known
         node, flags = autograd_of(tensor, readable=True, made=made)
         return self._seen.note(
             known, offset, layout, flags | creation_flag(creation_of(tensor)), node, below.tensor, tensor
@@ -118,8 +120,11 @@ class Arrivals:
         found = storages.unasked.get(pointer)
         if (found is not None and found() is not None) or not layouts.sizes[layout]:
             return None
-        if may_alias and tensor.untyped_storage()._cdata in storages.live:
-            return None
+        if may_alias:
+            if storages.dead:
+                storages.bury()
+            if tensor.untyped_storage()._cdata in storages.live:
+                return None
         node, flags = made, 1
         if not tensor.requires_grad:
             node, flags = -1, 2

@@ -45,7 +45,7 @@ class Counters:
                 storage, counter = self._states.counted(alias)
                 if storage == known.storage and counter is not None:
                     return counter
-            shared = known.live is not None and known.live.users > 1
+            shared = known.live is not None and len(known.live.refs) > 1
             if not aliases and shared and (counter := self._of_twin(known, version)) is not None:
                 known.guessed = True
                 return counter
@@ -53,14 +53,14 @@ class Counters:
 
     def _own(self, known: TensorRef) -> CounterId:
         """A counter that a tensor met now begins; others over the same storage don't count with it."""
-        if known.live is not None and known.live.users > 1:
+        if known.live is not None and len(known.live.refs) > 1:
             known.live.split = self.split = True
         return CounterId(known.tensor)
 
     def check(self, known: TensorRef) -> None:
         """Correct a counter that was only inferred: of two tensors that share one, both have moved or neither."""
         known.guessed = False
-        for ref in list(self._refs.values()):
+        for ref in list(known.live.refs.values()) if known.live is not None else ():
             if ref is known or ref.counter != known.counter or (tensor := ref()) is None:
                 continue
             if tensor._version != known.version:
@@ -72,7 +72,7 @@ class Counters:
 
         A tensor that no call gave out (`Parameter(t)`, `torch.Tensor(t)`) counts with the one it was made from.
         """
-        for ref in list(self._refs.values()):
-            if ref.live is known.live and ref is not known and ref.version == version and ref() is not None:
+        for ref in list(known.live.refs.values()) if known.live is not None else ():
+            if ref is not known and ref.version == version and ref() is not None:
                 return ref.counter
         return None

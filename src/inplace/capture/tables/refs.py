@@ -1,4 +1,9 @@
-"""What is known of one tensor, and of one storage, while it may be alive."""
+"""What is known of one tensor, and of one storage, while it may be alive.
+
+Each is a weak reference that carries what we know, so that one object serves both. Those to storages are to the Python
+object that PyTorch keeps with a `StorageImpl` for as long as that lives, whoever holds it (`torch/csrc/Storage.cpp`,
+`THPStorage_Wrap`): they tell of its death without keeping its block, which PyTorch's own weak references do.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +12,50 @@ import weakref
 from inplace.facts.model import CounterId, StateId, StorageId, TensorId
 
 
-class LiveStorage:
-    """A storage that may still be alive: `users` counts the recorded tensors that reach it.
+class LiveStorage(weakref.ref):  # type: ignore[type-arg]
+    """A storage that may still be alive, by the `StorageImpl` over its bytes that was met first.
 
-    It is `split` where they do not all share one version counter: what one counts, the others do not show.
+    Attributes:
+        id: its id.
+        key: the address of that `StorageImpl`, 0 once it has died.
+        pointer: where its bytes begin.
+        impls: how many `StorageImpl`s over its bytes are alive.
+        refs: the recorded tensors that reach it, by their ids.
+        split: whether they do not all share one version counter: what one counts, the others do not show.
     """
 
-    __slots__ = ("id", "key", "pointer", "split", "users")
+    __slots__ = ("id", "impls", "key", "pointer", "refs", "split")
 
     id: StorageId
     key: int
     pointer: int
+    impls: int
+    refs: dict[TensorId, TensorRef]
     split: bool
-    users: int
+
+    @property
+    def live(self) -> LiveStorage:
+        """The storage itself, as with another one over its bytes."""
+        return self
+
+    @property
+    def has_died(self) -> bool:
+        """Whether nobody reaches its bytes through PyTorch any more, as far as deaths were noted."""
+        return not self.impls
+
+
+class SecondStorage(weakref.ref):  # type: ignore[type-arg]
+    """Another `StorageImpl` over the bytes of a storage, as `from_numpy` makes one; `key` and `pointer` are its own."""
+
+    __slots__ = ("key", "live", "pointer")
+
+    key: int
+    pointer: int
+    live: LiveStorage
 
 
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference that carries what we know of its tensor, so that one object serves both.
+    """A tensor that may still be alive.
 
     `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
     `live` is None where the storage can't be read or was not asked for; in the latter case `node` is the number of the

@@ -1,7 +1,7 @@
 """Live storages -> ids that are never given out twice.
 
-A storage is known by a weak reference of PyTorch's own: it keeps the address of the `StorageImpl` taken, so that the
-key can't be given to another storage, while the memory itself is freed on time.
+A storage is known by a weak reference, which tells of its death: from then on the address of its `StorageImpl` stands
+for whichever storage is met there next. Deaths are noted before any storage is looked up.
 
 NOTE [ Storages nobody has asked for ]
 To ask for a storage and to take its address costs as much as all else that is noted of a tensor, and most are never
@@ -22,20 +22,18 @@ from typing import Any
 import torch
 
 from inplace.capture.tables.layouts import LAYOUT, Layouts
-from inplace.capture.tables.refs import LiveStorage, TensorRef
+from inplace.capture.tables.memory import Memory
+from inplace.capture.tables.refs import LiveStorage, SecondStorage, TensorRef
 from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
 from inplace.facts.model import Storage, StorageId
 from inplace.facts.rows import Table
 
-_IDLE = 512  # storages without a recorded tensor, from which on those that have died are let go of
+_MOST = 512  # tensors and storages, from which on those that have died are let go of
 _ALIVE = NO_STEP  # the last step of a storage that did not die
-_FREED = 0  # the key of a storage that has been let go of
 _FACTS = 5  # integers a storage
 _DEVICE, _EXTERNAL, _BORN, _LAST, _TENSOR = range(_FACTS)  # whether others own it, first and last step, its tensor
 _storage: Any = Storage  # given integers that are ids
 _row = Struct(f"{_FACTS}i").pack
-_expired: Any = torch.UntypedStorage._expired  # type: ignore[attr-defined]
-_free: Any = torch.UntypedStorage._free_weak_ref  # type: ignore[attr-defined]
 
 
 class Storages:
@@ -44,40 +42,60 @@ class Storages:
     Args:
         tensors: the tensors met.
         layouts: their layouts.
+        refs: what is known of each live tensor, by its `id`.
 
     Attributes:
         sizes: the bytes of each storage, by id.
         allocated: the bytes that each storage had when a call gave it out, 0 for one that was met as an argument.
-        external: ids of storages met since somebody last took them from here, whose memory others own.
+        external: storages met since somebody last took them from here, whose memory others own.
         live: the storages that were asked for, by the address of their `StorageImpl`.
         unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
+        dead: those that have died since the last `bury`; they have to be buried before `live` is asked.
     """
 
-    def __init__(self, tensors: Tensors, layouts: Layouts) -> None:
+    def __init__(self, tensors: Tensors, layouts: Layouts, refs: dict[int, TensorRef]) -> None:
         self.sizes = array("q")
         self.allocated = array("q")
-        self.external: list[StorageId] = []
+        self.external: list[LiveStorage] = []
         self.live: dict[int, LiveStorage] = {}
         self.unasked: dict[int, TensorRef] = {}
-        self._tensors, self._layouts = tensors, layouts
+        self.dead: list[LiveStorage | SecondStorage] = []
+        self._died = self.dead.append  # runs no Python of ours while the user's code runs
+        self._tensors, self._layouts, self._refs = tensors, layouts, refs
         self._facts = array("i")
         self._devices: dict[torch.device, int] = {}
-        self._most = _IDLE  # of those not asked for, until those that have died are let go of
-        self._held: list[int] = []  # weak references to second storages over bytes known already
-        self._idle: list[LiveStorage] = []
-        self._limit = _IDLE
+        self._most = _MOST  # of those not asked for, until those that have died are let go of
+        self._seconds: dict[int, SecondStorage] = {}  # by the address of the `StorageImpl`, too
+        self._memory = Memory()
+        self._unplaced: list[LiveStorage] = []  # storages that `_memory` has yet to be told of
+        self._placed = 0  # tensors that it was told of
+        self._limit = _MOST
+
+    def bury(self) -> None:
+        """Forget the storages that have died."""
+        dead, known = self.dead, self.live
+        while dead:
+            ref = dead.pop()
+            known.pop(ref.key, None)
+            self._seconds.pop(ref.key, None)
+            ref.live.impls -= 1
+            ref.key = 0
 
     def close(self) -> None:
-        """Let go of the addresses."""
-        for key in {live.key for live in self.live.values()}.union(self._held) - {_FREED}:
-            _free(key)
+        """Let go of everything that is known of live tensors and storages, without waiting for a cyclic collection."""
+        for live in self.live.values():
+            live.refs.clear()
+        self._memory = Memory()
         self.live.clear()
         self.unasked.clear()
-        self._held.clear()
-        self._idle.clear()
+        self.dead.clear()
+        self._seconds.clear()
+        self._unplaced.clear()
 
     def find(self, storage: Any, node: int | None = None) -> LiveStorage | None:
         """What is known of a storage, None if it was not met; `node` is the autograd node that has saved it, if any."""
+        if self.dead:
+            self.bury()
         live = self.live.get(storage._cdata)
         if live is None and self.unasked:
             ref = self.unasked.get(storage.data_ptr())
@@ -99,9 +117,8 @@ class Storages:
         size, lives = storage.nbytes(), ref() is not None
         live = self._add(storage, ref.pointer, size, storage.device, (0, first, _ALIVE if lives else last, ref.tensor))
         self.allocated[live.id] = size
-        live.users = int(lives)
-        if not lives:
-            self._idle.append(live)
+        if lives:
+            live.refs[ref.tensor] = ref
         ref.live = live
         self._tensors.asked[ref.tensor] = live.id
         return live
@@ -116,6 +133,7 @@ class Storages:
         elif live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
             live.pointer = storage.data_ptr()
             self.sizes[live.id] = storage.nbytes()
+            self._unplaced.append(live)
         return live, live.key != key
 
     def leave(self, ref: TensorRef, step: int) -> None:
@@ -125,12 +143,9 @@ class Storages:
             if self.unasked.get(ref.pointer) is ref:
                 self._leave_unasked(ref, step)
             return
-        live.users -= 1
-        if live.users <= 0:
+        live.refs.pop(ref.tensor, None)
+        if not live.refs:
             self._facts[live.id * _FACTS + _LAST] = step
-            self._idle.append(live)
-            if len(self._idle) > self._limit:
-                self._sweep()
 
     def _leave_unasked(self, ref: TensorRef, step: int) -> None:
         """A tensor has moved away from a storage that nobody has asked for, and now nobody can."""
@@ -151,7 +166,7 @@ class Storages:
         others = sorted((met, number) for number, met in enumerate(self._facts[_TENSOR::_FACTS]))
         order = in_order(new, [(number, met) for met, number in others])
         for live in self.live.values():
-            if live.users > 0:  # they did not die
+            if live.refs:  # they did not die
                 self._facts[live.id * _FACTS + _LAST] = _ALIVE
         rows = StorageRows(
             order, self._facts, self.sizes, self._tensors.rows, self._layouts, [str(one) for one in self._devices]
@@ -177,24 +192,37 @@ class Storages:
         external = not storage.resizable() or (tensor.is_cpu and storage.is_shared())
         if external and (twin := self._same_memory(pointer, size)) is not None:
             # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
-            self.live[key] = twin
-            self._held.append(storage._weak_ref())  # so that this address stays taken too
+            self._add_second(storage, key, pointer, size, twin)
             return twin
         live = self._add(storage, pointer, size, tensor.device, (external, step, _ALIVE, self._tensors.count))
         if is_output:
             self.allocated[live.id] = size
         if external:
-            self.external.append(live.id)
+            self.external.append(live)
         return live
 
     def _add(
         self, storage: Any, pointer: int, size: int, device: torch.device, facts: tuple[int, int, int, int]
     ) -> LiveStorage:
-        live = LiveStorage()
-        live.id, live.key, live.pointer, live.users = self._row(size, device, facts), storage._weak_ref(), pointer, 0
-        live.split = False
+        if self.dead:
+            self.bury()
+        live = LiveStorage(storage, self._died)
+        live.id, live.key, live.pointer = self._row(size, device, facts), storage._cdata, pointer
+        live.impls, live.refs, live.split = 1, {}, False
         self.live[live.key] = live
+        self._unplaced.append(live)
+        if len(self._unplaced) > self._limit:
+            self._unplaced = [one for one in self._unplaced if one() is not None]
+            self._limit = 2 * len(self._unplaced) + _MOST
         return live
+
+    def _add_second(self, storage: Any, key: int, pointer: int, size: int, live: LiveStorage) -> None:
+        second = SecondStorage(storage, self._died)
+        second.key, second.pointer, second.live = key, pointer, live
+        live.impls += 1
+        self.live[key] = live
+        self._seconds[key] = second
+        self._memory.add(pointer, size, second)
 
     def _row(self, size: int, device: torch.device, facts: tuple[int, int, int, int]) -> StorageId:
         found = StorageId(len(self.sizes))
@@ -212,32 +240,32 @@ class Storages:
         if len(unasked) > self._most:
             for one in [one for one in unasked.values() if one() is None]:
                 del unasked[one.pointer]
-            self._most = 2 * len(unasked) + _IDLE
+            self._most = 2 * len(unasked) + _MOST
 
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
-        if not pointer:
-            return None
-        for live in self.live.values():
-            start, stop = live.pointer, live.pointer + self.sizes[live.id]
-            if start and start <= pointer and pointer + size <= stop and not _expired(live.key):
-                return live
-        for start, ref in self.unasked.items():
-            layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
-            if start <= pointer and pointer + size <= start + self._layouts.sizes[layout]:
-                tensor = ref()
-                if tensor is not None:
-                    return self._ask(ref, tensor.untyped_storage())
-        return None
+        """The storage that was known of some bytes before."""
+        self._place()
+        owner = self._memory.owner_of(pointer, size)
+        if not isinstance(owner, TensorRef):
+            return None if owner is None else owner.live
+        tensor = owner()
+        if tensor is not None:
+            self.ask(tensor, owner)
+        return owner.live
 
-    def _sweep(self) -> None:
-        """Let go of the addresses of storages that have died, so that a long loop does not collect them."""
-        for live in self._idle:
-            if live.users <= 0 and self.live.get(live.key) is live and _expired(live.key):
-                del self.live[live.key]
-                _free(live.key)
-                live.key = _FREED
-        self._idle = [live for live in self._idle if live.users <= 0 and self.live.get(live.key) is live]
-        self._limit = 2 * len(self._idle) + _IDLE
+    def _place(self) -> None:
+        """Tell where the bytes are of what was met since the last time: each is looked at once, and nobody hurries."""
+        for live in self._unplaced:
+            if live() is not None:
+                self._memory.add(live.pointer, self.sizes[live.id], live)
+        self._unplaced.clear()
+        placed, self._placed = self._placed, self._tensors.count
+        for ref in reversed(self._refs.values()):  # which tensors enter in the order of their ids
+            if ref.tensor < placed:
+                break
+            if ref.live is None and self.unasked.get(ref.pointer) is ref:
+                layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
+                self._memory.add(ref.pointer, self._layouts.sizes[layout], ref)
 
 
 class StorageRows(Table[Storage]):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.bytes.readable import is_readable
 from inplace.facts.model import NodeId
 
 SMALL = 16  # elements whose values are worth showing
@@ -72,15 +73,11 @@ def creation_name(number: int) -> str:
 
 def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
     """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
-    if (
-        tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL)
-        or tensor.device.type != "cpu"
-        or tensor.layout is not torch.strided
-    ):
+    if tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL):
         return None
     if tensor.is_complex() or tensor.is_quantized:
         return None
-    if _profiling():  # it would list what we call
+    if _profiling() or not is_readable(tensor):  # a profiler would list what we call
         return None
     try:
         if not _dispatch_modes():

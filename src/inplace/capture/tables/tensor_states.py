@@ -15,7 +15,7 @@ from inplace.facts.rows import NOTHING, Table
 
 # Integers a state: tensor, storage, counter, offset, packed facts, version, node, base, tensors met by then.
 _WIDTH = 9
-_VERSION, _MET = 5, 8
+_VERSION, _NODE, _MET = 5, 6, 8
 _FIELDS = {"tensor": 0, "counter": 2}
 REQUIRES_GRAD, _LEAF, _INFERENCE = 1, 2, 4  # bits of the packed facts
 _FLAGS = {"requires_grad": REQUIRES_GRAD, "is_leaf": _LEAF}
@@ -186,6 +186,11 @@ class StateRows(Table[TensorState]):
         if field in _FLAGS:
             old, fresh, flag = facts[4::_WIDTH], new[FACTS::TENSOR], _FLAGS[field]
             return _packed([((fresh[-1 - state] if state < 0 else old[state]) & flag) // flag for state in order])
+        if field == "node":
+            old, fresh, origin = facts[_NODE::_WIDTH], new[NODE::TENSOR], self._origin
+            made = [fresh[-1 - state] if state < 0 else old[state] for state in order]
+            numbers = zip(order, made, strict=True)
+            return array("q", [NOTHING if n < 0 else n + origin if state < 0 else n for state, n in numbers])
         known = facts[_FIELDS[field] :: _WIDTH]  # the tensor is also the counter of a new one
         return _packed([-1 - state if state < 0 else known[state] for state in order])
 

@@ -2,7 +2,7 @@
 
 NOTE [ Nothing is kept alive ]
 A tensor is known by a weak reference that is forgotten when it dies, so `id(tensor)` is a safe key while it stands.
-Storages are known in a like way; see storages.py. The callback is `list.append`, which runs no Python code of ours
+Storages are known in the same way; see storages.py. The callback is `list.append`, which runs no Python code of ours
 while the user's code runs; who has died is looked at before the next call.
 """
 
@@ -19,7 +19,7 @@ from inplace.capture.tables.storages import Storages
 from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
 from inplace.capture.tables.tensor_states import REQUIRES_GRAD, States, creation_flag
 from inplace.capture.tables.tensors import LAST, PLAIN, TENSOR, Tensors
-from inplace.facts.model import NodeId, StateId, StorageId, TensorId
+from inplace.facts.model import NodeId, StateId, TensorId
 
 _is_functional = torch._is_functional_tensor
 _LEAF = 2  # the flags of a leaf that requires no grad
@@ -44,7 +44,7 @@ class TensorsSeen:
         self.refs: dict[int, TensorRef] = {}
         self.tensors = Tensors()
         self.states = States(self.tensors)
-        self.storages = Storages(self.tensors, self.states.layouts)
+        self.storages = Storages(self.tensors, self.states.layouts, self.refs)
         self.step = 0
         self.detail = True
         self.origin = 0
@@ -107,7 +107,7 @@ class TensorsSeen:
         if known.live is not live:
             self.storages.leave(known, self.step)
             known.live = live
-            live.users += 1
+            live.refs[known.tensor] = known
         moved = known.counter is not None and known.version != version
         known.pointer, known.version = pointer, version
         if moved and known.guessed:
@@ -186,6 +186,12 @@ class TensorsSeen:
             if ref.live is not None:
                 self.storages.leave(ref, step)
 
+    def close(self) -> None:
+        """Let go of everything that is known of live tensors."""
+        self.refs.clear()
+        self.dead.clear()
+        self.storages.close()
+
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more; it is another one when it is seen again."""
         known = self.refs.pop(id(tensor), None)
@@ -237,10 +243,10 @@ class TensorsSeen:
         wanted = [ref for ref in list(self.refs.values()) if among is None or ref.tensor in among]
         return [tensor for ref in wanted if (tensor := ref()) is not None]
 
-    def over(self, storage: StorageId) -> torch.Tensor | None:
+    def over(self, live: LiveStorage) -> torch.Tensor | None:
         """Some live tensor over this storage; let go of it soon."""
-        for ref in list(self.refs.values()):
-            tensor: torch.Tensor | None = ref() if ref.storage == storage else None
+        for ref in list(live.refs.values()):
+            tensor: torch.Tensor | None = ref()
             if tensor is not None:
                 return tensor
         return None

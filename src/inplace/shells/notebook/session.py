@@ -14,7 +14,7 @@ from inplace.shells.notebook.cell_magic import OPTIONS, options_of
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
 from inplace.shells.notebook.display import blame, note, put, show
 from inplace.shells.notebook.shell import CellHooks
-from inplace.shells.recorder import recorder_of
+from inplace.shells.recorder import nothing_carried, recorder_of
 
 if TYPE_CHECKING:
     from inplace.capture.carried import Carried
@@ -74,7 +74,7 @@ class Session:
         self.failed: int | None = None
         self._shell = shell
         self._plan: _Plan | None = None
-        self._carried: Carried | None = None  # what the runs so far hand on to the next
+        self._carried: Carried | None = None  # what the runs so far hand on to the next; None where there was none
         shell.input_transformers_cleanup.append(take_away)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
@@ -149,7 +149,7 @@ class Session:
                 timed=TIMED,
                 strict=plan.options.strict,
                 thorough=plan.options.advise,
-                earlier=self._carried,
+                earlier=self._carried or nothing_carried(),
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
