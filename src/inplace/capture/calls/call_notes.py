@@ -14,6 +14,7 @@ from inplace.capture.calls.arguments import nested_in, tensors_in
 from inplace.capture.calls.functions import LAZY, facts_of, variant_of
 from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
+from inplace.capture.code.objects import message_of, name_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
@@ -293,7 +294,10 @@ class CallNotes:
         for tensor in tensors:
             log.given[at] = survey(tensor)
             at += GIVEN_WIDTH
-        log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
+        log.raised[step] = (
+            name_of_class(type(error)),
+            message_of(error, self._stacks.is_user).partition("\n")[0][:500],
+        )
         self._hooks.raised(known, tensors, step)
 
 

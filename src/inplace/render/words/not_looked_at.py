@@ -15,6 +15,8 @@ def sentences(report: Report) -> tuple[str, ...]:
 
 def all_clear(report: Report) -> str:
     """What is said where nothing was found."""
+    if report.trace.notes:
+        return "Nothing found in what was recorded; why that is not all is said below."
     if report.not_looked_at:
         return "Nothing found in what was looked at; what was not is said below."
     return "Nothing found: no overwritten tensor was still needed."
