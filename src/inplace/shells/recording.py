@@ -145,7 +145,10 @@ class Recording:
     # ------------------------------------------------------------ keeping
 
     def save(self, path: str | Path) -> None:
-        """Write the trace to a JSON file, to be read with `inplace.load`."""
+        """Write the trace to a JSON file, to be read with `inplace.load`; one that is there stays until it is whole."""
         from inplace.facts.codec import dump
+        from inplace.facts.whole_file import replacing
 
-        dump(self.trace, path)
+        trace = self.trace
+        with replacing(path) as file:
+            dump(trace, file)

@@ -285,6 +285,12 @@ class CallNotes:
                 return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
         return self._seen.see(tensor)
 
+    def leave(self, step: int) -> None:
+        """Note that the process ends while a call runs."""
+        if 0 <= step < len(self.log):
+            self.log.calls[step * WIDTH + SEQ1], self.log.calls[step * WIDTH + OUTS] = sequence() - self.log.origin, 0
+            self.log.raised[step] = ("SIGTERM", "it came before the call had ended")
+
     def end_raised(self, known: Known, pending: Pending, error: BaseException) -> None:
         """Note a call that has raised."""
         step, tensors, *_ = pending
