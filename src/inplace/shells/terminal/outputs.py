@@ -172,7 +172,7 @@ class Outputs:
     def _lost(self, target: _Target) -> None:
         """Say that what would stand in a file could not be made."""
         sentence = f"{target.given} was not written, as there is no full report."
-        self._reasons.append(_capital(sentence))
+        self._reasons.append(sentence)
         self._say(f"inplace: {sentence}")
 
     def _told(self, what: str, fault: BaseException, target: _Target | None = None) -> None:
@@ -180,7 +180,7 @@ class Outputs:
         self._is_cut_short = self._is_cut_short or not isinstance(fault, Exception)
         self.is_terminated = self.is_terminated or isinstance(fault, TerminatedError)
         sentence = _why_not(what, fault, target)
-        self._reasons.append(_capital(sentence))
+        self._reasons.append(sentence if target is not None else sentence[:1].upper() + sentence[1:])
         self._say(f"inplace: {sentence}")
 
     # ------------------------------------------------------------ streams
@@ -324,7 +324,3 @@ def _why_not(what: str, fault: BaseException, target: _Target | None) -> str:
         return f"{name} can't be written ({fault.strerror or fault})."
     told = " ".join(f"{type(fault).__name__}: {fault}".split())
     return f"{what}, because of a fault of ours ({told}). Your script was not affected; please report it."
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
