@@ -35,20 +35,20 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", [["old"], []])
 def test_what_fails_leaves_the_old_file_and_nothing_else(
-    fault: type[BaseException], there: bool, tmp_path: Path
-) -> None:  # a parameter of the test
+    fault: type[BaseException], there: list[str], tmp_path: Path
+) -> None:
     """A block that is left by an exception has changed nothing."""
     path = tmp_path / "a"
-    if there:
-        path.write_text("old")
+    for text in there:
+        path.write_text(text)
 
     with pytest.raises(fault), replacing(path) as file:
         file.write_text("ne")
         raise fault
 
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == ([("a", "old")] if there else [])
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a", text) for text in there]
 
 
 @POSIX
