@@ -250,6 +250,9 @@ class Recorder(Listener):
         except Exception as fault:
             self._lose(what, fault)
             return None
+        except BaseException as interrupt:
+            self.fault(interrupt)
+            raise
 
     def _lose(self, what: str, fault: Exception) -> None:
         """Say once that a fault of ours has cost a part of what is noted besides the calls."""
