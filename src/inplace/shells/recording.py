@@ -79,6 +79,11 @@ class Recording:
             raise RecordingError(self._why_no_trace()) from self._fault
         return self._trace
 
+    @property
+    def is_explained(self) -> bool:
+        """Whether its report has been computed."""
+        return self._report is not None
+
     def _why_no_trace(self) -> str:
         if self._fault is None:
             return "this recording has not ended yet: look at it after the with block"
