@@ -18,19 +18,26 @@ from inplace.facts.model import Look
 
 
 class _Numbers:
-    """The numbers of objects that may die: an `id` alone is given out again."""
+    """The numbers of objects that may die: an `id` alone is given out again.
+
+    Attributes:
+        refs: the objects by their numbers.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[int, Any]] = {}
+        self.refs: list[Any] = []
+        self._found: dict[int, int] = {}
 
     def of(self, value: object) -> int | None:
         """The number of an object, None if it was given none."""
-        number, ref = self._found.get(id(value), (None, None))
-        return number if ref is not None and ref() is value else None
+        number = self._found.get(id(value))
+        return number if number is not None and self.refs[number]() is value else None
 
-    def give(self, value: object, number: int) -> None:
-        """Give an object a number."""
-        self._found[id(value)] = number, weakref.ref(value)
+    def give(self, value: object) -> None:
+        """Give an object the next number."""
+        ref = weakref.ref(value)
+        self._found[id(value)] = len(self.refs)
+        self.refs.append(ref)
 
 
 class Naming:
@@ -82,7 +89,7 @@ class Naming:
             return
         params = tuple(self._seen.id_of(param) for param in _params_of(optimizer))
         if position is None:
-            self._optimizers.give(optimizer, len(self._raw.optimizers))
+            self._optimizers.give(optimizer)
             self._raw.optimizers.append((name, name_of_class(type(optimizer)), params))
         else:
             self._raw.optimizers[position] = (name, *self._raw.optimizers[position][1:])
@@ -94,7 +101,7 @@ class Naming:
             if name is not None and self._raw.modules[found] == kind:
                 self._raw.modules[found] = name
             return found
-        self._modules.give(module, len(self._raw.modules))
+        self._modules.give(module)
         self._raw.modules.append(kind if name is None else name)
         return len(self._raw.modules) - 1
 

@@ -180,15 +180,6 @@ class Recorder(Listener):
             self._seen.storages.close()
         return self._trace
 
-    def leave_calls(self, frame: FrameType | None) -> None:
-        """Note that the calls which are running while `frame` does will not return: the process is about to end."""
-        while frame is not None:
-            if frame.f_code is CallMode.__torch_function__.__code__:
-                running = frame.f_locals
-                pending = running.get("pending")
-                self._notes.leave(running.get("step", -1) if pending is None else pending[0])
-            frame = frame.f_back
-
     @property
     def trace(self) -> Trace:
         """The trace; there is none before `stop`."""
@@ -211,6 +202,15 @@ class Recorder(Listener):
     def strip(error: BaseException) -> None:
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
         strip_recording(error)
+
+    def leave_calls(self, frame: FrameType | None) -> None:
+        """Note that the calls which are running while `frame` does will not return: the process is about to end."""
+        while frame is not None:
+            if frame.f_code is CallMode.__torch_function__.__code__:
+                running = frame.f_locals
+                pending = running.get("pending")
+                self._notes.leave(running.get("step", -1) if pending is None else pending[0])
+            frame = frame.f_back
 
     def _hook_steps(self) -> None:
         """Be told before and after each step of an optimizer."""
