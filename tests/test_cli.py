@@ -61,7 +61,15 @@ def test_json_on_standard_output(tmp_path: Path) -> None:
 
     first, rest = ours.stdout.split("\n", 1)
     assert first == "mine"
-    assert json.loads(rest) == {"format": 1, "error": None, "calls": 0, "diagnoses": [], "not_looked_at": []}
+    assert json.loads(rest) == {
+        "format": 1,
+        "complete": True,
+        "reason": None,
+        "error": None,
+        "calls": 0,
+        "diagnoses": [],
+        "not_looked_at": [],
+    }
 
 
 def test_a_script_cannot_take_the_report_away(tmp_path: Path) -> None:
@@ -124,7 +132,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     ours = python("-m", "inplace", "run", "--quiet", "--json", "/dev/full", path)
 
     assert ours.returncode == 3
-    assert ours.stderr == "inplace: the report can't be written (No space left on device).\n"
+    assert ours.stderr == "inplace: /dev/full can't be written (No space left on device).\n"
 
 
 @POSIX
@@ -168,8 +176,11 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "out.json").read_text())
     jsonschema.validate(found, SCHEMA)
     line = len(path.read_text().splitlines())
+    reason = said.removeprefix("inplace: n").rstrip("\n")
     assert found == {
         "format": 1,
+        "complete": False,
+        "reason": f"N{reason}",
         "error": {"type": "KeyError", "message": "'k'", "file": str(path), "line": line},
         "calls": calls,
         "diagnoses": [],

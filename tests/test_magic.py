@@ -432,7 +432,7 @@ def test_a_fault_of_ours_is_one_line(shell: Shell, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupting the report leaves no mode on."""
+    """Interrupting the report keeps the text, and leaves no mode on."""
     from inplace.shells.notebook import display
 
     def interrupted(*_: object) -> None:
@@ -440,8 +440,30 @@ def test_an_interrupt_during_the_report_is_told(shell: Shell, monkeypatch: pytes
 
     monkeypatch.setattr(display, "forms", interrupted)
     ran = shell.run("%%inplace\nt = torch.ones(1)\nt.add_(1)")
-    assert ran.notes == ["inplace: the report was interrupted; %inplace why tries again."]
+    assert ran.notes == [
+        "2 calls, 1 in place: nothing wrong",
+        "inplace: the report was interrupted; %inplace why tries again.",
+    ]
     assert torch.overrides._get_current_function_mode() is None
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_proof_that_fails_keeps_the_text(
+    fault: type[BaseException], shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is shown, and why it was not proved."""
+
+    def failing(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("inplace.judge.judge.prove", failing)
+    ran = shell.run(
+        "%%inplace --verify\nw = torch.ones(3, requires_grad=True)\nh = w.sigmoid()\nh.mul_(2)\nh.sum().backward()"
+    )
+
+    assert "h.mul_(2) changed h after" in ran.notes[0]
+    assert ("interrupted" if fault is KeyboardInterrupt else "ZeroDivisionError") in ran.notes[1]
+    assert len(ran.notes) == 2
 
 
 def test_autoreload_works_below_it(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

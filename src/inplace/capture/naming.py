@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
+from inplace.capture.code.objects import attributes_of, is_a, is_one_of, iterate, message_of, name_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.freeze import Raw
-from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Look
+
+
+class _Numbers:
+    """The numbers of objects that may die: an `id` alone is given out again.
+
+    Attributes:
+        refs: the objects by their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.refs: list[Any] = []
+        self._found: dict[int, int] = {}
+
+    def of(self, value: object) -> int | None:
+        """The number of an object, None if it was given none."""
+        number = self._found.get(id(value))
+        return number if number is not None and self.refs[number]() is value else None
+
+    def give(self, value: object) -> None:
+        """Give an object the next number."""
+        ref = weakref.ref(value)
+        self._found[id(value)] = len(self.refs)
+        self.refs.append(ref)
 
 
 class Naming:
@@ -24,18 +48,26 @@ class Naming:
         seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
         namespace: where the user's variables are; None to leave names to the source text.
+        failed: is told of a fault that costs one name; the others are noted all the same.
     """
 
-    def __init__(self, raw: Raw, seen: TensorsSeen, stacks: Stacks, namespace: Mapping[str, object] | None) -> None:
+    def __init__(
+        self,
+        raw: Raw,
+        seen: TensorsSeen,
+        stacks: Stacks,
+        namespace: Mapping[str, object] | None,
+        failed: Callable[[Exception], None],
+    ) -> None:
         self._raw, self._seen, self._stacks, self._namespace = raw, seen, stacks, namespace
-        self._modules: dict[int, int] = {}
-        self._module_refs: list[Any] = []
-        self._optimizers: dict[int, int] = {}
+        self._failed = failed
+        self._modules, self._optimizers = _Numbers(), _Numbers()
 
     def close(self) -> None:
         """Let go of the variables."""
         self._namespace = None
-        self._module_refs.clear()
+        self._modules.refs.clear()
+        self._optimizers.refs.clear()
 
     def note_names(self, step: int) -> None:
         """Note the variables as they are at a step."""
@@ -45,7 +77,7 @@ class Naming:
     def note_error(self, error: BaseException) -> None:
         """Note where an exception has left the user's code."""
         stack = self._stacks.key_of_traceback(error.__traceback__)
-        self._raw.failure = (type(error).__name__, str(error), stack)
+        self._raw.failure = (name_of_class(type(error)), message_of(error, self._stacks.is_user), stack)
 
     def note_locals(self, error: BaseException | None, step: int) -> None:
         """Note the variables of the functions that an exception went through; there may be none."""
@@ -58,38 +90,47 @@ class Naming:
 
     def note_optimizer(self, optimizer: torch.optim.Optimizer, name: str | None) -> None:
         """Note an optimizer; a `name` that comes later is added."""
-        position = self._optimizers.get(id(optimizer))
+        position = self._optimizers.of(optimizer)
         if position is not None and (name is None or self._raw.optimizers[position][0] is not None):
             return
-        params = tuple(
-            self._seen.id_of(param)
-            for group in optimizer.param_groups
-            for param in group["params"]
-            if type(param) in PLAIN
-        )
+        params = tuple(self._seen.id_of(param) for param in _params_of(optimizer))
         if position is None:
-            self._optimizers[id(optimizer)] = len(self._raw.optimizers)
-            self._raw.optimizers.append((name, type(optimizer).__name__, params))
+            self._optimizers.give(optimizer)
+            self._raw.optimizers.append((name, name_of_class(type(optimizer)), params))
         else:
             self._raw.optimizers[position] = (name, *self._raw.optimizers[position][1:])
 
-    def module_id(self, module: torch.nn.Module, name: str) -> int:
+    def module_id(self, module: torch.nn.Module, name: str | None = None) -> int:
         """The number of a module, given to it now if it has none; a name is better than that of its class."""
-        found = self._modules.get(id(module))
-        if found is not None and self._module_refs[found]() is module:
-            if self._raw.modules[found] == type(module).__name__:
+        found, kind = self._modules.of(module), name_of_class(type(module))
+        if found is not None:
+            if name is not None and self._raw.modules[found] == kind:
                 self._raw.modules[found] = name
             return found
-        self._modules[id(module)] = len(self._raw.modules)
-        self._raw.modules.append(name)
-        self._module_refs.append(weakref.ref(module))
+        self._modules.give(module)
+        self._raw.modules.append(kind if name is None else name)
         return len(self._raw.modules) - 1
 
     def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
-        for path, value in scan(namespace, lambda bound: self._raw.left_out.note(Look.NAMES, bound, step)):
-            if isinstance(value, torch.nn.Module):
-                self.module_id(value, path)
-            elif isinstance(value, torch.optim.Optimizer):
-                self.note_optimizer(value, path)
-            else:
-                self._raw.names.append((path, self._seen.id_of(value), step))
+        left_out = self._raw.left_out
+        for path, value in scan(namespace, lambda bound: left_out.note(Look.NAMES, bound, step), self._failed):
+            try:
+                self._take(path, value, step)
+            except Exception as fault:  # noqa: PERF203  # it costs this name only
+                self._failed(fault)
+
+    def _take(self, path: str, value: Any, step: int) -> None:
+        if is_a(value, torch.nn.Module):
+            self.module_id(value, path)
+        elif is_a(value, torch.optim.Optimizer):
+            self.note_optimizer(value, path)
+        else:
+            self._raw.names.append((path, self._seen.id_of(value), step))
+
+
+def _params_of(optimizer: object) -> Iterator[torch.Tensor]:
+    """The parameters that an optimizer has itself; one that wraps another may compute them, and is not asked."""
+    for group in iterate((attributes_of(optimizer) or {}).get("param_groups")):
+        for param in iterate(dict.get(group, "params") if is_a(group, dict) else None):
+            if is_one_of(param, TYPES):
+                yield param

@@ -28,10 +28,11 @@ from inplace.capture.calls.mode import CallMode
 from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.calls.strict import Saves
 from inplace.capture.carried import Carried
+from inplace.capture.code.objects import is_a, is_one_of, iterate
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import strip_recording
 from inplace.capture.freeze import Raw, freeze
-from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker, saved_tensors
+from inplace.capture.graph.walk import LIMIT, NodesBelow, Walked, Walker, saved_tensors
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import ModeOff
@@ -40,7 +41,7 @@ from inplace.capture.patches.warned import Warned
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
-from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.joined import Again, alone, first_run, joined
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENGINE = "_engine_run_backward"
+# What a fault of ours may cost.
+_NAMES, _GRAPHS, _EARLIER = "Not all names", "Not all graphs", "Not all of what earlier cells did"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
 
@@ -124,8 +127,9 @@ class Recorder(Listener):
         self.external = self._seen.storages.external
         self.strict, self._thorough = strict, thorough
         self._saves = Saves(self._seen, self._notes.log, lambda stack: self._stacks.place(stack, label), self._left_out)
-        self._naming = Naming(self._raw, self._seen, self._stacks, namespace)
+        self._naming = Naming(self._raw, self._seen, self._stacks, namespace, partial(self._lose, _NAMES))
         self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
+        self._lost: set[str] = set()  # what a fault of ours has cost
         self._gave_up = False  # whether no tensor is to be looked at any more
         self._unseen = 0  # writes through `.data` and the like
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
@@ -145,9 +149,9 @@ class Recorder(Listener):
             Recorder._current = self
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
-            self._protected(self._naming.note_names, BEFORE)
+            self._spared(_NAMES, self._naming.note_names, BEFORE)
             if self._earlier is not None:
-                self._protected(self._meet_again, self._earlier)
+                self._spared(_EARLIER, self._meet_again, self._earlier)
             self._hook_steps()
             self._warned.start()
             self._mode_off.start()
@@ -184,11 +188,11 @@ class Recorder(Listener):
             step = self._seen.step = len(self._notes.log)
             self._seen.detail = True
             if error is not None:
-                self._protected(self._naming.note_error, error)
+                self._spared("Not all of the error", self._naming.note_error, error)
             if not self._gave_up:
-                self._protected(self._naming.note_names, step)
-                self._protected(self._naming.note_locals, error, step)
-                self._protected(self._last_walk)
+                self._spared(_NAMES, self._naming.note_names, step)
+                self._spared(_NAMES, self._naming.note_locals, error, step)
+                self._spared(_GRAPHS, self._last_walk)
             self._note_cut_stacks()
             earlier = self._earlier.nodes if self._earlier is not None else ()
             known = frozenset(node for node in earlier if node >= 0)  # a leaf's has another number in each run
@@ -259,6 +263,15 @@ class Recorder(Listener):
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
         strip_recording(error)
 
+    def leave_calls(self, frame: FrameType | None) -> None:
+        """Note that the calls which are running while `frame` does will not return: the process is about to end."""
+        while frame is not None:
+            if frame.f_code is CallMode.__torch_function__.__code__:
+                running = frame.f_locals
+                pending = running.get("pending")
+                self._notes.leave(running.get("step", -1) if pending is None else pending[0])
+            frame = frame.f_back
+
     def _hook_steps(self) -> None:
         """Be told before and after each step of an optimizer."""
         before, after = _global_optimizer_pre_hooks, _global_optimizer_post_hooks
@@ -288,6 +301,27 @@ class Recorder(Listener):
             self.fault(fault)
             if not isinstance(fault, Exception):
                 raise
+
+    def _spared(self, what: str, action: Callable[..., Any], *args: Any) -> Any:
+        """Do what can fail without harm to the rest, and give its result; None where it has failed."""
+        try:
+            with torch._C.DisableTorchFunction():
+                return action(*args)
+        except Exception as fault:
+            self._lose(what, fault)
+            return None
+        except BaseException as interrupt:
+            self.fault(interrupt)
+            raise
+
+    def _lose(self, what: str, fault: Exception) -> None:
+        """Say once that a fault of ours has cost a part of what is noted besides the calls."""
+        if what not in self._lost:
+            self._lost.add(what)
+            self._raw.notes.append(
+                f"{what} could be noted because of a fault of ours {_told(fault)}. The rest was recorded, and your "
+                "code was not affected; please report it."
+            )
 
     # ------------------------------------------------------------ what the mode asks of us
 
@@ -374,9 +408,10 @@ class Recorder(Listener):
     def module_of(self, frame: FrameType) -> int:
         # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
         module = frame.f_locals.get("self")
-        if module is None:
+        if not is_a(module, torch.nn.Module):
             return -1
-        return self._naming.module_id(module, type(module).__name__)
+        found = self._spared(_NAMES, self._naming.module_id, module)
+        return -1 if found is None else int(found)
 
     def leave_off(self, why: str) -> None:
         self._mode.active, self._gave_up = False, True
@@ -387,14 +422,7 @@ class Recorder(Listener):
         if not isinstance(error, Exception):
             self._note_stop(f": {type(error).__name__} came while we noted it. Your code was not affected.")
             return
-        where = error.__traceback__
-        while where is not None and where.tb_next is not None:
-            where = where.tb_next
-        line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
-        self._note_stop(
-            f" because of a fault of ours at {line} ({type(error).__name__}: {error}). "
-            "Your code was not affected; please report it."
-        )
+        self._note_stop(f" because of a fault of ours {_told(error)}. Your code was not affected; please report it.")
 
     def _note_stop(self, why: str) -> None:
         calls = len(self._notes.log.calls) // WIDTH  # not by a method of ours, which may be what failed
@@ -408,7 +436,9 @@ class Recorder(Listener):
         nodes = [node for tensor in roots if (node := node_of(tensor)) is not None]
         if not nodes:
             return
-        walked = self._walker.walk(nodes)
+        walked: Walked | None = self._spared(_GRAPHS, self._walker.walk, nodes)
+        if walked is None:
+            return
         self._raw.walks.append((step, stack is not None, walked))
         if not walked.is_complete:
             self._left_out.note(Look.GRAPH, LIMIT, step, stack=stack)
@@ -459,7 +489,7 @@ class Recorder(Listener):
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._mode.is_here():
             return
-        self._protected(self._naming.note_optimizer, optimizer, None)
+        self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
         if not args[1:] and not kwargs:  # a closure is the user's code
             self._protected(self._begin_step, optimizer, sys._getframe(1))
 
@@ -483,7 +513,16 @@ class Recorder(Listener):
             self._raw.notes.append(LOST)
 
 
+def _told(fault: BaseException) -> str:
+    """Where a fault of ours was, and what it says."""
+    where = fault.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else "?"
+    return f"at {line} ({type(fault).__name__}: {fault})"
+
+
 def _tensors_of_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
     first = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
-    found = first if isinstance(first, tuple | list) else [first]
-    return [tensor for tensor in found if type(tensor) in PLAIN]
+    found = iterate(first) if is_a(first, (tuple, list)) else [first]
+    return [tensor for tensor in found if is_one_of(tensor, TYPES)]

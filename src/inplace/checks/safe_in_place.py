@@ -29,8 +29,11 @@ class SafeWrite(Finding):
 def safe_writes(index: Index) -> Iterator[Finding]:
     """Yield the in-place calls through which a gradient flows and which no backward refused or got wrong.
 
-    Told only where a backward ran through the node whose result was overwritten, so that it is observed, not supposed.
+    Told only where a backward ran through the node whose result was overwritten, so that it is observed, not supposed,
+    and not of a recording that is not whole: what is missing may be the harm.
     """
+    if index.trace.notes:
+        return
     raised = index.history.columns.raised
     ran = [walk for walk in index.trace.walks if walk.is_backward and walk.step not in raised]
     walked = {node for walk in ran for node in walk.reached}

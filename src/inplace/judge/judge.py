@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.util import decode_source
 from pathlib import Path
 
 from inplace.checks.finding import Finding, Proof, Rewrite
@@ -108,8 +109,8 @@ class _Judge:
         if file == self._start.file:
             return self._start.text
         try:
-            return Path(file).read_text(encoding="utf-8")
-        except OSError:
+            return decode_source(Path(file).read_bytes())
+        except (OSError, SyntaxError, ValueError):
             return None  # another cell
 
     def _run(self, texts: dict[str, str], *, twin: bool) -> ReplayAnswer | str:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import decode_source
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -37,9 +38,9 @@ class Start:
         self.folder.cleanup()
 
 
-def script_start(file: str, argv: Sequence[str]) -> Start:
-    """The beginning of a script."""
-    text = Path(file).read_text(encoding="utf-8")
+def script_start(file: str, argv: Sequence[str], source: bytes | None = None) -> Start:
+    """The beginning of a script; `source` is what was read of it when it ran, if it is not to be read now."""
+    text = decode_source(Path(file).read_bytes() if source is None else source)
     return Start(file, text, tuple(argv), tempfile.TemporaryDirectory(prefix="inplace-"), {})
 
 

@@ -81,6 +81,11 @@ class Recording:
             raise RecordingError(self._why_no_trace()) from self._fault
         return self._trace
 
+    @property
+    def is_explained(self) -> bool:
+        """Whether its report has been computed."""
+        return self._report is not None
+
     def _why_no_trace(self) -> str:
         if self._fault is None:
             return "this recording has not ended yet: look at it after the with block"
@@ -152,7 +157,10 @@ class Recording:
     # ------------------------------------------------------------ keeping
 
     def save(self, path: str | Path) -> None:
-        """Write the trace to a JSON file, to be read with `inplace.load`."""
+        """Write the trace to a JSON file, to be read with `inplace.load`; one that is there stays until it is whole."""
         from inplace.facts.codec import dump
+        from inplace.facts.whole_file import replacing
 
-        dump(self.trace, path)
+        trace = self.trace
+        with replacing(path) as file:
+            dump(trace, file)

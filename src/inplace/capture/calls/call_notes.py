@@ -14,6 +14,7 @@ from inplace.capture.calls.arguments import nested_in, tensors_in
 from inplace.capture.calls.functions import LAZY, facts_of, variant_of
 from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
+from inplace.capture.code.objects import message_of, name_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
@@ -284,6 +285,12 @@ class CallNotes:
                 return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
         return self._seen.see(tensor)
 
+    def leave(self, step: int) -> None:
+        """Note that the process ends while a call runs."""
+        if 0 <= step < len(self.log):
+            self.log.calls[step * WIDTH + SEQ1], self.log.calls[step * WIDTH + OUTS] = sequence() - self.log.origin, 0
+            self.log.raised[step] = ("SIGTERM", "it came before the call had ended")
+
     def end_raised(self, known: Known, pending: Pending, error: BaseException) -> None:
         """Note a call that has raised."""
         step, tensors, *_ = pending
@@ -293,7 +300,10 @@ class CallNotes:
         for tensor in tensors:
             log.given[at] = survey(tensor)
             at += GIVEN_WIDTH
-        log.raised[step] = (type(error).__name__, str(error).partition("\n")[0][:500])
+        log.raised[step] = (
+            name_of_class(type(error)),
+            message_of(error, self._stacks.is_user).partition("\n")[0][:500],
+        )
         self._hooks.raised(known, tensors, step)
 
 

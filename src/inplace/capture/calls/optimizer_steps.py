@@ -18,6 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls.call_notes import CallNotes, argument_row
+from inplace.capture.code.objects import module_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.patches.mode_stack import height, modes_below, put_on, take_off
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
@@ -57,8 +58,10 @@ class OptimizerSteps:
 
     def begin(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         """A step begins in `frame`."""
+        if not _is_its_own(optimizer):
+            return
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        if _is_its_own(optimizer) and PLAIN.issuperset(map(type, params)) and modes_below(self._mode) == height() - 1:
+        if PLAIN.issuperset(map(type, params)) and modes_below(self._mode) == height() - 1:
             self._below = height() - 1
             self._note(optimizer, params, frame)
             take_off(self._mode)
@@ -123,7 +126,7 @@ class OptimizerSteps:
 def _is_its_own(optimizer: torch.optim.Optimizer) -> bool:
     """Whether a step of this optimizer runs PyTorch's code only, if its parameters are plain tensors."""
     return (
-        type(optimizer).__module__.startswith("torch.optim.")
+        module_of_class(type(optimizer)).startswith("torch.optim.")
         and not optimizer.defaults.get("differentiable")
         and not optimizer._optimizer_step_pre_hooks
         and not optimizer._optimizer_step_post_hooks

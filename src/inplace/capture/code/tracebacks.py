@@ -9,6 +9,8 @@ from types import CodeType, TracebackType
 
 import torch
 
+from inplace.capture.code.objects import exceptions_of
+
 HANDLE = torch.overrides.handle_torch_function.__code__
 """The frame through which a function that is written in Python hands itself to a mode."""
 _OURS = str(Path(__file__).resolve().parents[2])
@@ -58,7 +60,7 @@ def strip_recording(error: BaseException) -> None:
             continue
         seen.add(id(one))
         one.__traceback__ = _without_ours(one.__traceback__)
-        queue += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+        queue += [one.__cause__, one.__context__, *exceptions_of(one)]
 
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:

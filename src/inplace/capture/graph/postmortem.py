@@ -39,7 +39,7 @@ class StaleNodes:
 
 def is_stale_save(error: BaseException) -> bool:
     """Whether this is the error with which autograd refuses an overwritten save."""
-    return isinstance(error, RuntimeError) and _MODIFIED in str(error)
+    return type(error) is RuntimeError and _MODIFIED in str(error)
 
 
 def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> StaleNodes:

@@ -37,7 +37,10 @@ def autograd_of(tensor: torch.Tensor, *, readable: bool, made: int) -> tuple[Nod
     if not tensor.requires_grad:
         return None, 6 if tensor.is_inference() else 2
     owner = tensor if readable or tensor._base is None else tensor._base
-    flags = _LEAF if owner.is_leaf else 1
+    try:
+        flags = _LEAF if owner.is_leaf else 1
+    except RuntimeError:  # a view made in inference mode whose base was written since; a leaf is no view of one
+        return None, 1
     if not readable or flags == _LEAF:
         return None, flags
     if made >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from inplace.checks.finding import Finding
@@ -18,6 +19,7 @@ def diagnoses(report: Report) -> dict[str, Any]:
     """The public JSON value of a report."""
     return {
         "format": FORMAT,
+        **_completeness([note.text for note in report.trace.notes]),
         "error": _error(report.trace),
         "calls": len(report.trace.calls),
         "diagnoses": [_diagnosis(finding, report.trace) for finding in report.findings],
@@ -26,6 +28,21 @@ def diagnoses(report: Report) -> dict[str, Any]:
             for one, said in zip(report.not_looked_at, sentences(report), strict=True)
         ],
     }
+
+
+def no_diagnoses(calls: int) -> dict[str, Any]:
+    """The public JSON value of a run that could not be looked at; why is yet to be added."""
+    return {"format": FORMAT, **_completeness([]), "error": None, "calls": calls, "diagnoses": [], "not_looked_at": []}
+
+
+def with_reasons(value: dict[str, Any], reasons: Sequence[str]) -> dict[str, Any]:
+    """The public JSON value with more sentences that say why it is not complete."""
+    told = [value["reason"]] if value["reason"] is not None else []
+    return {**value, **_completeness([*told, *reasons])}
+
+
+def _completeness(reasons: Sequence[str]) -> dict[str, Any]:
+    return {"complete": not reasons, "reason": " ".join(reasons) or None}
 
 
 def _error(trace: Trace) -> dict[str, Any] | None:

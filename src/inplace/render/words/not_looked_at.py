@@ -17,6 +17,8 @@ def all_clear(report: Report) -> str:
     """What is said where nothing was found."""
     if report.standing:
         return f"Nothing new. {plain(standing(report))}"
+    if report.trace.notes:
+        return "Nothing found in what was recorded; why that is not all is said below."
     if report.not_looked_at:
         return "Nothing found in what was looked at; what was not is said below."
     return "Nothing found: no overwritten tensor was still needed."

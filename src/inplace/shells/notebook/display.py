@@ -34,6 +34,12 @@ def blame(fault: Exception) -> None:
     )
 
 
+def tell_text(recording: Recording | None, before: Recording | None, *, quiet: bool) -> None:
+    """Show the text of a recording that is not the one `before`, where a proof or a picture of it could not be made."""
+    if recording is not None and recording is not before and recording.is_explained and not quiet:
+        put({"text/plain": str(recording)})
+
+
 def show(recording: Recording, shell: Any) -> None:
     """Show a recording in every form that the front end of `shell` may choose from; a terminal has only text."""
     faults: list[Exception] = []

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from inplace.facts.errors import RecordingError
 from inplace.shells.environment import is_static
-from inplace.shells.last import keep_last
+from inplace.shells.last import keep_last, last
 from inplace.shells.notebook.cell_magic import OPTIONS, options_of
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
-from inplace.shells.notebook.display import blame, note, put, show
+from inplace.shells.notebook.display import blame, note, put, show, tell_text
 from inplace.shells.notebook.shell import CellHooks
 from inplace.shells.recorder import nothing_carried, recorder_of
 
@@ -181,11 +181,14 @@ class Session:
             return
         self._plan = self.failed = None
         plan.undo()
+        before = last()
         try:
             self._finish(plan, getattr(result, "error_in_exec", None))
         except KeyboardInterrupt:
+            tell_text(last(), before, quiet=plan.options.quiet)
             note(_INTERRUPTED)
         except Exception as fault:
+            tell_text(last(), before, quiet=plan.options.quiet)
             blame(fault)
         finally:
             plan.abandon()

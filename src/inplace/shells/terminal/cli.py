@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,16 +127,29 @@ def _problem(options: argparse.Namespace) -> str | None:
         _try_to_read(Path(given))
     except (OSError, ValueError) as error:
         return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
-    for target in (options.json, options.html, options.write):
-        if target is None or (target == "-" and target is options.json):
+    asked = (("--json", options.json), ("--html", options.html), ("--trace", options.write))
+    wanted = [(option, target) for option, target in asked if target is not None]
+    for number, (option, target) in enumerate(wanted):
+        if (option, target) == ("--json", "-"):
             continue
-        if Path(target).exists() and Path(target).samefile(given):
+        if _is_same(target, given):
             return f"{target} is the {kind} itself and would be overwritten: choose another file."
         try:
             _try_to_write(Path(target))
         except (OSError, ValueError) as error:
             return f"{target} can't be written ({_reason(error)}): choose another file."
+        for other, theirs in wanted[:number]:
+            if target != os.devnull and _is_same(target, "/dev/stdout" if theirs == "-" else theirs):
+                return f"{other} and {option} name the same file ({target}): choose another for one of them."
     return None
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two names lead to one file, which need not be there yet."""
+    first, second = Path(one), Path(other)
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _reason(error: Exception) -> str:
@@ -151,6 +165,7 @@ def _try_to_write(path: Path) -> None:
     there = path.exists()
     if there and not (path.is_file() or path.is_dir()):
         return
+    path = Path(os.path.realpath(path))  # a link that leads to nothing yet stays
     path.open("ab").close()
     if not there:
         path.unlink()

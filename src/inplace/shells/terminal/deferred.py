@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from inplace.capture.patches.ledger import Inserted, Ledger, Replacement
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _AWAITED = "torch"
 _ELSEWHERE = "torch was first imported by another thread, so nothing was recorded: import it in the script itself"
+_TERMINATED = "SIGTERM ended the script before its end, so what it would have done is not known."
 
 
 class DeferredRecorder:
@@ -37,6 +38,7 @@ class DeferredRecorder:
         self._make = make
         self._recorder: Recorder | None = None
         self._fault: Exception | None = None
+        self._trace: Trace | None = None
         self._thread = threading.get_ident()
         self._process = os.getpid()
         self._ledger = Ledger()
@@ -57,11 +59,24 @@ class DeferredRecorder:
         self._ledger.undo()
         if self._fault is not None:
             raise self._fault
-        if self._recorder is not None:
-            return self._recorder.stop(error)
-        if _AWAITED in sys.modules:
+        if self._recorder is None and _AWAITED in sys.modules:
             raise RecordingError(_ELSEWHERE)
-        return _empty_trace()
+        self._trace = _empty_trace() if self._recorder is None else self._recorder.stop(error)
+        return self._trace
+
+    def stop_at(self, frame: FrameType | None) -> Trace:
+        """The same where a signal ends the process while `frame` runs."""
+        from dataclasses import replace
+
+        from inplace.facts.model import Note
+
+        if self._trace is None and self._recorder is not None:
+            self._recorder.leave_calls(frame)
+        elif self._trace is None and self._fault is None:
+            self._ledger.undo()
+            self._trace = _empty_trace()
+        trace = self._trace or self.stop(None)
+        return replace(trace, notes=(*trace.notes, Note(_TERMINATED)))
 
     def strip(self, error: BaseException) -> None:
         """Take the frames that recording added out of the tracebacks of `error`."""

@@ -7,8 +7,10 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
+
+from inplace.capture.code.objects import message_of
 
 
 def last_words(error: BaseException) -> int:
@@ -100,14 +102,11 @@ def with_error(value: dict[str, Any], error: BaseException | None) -> dict[str, 
     """The diagnoses with the exception that ended the script, where the trace does not tell of it or of its place."""
     if error is None or isinstance(error, SystemExit):
         return value
-    told = value["error"] or {"type": type(error).__name__, "message": _text_of(error), "line": 0}
+    told = value["error"] or {"type": type(error).__name__, "message": message_of(error, _is_users), "line": 0}
     if not told["line"]:
         told["file"], told["line"] = where_it_left(error)
     return {**value, "error": told}
 
 
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return ""  # the script's own class can't say
+def _is_users(code: CodeType) -> bool:
+    return not code.co_filename.startswith(tuple(_LIBRARIES))

@@ -1,26 +1,40 @@
-"""Where the command line's report goes: files, and the process's own standard streams."""
+"""Where the command line's report goes: files, and the process's own standard streams.
+
+NOTE [ Each output stands for itself ]
+What can be written is, whatever becomes of the rest: a fault of ours, a full disk or an interrupt costs the one output,
+is told in a sentence, and stands in the JSON as the reason why it is not complete. What takes long comes last, and an
+interrupt ends it; the text has been printed by then, and the JSON written, which is written again at the end.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
 from inplace.shells.terminal.ending import with_error
+from inplace.shells.terminal.signals import TerminatedError, interruptible
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
+    from inplace.shells.explanation import Explanation
 
-_INTERRUPTED = "inplace: the report was interrupted."
+_T = TypeVar("_T")
+_NO_REPORT = "no full report"
+_NO_PROOF = "the fixes were not proved"
+_UNFINISHED = "The report was ended before it was finished."
 _SILENT = "inplace: this script called no tensor function, so there is nothing to show."
+_OPENED = re.compile(r"/dev/(?:fd/|(std)(?=in|out|err))(\d+|in|out|err)|/proc/self/fd/(\d+)")
+_STANDARD = {"in": 0, "out": 1, "err": 2}
 
 
 class Outputs:
@@ -33,25 +47,34 @@ class Outputs:
         quiet: whether to leave the text out.
         advise: whether to say which calls could be in place; said even where the rest of the text is left out.
         text: where the text goes, 1 for standard output and 2 for standard error.
+
+    Attributes:
+        is_terminated: whether the process was told to end while the report was made.
     """
 
     def __init__(
         self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, advise: bool = False, text: int = 2
     ) -> None:
-        self._json, self._html, self._trace = (_from_anywhere(name) for name in (json, html, trace))
+        self._json, self._html, self._trace = (
+            None if name is None else _Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
+        )
         self._quiet, self._advise = quiet, advise
-        self._has_json = False
         self._text = _copy_of(text)
-        self._stdout = _copy_of(1) if json == "-" else None
+        self._found: Explanation | None = None
+        self._reasons: list[str] = []  # why the report is not complete
+        self._is_cut_short = False  # whether an interrupt has come
+        self.is_terminated = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in (self._text, self._stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        for target in (self._json, self._html, self._trace):
+            if target is not None:
+                target.close()
+        if self._text is not None:
+            with contextlib.suppress(OSError):
+                self._text.close()
 
     def report(
         self,
@@ -61,81 +84,190 @@ class Outputs:
     ) -> None:
         """Print and write what was asked for; `error` is what ended the script, from `start` its fixes are proved.
 
-        A fault of ours, which may be there in place of a trace, is one line on stderr and changes nothing else.
+        A fault of ours, which may be there in place of a trace, is told in one line and changes nothing else.
         """
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        try:
-            if isinstance(trace, BaseException):
-                raise trace  # noqa: TRY301  # told like every other fault
-            self._write(trace, error, start)
-        except (Exception, KeyboardInterrupt) as fault:
-            self._say(_why_no_report(fault))
-            with contextlib.suppress(Exception):
-                self._put_fallback(0 if isinstance(trace, BaseException) else len(trace.calls), error)
+        with interruptible():
+            calls = 0 if isinstance(trace, BaseException) else len(trace.calls)
+            try:
+                if isinstance(trace, BaseException):
+                    self._told(_NO_REPORT, trace)
+                else:
+                    self._report(trace, error, start)
+                self._finish_json(calls, error)
+            except (KeyboardInterrupt, TerminatedError) as late:  # between two outputs
+                self._told(_NO_REPORT, late)
+                self._finish_json(calls, error)
 
-    def _write(self, trace: Trace, error: BaseException | None, start: Callable[[], Start] | None) -> None:
-        from inplace.facts.codec import dump
-        from inplace.shells.explanation import ANALYSIS, Explanation
-
+    def _report(self, trace: Trace, error: BaseException | None, start: Callable[[], Start] | None) -> None:
+        bar = Progress(self._show_bar, len(trace.calls))
+        found = self._found = self._tried(_NO_REPORT, lambda: _explained(trace, bar, drawn=self._html is not None))
+        if found is not None and self._json is not None and self._json.is_file and (start or self._html or self._trace):
+            early = [*self._reasons, _UNFINISHED]
+            self._written(self._json, lambda: _json_of(found, len(trace.calls), error, early), is_told=False)
         if self._trace is not None:
-            dump(trace, self._trace)
-        progress = Progress(self._show_bar, len(trace.calls))
-        try:
-            explanation = Explanation.of(trace, progress.part(0, 1 if self._html is None else ANALYSIS))
-            if start is not None:
-                explanation = explanation.proved(start())
-            if self._json is not None:
-                self._put_json(with_error(explanation.to_json(), error))
+            self._dump(trace, self._trace)
+        if found is not None and start is not None:
+            begin, plain = start, found
+            found = self._found = self._tried(_NO_PROOF, lambda: plain.proved(begin()), is_slow=True) or plain
+        self._wipe(bar)
+        if found is not None:
+            self._print(found, error)
             if self._html is not None:
-                explanation.diagram(progress.part(ANALYSIS, 1))
-                Path(self._html).write_text(explanation.to_html(), encoding="utf-8")
-        finally:
-            if progress.is_shown:
-                self._show_bar("")
+                page = found
+                self._written(self._html, lambda: _page_of(page, bar), is_slow=True)
+                self._wipe(bar)
+        elif self._html is not None:
+            self._lost(self._html)
+
+    def _print(self, found: Explanation, error: BaseException | None) -> None:
+        trace = found.trace
         if not self._quiet and (error is None or trace.calls):
-            self._say(str(explanation) if trace.calls or trace.notes else _SILENT)
+            told = self._tried("no text", lambda: str(found) if trace.calls or trace.notes else _SILENT)
+            self._say(told)
         if self._advise and trace.calls:
-            self._say(explanation.advice())
+            self._say(self._tried("no advice", found.advice))
 
-    def _put_fallback(self, calls: int, error: BaseException | None) -> None:
-        """Write the diagnoses of a run that could not be looked at, unless they have been written."""
-        if self._json is not None and not self._has_json:
-            self._put_json(
-                with_error({"format": 1, "error": None, "calls": calls, "diagnoses": [], "not_looked_at": []}, error)
-            )
+    def _finish_json(self, calls: int, error: BaseException | None) -> None:
+        if self._json is not None:
+            self._written(self._json, lambda: _json_of(self._found, calls, error, self._reasons))
 
-    def _put_json(self, value: dict[str, Any]) -> None:
-        import json  # not before the script has run, which may have a module of this name
+    # ------------------------------------------------------------ each for itself
 
-        text = json.dumps(value, indent=2) + "\n"
-        self._has_json = True
-        if self._json != "-":
-            Path(str(self._json)).write_text(text, encoding="utf-8")
-        elif self._stdout is not None:
-            with _written(self._stdout) as stream:
-                stream.write(text)
+    def _tried(self, what: str, action: Callable[[], _T], *, is_slow: bool = False) -> _T | None:
+        """What an action gives; where it fails, that is told, and nothing is given."""
+        if is_slow and self._is_cut_short:
+            self._told(what, KeyboardInterrupt())
+            return None
+        try:
+            return action()
+        except (Exception, KeyboardInterrupt, TerminatedError) as fault:
+            self._told(what, fault)
+            return None
+
+    def _written(
+        self, target: _Target, make: Callable[[], str], *, is_slow: bool = False, is_told: bool = True
+    ) -> None:
+        """Write a text to where it is wanted."""
+        what = f"{target.given} was not written"
+        if is_slow and self._is_cut_short:
+            self._told(what, KeyboardInterrupt())
+            return
+        try:
+            text = make()
+            with target.opened() as file:
+                file.write(text)
+        except (Exception, KeyboardInterrupt, TerminatedError) as fault:
+            if is_told or not isinstance(fault, Exception):
+                self._told(what, fault, target)
+
+    def _dump(self, trace: Trace, target: _Target) -> None:
+        from inplace.facts.codec import dump
+
+        try:
+            with target.replaced() as file:
+                dump(trace, file)
+        except (Exception, KeyboardInterrupt, TerminatedError) as fault:
+            self._told(f"{target.given} was not written", fault, target)
+
+    def _lost(self, target: _Target) -> None:
+        """Say that what would stand in a file could not be made."""
+        sentence = f"{target.given} was not written, as there is no full report."
+        self._reasons.append(sentence)
+        self._say(f"inplace: {sentence}")
+
+    def _told(self, what: str, fault: BaseException, target: _Target | None = None) -> None:
+        """Say why something was not done."""
+        self._is_cut_short = self._is_cut_short or not isinstance(fault, Exception)
+        self.is_terminated = self.is_terminated or isinstance(fault, TerminatedError)
+        sentence = _why_not(what, fault, target)
+        self._reasons.append(sentence if target is not None else sentence[:1].upper() + sentence[1:])
+        self._say(f"inplace: {sentence}")
+
+    # ------------------------------------------------------------ streams
+
+    def _wipe(self, bar: Progress) -> None:
+        if bar.is_shown:
+            self._show_bar("")
 
     def _show_bar(self, text: str) -> None:
         """Write a line over the one before, where somebody looks at a terminal."""
         if self._text is not None and self._text.isatty():
-            with _written(self._text) as stream:
+            with _flushed(self._text) as stream:
                 stream.write(f"\r\x1b[K{text}")
 
-    def _say(self, text: str) -> None:
-        if self._text is not None:
-            with _written(self._text) as stream:
+    def _say(self, text: str | None) -> None:
+        if self._text is None or text is None:
+            return
+        try:
+            with _flushed(self._text) as stream:
                 stream.write(text + "\n")
+        except OSError as refused:
+            if refused.strerror is not None:
+                self._reasons.append(f"The text can't be written ({refused.strerror}).")
 
 
-def _from_anywhere(name: str | None) -> str | None:
-    return name if name in {None, "-"} else str(Path(str(name)).absolute())
+class _Target:
+    """A file that was named on the command line, or what such a name leads to.
+
+    Attributes:
+        given: the name as it was given.
+        is_file: whether it can be written more than once: a file, or nothing yet.
+    """
+
+    def __init__(self, given: str) -> None:
+        self.given = given
+        number = _number_of(given)
+        self._stream = None if number is None else _copy_of(number)
+        self._path = str(Path(given).absolute()) if number is None else given
+        self.is_file = number is None and (not Path(given).exists() or Path(given).is_file())
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[TextIO]:
+        """A stream to write it; a file is replaced when all of it has been written."""
+        if self._stream is not None:
+            with _flushed(self._stream) as stream:
+                yield stream
+            return
+        with self.replaced() as path, path.open("w", encoding="utf-8") as file:
+            yield file
+
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[Path]:
+        """A file to write by its name, which takes the place of this one at the end."""
+        from inplace.facts.whole_file import replacing  # with what a script must not find imported
+
+        if self._stream is None:
+            with replacing(self._path) as path:
+                yield path
+            return
+        import shutil
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="inplace-") as folder:
+            whole = Path(folder) / "whole"
+            yield whole
+            with whole.open(encoding="utf-8") as file, _flushed(self._stream) as stream:
+                shutil.copyfileobj(file, stream)
+
+    def close(self) -> None:
+        """Let go of a stream."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+
+
+def _number_of(name: str) -> int | None:
+    """The number of the open file that a name stands for, None for other names."""
+    match = _OPENED.fullmatch(name)
+    if match is None:
+        return None
+    said = match[2] or match[3]
+    return _STANDARD[said] if said in _STANDARD else int(said)
 
 
 def _copy_of(number: int) -> TextIO | None:
-    """A stream of our own to where a standard stream leads; None where it leads nowhere."""
-    stream = sys.stdout if number == 1 else sys.stderr
+    """A stream of our own to where an open file leads; None where it leads nowhere."""
+    stream = {1: sys.stdout, 2: sys.stderr}.get(number)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         return os.fdopen(os.dup(number), "w", encoding=encoding, errors="backslashreplace")
@@ -144,22 +276,51 @@ def _copy_of(number: int) -> TextIO | None:
 
 
 @contextlib.contextmanager
-def _written(stream: TextIO) -> Iterator[TextIO]:
-    """Write to a stream whose reader may have gone, without a word about it."""
+def _flushed(stream: TextIO) -> Iterator[TextIO]:
+    """Write to a stream whose reader may have gone, or which may be full, without a word about it."""
     with contextlib.suppress(BrokenPipeError):
         yield stream
         stream.flush()
 
 
-def _why_no_report(fault: BaseException) -> str:
-    """Why there is no full report, in one line."""
+# ---------------------------------------------------------------- what is written
+
+
+def _explained(trace: Trace, bar: Progress, *, drawn: bool) -> Explanation:
+    from inplace.shells.explanation import ANALYSIS, Explanation
+
+    return Explanation.of(trace, bar.part(0, ANALYSIS if drawn else 1))
+
+
+def _page_of(found: Explanation, bar: Progress) -> str:
+    from inplace.shells.explanation import ANALYSIS
+
+    found.diagram(bar.part(ANALYSIS, 1))
+    return found.to_html()
+
+
+def _json_of(found: Explanation | None, calls: int, error: BaseException | None, reasons: list[str]) -> str:
+    import json  # not before the script has run, which may have a module of this name
+
+    from inplace.render.words.contract import no_diagnoses, with_reasons
+
+    value: dict[str, Any] = no_diagnoses(calls) if found is None else found.to_json()
+    return json.dumps(with_reasons(with_error(value, error), reasons), indent=2) + "\n"
+
+
+# ---------------------------------------------------------------- why something was not
+
+
+def _why_not(what: str, fault: BaseException, target: _Target | None) -> str:
+    """Why something was not done, in one sentence."""
+    if isinstance(fault, TerminatedError):
+        return f"{what}: the process was told to end."
     if isinstance(fault, KeyboardInterrupt):
-        return _INTERRUPTED
+        return f"{what}: the report was interrupted."
     if isinstance(fault, RecordingError):
-        return f"inplace: {fault}."
+        return f"{fault}."
     if isinstance(fault, OSError):
-        return f"inplace: {fault.filename or 'the report'} can't be written ({fault.strerror})."
+        name = target.given if target is not None else fault.filename or "the report"
+        return f"{name} can't be written ({fault.strerror or fault})."
     told = " ".join(f"{type(fault).__name__}: {fault}".split())
-    return (
-        f"inplace: no full report, because of a fault of ours ({told}). Your script was not affected; please report it."
-    )
+    return f"{what}, because of a fault of ours ({told}). Your script was not affected; please report it."

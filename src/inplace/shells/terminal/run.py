@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,11 @@ from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames, last_words
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.script import Script
+from inplace.shells.terminal.signals import TerminatedError, Termination, end_by, interruptible
 
 if TYPE_CHECKING:
-    from inplace.capture.record import Recorder
+    from types import FrameType
+
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
 
@@ -33,12 +37,20 @@ def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verif
     process = os.getpid()
     script.become_main()
     file, space = script.file, script.module.__dict__
-    error, trace = _recorded(
-        script, lambda: recorder_of([file], space, title=Path(file).name, strict=strict, thorough=thorough)
+    recorder = DeferredRecorder(
+        lambda: recorder_of([file], space, title=Path(file).name, strict=strict, thorough=thorough)
     )
+    termination = Termination(lambda frame: _leave_report(recorder, frame, script, outputs))
+    error = _run(script, recorder, termination)
+    trace = _ended(recorder, script, error)
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
+        _flush()
         outputs.report(trace, error, (lambda: _start(script)) if verify else None)
+    termination.stop()
+    if outputs.is_terminated:
+        atexit._run_exitfuncs()  # the script had come to its end
+        end_by(signal.SIGTERM)
     if isinstance(error, KeyboardInterrupt):
         # Python ends with a signal, not with a number; what there is to print has been printed.
         sys.excepthook = lambda *_: None
@@ -49,23 +61,46 @@ def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verif
 def _start(script: Script) -> Start:
     from inplace.judge.judge import script_start
 
-    return script_start(script.file, script.argv)
+    return script_start(script.file, script.argv, script.source)
 
 
-def _recorded(script: Script, make: Callable[[], Recorder]) -> tuple[BaseException | None, Trace | BaseException]:
-    """Run a script under a recorder; gives the exception that ended it, and the trace or why there is none."""
-    recorder = DeferredRecorder(make)
+def _run(script: Script, recorder: DeferredRecorder, termination: Termination) -> BaseException | None:
+    """Run a script under a recorder; gives the exception that ended it."""
     error: BaseException | None = None
     recorder.start()
     try:
+        termination.start()
         script.run()
     except BaseException as raised:
         error = raised
+    return error
+
+
+def _ended(recorder: DeferredRecorder, script: Script, error: BaseException | None) -> Trace | BaseException:
+    """The trace of a script that has ended, or why there is none."""
     try:
-        trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
-    except (Exception, KeyboardInterrupt) as fault:
+        with interruptible(), script.as_it_was_read():
+            trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
+    except (Exception, KeyboardInterrupt, TerminatedError) as fault:
         trace = fault
     if error is not None:
         recorder.strip(error)
         hide_our_frames(error)
-    return error, trace
+    return trace
+
+
+def _leave_report(recorder: DeferredRecorder, frame: FrameType | None, script: Script, outputs: Outputs) -> None:
+    """Report what a script has done until now, when it is ended by a signal; no code of its own runs any more."""
+    try:
+        with interruptible(), script.as_it_was_read():
+            trace: Trace | BaseException = recorder.stop_at(frame)
+    except (Exception, KeyboardInterrupt, TerminatedError) as fault:
+        trace = fault
+    outputs.report(trace)
+
+
+def _flush() -> None:
+    """Have what the script has printed stand before the report."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

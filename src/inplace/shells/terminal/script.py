@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib.machinery
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -17,12 +18,14 @@ class Script:
         file: its path as Python would call it: absolute, links left alone.
         argv: its name and arguments, as it finds them in `sys.argv`.
         module: what it runs in, which is `__main__` from now on.
+        source: its text as it was read, None before; the file may be another one by the time of the report.
     """
 
     def __init__(self, given: str, arguments: Sequence[str]) -> None:
         self.argv = [given, *arguments]
         self.file = given if Path(given).is_absolute() else f"{Path.cwd()}/{given}"
         self.module = _main_module(self.file)
+        self.source: bytes | None = None
 
     def become_main(self) -> None:
         """Put the script's module, arguments and folder where Python has them."""
@@ -35,11 +38,33 @@ class Script:
         """Run the script, letting through whatever it raises."""
         # Compiled from bytes, which say how they are encoded, and without what this module has from __future__.
         try:
-            code = compile(Path(self.file).read_bytes(), self.file, "exec", dont_inherit=True)
+            self.source = Path(self.file).read_bytes()
+            code = compile(self.source, self.file, "exec", dont_inherit=True)
         except SyntaxError as unparsed:
             unparsed.__traceback__ = None
             raise
         exec(code, self.module.__dict__)
+
+    @contextlib.contextmanager
+    def as_it_was_read(self) -> Iterator[None]:
+        """A block in which whoever looks at the lines of the script sees those that run."""
+        import linecache  # with what a script must not find imported
+        from importlib.util import decode_source
+
+        before = linecache.cache.get(self.file)
+        try:
+            text = "" if self.source is None else decode_source(self.source)
+        except (SyntaxError, ValueError):  # it can't be read as Python, and has not run
+            text = ""
+        if text:
+            linecache.cache[self.file] = (len(text), None, text.splitlines(keepends=True), self.file)
+        try:
+            yield
+        finally:
+            if before is not None:
+                linecache.cache[self.file] = before
+            else:
+                linecache.cache.pop(self.file, None)
 
 
 def _main_module(file: str) -> ModuleType:

@@ -1,0 +1,147 @@
+"""Signals that end a process: what is done when one comes while a script runs, and while its report is made.
+
+NOTE [ SIGTERM ]
+By default it ends a process at once, with no code of Python's run. A handler of ours stands where there would be none:
+it leaves the report and then ends the process as it would have been ended. The script sees none of it: it is told of
+the default, a handler of its own replaces ours, what it forks has the default, and what it executes too. Python runs
+handlers in the main thread between two bytecodes, so a call into C that never returns keeps the process from ending.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from _thread import start_new_thread
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+from inplace.capture.patches.ledger import Ledger
+
+_PACKAGE = str(Path(__file__).parents[2])
+_SOON = 0.001  # seconds
+_MOST = 5000  # times that we let our own code go on first
+_DEPTH = 1000  # frames that a report may need
+_functions: Any = signal._signal  # type: ignore[attr-defined]  # the module in C that `signal` asks
+
+
+class TerminatedError(BaseException):
+    """Raised while a report is made, where the process is told to end."""
+
+
+class Termination:
+    """Has a process that SIGTERM ends leave its report first.
+
+    Args:
+        leave: leaves the report; is given the frame that was running.
+    """
+
+    def __init__(self, leave: Callable[[FrameType | None], None]) -> None:
+        self._leave = leave
+        self._process = os.getpid()
+        self._ledger = Ledger()
+        self._times = 0
+        self._handler = self._come  # one object, which `signal` gives back
+
+    def start(self) -> None:
+        """Stand where there is no handler; not in the first process of a container, which SIGTERM does not end."""
+        if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+            return
+        if self._process == 1 or _functions.getsignal(signal.SIGTERM) != _functions.SIG_DFL:
+            return
+        self._ledger.replace(signal, "_signal", lambda theirs: SimpleNamespace(**{**vars(theirs), **self._told()}))
+        _functions.signal(signal.SIGTERM, self._handler)
+        os.register_at_fork(after_in_child=self.stop)
+
+    def stop(self) -> None:
+        """Leave the default where we stand."""
+        self._ledger.undo()
+        if _functions.getsignal(signal.SIGTERM) is self._handler:
+            _functions.signal(signal.SIGTERM, _functions.SIG_DFL)
+
+    def _told(self) -> dict[str, Callable[..., Any]]:
+        """What the script is told of handlers: the default where there is ours."""
+
+        def getsignal(number: int) -> Any:
+            found = _functions.getsignal(number)
+            return _functions.SIG_DFL if found is self._handler else found
+
+        def replace(number: int, action: Any) -> Any:
+            ours = number == signal.SIGTERM and isinstance(action, int) and action == _functions.SIG_DFL
+            before = _functions.signal(number, self._handler if ours else action)
+            return _functions.SIG_DFL if before is self._handler else before
+
+        return {"getsignal": getsignal, "signal": replace}
+
+    def _come(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # forked by other code than Python's
+            end_by(number)
+        if frame is not None and frame.f_code.co_filename.startswith(_PACKAGE) and self._times < _MOST:
+            self._times += 1  # what it notes is to be whole
+            start_new_thread(_again, (number,))
+            return
+        try:
+            self._leave(frame)
+        finally:
+            end_by(number)
+
+
+def _again(number: int) -> None:
+    time.sleep(_SOON)
+    os.kill(os.getpid(), number)
+
+
+def end_by(number: int) -> None:
+    """End this process as a signal does by default."""
+    with contextlib.suppress(OSError, ValueError):
+        _functions.signal(number, _functions.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A block that SIGINT and SIGTERM end by an exception, whatever a script has set up that would be felt in it.
+
+    Afterwards its handlers, its alarm, its filters of warnings and its recursion limit are as it left them.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        limit = sys.getrecursionlimit()
+        stack.callback(sys.setrecursionlimit, limit)
+        sys.setrecursionlimit(max(limit, _depth() + _DEPTH))
+        if threading.current_thread() is threading.main_thread():
+            if hasattr(_functions, "setitimer"):
+                alarm = _functions.setitimer(signal.ITIMER_REAL, 0)
+                stack.callback(_functions.setitimer, signal.ITIMER_REAL, *alarm)
+            _handle(stack, signal.SIGINT, signal.default_int_handler)
+            _handle(stack, signal.SIGTERM, _raise)
+        yield
+
+
+def _handle(stack: contextlib.ExitStack, number: int, handler: Any) -> None:
+    """Have a signal handled until the end of a block, unless it is ignored or not Python's."""
+    before = _functions.getsignal(number)
+    if before is not None and before != _functions.SIG_IGN:
+        stack.callback(_functions.signal, number, before)
+        _functions.signal(number, handler)
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise TerminatedError
+
+
+def _depth() -> int:
+    frame: FrameType | None = sys._getframe()
+    depth = 0
+    while frame is not None:
+        depth += 1
+        frame = frame.f_back
+    return depth
