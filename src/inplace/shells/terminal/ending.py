@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from inplace.shells.terminal.empty_stack import call_below_nothing
+
 
 def last_words(error: BaseException) -> int:
     """Say of the exception that ended a script what Python says, and give the exit status."""
@@ -19,7 +21,7 @@ def last_words(error: BaseException) -> int:
     sys.last_exc = error  # type: ignore[attr-defined]  # of Python 3.12
     _flush()
     try:
-        sys.excepthook(type(error), error, error.__traceback__)
+        call_below_nothing(sys.excepthook, type(error), error, error.__traceback__)
     except SystemExit as instead:
         return _exit_status(instead)
     except BaseException as second:
