@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.unnoticed.programs import BEGIN, END, Program, random_program
+from tests.unnoticed.programs import Program, random_program
 from tests.unnoticed.sides import BothSides
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.unnoticed.pieces import BACKWARDS, HOLES, MAKES, MODULES, RARE, TENSORS, WORLD, WRITES
 
-BEGIN = '''\
+BEGIN = """\
 import atexit, contextlib, copy, functools, gc, inspect, io, logging, os, pickle, random, signal, subprocess, sys
 import threading, traceback, warnings, weakref
 import numpy as np
@@ -119,13 +119,19 @@ net = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 t0, t1, t2, t3 = torch.rand(3, 3), torch.ones(3, 3), w0 * 2, w1.exp()
 t4, t5, t6, t7 = t2[1:], torch.arange(9).reshape(3, 3), torch.rand(3, 3).double(), torch.rand(3, 3).requires_grad_()
-'''
+"""
 END = """
 show(t0, t1, t2, t3, t4, t5, t6, t7, w0.grad, w1.grad, w2.grad, net[0].weight, net[0].weight.grad)
 """
 NAMES = f"{', '.join(TENSORS)}, net, optimizer, h, g"
 _KINDS = [MAKES, MAKES, WRITES, WRITES, BACKWARDS, MODULES, WORLD, WORLD]
-_FILTERS = ["", "", "warnings.simplefilter('always')", "warnings.simplefilter('default')", "warnings.simplefilter('error')"]
+_FILTERS = [
+    "",
+    "",
+    "warnings.simplefilter('always')",
+    "warnings.simplefilter('default')",
+    "warnings.simplefilter('error')",
+]
 _LENGTHS = (4, 14)
 
 

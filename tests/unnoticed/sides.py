@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import inplace
@@ -89,8 +88,9 @@ class Side:
 
 
 def _read(path: Path) -> str:
-    """What a stream was given, without addresses."""
-    return re.sub(r"0x[0-9a-f]+", "0x", path.read_bytes().decode("utf-8", "backslashreplace"))
+    """What a stream was given, without addresses, and without the log of the profiler, which has times."""
+    text = path.read_bytes().decode("utf-8", "backslashreplace")
+    return re.sub(r"^USDT:.*\n", "", re.sub(r"0x[0-9a-f]+", "0x", text), flags=re.MULTILINE)
 
 
 class BothSides:
@@ -105,7 +105,7 @@ class BothSides:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.plain.close()
         self.recorded.close()
 

@@ -7,12 +7,14 @@ ended, by Python itself, below nothing of ours. A line on the pipe is one run; w
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import resource
 import signal
 import sys
 import time
+from types import ModuleType
 
 LIMIT = 60  # seconds of a run, from which on it hangs
 
@@ -48,6 +50,9 @@ def _begin() -> None:
         os.dup2(file, number)
         os.close(file)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    main = ModuleType("__main__")  # as the one that is there, which the collector doesn't look at any more
+    vars(main).update(vars(sys.modules["__main__"]))
+    sys.modules["__main__"] = main
     process = os.getpid()
     atexit.register(lambda: os.getpid() == process and _tell(grown))
 
@@ -60,7 +65,7 @@ def _tell(grown: int) -> None:
     import numpy as np
     import torch
 
-    state = torch.get_rng_state().numpy().tobytes() + repr((random.getstate(), np.random.get_state()[1:3])).encode()
+    state = torch.get_rng_state().numpy().tobytes() + repr((random.getstate(), np.random.get_state()[1:3])).encode()  # noqa: NPY002
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown
     found = {
         "random": hashlib.sha256(state).hexdigest(),
@@ -68,8 +73,8 @@ def _tell(grown: int) -> None:
         "grad": [torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()],
         "kilobytes": peak,
     }
-    with open("end", "w", encoding="utf-8") as file:
-        json.dump(found, file)
+    file = os.open("end", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(file, json.dumps(found).encode())
 
 
 if "UNNOTICED" in os.environ:
@@ -77,5 +82,7 @@ if "UNNOTICED" in os.environ:
     for _module in _modules:
         __import__(_module)
     sys.modules["torch"].set_num_threads(1)  # threads of a pool would be missing in the forks
+    gc.collect()
+    gc.freeze()  # forks then neither copy nor go through what is there
     os.write(int(_answers), b"0\n")
     _serve(int(_requests), int(_answers))

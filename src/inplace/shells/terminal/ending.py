@@ -46,8 +46,7 @@ def _flush() -> None:
 
 def _say_both(error: BaseException, second: BaseException) -> None:
     """What Python says when the script's own `sys.excepthook` fails."""
-    if second.__traceback__ is not None:
-        second.__traceback__ = second.__traceback__.tb_next  # without `last_words`
+    hide_our_frames(second)
     with contextlib.suppress(OSError, ValueError):
         print("Error in sys.excepthook:", file=sys.stderr)
         sys.__excepthook__(type(second), second, second.__traceback__)
