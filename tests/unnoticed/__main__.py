@@ -22,7 +22,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, BothSides(Path(folder)) as sides:
         for seed in seeds:
             program = random_program(seed)
-            found = sides.differences(program.text)
+            found = sides.differences(program)
             if found:
                 failed += 1
                 _show(seed, found, shrunk(sides, program))
@@ -36,7 +36,7 @@ def shrunk(sides: BothSides, program: Program) -> Program:
     while size:
         for first in range(len(program.pieces) - size, -1, -1):
             smaller = program.without(first, first + size)
-            if sides.differences(smaller.text):
+            if sides.differences(smaller):
                 program = smaller
         size //= 2
     return program

@@ -167,7 +167,7 @@ WRITES = [
     "<t>.resize_(<n>, 2).fill_(<k>)",
     "<t>.resize_(4, 4).fill_(1)",
     "<t>.resize_(0)",
-    "<t1>.untyped_storage().resize_(0); <t1>.untyped_storage().resize_(400); <t1>.detach().zero_()",
+    "h = <t1>.untyped_storage(); g = h.nbytes(); h.resize_(0); h.resize_(g); h.fill_(0); <t1>.detach().add_(1)",
     "h = <t>.clone(); h.untyped_storage().resize_(0); print(h.shape); del h",
     "<t>.set_(<t>)",
     "<t>.set_(torch.rand(3, 3))",

@@ -146,6 +146,11 @@ class Program:
         """What is run."""
         return "\n".join([BEGIN, *self.pieces, END])
 
+    @property
+    def ends_in_its_way(self) -> bool:
+        """Whether it matters how Python ends: its status, and what dies with its modules; and for each tenth anyhow."""
+        return len(self.text) % 10 == 0 or re.search(r"exit|Dies|Interrupt|signal", "".join(self.pieces)) is not None
+
     def without(self, first: int, last: int) -> Program:
         """The program without some of its pieces."""
         return Program(self.pieces[:first] + self.pieces[last:])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import inplace
+from tests.unnoticed.programs import Program
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,11 +68,11 @@ class Side:
         os.close(self._answers)
         self._process.wait()
 
-    def run(self) -> Ended:
-        """Run the program once."""
+    def run(self, *, whole: bool) -> Ended:
+        """Run the program once; the `whole` of it, or up to where Python takes its modules apart."""
         for name in ("end", "trace.json"):
             self._folder.joinpath(name).unlink(missing_ok=True)
-        os.write(self._requests, b".")
+        os.write(self._requests, b"w" if whole else b".")
         status = self._answer()
         out, err = (_read(self._folder / name) for name in ("out", "err"))
         end = self._folder / "end"
@@ -109,10 +110,10 @@ class BothSides:
         self.plain.close()
         self.recorded.close()
 
-    def differences(self, text: str) -> list[str]:
+    def differences(self, program: Program) -> list[str]:
         """What a program does otherwise when it is recorded."""
-        self._folder.joinpath("program.py").write_text(text, encoding="utf-8")
-        plain, recorded = self.plain.run(), self.recorded.run()
+        self._folder.joinpath("program.py").write_text(program.text, encoding="utf-8")
+        plain, recorded = (side.run(whole=program.ends_in_its_way) for side in (self.plain, self.recorded))
         return [*_differences(plain, recorded), *self._faults(recorded)]
 
     def _faults(self, recorded: Ended) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Imports torch once for many runs of one command line: each is a fork that goes on from here as Python ever does.
 
 Python imports a module of this name before it looks at what it is to run, so the script, or `-m inplace`, is run, and
-ended, by Python itself, below nothing of ours. A line on the pipe is one run; what it answers is the exit status.
+ended, by Python itself, below nothing of ours. A letter on the pipe is one run; what it answers is the exit status.
+To end as Python does takes longer than most programs, so it is left out where the letter is not that of `WHOLE`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ import sys
 import time
 from types import ModuleType
 
+WHOLE = b"w"
 LIMIT = 60  # seconds of a run, from which on it hangs
 
 
 def _serve(requests: int, answers: int) -> None:
     while True:
-        if not os.read(requests, 1):
+        letter = os.read(requests, 1)
+        if not letter:
             os._exit(0)
         child = os.fork()
         if not child:
             os.close(requests)
             os.close(answers)
-            _begin()
+            _begin(whole=letter == WHOLE)
             return
         os.write(answers, b"%d\n" % _ended(child))
 
@@ -44,7 +47,7 @@ def _ended(child: int) -> int:
     return -999
 
 
-def _begin() -> None:
+def _begin(*, whole: bool) -> None:
     for number, name in ((1, "out"), (2, "err")):
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, number)
@@ -54,11 +57,20 @@ def _begin() -> None:
     vars(main).update(vars(sys.modules["__main__"]))
     sys.modules["__main__"] = main
     process = os.getpid()
-    atexit.register(lambda: os.getpid() == process and _tell(grown))
+    atexit.register(lambda: os.getpid() == process and _end(grown, whole=whole))
+
+
+def _end(grown: int, *, whole: bool) -> None:
+    """The last of a run before Python takes its modules apart."""
+    _tell(grown)
+    if not whole:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(1 if hasattr(sys, "last_value") else 0)
 
 
 def _tell(grown: int) -> None:
-    """Write down what the run has left behind; the last that it does."""
+    """Write down what the run has left behind."""
     import hashlib
     import random
 
