@@ -79,6 +79,13 @@ PROGRAMS = {
         "import atexit, contextvars\nx = contextvars.ContextVar('x')\nmark = x.set(1)\n"
         "atexit.register(lambda: (print(x.get()), x.reset(mark)))"
     ),
+    "recursion": (
+        "import sys, threading\ndef deep(n):\n    try:\n        return deep(n + 1)\n"
+        "    except RecursionError:\n        return n\n"
+        "print(deep(0), sys.getrecursionlimit())\nsys.setrecursionlimit(500)\nprint(deep(0), sys.getrecursionlimit())\n"
+        "try:\n    sys.setrecursionlimit(0)\nexcept ValueError as error:\n    print(error)"
+    ),
+    "recursion that ends it": "def deep(): deep()\ndeep()",
     "greenlets": "import sys\nprint([name for name in sys.modules if 'greenlet' in name])",
     "sudden end": "import os\nprint('a', flush=True)\nos._exit(5)",
 }

@@ -81,8 +81,11 @@ class Named:
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         print("function", getattr(func, "__name__", func))
-        args = [one.t if isinstance(one, Named) else one for one in args]
-        return func(*args, **(kwargs or {}))
+        def bare(one):
+            if isinstance(one, (list, tuple)):
+                return type(one)(map(bare, one))
+            return one.t if isinstance(one, Named) else one
+        return func(*bare(args), **(kwargs or {}))
 
 class Dies:
     def __del__(self):
