@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import inplace
+from inplace.facts.errors import TraceFormatError
 from tests.unnoticed.programs import Program
 
 if TYPE_CHECKING:
@@ -120,7 +121,11 @@ class BothSides:
         """What the recording says went wrong on our side; and that there is none, where there must be."""
         trace = self._folder / "trace.json"
         if trace.exists():
-            found = inplace.load(trace).trace
+            try:
+                found = inplace.load(trace).trace
+            except TraceFormatError as error:
+                yield str(error)
+                return
             yield from (note.text for note in found.notes if _FAULT in note.text)
             if not found.calls:
                 yield "nothing was recorded"
