@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "examples": ({"examples"}, {"torch"}),
     "shells": ({"*"}, set()),
     "shells.notebook": ({"*"}, {"IPython"}),
+    "shells.terminal": ({"*"}, {"greenlet"}),
     "": ({"facts", "checks", "shells"}, set()),
     "__main__": ({"shells"}, set()),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+import weakref
 from itertools import islice
 from typing import Any
 
@@ -261,3 +262,62 @@ def test_a_function_with_several_names_has_the_usual_one() -> None:
     assert (facts.name, facts.function.label) == ("torch.mm", "mm")
     assert facts.is_pure
     assert facts.is_fresh
+
+
+def resized_under_functionalization(*, view: bool) -> list[Any]:
+    """Make a functional tensor larger, or write the view of one that nobody was shown."""
+    x = torch._to_functional_tensor(torch.ones(8, 2, 2))
+    torch._enable_functionalization(reapply_views=True)
+    try:
+        y = torch.nn.functional.linear(x, torch.ones(3, 2), torch.ones(3)) if view else x + 1
+        if not view:
+            y.resize_(5, 5).view(25).fill_(1)
+        y.add_(1)
+    finally:
+        torch._disable_functionalization()
+    torch._sync(y)
+    return torch._from_functional_tensor(y).tolist()
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_a_functional_tensor_may_be_made_larger(*, view: bool) -> None:
+    """Its storage is not asked for: functionalization takes a tensor whose storage was for one that has views."""
+    expected = resized_under_functionalization(view=view)
+
+    with inplace.record() as recording:
+        found = resized_under_functionalization(view=view)
+
+    assert found == expected
+    assert not recording.trace.notes
+
+
+def test_weak_references_are_those_of_others() -> None:
+    """Those by which we know a tensor are neither counted nor listed."""
+    with inplace.record():
+        x = torch.ones(2) * 2
+        none = weakref.getweakrefcount(x), weakref.getweakrefs(x)
+        ref = weakref.ref(x)
+        one = weakref.getweakrefcount(x), weakref.getweakrefs(x)
+
+    assert none == (0, [])
+    assert one == (1, [ref])
+
+
+def test_the_forward_stack_of_anomaly_mode_is_the_users() -> None:
+    """The stack that is printed with a backward that fails holds no frame of ours, and keeps no tensor alive."""
+
+    def forward() -> tuple[list[str], bool]:
+        with torch.autograd.set_detect_anomaly(mode=True, check_nan=False):
+            x = torch.ones(2, requires_grad=True) * 2
+            gone = weakref.ref(y := x.exp())
+            stack: list[str] = y.grad_fn.metadata["traceback_"]
+            del y
+            return stack, gone() is None
+
+    expected, died = forward()
+    with inplace.record():
+        found, dies = forward()
+
+    assert [one for one in found if "in forward" in one] == [one for one in expected if "in forward" in one]
+    assert [one.split(",")[0] for one in found] == [one.split(",")[0] for one in expected]
+    assert (dies, died) == (True, True)

@@ -59,6 +59,34 @@ PROGRAMS = {
         "del sys.modules['torch']\nSourceFileLoader.exec_module = broken\n"
         "try:\n    import torch\nfinally:\n    SourceFileLoader.exec_module = whole"
     ),
+    "below it": (
+        "import inspect, sys, traceback\n"
+        "print(sys._getframe().f_back, len(inspect.stack()))\n"
+        "try:\n    sys._getframe(1)\nexcept ValueError as error:\n    print(error)\ntraceback.print_stack()"
+    ),
+    "warnings above it": (
+        "import warnings\nwarnings.warn('a', stacklevel=2)\ndef f(): warnings.warn('b', stacklevel=3)\nf()\n"
+        "warnings.warn('c', DeprecationWarning, stacklevel=2)"
+    ),
+    "log above it": (
+        "import logging\nlogging.basicConfig(format='%(filename)s:%(lineno)d:%(funcName)s %(message)s')\n"
+        "logging.warning('a', stacklevel=3)\nlogging.warning('b', stack_info=True)"
+    ),
+    "below its hook": (
+        "import sys, traceback\ndef hook(*given): traceback.print_stack()\nsys.excepthook = hook\n1 / 0"
+    ),
+    "context variables": (
+        "import atexit, contextvars\nx = contextvars.ContextVar('x')\nmark = x.set(1)\n"
+        "atexit.register(lambda: (print(x.get()), x.reset(mark)))"
+    ),
+    "recursion": (
+        "import sys, threading\ndef deep(n):\n    try:\n        return deep(n + 1)\n"
+        "    except RecursionError:\n        return n\n"
+        "print(deep(0), sys.getrecursionlimit())\nsys.setrecursionlimit(500)\nprint(deep(0), sys.getrecursionlimit())\n"
+        "try:\n    sys.setrecursionlimit(0)\nexcept ValueError as error:\n    print(error)"
+    ),
+    "recursion that ends it": "def deep(): deep()\ndeep()",
+    "greenlets": "import sys\nprint([name for name in sys.modules if 'greenlet' in name])",
     "sudden end": "import os\nprint('a', flush=True)\nos._exit(5)",
 }
 

@@ -34,10 +34,12 @@ from inplace.capture.code.tracebacks import strip_recording
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.graph.walk import LIMIT, NodesBelow, Walked, Walker, saved_tensors
 from inplace.capture.naming import Naming
+from inplace.capture.patches.forward_stack import keep_our_frames_out
 from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import ModeOff
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.patches.warned import Warned
+from inplace.capture.patches.weak_references import leave_ours_out
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
@@ -156,6 +158,8 @@ class Recorder(Listener):
             self._warned.start()
             self._mode_off.start()
             self._mode_off.patch(torch.utils, "weakref", self._without_ours)
+            keep_our_frames_out(self._ledger)
+            leave_ours_out(self._ledger)
             self._see_inside_backward()
             if height():
                 self._mode.shield()

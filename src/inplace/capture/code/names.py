@@ -58,7 +58,7 @@ def scan(
         yield path, value
     shown: Any = known.get("Out")
     if shown is not None and type(shown) is dict and known.get("_oh") is shown:
-        items = [(f"Out[{number}]", value) for number, value in list(shown.items())]
+        items = [(f"Out[{number}]", value) for number, value in items_of(shown)]
         yield from ((path, value) for path, value in _reached(items, seen, left_out, failed) if id(value) not in named)
 
 

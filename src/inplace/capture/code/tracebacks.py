@@ -50,6 +50,22 @@ def leave_handed_over(error: BaseException) -> None:
         error.__traceback__ = below.tb_next if below is not None and is_our_code(below.tb_frame.f_code) else below
 
 
+def added_frames(codes: list[CodeType]) -> set[int]:
+    """Which frames, the innermost first, are not there without us; see `strip_recording`."""
+    added: set[int] = set()
+    for number, code in enumerate(codes):
+        if not is_our_code(code):
+            continue
+        added.add(number)
+        above = number + 1
+        if codes[above : above + 1] == [HANDLE]:
+            added.add(above)
+            above += 1
+        if number and codes[above : above + 1] == [codes[number - 1]]:
+            added.add(above)
+    return added
+
+
 def strip_recording(error: BaseException) -> None:
     """Take our frames out of the tracebacks of `error`, its causes and contexts, and the exceptions of a group."""
     seen: set[int] = set()

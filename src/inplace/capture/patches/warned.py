@@ -20,10 +20,10 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
-from inplace.capture.code.tracebacks import HANDLE, is_our_code
+from inplace.capture.code.tracebacks import added_frames
 from inplace.capture.patches.ledger import Ledger, Put
 
 _SHOW = "_showwarnmsg"  # what Python calls with each warning that its filters let pass; nobody else replaces it
@@ -87,7 +87,7 @@ def _credited(message: warnings.WarningMessage, innermost: FrameType | None) -> 
     while innermost is not None:
         frames.append(innermost)
         innermost = innermost.f_back
-    added = _added([frame.f_code for frame in frames])
+    added = added_frames([frame.f_code for frame in frames])
     for level, frame in enumerate(frames):
         if frame.f_lineno != message.lineno or frame.f_code.co_filename != message.filename:
             continue
@@ -101,19 +101,3 @@ def _credited(message: warnings.WarningMessage, innermost: FrameType | None) -> 
                 registry.pop(key, None)
         return theirs[level]
     return None
-
-
-def _added(codes: list[CodeType]) -> set[int]:
-    """Which frames, the innermost first, are not there without us; see `tracebacks.strip_recording`."""
-    added: set[int] = set()
-    for number, code in enumerate(codes):
-        if not is_our_code(code):
-            continue
-        added.add(number)
-        above = number + 1
-        if codes[above : above + 1] == [HANDLE]:
-            added.add(above)
-            above += 1
-        if number and codes[above : above + 1] == [codes[number - 1]]:
-            added.add(above)
-    return added

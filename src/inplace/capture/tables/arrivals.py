@@ -7,7 +7,7 @@ import torch
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.layouts import LAYOUT
 from inplace.capture.tables.refs import TensorRef
-from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
+from inplace.capture.tables.tensor_facts import autograd_of, creation_of, is_functional, small_values
 from inplace.capture.tables.tensor_states import creation_flag
 from inplace.capture.tables.tensors import NO_STEP, TENSOR, TYPES, tensor_row
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -42,6 +42,8 @@ class Arrivals:
     def _meet_owner(self, tensor: torch.Tensor, step: int, made: int) -> StateId | None:
         """Note a tensor that is no view, in a storage that nobody has met; None if it is not so."""
         try:
+            if not tensor.data_ptr() and is_functional(tensor):
+                return None
             version, storage = tensor._version, tensor.untyped_storage()
             if self._storages.find(storage) is not None:
                 return None
@@ -91,7 +93,11 @@ class Arrivals:
 
     def _meet_base(self, base: torch.Tensor, step: int) -> TensorRef | None:
         """Note a base that nobody has met, over memory that a call has made; None if it is not so."""
-        if type(base) is not torch.Tensor or self._storages.find(base.untyped_storage()) is not None:
+        if (
+            type(base) is not torch.Tensor
+            or is_functional(base)
+            or self._storages.find(base.untyped_storage()) is not None
+        ):
             return None
         if self.meet_fresh(base, step, -1, may_alias=False, given=False) is None:
             return None

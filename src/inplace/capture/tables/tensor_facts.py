@@ -15,6 +15,8 @@ SMALL = 16  # elements whose values are worth showing
 SMALL_INDEX = 256  # elements of an integer tensor, which may be an index with repeated entries
 _LEAF = 3  # the flags of a leaf that requires grad
 
+is_functional = torch._is_functional_tensor
+"""Whether a tensor stands for one that functionalization has; to ask for its storage would change what it may do."""
 _dispatch_modes = torch._C._len_torch_dispatch_stack
 _profiling = torch._C._autograd._profiler_enabled
 _creation_meta = getattr(torch._C._autograd, "_get_creation_meta", None)

@@ -16,12 +16,11 @@ from inplace.capture.tables.counters import Counters
 from inplace.capture.tables.layouts import LAYOUT
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.storages import Storages
-from inplace.capture.tables.tensor_facts import autograd_of, creation_of, small_values
+from inplace.capture.tables.tensor_facts import autograd_of, creation_of, is_functional, small_values
 from inplace.capture.tables.tensor_states import REQUIRES_GRAD, States, creation_flag
 from inplace.capture.tables.tensors import LAST, PLAIN, TENSOR, Tensors
 from inplace.facts.model import NodeId, StateId, TensorId
 
-_is_functional = torch._is_functional_tensor
 _LEAF = 2  # the flags of a leaf that requires no grad
 
 
@@ -91,7 +90,7 @@ class TensorsSeen:
         if self.dead:
             self.bury()
         known = self.refs.get(id(tensor))
-        if (known is not None and known.lost) or _is_functional(tensor):
+        if (known is not None and known.lost) or is_functional(tensor):
             return self._opaque(tensor, known, origin)
         try:
             live, second = self.storages.meet(tensor, self.step)
@@ -226,6 +225,8 @@ class TensorsSeen:
 
     def live_of(self, tensor: torch.Tensor, node: int | None = None) -> LiveStorage | None:
         """A tensor's storage if it was met before, without noting the tensor itself; `node` is what has saved it."""
+        if is_functional(tensor):
+            return None
         try:
             return self.storages.find(tensor.untyped_storage(), node)
         except RuntimeError:

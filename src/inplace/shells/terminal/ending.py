@@ -11,6 +11,7 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from inplace.capture.code.objects import message_of
+from inplace.shells.terminal.empty_stack import call_below_nothing
 
 
 def last_words(error: BaseException) -> int:
@@ -21,7 +22,7 @@ def last_words(error: BaseException) -> int:
     sys.last_exc = error  # type: ignore[attr-defined]  # of Python 3.12
     _flush()
     try:
-        sys.excepthook(type(error), error, error.__traceback__)
+        call_below_nothing(sys.excepthook, type(error), error, error.__traceback__)
     except SystemExit as instead:
         return _exit_status(instead)
     except BaseException as second:
@@ -46,8 +47,7 @@ def _flush() -> None:
 
 def _say_both(error: BaseException, second: BaseException) -> None:
     """What Python says when the script's own `sys.excepthook` fails."""
-    if second.__traceback__ is not None:
-        second.__traceback__ = second.__traceback__.tb_next  # without `last_words`
+    hide_our_frames(second)
     with contextlib.suppress(OSError, ValueError):
         print("Error in sys.excepthook:", file=sys.stderr)
         sys.__excepthook__(type(second), second, second.__traceback__)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from inplace.shells.terminal.empty_stack import call_below_nothing
+
 
 class Script:
     """One script that is to be run in this process.
@@ -43,7 +45,7 @@ class Script:
         except SyntaxError as unparsed:
             unparsed.__traceback__ = None
             raise
-        exec(code, self.module.__dict__)
+        call_below_nothing(exec, code, self.module.__dict__)
 
     @contextlib.contextmanager
     def as_it_was_read(self) -> Iterator[None]:

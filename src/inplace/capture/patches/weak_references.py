@@ -1,0 +1,35 @@
+"""What Python tells of an object's weak references, without those by which we know a tensor."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from inplace.capture.patches.ledger import Ledger
+from inplace.capture.tables.refs import TensorRef
+
+_of = weakref.getweakrefs
+
+
+def leave_ours_out(ledger: Ledger) -> None:
+    """Have `weakref` count and list the references of others only."""
+    ledger.replace(weakref, "getweakrefs", _listed)
+    ledger.replace(weakref, "getweakrefcount", _counted)
+
+
+def _listed(theirs: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    @functools.wraps(theirs)
+    def getweakrefs(value: Any, /) -> list[Any]:
+        return [ref for ref in theirs(value) if type(ref) is not TensorRef]
+
+    return getweakrefs
+
+
+def _counted(theirs: Callable[[Any], int]) -> Callable[[Any], int]:
+    @functools.wraps(theirs)
+    def getweakrefcount(value: Any, /) -> int:
+        return theirs(value) - sum(type(ref) is TensorRef for ref in _of(value))
+
+    return getweakrefcount
