@@ -60,7 +60,7 @@ class World:
             "heard": len(select.select(waiting, [], [], 0)[0]),
             "signals": len(self.signals),
             "process": (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0), os.sched_getscheduler(0)),
-            "shared": sorted(name for name in os.listdir("/dev/shm") if "inplace-test" in name),
+            "shared": sorted(path.name for path in SHARED.parent.glob("*inplace-test*")),
         }
 
     def names(self) -> dict[str, Any]:
@@ -212,7 +212,8 @@ HARMLESS = {
     "threads": "ts = [threading.Thread(target=sum, args=(range(9),)) for _ in range(3)]\n"
     "[t.start() for t in ts]\n[t.join() for t in ts]",
     "temporary files": "with tempfile.TemporaryDirectory() as d:\n    open(d + '/x', 'w').write('x')\n"
-    "    os.mkdir(d + '/y')\n    os.rename(d + '/x', d + '/y/x')\n    os.chmod(d + '/y/x', 0o600)\n    os.utime(d + '/y/x')",
+    "    os.mkdir(d + '/y')\n    os.rename(d + '/x', d + '/y/x')\n    os.chmod(d + '/y/x', 0o600)\n"
+    "    os.utime(d + '/y/x')",
     "a map of its own": "m = mmap.mmap(-1, 4096)\nm[0] = 1",
     "a memory file": "f = os.memfd_create('x')\nos.write(f, b'x')\nos.ftruncate(f, 9)",
     "pipes": "r, w = os.pipe()\nos.write(w, b'x')\nos.read(r, 1)",

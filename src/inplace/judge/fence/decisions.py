@@ -78,7 +78,7 @@ _OF_A_USER = {"setpriority": 2, "ioprio_set": 3}  # PRIO_USER and IOPRIO_WHO_USE
 _OF_A_GROUP = {"setpriority": 1, "ioprio_set": 2}
 _AT_CWD, _O_PATH = -100, 0o10000000
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-_OPEN_FILE = re.compile(r"/(?:proc/(?:self|thread-self|\d+)(?:/task/\d+)?|dev)/fd/(\d+)")
+_OPEN_FILE = re.compile(r"/(?:proc/(self|thread-self|\d+)(?:/task/\d+)?|dev)/fd/(\d+)")
 _NAME_SERVICE = "/nscd/socket"  # which the C library asks for a user's name before it reads the file
 _LONGEST_ADDRESS = 128
 
@@ -170,7 +170,8 @@ class Decisions:
             return _named(notice, _STREAMS[text])
         found = _OPEN_FILE.fullmatch(text)
         if found is not None and follows:
-            return _named(notice, int(found[1]))
+            whose = int(found[1]) if (found[1] or "self").isdigit() else notice.process
+            return _named(notice, int(found[2]), whose) if is_below_us(whose) else text
         whole = text if text.startswith("/") else f"{_named(notice, descriptor)}/{text}"
         head, _, last = whole.rstrip("/").rpartition("/")
         if follows or last in {"", ".", ".."}:
@@ -252,8 +253,10 @@ def _refused(what: str) -> Decision:
     return Decision(errno.EPERM, what)
 
 
-def _named(notice: Notice, descriptor: int) -> str:
-    where = f"/proc/{notice.thread}/cwd" if descriptor == _AT_CWD else f"/proc/{notice.process}/fd/{descriptor}"
+def _named(notice: Notice, descriptor: int, whose: int | None = None) -> str:
+    """What the kernel calls an open file, or the folder that a thread is in."""
+    process = notice.process if whose is None else whose
+    where = f"/proc/{notice.thread}/cwd" if descriptor == _AT_CWD else f"/proc/{process}/fd/{descriptor}"
     return os.fspath(Path(where).readlink()).removesuffix(" (deleted)")
 
 
