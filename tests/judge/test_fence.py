@@ -7,8 +7,10 @@ import select
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -235,3 +237,94 @@ def test_a_fenced_program_may_do_what_stays_its_own(name: str, tmp_path: Path) -
     ended = fenced(tmp_path, HARMLESS[name])
 
     assert (ended.status, ended.refused, ended.last_line) == (0, None, "")
+
+
+def test_without_a_fence_nothing_runs(tmp_path: Path) -> None:
+    """Where the kernel refuses the fence, as behind another one, the program is not begun, and one sentence says so."""
+    source = str(Path(__file__).parents[2] / "src")
+    code = (
+        f"import pathlib\nsys.path.insert(0, {source!r})\nfrom inplace.judge.fenced import Fenced\n"
+        "own = pathlib.Path(OWN) / 'run'\nown.mkdir()\n"
+        "found = Fenced().run(own, [sys.executable, '-c', 'open(\"' + OWN + '/ran\", \"w\")'], 60)\n"
+        "print(found, file=sys.stderr)\n"
+    )
+
+    ended = fenced(tmp_path, code)
+
+    assert ended.last_line == (
+        "the system has no fence for a replay (Device or resource busy), and code that could act is not run again "
+        "without one"
+    )
+    assert not (tmp_path / "replays" / "run" / "ran").exists()
+
+
+def test_what_is_refused_after_the_code_does_not_count(tmp_path: Path, world: World) -> None:
+    """It is refused all the same."""
+    before = world.looks()
+
+    ended = fenced(tmp_path, "open(OWN + '/ended', 'w').close()\nos.kill(PID, signal.SIGUSR1)", world)
+
+    assert world.looks() == before
+    assert (ended.refused, ended.last_line) == (None, "PermissionError: [Errno 1] Operation not permitted")
+
+
+WAITS = (
+    "import os, signal\nif os.fork() == 0:\n    signal.pause()\n"
+    "with open({ready!r}, 'w') as ready:\n    print(os.getpid(), os.getppid(), file=ready)\nsignal.pause()\n"
+)
+
+
+def waiting(own: Path) -> list[str]:
+    """A program that starts another, tells its own number and the warden's in a pipe, and never ends."""
+    own.mkdir(parents=True)
+    os.mkfifo(own / "ready")
+    return [sys.executable, "-c", WAITS.format(ready=str(own / "ready"))]
+
+
+def is_left(folder: Path) -> bool:
+    """Whether any process was started for a folder and still runs."""
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.name != str(os.getpid())]
+    return any(os.fsencode(folder) in line for line in lines)
+
+
+def test_all_ends_when_it_is_to_end(tmp_path: Path) -> None:
+    """`stop` ends the program and what it has started, and nothing begins any more."""
+    own = tmp_path / "replays" / "run"
+    command, replays = waiting(own), Fenced()
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(replays.run, own, command, 600)
+        (own / "ready").read_text()
+
+        replays.stop()
+
+        assert isinstance(found.result(), Ended)
+    assert not is_left(own)
+    assert replays.run(own, command, 600) == "it was interrupted"
+
+
+def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """So is what it has started."""
+    own = tmp_path / "replays" / "run"
+
+    found = Fenced().run(own, [*waiting(own)[:2], "import os, signal\nos.fork()\nsignal.pause()"], 0.5)
+
+    assert found == "the replay took longer than 0.5 seconds"
+    assert not is_left(own)
+
+
+def test_all_ends_with_who_asked(tmp_path: Path) -> None:
+    """Where that process is killed, the warden ends everything, and removes the folder of all replays."""
+    own = tmp_path / "replays" / "run"
+    command = waiting(own)
+    code = "import pathlib\nfrom inplace.judge.fenced import Fenced\n"
+    code += f"Fenced().run(pathlib.Path({str(own)!r}), {command!r}, 600)"
+    asks = subprocess.Popen([sys.executable, "-c", code])
+    both = [os.pidfd_open(int(number)) for number in (own / "ready").read_text().split()]
+
+    asks.kill()
+    asks.wait()
+
+    for one in both:
+        select.select([one], [], [])  # until it has ended
+        os.close(one)
+    assert not own.parent.exists()

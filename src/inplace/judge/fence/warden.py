@@ -47,7 +47,7 @@ def main(report: str, folder: str, *command: str) -> None:
     try:
         _guard(Path(folder).resolve(), command, found)
     except OSError as refused:
-        found.no_fence = str(refused)
+        found.no_fence = refused.strerror or str(refused)
     finally:
         _end_all()
     with contextlib.suppress(FileNotFoundError):  # everything has been removed
@@ -97,7 +97,7 @@ def _fence_in(
         restrict_writes(folders, devices, may_bind=may_bind)
         socket.send_fds(word, [_FENCED], [ask_about(*machine)])
     except OSError as refused:
-        word.send(str(refused).encode())
+        word.send((refused.strerror or str(refused)).encode())
         raise
 
 
