@@ -80,7 +80,7 @@ SOUND = {
         "with m.get_context('fork').Pool(1) as pool:\n    y = x * pool.apply(torch.ones, (3,))\n"
     ),
     "shared tensors": "y = torch.ones(3).share_memory_().add_(1)\n",
-    "compiled code": "torch.compile(lambda t: t.sin() * 2)(torch.ones(3))\n",
+    "compiled code": "torch.compile(lambda t: t.sin() * 2, backend='aot_eager')(torch.ones(3))\n",
     "an unused port": "import socket\nsocket.socket().bind(('127.0.0.1', 0))\n",
 }
 

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import stat
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from inplace.judge.fence.namespaces import Own
 from inplace.judge.fence.notices import Notice, is_below_us
-from inplace.judge.fence.system_calls import IOCTL_OWNER, SET_OWNER
+from inplace.judge.fence.system_calls import IOCTL_OWNER, SET_OWNER, WRITING
 
 # Where the paths in a call's arguments are: the folder each counts from, it, and whether a link at its end leads on.
 _PATHS: dict[str, tuple[tuple[int | None, int, bool], ...]] = {
@@ -77,6 +78,7 @@ _BY_PROCESS = {  # which argument is a process or thread
 _OF_A_USER = {"setpriority": 2, "ioprio_set": 3}  # PRIO_USER and IOPRIO_WHO_USER
 _OF_A_GROUP = {"setpriority": 1, "ioprio_set": 2}
 _AT_CWD, _O_PATH = -100, 0o10000000
+_KERNELS = ("/proc/", "/dev/")  # folders whose links mean another file to everybody who asks
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN_FILE = re.compile(r"/(?:proc/(self|thread-self|\d+)(?:/task/\d+)?|dev)/fd/(\d+)")
 _NAME_SERVICE = "/nscd/socket"  # which the C library asks for a user's name before it reads the file
@@ -142,8 +144,8 @@ class Decisions:
     # ------------------------------------------------------------ files
 
     def _of_paths(self, notice: Notice) -> Decision:
-        if notice.name in _OPENS and self._only_locates(notice):
-            return GO_ON
+        if notice.name in _OPENS and _only_reads(notice):
+            return self._of_reading(notice)
         paths = [self._path(notice, *where) for where in _PATHS[notice.name]]
         if all(self._is_own(path, opened=notice.name in _OPENS) for path in paths):
             return Decision(opened=paths[0] if notice.name in _OPENS else None)
@@ -154,11 +156,18 @@ class Decisions:
         outside = next(path for path in paths if not self._is_own(path, opened=notice.name in _OPENS))
         return _refused(f"{re.sub(r'at2?$', '', notice.name)} {outside}")
 
-    def _only_locates(self, notice: Notice) -> bool:
-        if notice.name == "openat2":
-            flags = struct.unpack("=Q", notice.bytes_at(notice.arguments[2], 8))[0]
-            return bool(flags & _O_PATH) or not flags & 0o1103
-        return bool(notice.name != "creat" and notice.arguments[2 if notice.name == "openat" else 1] & _O_PATH)
+    def _of_reading(self, notice: Notice) -> Decision:
+        """What is read from a pipe with a name, or from a terminal, is taken away from others."""
+        _, argument, follows = where = _PATHS[notice.name][0]
+        text = notice.text_at(argument) or ""
+        path = text if text.startswith("/") and not text.startswith(_KERNELS) else self._path(notice, *where)
+        try:
+            mode = os.stat(path, follow_symlinks=follows).st_mode  # noqa: PTH116  # once for every file that is read
+        except (OSError, ValueError):  # the kernel says why
+            return GO_ON
+        if (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)) and not self._is_own(path, opened=True):
+            return _refused(f"open {path}")
+        return GO_ON
 
     def _path(self, notice: Notice, folder: int | None, argument: int, follows: bool) -> str:  # noqa: FBT001
         """What a path leads to; for an open file, as the kernel names it."""
@@ -235,6 +244,16 @@ class Decisions:
             except OSError as refused:
                 return Decision(refused.errno or errno.EPERM)
         return Decision(0)
+
+
+def _only_reads(notice: Notice) -> bool:
+    if notice.name == "creat":
+        return False
+    if notice.name == "openat2":
+        (flags,) = struct.unpack("=Q", notice.bytes_at(notice.arguments[2], 8))
+    else:
+        flags = notice.arguments[2 if notice.name == "openat" else 1]
+    return bool(flags & _O_PATH) or not flags & WRITING
 
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:

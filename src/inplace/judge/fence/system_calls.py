@@ -6,7 +6,9 @@ import platform
 from dataclasses import dataclass
 
 _ALWAYS = 0xFFFFFFFF
-_WRITING = 0o3 | 0o100 | 0o1000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC
+WRITING = 0o3 | 0o100 | 0o1000
+"""Flags of an open that may change something: O_WRONLY, O_RDWR, O_CREAT and O_TRUNC."""
+
 _FASTOPEN = 0x20000000  # MSG_FASTOPEN: a send that connects
 
 
@@ -183,8 +185,6 @@ _IOCTLS = (
 
 ONLY: dict[str, tuple[Bits | Values, ...]] = {
     # Of these only the uses that any of the tests is true of are looked at.
-    "open": (Bits(1, _WRITING),),
-    "openat": (Bits(2, _WRITING),),
     "fcntl": (Values(1, SET_OWNER + _LOCKS),),
     "ioctl": (Values(1, _IOCTLS),),
     "sendto": (Bits(3, _FASTOPEN), *_pointer(4)),
