@@ -8,8 +8,6 @@ those of a twin: the code as it is, with every tensor that autograd saves cloned
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +20,8 @@ from inplace.checks.report import Report
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.judge.compare import ReplayAnswer, compared
+from inplace.judge.fenced import Fenced
+from inplace.judge.replay import ANSWER, ORDER
 from inplace.judge.start import Start, cell_start, script_start
 
 __all__ = ["Start", "cell_start", "prove", "script_start"]
@@ -58,6 +58,7 @@ class _Judge:
         self._start, self._timeout = start, timeout
         self._twin: ReplayAnswer | str | None = None
         self._left = _RUNS
+        self._fenced = Fenced()
 
     def proved(self, finding: Finding, candidates: Sequence[Rewrite]) -> Finding:
         """A finding with the first rewrite that is proved, else with the first one and why it is not."""
@@ -100,9 +101,13 @@ class _Judge:
     def _answer(self, texts: dict[str, str]) -> ReplayAnswer | str:
         """A run with some texts; the first one is made beside the twin."""
         with ThreadPoolExecutor(2) as pool:
-            twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
-            answer = self._run(texts, twin=False)
-            self._twin = self._twin if twin is None else twin.result()
+            try:
+                twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
+                answer = self._run(texts, twin=False)
+                self._twin = self._twin if twin is None else twin.result()
+            except BaseException:  # an interrupt: the pool would wait for the other replay
+                self._fenced.stop()
+                raise
         return answer
 
     def _text_of(self, file: str) -> str | None:
@@ -127,26 +132,20 @@ class _Judge:
             "path": sys.path,
             "twin": twin,
         }
-        (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
-        command = [sys.executable, "-m", "inplace.judge.replay", str(folder / "order.json")]
-        try:
-            done = subprocess.run(
-                command,
-                env={**os.environ, "TMPDIR": str(folder), "TORCHINDUCTOR_CACHE_DIR": str(folder)},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=self._timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"the replay took longer than {self._timeout:g} seconds"
-        if not (folder / "answer.pt").exists():
-            last = done.stderr.decode(errors="replace").strip().splitlines()
-            return f"the replay ended without an answer ({last[-1] if last else done.returncode})"
-        return _read(folder / "answer.pt")
+        (folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
+        command = [sys.executable, "-m", "inplace.judge.replay", str(folder)]
+        ended = self._fenced.run(folder, command, self._timeout)
+        if isinstance(ended, str):
+            return ended
+        if not (folder / ANSWER).exists():
+            return ended.why_no_answer()
+        answer = _read(folder / ANSWER)
+        if ended.joins_job and answer.raised is not None:
+            return f"the code is one process of a job ({ended.joins_job} is set), which a replay does not join"
+        return answer if ended.refused is None else replace(answer, refused=ended.refused)
 
 
-def _read(path: Path) -> ReplayAnswer | str:
+def _read(path: Path) -> ReplayAnswer:
     import torch
 
     found = torch.load(path, weights_only=True)
@@ -154,7 +153,7 @@ def _read(path: Path) -> ReplayAnswer | str:
     raised = None if found["raised"] is None else (found["raised"][0], found["raised"][1])
     return ReplayAnswer(
         raised,
-        found["refused"],
+        None,
         tuple((kind, level) for kind, level in found["findings"]),
         None if following is None else Rewrite(*following),
         *(found[name] for name in ("values", "grads", "other_values", "other_grads", "given", "roots")),

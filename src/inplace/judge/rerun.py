@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.machinery
-import os
 import random
 import sys
 from pathlib import Path
@@ -21,17 +20,16 @@ from inplace.facts.model import Trace
 from inplace.fixes.diagnose import analyze
 from inplace.fixes.proposals import rewrites
 from inplace.judge.backwards_seen import BackwardsSeen
-from inplace.judge.fence import Fence
+from inplace.judge.fence.marks import BEGUN, ENDED
+from inplace.judge.replay import ANSWER
 
 
 def rerun(order: dict[str, Any], folder: Path) -> None:
     """Carry out an order."""
     namespace = _namespace(order, folder)
     _seed(folder)
-    ledger = Ledger()  # the process ends with it: what the code has left to run at its exit is to meet the fence too
+    ledger = Ledger()  # never undone: the process ends with it
     _read_instead(order["texts"], ledger)
-    fence = Fence(folder)
-    _refuse_native_writes(fence, ledger)
     seen = BackwardsSeen()
     file = order["file"]
     code = compile(order["texts"][file], file, "exec", dont_inherit=True)
@@ -41,20 +39,19 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
         context: Any = torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda kept: kept)
     else:
         context = recorder = Recorder(title="replay", is_cell=lambda name: name == file, namespace=namespace)
-    fence.on = True
+    (folder / BEGUN).touch()
     try:
         with seen, context:
             exec(code, namespace)
     except BaseException as error:  # a SystemExit is an end like another
         raised = None if isinstance(error, SystemExit) else error
-    fence.on = False
+    (folder / ENDED).touch()
     answer = {
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
-        "refused": fence.refused,
         **_found(recorder.trace if recorder is not None else None),
         **_state(namespace, seen),
     }
-    torch.save(answer, folder / "answer.pt")
+    torch.save(answer, folder / ANSWER)
 
 
 def _found(trace: Trace | None) -> dict[str, Any]:
@@ -165,17 +162,3 @@ def _read_instead(texts: dict[str, str], ledger: Ledger) -> None:
         return get_code
 
     ledger.replace(importlib.machinery.SourceFileLoader, "get_code", rewriting)
-
-
-def _refuse_native_writes(fence: Fence, ledger: Ledger) -> None:
-    """`torch.save` opens a path in C++, which no audit event tells: see NOTE [ Two fences ]."""
-
-    def fenced(writer: Any) -> Any:
-        def opened(target: Any, *args: Any, **kwargs: Any) -> Any:
-            if fence.on and isinstance(target, str | os.PathLike) and not fence.is_inside(target):
-                fence.refuse(f"torch.save {os.fspath(target)}")
-            return writer(target, *args, **kwargs)
-
-        return opened
-
-    ledger.replace(torch._C, "PyTorchFileWriter", fenced)

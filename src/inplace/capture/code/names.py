@@ -56,9 +56,8 @@ def scan(
     for path, value in _reached(own, seen, left_out, failed):
         named.add(id(value))
         yield path, value
-    shown: Any = known.get("Out")
-    if shown is not None and type(shown) is dict and known.get("_oh") is shown:
-        items = [(f"Out[{number}]", value) for number, value in items_of(shown)]
+    if (shown := known.get("Out")) is not None and known.get("_oh") is shown and type(shown) is dict:
+        items = [(f"Out[{number}]", value) for number, value in list(dict.items(shown))]
         yield from ((path, value) for path, value in _reached(items, seen, left_out, failed) if id(value) not in named)
 
 

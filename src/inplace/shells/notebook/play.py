@@ -1,6 +1,7 @@
-"""Runs the cells of a session again in this process, recorded: `python -m inplace.shells.notebook.play ORDER`.
+"""Runs the cells of a session again in this process, recorded: `python -m inplace.shells.notebook.play FOLDER`.
 
-The order is a JSON file; the answer is written beside it. Nothing else is written: see `judge/fence.py`.
+The order is a file in the folder, and the answer is written beside it. The process is fenced before it begins: see
+NOTE [ The fence ].
 """
 
 from __future__ import annotations
@@ -13,50 +14,50 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from inplace.judge.fence import restrict_writes
+from inplace.judge.fence.marks import BEGUN, ENDED
+
+ORDER, ANSWER = "order.json", "answer.json"
 
 
-def main(order_path: str) -> None:
-    """Carry out an order."""
-    folder = Path(order_path).parent
-    restrict_writes(folder)  # before there are other threads, which it would not reach
-    sys.dont_write_bytecode = True
-    order = json.loads(Path(order_path).read_text(encoding="utf-8"))
-    sys.path[:] = order["path"]
-    answer = play([(int(run), str(text)) for run, text in order["cells"]], folder)
-    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+def main(folder: Path) -> None:
+    """Carry out an order, and end at once: nothing of the code's runs after what is told."""
+    try:
+        order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
+        sys.path[:] = order["path"]
+        answer = play([(int(run), str(text)) for run, text in order["cells"]], folder)
+        (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
+    finally:
+        if (folder / ANSWER).exists():
+            os._exit(0)
 
 
 def play(cells: list[tuple[int, str]], folder: Path) -> dict[str, Any]:
     """Run cells, each with the number of its run, in a shell of their own, and say what the last one showed."""
-    from inplace.judge.fence import Fence
     from inplace.shells.last import last
     from inplace.shells.notebook.session import Session
 
-    shell = _shell()
+    shell = _shell(folder)
     session = Session(shell)
     session.records_every_cell, session.shows = True, False
-    fence = Fence(folder)
     result: Any = None
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        fence.on = True
+        (folder / BEGUN).touch()
         for run, text in cells:
             shell.execution_count = run
             result = shell.run_cell(text, store_history=True)
-        fence.on = False
+        (folder / ENDED).touch()
     error = getattr(result, "error_in_exec", None)
     recording = last()
     return {
         "raised": None if error is None else [type(error).__name__, str(error)],
-        "refused": fence.refused,
         "found": bool(recording is not None and recording.report.worst in {"error", "warning"}),
         "text": "" if recording is None else str(recording),
     }
 
 
-def _shell() -> Any:
+def _shell(folder: Path) -> Any:
     """A shell that keeps nothing and shows nothing."""
-    os.environ["MPLBACKEND"] = "Agg"
+    os.environ.update(MPLBACKEND="Agg", MPLCONFIGDIR=str(folder), IPYTHONDIR=str(folder))
     from IPython.core.history import HistoryManager
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -65,4 +66,4 @@ def _shell() -> Any:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inplace.judge.fenced import Fenced
 from inplace.shells.notebook.cells import take_away
+from inplace.shells.notebook.play import ANSWER, ORDER
 
 _LONGEST = 60.0  # seconds that the cells may have taken, so that they are run again
 _STARTING = 60.0  # seconds that a process may take to begin
@@ -49,7 +49,9 @@ def played(cells: Sequence[tuple[int, str]], error: BaseException, seconds: floa
     if _uses_gpu():
         return Played(None, "the cells use a GPU, whose memory a second run would need too")
     with tempfile.TemporaryDirectory(prefix="inplace-") as name:
-        answer = _run([(run, without_ours(text)) for run, text in cells], Path(name), _STARTING + _FACTOR * seconds)
+        folder = Path(name) / "session"
+        folder.mkdir()
+        answer = _run([(run, without_ours(text)) for run, text in cells], folder, _STARTING + _FACTOR * seconds)
     if isinstance(answer, str):
         return Played(None, answer)
     if answer["raised"] is None or _told(*answer["raised"]) != _told(type(error).__name__, str(error)):
@@ -79,23 +81,13 @@ def without_ours(text: str) -> str:
 
 
 def _run(cells: list[tuple[int, str]], folder: Path, timeout: float) -> dict[str, Any] | str:
-    order = folder / "order.json"
-    order.write_text(json.dumps({"cells": cells, "path": sys.path}), encoding="utf-8")
-    own = dict.fromkeys(("TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"), str(folder))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "inplace.shells.notebook.play", str(order)],
-            env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"run again in a closed process the cells took longer than {timeout:.0f} seconds"
-    answer = folder / "answer.json"
-    if not answer.exists():
-        last = done.stderr.decode(errors="replace").strip().splitlines()
-        return f"they could not be run again in a closed process ({last[-1] if last else done.returncode})"
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
+    """What came of cells behind the fence, or why nothing did."""
+    (folder / ORDER).write_text(json.dumps({"cells": cells, "path": sys.path}), encoding="utf-8")
+    command = [sys.executable, "-m", "inplace.shells.notebook.play", str(folder)]
+    ended = Fenced().run(folder, command, timeout)
+    if isinstance(ended, str):
+        return ended
+    if not (folder / ANSWER).exists():
+        return ended.why_no_answer()
+    found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+    return {**found, "refused": ended.refused}
