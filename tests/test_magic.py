@@ -338,13 +338,84 @@ x = torch.randn(3, requires_grad=True)
 step(x)"""
 
 
-def test_why_explains_a_cell_that_failed_without_a_recording(shell: Shell) -> None:
+def test_why_runs_the_session_again_where_nothing_was_recorded(shell: Shell) -> None:
+    """The cells run again, recorded, in a closed process; the same error came, and both lines are named."""
+    shell.run("x = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(x)")
+    shell.run("h.mul_(2);")
+    shell.run("h.sum().backward()")
+
+    (told,) = shell.run("%inplace why").notes
+
+    assert told.startswith("inplace: In[1] to In[4] ran again, recorded, in a closed process, and ended with the same")
+    assert "saved-tensor-modified: In[3], line 1" in told
+    assert "after In[2]," in told
+    assert "type %inplace again 1-4" in told
+    assert shell.ip.user_ns["x"].grad is None
+
+
+def test_a_second_run_that_ends_otherwise_tells_nothing(shell: Shell, tmp_path: Path) -> None:
+    """What would act on the world is refused, and then it is the live graph that tells what can be told."""
+    shell.run(f"seen = open({str(tmp_path / 'made')!r}, 'x')")
+    shell.run("x = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(x)\nh.mul_(2)\nseen.name\nh.sum().backward()")
+
+    (told,) = shell.run("%inplace why").notes
+
+    assert "SigmoidBackward0 saved `result` (3), which was overwritten" in told
+    assert "which may not do this" in told
+    assert "the cells ended with NameError" in told
+
+
+def test_again_puts_cells_into_the_next_one(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells that were run stand under `%%inplace`, without our own magics; what is no run is told."""
+    given: list[str] = []
+    monkeypatch.setattr(shell.ip, "set_next_input", lambda text, **_: given.append(text))
+    shell.run("x = torch.ones(2)")
+    shell.run("%%inplace --quiet\nx.add_(1)")
+
+    assert shell.run("%inplace again 2-3").notes == []
+    assert given == ["%%inplace\n\nx = torch.ones(2)\n\nx.add_(1)"]
+    assert "there is no run 2-9 in this session" in shell.run("%inplace again 2-9").notes[0]
+    assert "takes the number of a run" in shell.run("%inplace again").notes[0]
+
+
+def test_cells_are_one_history(shell: Shell) -> None:
+    """A cell warns of what it broke, a later one repeats it in a line, and the one that raises names both cells."""
+    shell.run("%inplace on")
+    shell.run("x = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(x)")
+    warned = shell.run("h.mul_(2);").notes[0]
+    repeated = shell.run("y = x + 1").notes[0]
+    raised = shell.run("h.sum().backward()").notes[0]
+
+    assert "! saved-tensor-modified: line 1: h.mul_(2) changed h after In[3], line 2 saved it" in warned
+    assert "note: Still so: In[4], line 1 has overwritten h" in repeated
+    assert repeated.endswith("nothing new")
+    assert "✗ saved-tensor-modified: In[4], line 1: h.mul_(2) changed h after In[3], line 2 saved" in raised
+
+
+def test_a_fault_of_the_history_costs_only_the_history(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runs can't be joined the cell is shown alone, and the history begins anew."""
+
+    def fail(*_: object) -> None:
+        raise LookupError("oh")
+
+    shell.run("%inplace on")
+    with monkeypatch.context() as broken:
+        broken.setattr("inplace.capture.record.kept_of", fail)
+        notes = shell.run("x = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(x)").notes
+    assert any("LookupError: oh" in one for one in notes)
+    assert any(one.endswith("nothing wrong") for one in notes)
+    assert "changed h after an earlier line saved it" in shell.run("h.mul_(2);").notes[0]
+
+
+def test_why_explains_a_cell_that_failed_without_a_recording(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The live graph, which the traceback keeps, tells the node, the names and how to learn the line."""
+    monkeypatch.setattr("inplace.shells.notebook.played._LONGEST", -1.0)
     shell.run(UNRECORDED.format(alias="kept = "))
 
     told = shell.run("%inplace why").notes
 
     assert len(told) == 1
+    assert "which is too long to run them again" in told[0]
     assert "SigmoidBackward0 saved `result` (3), which was overwritten: its version is 1 now." in told[0]
     assert "Its bytes are now reached as h, kept." in told[0]
     assert "put %%inplace above the cell" in told[0]

@@ -36,6 +36,9 @@ class Index:
         found = self.trace.node_by_id[node]
         if found.step is not None:
             return self.places.of(self.trace.calls[found.step])
+        starts = self.history.columns.nodes_start
+        if node >= 0 and len(starts) and node < starts[0]:
+            return None  # made before anything was recorded
         return self._place_of_custom(node)
 
     def _place_of_custom(self, node: NodeId) -> Place | None:

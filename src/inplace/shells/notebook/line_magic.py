@@ -31,7 +31,8 @@ class LineMagic:
     def run(self, line: str) -> None:
         """Record every cell from now on (`%inplace on`), stop doing so (`off`), or explain the last cell (`why`).
 
-        `why` shows the recording again; for a cell that failed without one it says what the live graph tells.
+        `why` shows the recording again; for a cell that failed without one it runs the session again, recorded, in a
+        closed process, and tells what that showed if it failed in the same way.
         `again 2-4` puts the cells that were run as In[2] to In[4] into the next one, to be recorded together.
         `example` lists the worked examples; with an id, a topic or a word after it, it puts one into the next cell.
         `claims` runs what is often said about in-place operations and shows what PyTorch does; an id asks for one.

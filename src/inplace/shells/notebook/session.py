@@ -70,7 +70,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.records_every_cell, self.shows = False, True
         self.seconds: dict[int, float] = {}
-        self._began = 0.0
+        self._began = perf_counter()  # in the middle of the cell that has loaded us
         self.failed: int | None = None
         self._shell = shell
         self._plan: _Plan | None = None

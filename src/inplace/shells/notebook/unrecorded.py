@@ -12,6 +12,7 @@ _RUN_AGAIN = (
     "To see the line that overwrote it, put %%inplace above the cell (above each, if it is several) and run again."
 )
 _MOST = 5
+_OF_CALLS = (RuntimeError, ValueError, TypeError, IndexError)  # what a call of PyTorch may raise
 
 
 def explain(error: BaseException, shell: Any, seconds: Mapping[int, float]) -> str:
@@ -22,7 +23,7 @@ def explain(error: BaseException, shell: Any, seconds: Mapping[int, float]) -> s
         shell: the shell that ran it.
         seconds: how long its cells ran, by the number of their run.
     """
-    run = failed_run(error)
+    run = failed_run(error) if isinstance(error, _OF_CALLS) else None
     texts = list(getattr(shell.history_manager, "input_hist_raw", ()))
     if run is None or run >= len(texts):
         return _alive(error, shell.user_ns)
