@@ -121,6 +121,6 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     path = script(tmp_path, f"import os, signal\n{END}print('alive')\n")
     text = f"import os, signal\nsignal.signal(15, signal.SIG_IGN)\nos.execv({sys.executable!r}, "
 
-    ours = python("-c", f"{text}['python', '-m', 'inplace', 'run', '--quiet', {str(path)!r}])")
+    ours = python("-c", f"{text}[{sys.executable!r}, '-m', 'inplace', 'run', '--quiet', {str(path)!r}])")
 
     assert (ours.returncode, ours.stdout) == (0, "alive\n")
