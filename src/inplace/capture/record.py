@@ -158,8 +158,8 @@ class Recorder(Listener):
             self._warned.start()
             self._mode_off.start()
             self._mode_off.patch(torch.utils, "weakref", self._without_ours)
-            keep_our_frames_out(self._ledger)
-            leave_ours_out(self._ledger)
+            keep_our_frames_out(self._mode_off.patch)
+            leave_ours_out(self._mode_off.patch)
             self._see_inside_backward()
             if height():
                 self._mode.shield()

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 
 from inplace.capture.code.tracebacks import added_frames
-from inplace.capture.patches.ledger import Ledger
+from inplace.capture.patches.ledger import Replace
 
 _FORMAT = "format_stack"
 
 
-def keep_our_frames_out(ledger: Ledger) -> None:
+def keep_our_frames_out(replace: Replace) -> None:
     """Have the stacks that anomaly mode keeps formatted without us."""
     formatter = sys.modules.get("torch.fx.traceback")
     if hasattr(formatter, _FORMAT):
-        ledger.replace(formatter, _FORMAT, _without_ours)
+        replace(formatter, _FORMAT, _without_ours)
 
 
 def _without_ours(theirs: Callable[[], list[str]]) -> Callable[[], list[str]]:

@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
+Replace = Callable[[Any, str, Callable[[Any], Any]], object]
+"""What replaces an attribute of an owner by what is made of it, to be undone: `Ledger.replace` and the like."""
 _NOTHING: Any = object()  # where there was no such attribute or entry
 
 

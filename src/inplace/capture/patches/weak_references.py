@@ -7,16 +7,16 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from inplace.capture.patches.ledger import Ledger
+from inplace.capture.patches.ledger import Replace
 from inplace.capture.tables.refs import TensorRef
 
 _of = weakref.getweakrefs
 
 
-def leave_ours_out(ledger: Ledger) -> None:
+def leave_ours_out(replace: Replace) -> None:
     """Have `weakref` count and list the references of others only."""
-    ledger.replace(weakref, "getweakrefs", _listed)
-    ledger.replace(weakref, "getweakrefcount", _counted)
+    replace(weakref, "getweakrefs", _listed)
+    replace(weakref, "getweakrefcount", _counted)
 
 
 def _listed(theirs: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
