@@ -21,7 +21,7 @@ from inplace.judge.fenced import Ended, Fenced
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no fence, and nothing is replayed")
 
-SHARED = Path("/dev/shm/inplace-test-of-the-fence")  # noqa: S108  # what a replay must not touch
+SHARED = Path(f"/dev/shm/inplace-test-{os.getpid()}")  # noqa: S108  # what a replay must not touch
 
 
 class World:
@@ -62,7 +62,7 @@ class World:
             "heard": len(select.select(waiting, [], [], 0)[0]),
             "signals": len(self.signals),
             "process": (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0), os.sched_getscheduler(0)),
-            "shared": sorted(path.name for path in SHARED.parent.glob("*inplace-test*")),
+            "shared": sorted(path.name for path in SHARED.parent.glob(f"*{SHARED.name}*")),
         }
 
     def names(self) -> dict[str, Any]:
