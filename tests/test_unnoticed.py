@@ -19,6 +19,10 @@ ONCE = [
     "print(weakref.getweakrefcount(t2), weakref.getweakrefs(t2))",
     "with torch.autograd.set_detect_anomaly(True): (t0 * float('nan') * w0).sqrt().sum().backward()",
     "with torch.autograd.set_detect_anomaly(True): h = w0.exp()\nweakref.finalize(h, print, 'dies'); del h; print(1)",
+    "keeps.append(Dies())\n1 / 0",
+    "with contextlib.suppress(RuntimeError): t5.resize_(-1, 2)",
+    "def act():\n    global t3\n    for one in range(30): t3 = t3 * 1.01 + 1\n"
+    "thread = threading.Thread(target=act); thread.start(); thread.join()",
     "sys.excepthook = lambda *given: traceback.print_stack()\n1 / 0",
 ]
 

@@ -170,17 +170,22 @@ class Walker:
         begun = len(below.met)
         ids: list[int] = []
         noted: list[Noted] = []
-        released: list[int] = []
+        released: list[int] = []  # places
+        numbered: dict[int, int] = {}
         for node, edges in below:
             kind = kinds.get(type(node)) or self._learn(node)
             number, leaf = node._sequence_nr(), None
             if not 0 <= number < _NUMBERED:
                 number, leaf = self._unnumbered(node, kind)
+            elif (place := numbered.setdefault(number, len(ids))) != len(ids):
+                # Each thread counts for itself, and which of the two is of ours nobody tells: neither is taken for it.
+                number, ids[place] = self._apart(), self._apart()
+                noted[place] = (ids[place], *noted[place][1:])
             ids.append(number)
             kept = self._saved(node, kind, number) if kind.saves else []
             if self._lost:
                 self._lost = False
-                released.append(number)
+                released.append(len(noted))
             if kind.custom:
                 kept += [self._fact(one, value, None, counted=False) for one, value in _attributes_kept(node)]
             name = kind.name
@@ -190,7 +195,7 @@ class Walker:
         for node in below.met[len(noted) :]:
             kind, number = kinds.get(type(node)) or self._learn(node), node._sequence_nr()
             ids.append(number if 0 <= number < _NUMBERED else self._unnumbered(node, kind)[0])
-        return Walked(begun, ids, noted, released)
+        return Walked(begun, ids, noted, [ids[place] for place in released])
 
     def _unnumbered(self, node: Any, kind: _NodeClass) -> tuple[int, int | None]:
         """The id of a node without a sequence number, and its leaf: minus one minus that, for accumulate-grad nodes."""
@@ -199,8 +204,12 @@ class Walker:
             if type(leaf) in PLAIN:
                 number = self._seen.id_of(leaf)
                 return -1 - number, number
+        return self._apart(), None
+
+    def _apart(self) -> int:
+        """An id that no other node has."""
         self._anonymous -= 1
-        return self._anonymous, None
+        return self._anonymous
 
     def _learn(self, node: Any) -> _NodeClass:
         kind = self._kinds[type(node)] = _NodeClass(node)

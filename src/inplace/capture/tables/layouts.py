@@ -28,11 +28,17 @@ class Layouts:
         self.ids: dict[tuple[Any, ...], int] = {}
 
     def of(self, tensor: torch.Tensor) -> int:
-        """The number of a tensor's layout."""
+        """The number of a tensor's layout.
+
+        Raises:
+            RuntimeError: it has none: a `resize_` to fewer than no elements fails, and leaves its tensor so.
+        """
         key = (tensor.shape, tensor.stride(), tensor.dtype, None if tensor.is_cpu else tensor.device)
         found = self.ids.get(key)
         if found is None:
             shape, strides = tuple(map(int, key[0])), tuple(map(int, key[1]))
+            if min(shape, default=0) < 0:
+                raise RuntimeError("a size is negative")
             name, device = str(key[2]).removeprefix("torch."), str(tensor.device)
             found = self.ids[key] = self._add(Layout(shape, strides, name, tensor.element_size(), device))
         return found

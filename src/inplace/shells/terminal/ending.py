@@ -19,7 +19,8 @@ def last_words(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return _exit_status(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
-    sys.last_exc = error  # type: ignore[attr-defined]  # of Python 3.12
+    if sys.version_info >= (3, 12):  # before, Python would not let go of it at its end
+        sys.last_exc = error
     _flush()
     try:
         call_below_nothing(sys.excepthook, type(error), error, error.__traceback__)
