@@ -66,8 +66,7 @@ class Naming:
     def close(self) -> None:
         """Let go of the variables."""
         self._namespace = None
-        self._modules.refs.clear()
-        self._optimizers.refs.clear()
+        self._modules, self._optimizers = _Numbers(), _Numbers()
 
     def note_names(self, step: int) -> None:
         """Note the variables as they are at a step."""

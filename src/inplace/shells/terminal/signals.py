@@ -60,7 +60,8 @@ class Termination:
         os.register_at_fork(after_in_child=self.stop)
 
     def stop(self) -> None:
-        """Leave the default where we stand."""
+        """Leave the default where we stand, and let go of the script: `register_at_fork` keeps us to the end."""
+        self._leave = _nothing_left
         self._ledger.undo()
         if _functions.getsignal(signal.SIGTERM) is self._handler:
             _functions.signal(signal.SIGTERM, _functions.SIG_DFL)
@@ -90,6 +91,10 @@ class Termination:
             self._leave(frame)
         finally:
             end_by(number)
+
+
+def _nothing_left(_frame: FrameType | None) -> None:
+    """The report is made, or is another process's."""
 
 
 def _again(number: int) -> None:
