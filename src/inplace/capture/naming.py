@@ -80,6 +80,10 @@ class Naming:
         self._module_refs.append(weakref.ref(module))
         return len(self._raw.modules) - 1
 
+    def live_modules(self) -> list[torch.nn.Module]:
+        """The modules that have a number and are still there."""
+        return [module for ref in self._module_refs if (module := ref()) is not None]
+
     def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
         for path, value in scan(namespace, lambda bound: self._raw.left_out.note(Look.NAMES, bound, step)):
             if isinstance(value, torch.nn.Module):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from types import FrameType, SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,10 @@ from inplace.capture.calls.mode import CallMode
 from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
 from inplace.capture.calls.strict import Saves
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.code.tracebacks import strip_recording
+from inplace.capture.code.tracebacks import leave, strip_recording
 from inplace.capture.freeze import Raw, freeze
+from inplace.capture.gradients import Gradients
+from inplace.capture.graph.singular import singular_nodes
 from inplace.capture.graph.walk import LIMIT, Walker
 from inplace.capture.naming import Naming
 from inplace.capture.patches.ledger import Hooked, Ledger
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 _ENGINE = "_engine_run_backward"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
+_SINGULAR = 8  # backwards of one line before which infinite derivatives are looked for; then ever more rarely
+
 
 class _BackwardLine:
     """A line that goes backward.
@@ -56,12 +60,13 @@ class _BackwardLine:
     Attributes:
         unseen: the writes that no counter shows, until its last walk.
         due: its backwards before which there had been others since.
+        times: its backwards.
     """
 
-    __slots__ = ("due", "unseen")
+    __slots__ = ("due", "times", "unseen")
 
     def __init__(self, unseen: int) -> None:
-        self.unseen, self.due = unseen, 0
+        self.unseen, self.due, self.times = unseen, 0, 0
 
 
 def _no_label(_file: str) -> str | None:
@@ -116,7 +121,8 @@ class Recorder(Listener):
         self._unseen = 0  # writes through `.data` and the like
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
-        self._mode_off = ModeOff(self._mode, self._ledger)
+        self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
+        self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._trace: Trace | None = None
 
@@ -135,6 +141,7 @@ class Recorder(Listener):
             self._warned.start()
             self._mode_off.start()
             self._mode_off.patch(torch.utils, "weakref", self._without_ours)
+            self._mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
@@ -209,7 +216,12 @@ class Recorder(Listener):
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         if hasattr(torch.autograd, _ENGINE):
-            self._mode_off.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
+            self._mode_off.patch(
+                torch.autograd, _ENGINE, lambda engine: functools.partial(self._mode.run_engine, engine)
+            )
+
+    def _engine(self, theirs: Any) -> Any:
+        return functools.partial(self._mode.run_engine, theirs)
 
     def _without_ours(self, theirs: Any) -> Any:
         """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
@@ -249,6 +261,10 @@ class Recorder(Listener):
                 self._contents.look_asleep(len(self._notes.log))
             if self._is_walk_due(stack):
                 self._walk(roots, len(self._notes.log), stack)
+            times = self._lines[stack].times = self._lines[stack].times + 1
+            if times <= _SINGULAR or not times & (times - 1):
+                nodes = [node for root in roots if (node := node_of(root)) is not None]
+                self._gradients.singular(singular_nodes(nodes), stack)
 
     def _is_walk_due(self, stack: int) -> bool:
         """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.
@@ -371,9 +387,36 @@ class Recorder(Listener):
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._mode.is_here():
             return
+        frame = sys._getframe(1)
         self._protected(self._naming.note_optimizer, optimizer, None)
+        self._protected(self._gradients.hidden, self._naming.live_modules, optimizer, frame)
+        self._protected(self._gradients.stepped, optimizer, frame)
         if not args[1:] and not kwargs:  # a closure is the user's code
-            self._protected(self._begin_step, optimizer, sys._getframe(1))
+            self._protected(self._begin_step, optimizer, frame)
+
+    def _on_clear(self, owner: Any, frame: FrameType) -> None:
+        if self._mode.is_here():
+            self._protected(self._gradients.cleared, owner, frame)
+
+    def _on_build(self, theirs: Any) -> Any:
+        """`Optimizer.add_param_group`, which also the constructor calls, told of after it has run."""
+
+        @functools.wraps(theirs)
+        def add_param_group(*args: Any, **kwargs: Any) -> Any:
+            try:
+                found = theirs(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                leave(error)
+                raise
+            if self._mode.is_here() and args:
+                self._protected(self._gradients.built, args[0], sys._getframe(1))
+            return found
+
+        return add_param_group
+
+    def switched_off(self, frame: FrameType) -> None:
+        self._gradients.switched_off(frame)
 
     def _begin_step(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         self.resume()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, TensorId, TensorState
@@ -18,6 +19,7 @@ from inplace.reading.gradients import reached_leaves, wanted_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import CutCall, HowCut, Lineage, cuts_before, how_cut, lineage
 from inplace.reading.place import Place
+from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 
 _MOST = 6
 
@@ -29,12 +31,14 @@ class Cut(Finding):
     kind = "graph-detached"
     role = "cut"
     further_role = "cut"
-    how: HowCut
+    how: HowCut | HowRefused
     without_grad: tuple[str, ...]
     raised: bool
 
     def cures(self) -> tuple[Cure, ...]:
         """The call that cut the path is left out, or autograd records it."""
+        if self.how not in get_args(HowCut):
+            return ()
         return (Cure.WITH_GRAD,) if self.how == "no-grad" else (Cure.UNCUT,)
 
     def without_gradient(self) -> tuple[str, ...]:
@@ -43,7 +47,13 @@ class Cut(Finding):
 
 
 def detached_graphs(index: Index) -> Iterator[Finding]:
-    """Yield the cuts that cost a parameter its gradient."""
+    """Yield the cuts that cost a parameter its gradient, and what was refused or left unanswered for want of one."""
+    without = unanswered(index)
+    if without is not None and not _is_rebound(index, without):
+        cuts = lineage(index, without.tensors[0], len(index.trace.calls)).cuts if without.how == "cut" else []
+        yield _finding(index, cuts, _behind(index, cuts), raised=True) if cuts else _of_unanswered(index, without)
+        return
+    yield from (_of_unanswered(index, one) for one in reads_of_results(index))
     backwards = [
         call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
     ]
@@ -68,6 +78,26 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
             yield finding
 
 
+def _is_rebound(index: Index, one: Unanswered) -> bool:
+    """Whether what was asked for has the name of a leaf that was meant: another kind tells of that."""
+    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain"}]
+    return any(state is not None and leaf_behind(index, state, len(index.trace.calls)) is not None for state in last)
+
+
+def _of_unanswered(index: Index, one: Unanswered) -> Cut:
+    return Cut(
+        severity="error" if one.raised else "warning",
+        culprits=one.places[:_MOST],
+        victim=Victim.at(one.victim),
+        names=index.names.told(
+            tensors=one.tensors[:1], places=[*one.places, one.victim], last=index.names.first(one.tensors)
+        ),
+        how=one.how,
+        without_grad=index.names.first(one.tensors),
+        raised=one.raised,
+    )
+
+
 def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
     """The leaves whose gradient was wanted, and those behind a loss that was made to require grad again."""
     expected = set(wanted)
@@ -81,6 +111,11 @@ def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
     if cut.given.is_leaf:
         return {cut.given.tensor}
     return set(lineage(index, cut.given.tensor, cut.call.step).leaves)
+
+
+def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
+    """The leaves behind some cuts."""
+    return {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
 
 
 def _lost(
@@ -108,8 +143,7 @@ def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]
     """Backward raised because its root has no path: the cuts behind it, then the exits to Python before it."""
     cuts = behind.cuts or _matching_exits(index, backward, behind) or _exits(index, backward)
     if cuts:
-        leaves = {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
-        yield _finding(index, cuts, leaves, raised=True)
+        yield _finding(index, cuts, _behind(index, cuts), raised=True)
         return
     yield _frozen(index, backward, behind)
 
@@ -215,6 +249,8 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
         if call.inputs and not index.trace.states[call.inputs[0].after].requires_grad
     ]
     calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
+    if not calls:  # nobody has ever let them require grad: where they were made
+        calls = [maker for one in behind.unknown if (maker := index.history.maker(one, backward.step)) is not None]
     places = dict.fromkeys(place for call in calls for place in index.places.chain(call)) or dict.fromkeys(
         index.places.chain(backward)
     )

@@ -149,6 +149,28 @@ class Code:
         written = [receiver] if receiver and root_of(receiver) not in _MODULES else []
         return [*written, *self.targets(position), *self.roots(position)]
 
+    def called(self, position: Position) -> str | None:
+        """The text of what the call at a range calls: `self.fc` of `self.fc(x)`."""
+        node = self.source_code.node(position)
+        return ast.unparse(node.func) if isinstance(node, ast.Call) else None
+
+    def assignments(self, target: str) -> list[Position]:
+        """The statements that assign exactly that target, in the order of the text."""
+        found = [one for one in self.source_code.statements if isinstance(one, ast.Assign)]
+        return sorted(
+            (node_position(one) for one in found if target in [ast.unparse(part) for part in one.targets]),
+            key=lambda at: at.start,
+        )
+
+    def saved_reads(self, position: Position) -> list[str]:
+        """The variables of which the statement around a range reads what autograd has saved (`y.grad_fn._saved_x`)."""
+        statement = self.statement(position)
+        return [
+            root_of(ast.unparse(node))
+            for node in (ast.walk(statement) if statement is not None else ())
+            if isinstance(node, ast.Attribute) and node.attr.startswith(("_saved_", "_raw_saved_", "saved_tensors"))
+        ]
+
     def roots(self, position: Position) -> tuple[str, ...]:
         """The user's variables that the text of a range mentions, in order, without module names and `self`."""
         node = self.source_code.node(position) or self.statement(position)
