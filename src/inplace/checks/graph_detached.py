@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from inplace.checks.finding import Cure, Finding, Victim
-from inplace.facts.model import Call, Kind, TensorId, TensorState
-from inplace.reading.gradients import reached_leaves, wanted_leaves
+from inplace.facts.model import Call, Kind, Stack, TensorId
+from inplace.reading.exits import exits_into
+from inplace.reading.gradient_events import SwitchedOff
+from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import CutCall, HowCut, Lineage, cuts_before, how_cut, lineage
+from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage
+from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 
@@ -54,34 +57,15 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
         yield _finding(index, cuts, _behind(index, cuts), raised=True) if cuts else _of_unanswered(index, without)
         return
     yield from (_of_unanswered(index, one) for one in reads_of_results(index))
-    backwards = [
-        call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
-    ]
-    if not backwards:
-        return
-    reached = reached_leaves(index)
-    wanted = wanted_leaves(index)
-    told: set[TensorId] = set()
-    for call in backwards:
-        root = index.trace.states[call.inputs[0].before]
-        refused = call.raised is not None and not root.requires_grad
-        if not (refused or root.is_leaf or wanted - reached - told):
-            continue  # nobody misses a gradient
-        behind = lineage(index, root.tensor, call.step)
-        if refused:
-            yield from _refused(index, call, behind)
+    found = _Lost(index)
+    for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+        if not call.inputs:
             continue
-        expected = _expected(index, call, behind, wanted) - reached - told
-        found = list(_lost(index, call, behind, expected))
-        for finding, leaves in found:
-            told |= leaves
-            yield finding
-
-
-def _is_rebound(index: Index, one: Unanswered) -> bool:
-    """Whether what was asked for has the name of a leaf that was meant: another kind tells of that."""
-    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain"}]
-    return any(state is not None and leaf_behind(index, state, len(index.trace.calls)) is not None for state in last)
+        root = index.trace.states[call.inputs[0].before]
+        if call.raised is not None and not root.requires_grad:
+            yield from _refused(index, call, found.behind(call))
+            return
+    yield from found.findings()
 
 
 def _of_unanswered(index: Index, one: Unanswered) -> Cut:
@@ -98,19 +82,73 @@ def _of_unanswered(index: Index, one: Unanswered) -> Cut:
     )
 
 
-def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
-    """The leaves whose gradient was wanted, and those behind a loss that was made to require grad again."""
-    expected = set(wanted)
-    root = index.trace.states[backward.inputs[0].before]
-    if root.is_leaf:  # it was made to require grad again
-        expected.update(*(_leaves_of(index, cut) for cut in behind.cuts))
-    return expected
+def _is_rebound(index: Index, one: Unanswered) -> bool:
+    """Whether what was asked for has the name of a leaf that was meant: another kind tells of that."""
+    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain"}]
+    return any(state is not None and leaf_behind(index, state, len(index.trace.calls)) is not None for state in last)
+
+
+class _Lost:
+    """The leaves whose gradient is missed, and the cuts that lost it: those of the loss that was to give it."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._lineages: dict[Stack, Lineage] = {}
+
+    def behind(self, backward: Call) -> Lineage:
+        """What is behind the loss of a backward; of one line's backwards the first is looked at."""
+        found = self._lineages.get(backward.stack)
+        if found is None:
+            root = self._index.trace.states[backward.inputs[0].before]
+            found = self._lineages[backward.stack] = lineage(self._index, root.tensor, backward.step)
+        return found
+
+    def findings(self) -> Iterator[Finding]:
+        """One finding for each cut that is to blame."""
+        index = self._index
+        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
+        for leaf, backwards in self._missed():
+            cuts = [cut for backward in backwards if (cut := self._cut_of(backward, leaf)) is not None]
+            cut = cuts[0] if cuts else None
+            place = index.places.of(cut.call) if cut is not None else None
+            if cut is not None and place is not None:
+                grouped.setdefault((place.file, place.position), (cut, set()))[1].add(leaf)
+        for cut, leaves in list(grouped.values())[:_MOST]:
+            yield _finding(index, [cut], leaves, raised=False)
+
+    def _missed(self) -> Iterator[tuple[TensorId, list[Call]]]:
+        """Each leaf that misses its gradient, with the backwards that may have been meant for it."""
+        index, told = self._index, reached_leaves(self._index)
+        for leaf, backwards in missed_leaves(index):
+            told.add(leaf)
+            yield leaf, backwards
+        for backward in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+            root = index.trace.states[backward.inputs[0].before] if backward.inputs else None
+            if root is not None and root.is_leaf and root.requires_grad:  # it was made to require grad again
+                for leaf in sorted(self.behind(backward).leaves.keys() - told - {root.tensor}):
+                    told.add(leaf)
+                    yield leaf, [backward]
+
+    def _cut_of(self, backward: Call, leaf: TensorId) -> CutCall | None:
+        """The cut without which a leaf would have its gradient, the most telling first."""
+        behind = self.behind(backward)
+        cuts = [cut for cut in behind.cuts if leaf in self._live(cut)]
+        clean = [cut for cut in cuts if not cut.beyond]
+        exits = [] if clean else [cut for cut in exits_into(self._index, backward, behind) if leaf in self._live(cut)]
+        ranked = clean or exits or cuts
+        return min(ranked, key=lambda cut: (how_cut(cut) == "dtype", cut.call.step), default=None)
+
+    def _live(self, cut: CutCall) -> dict[TensorId, None]:
+        """The leaves that the tensor which a cut was given has a path to."""
+        if cut.given.is_leaf:
+            return {cut.given.tensor: None}
+        return lineage(self._index, cut.given.tensor, cut.call.step).live
 
 
 def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
     if cut.given.is_leaf:
         return {cut.given.tensor}
-    return set(lineage(index, cut.given.tensor, cut.call.step).leaves)
+    return set(lineage(index, cut.given.tensor, cut.call.step).live)
 
 
 def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
@@ -118,97 +156,21 @@ def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
     return {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
 
 
-def _lost(
-    index: Index, backward: Call, behind: Lineage, expected: set[TensorId]
-) -> Iterator[tuple[Finding, set[TensorId]]]:
-    """The cuts behind one loss, or failing those the exits to Python before it, that lost an expected leaf."""
-    if not expected:
-        return
-    left = set(expected)
-    for candidates in (behind.cuts, _matching_exits(index, backward, behind), _exits(index, backward)):
-        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
-        for cut in candidates:
-            leaves = _leaves_of(index, cut) & left
-            place = index.places.of(cut.call)
-            if leaves and place is not None:
-                grouped.setdefault((place.file, place.position), (cut, set()))[1].update(leaves)
-        for cut, leaves in list(grouped.values())[:_MOST]:
-            yield _finding(index, [cut], leaves, raised=False), leaves
-            left -= leaves
-        if not left:
-            return
-
-
 def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]:
-    """Backward raised because its root has no path: the cuts behind it, then the exits to Python before it."""
-    cuts = behind.cuts or _matching_exits(index, backward, behind) or _exits(index, backward)
+    """Backward raised because its root has no path: the cuts behind it, else the exits whose values came back in."""
+    clean = [cut for cut in behind.cuts if not cut.beyond]
+    cuts = clean or behind.cuts or exits_into(index, backward, behind)
     if cuts:
         yield _finding(index, cuts, _behind(index, cuts), raised=True)
         return
     yield _frozen(index, backward, behind)
 
 
-def _matching_exits(index: Index, backward: Call, behind: Lineage) -> list[CutCall]:
-    """Exits whose values came back in: the same bytes (numpy) or the very same numbers (`.item()`)."""
-    numbers: set[object] = set()
-    storages = set()
-    for state in behind.unknown.values():
-        numbers.update(state.values or ())
-        storages.add(state.storage)
-    for call in behind.calls.values():
-        if not call.inputs or call.function.label == "tensor":
-            for output in call.outputs:
-                numbers.update(index.trace.states[output].values or ())
-    found = [
-        cut
-        for cut in _exits(index, backward)
-        if (cut.call.result is not None and cut.call.result in numbers) or cut.given.storage in storages
-    ]
-    return found or _rebuilt(index, behind)
-
-
-def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
-    """Tensors that no call made, with the numbers of one-element tensors that have a path (`torch.Tensor(list)`)."""
-    known: dict[object, TensorState] = {}
-    for state in index.trace.states:
-        if state.requires_grad and not state.is_leaf and state.values is not None and len(state.values) == 1:
-            known.setdefault(state.values[0], state)
-    found = []
-    for tensor, state in behind.unknown.items():
-        given = next((known[value] for value in state.values or () if value in known), None)
-        seen = index.history.calls_at(step for step, _ in index.history.sightings.get(tensor, ()))
-        using = next((call for call in seen if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
-        if given is not None and using is not None:
-            found.append(CutCall(using, given))
-    return found
-
-
-def _is(index: Index, call: Call, tensor: TensorId, number: int) -> bool:
-    return index.trace.states[call.inputs[number].before].tensor == tensor
-
-
-def _exits(index: Index, backward: Call) -> list[CutCall]:
-    """Numbers and arrays read from tensors with a path, and cuts whose result was read so, before a backward."""
-    cuts = cuts_before(index, backward.step)
-    exported = _exported(index, backward.step)
-    found = []
-    for cut in cuts:
-        made = {index.trace.states[state].storage for state in cut.call.outputs}
-        if cut.call.function.kind in {Kind.TO_PYTHON, Kind.EXPORT} or made & exported:
-            found.append(cut)
-    return found
-
-
-def _exported(index: Index, before: int) -> set[object]:
-    kinds = {Kind.TO_PYTHON, Kind.EXPORT}
-    calls = [call for call in index.history.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
-    return {index.trace.states[call.inputs[0].before].storage for call in calls}
-
-
 def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised: bool) -> Cut:
     places: dict[object, Place] = {}
+    off = SwitchedOff(index)
     for cut in cuts:
-        for place in _places(index, cut):
+        for place in _places(index, cut, off):
             places.setdefault((place.file, place.position), place)
     first = cuts[0]
     maker = index.history.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
@@ -225,20 +187,25 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
     )
 
 
-def _places(index: Index, cut: CutCall) -> list[Place]:
-    """Where the path was lost; for a tensor no call made, also the line that made it."""
+def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
+    """Where the path was lost: the call, and what switched gradient mode off where that says more."""
     found = list(index.places.chain(cut.call))
-    if how_cut(cut) == "dtype" and found:
+    how = how_cut(cut)
+    if how == "wrapped" and found:
         code = index.places.code(found[0])
-        for argument in cut.call.inputs:
-            state = index.trace.states[argument.before]
-            if index.trace.tensors[state.tensor].origin is not None:
-                continue
-            for name in code.roots(found[0].position):
-                above = code.assignment_above(found[0].position, name)
-                if above is not None and not state.requires_grad and name in index.names.of(state.tensor):
-                    found.append(index.places.beside(found[0], above))
-    return found
+        reached = sorted(index.flow(found[0]).from_(found[0].position), key=lambda at: at.start)
+        wrapping = [at for at in reached if "Parameter(" in code.text(at)]
+        return [index.places.beside(found[0], wrapping[0]), *found[1:]] if wrapping else found
+    act = off.before(cut.call.step) if how == "no-grad" else None
+    if act is None or not act.stack.frames:
+        return found
+    switch, entry = index.places.at(act.stack.frames[0], None), act.stack.frames[0].entry or ""
+    if entry.startswith("set_grad_enabled"):
+        return [switch, *found]
+    if entry.startswith("no_grad."):
+        return found
+    is_decorator = "decorate_context" in entry or "_no_grad_wrapper" in entry
+    return [*found, switch] if is_decorator else [switch]
 
 
 def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:

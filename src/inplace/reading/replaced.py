@@ -58,8 +58,8 @@ def _first_in_graph(index: Index, tensor: TensorId) -> Call | None:
 def _is_left(index: Index, tensor: TensorId, first: Call) -> bool:
     """Whether a parameter is in no graph from the first use of another on, and not under a name at the end."""
     end = len(index.trace.calls)
-    if any(call.step >= first.step for call in _in_graph(index, tensor)):
-        return False
-    if _in_graph(index, tensor):
-        return True
+    uses = _in_graph(index, tensor)
+    if uses:  # a step has come since, or both may belong to one loss
+        steps = [act.step for act in index.trace.acts if act.act is Act.STEPPED]
+        return any(uses[-1].step < step <= first.step for step in steps)
     return not any(name.tensor == tensor and name.step == end for name in index.trace.names)

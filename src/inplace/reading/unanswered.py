@@ -92,10 +92,10 @@ def _of_call(index: Index, call: Call) -> Unanswered | None:
 
 def is_single_view(index: Index, state: TensorState, step: int) -> bool:
     """Whether a tensor is the one view that a call gave out, of a tensor that is no leaf with a gradient."""
-    maker = index.history.maker(state.tensor, step)
+    givers = [one for one in index.history.givers.get(state.tensor, ()) if one < step]
     base = index.history.last_state(state.base) if state.base is not None else None
     of_leaf = base is not None and base.is_leaf and base.requires_grad
-    return maker is not None and len(maker.outputs) == 1 and not of_leaf
+    return bool(givers) and len(index.trace.calls[givers[0]].outputs) == 1 and not of_leaf
 
 
 def _made(index: Index, how: HowRefused, state: TensorState, step: int, victim: Place | None) -> Unanswered | None:

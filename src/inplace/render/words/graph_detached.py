@@ -15,6 +15,7 @@ _CUTS = {
     "rebuilt": "makes a new tensor of its values",
     "no-grad": "runs under `no_grad`",
     "dtype": "gives a result that can't carry a gradient",
+    "wrapped": "makes a new leaf of a result",
 }
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
@@ -24,6 +25,7 @@ _REMEDIES = {
     "rebuilt": "Combine the tensors with `torch.stack(...)` or `torch.cat(...)`, which keep the path.",
     "no-grad": "Move it out of the `no_grad` block.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
+    "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
     "frozen": "Call `requires_grad_()` on what is to be trained.",
 }
 
