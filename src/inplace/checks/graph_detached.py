@@ -10,7 +10,7 @@ to require grad again after it had been computed from something that did.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from inplace.checks.finding import Cure, Finding, Victim
@@ -19,10 +19,11 @@ from inplace.reading.exits import exits_into
 from inplace.reading.gradient_events import SwitchedOff
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage
+from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, live_input
 from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
+from inplace.reading.zero_gradients import zero_by_definition
 
 _MOST = 6
 
@@ -66,6 +67,8 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
             yield from _refused(index, call, found.behind(call))
             return
     yield from found.findings()
+    for one in zero_by_definition(index):
+        yield _of_unanswered(index, one)
 
 
 def _of_unanswered(index: Index, one: Unanswered) -> Cut:
@@ -140,15 +143,14 @@ class _Lost:
 
     def _live(self, cut: CutCall) -> dict[TensorId, None]:
         """The leaves that the tensor which a cut was given has a path to."""
-        if cut.given.is_leaf:
-            return {cut.given.tensor: None}
-        return lineage(self._index, cut.given.tensor, cut.call.step).live
+        return dict.fromkeys(_leaves_of(self._index, cut))
 
 
 def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
     if cut.given.is_leaf:
         return {cut.given.tensor}
-    return set(lineage(index, cut.given.tensor, cut.call.step).live)
+    step = cut.call.step + (how_cut(cut) == "wrapped")  # then it is the result of the call itself
+    return set(lineage(index, cut.given.tensor, step).live)
 
 
 def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
@@ -161,7 +163,9 @@ def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]
     clean = [cut for cut in behind.cuts if not cut.beyond]
     cuts = clean or behind.cuts or exits_into(index, backward, behind)
     if cuts:
-        yield _finding(index, cuts, _behind(index, cuts), raised=True)
+        found = _finding(index, cuts, _behind(index, cuts), raised=True)
+        mentioned = index.names.at(index.places.of(backward))
+        yield replace(found, names=tuple(dict.fromkeys([*found.names, *mentioned])))
         return
     yield _frozen(index, backward, behind)
 
@@ -173,8 +177,7 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
         for place in _places(index, cut, off):
             places.setdefault((place.file, place.position), place)
     first = cuts[0]
-    maker = index.history.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
-    lost_at = index.places.of(maker if maker is not None else first.call)
+    lost_at = _had_path(index, first)
     without = index.names.first(leaves)
     return Cut(
         severity="error" if raised else "warning",
@@ -187,6 +190,19 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
     )
 
 
+def _had_path(index: Index, cut: CutCall) -> Place | None:
+    """Where what was cut off was made: on another line than the cut, where there is one."""
+    here, state, step = index.places.of(cut.call), cut.given, cut.call.step
+    found = here
+    while not state.is_leaf and (maker := index.history.maker(state.tensor, step)) is not None:
+        found = index.places.of(maker) or found
+        state_before = live_input(index, maker)
+        if here is None or found is None or found.position.line != here.position.line or state_before is None:
+            return found
+        state, step = state_before, maker.step
+    return found
+
+
 def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
     """Where the path was lost: the call, and what switched gradient mode off where that says more."""
     found = list(index.places.chain(cut.call))
@@ -196,9 +212,12 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
         reached = sorted(index.flow(found[0]).from_(found[0].position), key=lambda at: at.start)
         wrapping = [at for at in reached if "Parameter(" in code.text(at)]
         return [index.places.beside(found[0], wrapping[0]), *found[1:]] if wrapping else found
-    act = off.before(cut.call.step) if how == "no-grad" else None
-    if act is None or not act.stack.frames:
+    if how != "no-grad" or not found:
         return found
+    act = off.before(cut.call)
+    if act is None:
+        around = _library_around(index, cut.call)
+        return [around] if around is not None else found
     switch, entry = index.places.at(act.stack.frames[0], None), act.stack.frames[0].entry or ""
     if entry.startswith("set_grad_enabled"):
         return [switch, *found]
@@ -206,6 +225,14 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
         return found
     is_decorator = "decorate_context" in entry or "_no_grad_wrapper" in entry
     return [*found, switch] if is_decorator else [switch]
+
+
+def _library_around(index: Index, call: Call) -> Place | None:
+    """The line that called what runs the user's code without gradients, such as a reentrant checkpoint."""
+    for frame in call.stack.frames[1:]:
+        if frame.entry is not None and not frame.entry.startswith("Module."):
+            return index.places.at(frame, None)
+    return None
 
 
 def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:

@@ -18,6 +18,7 @@ from inplace.facts.model import Act, Call, GradientAct, TensorId
 from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
+from inplace.reading.lineage import wrapped_call
 from inplace.reading.place import Place
 from inplace.reading.replaced import replaced_leaves
 
@@ -52,7 +53,7 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
     escaped = {
         leaf
         for leaf in reached_leaves(index) - events.known - handled
-        if index.trace.tensors[leaf].type == "Parameter" and not _is_written(index, leaf)
+        if index.trace.tensors[leaf].type == "Parameter" and not _is_written(index, leaf) and not _has_path(index, leaf)
     }
     hidden = escaped & {TensorId(number) for act in acts if act.act is Act.HIDDEN for number in act.numbers}
     if hidden:
@@ -62,6 +63,12 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
         yield _finding(index, "late", late, act)
     if escaped:
         yield from _unused(index, events, escaped)
+
+
+def _has_path(index: Index, leaf: TensorId) -> bool:
+    """Whether a parameter was made of a result with a gradient path: what is lost there is that path."""
+    call = wrapped_call(index, leaf)
+    return call is not None and any(index.trace.states[output].requires_grad for output in call.outputs)
 
 
 def _is_written(index: Index, leaf: TensorId) -> bool:

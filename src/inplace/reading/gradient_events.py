@@ -144,7 +144,14 @@ class SwitchedOff:
         self._acts = [act for act in index.trace.acts if act.act is Act.SWITCHED_OFF]
         self._steps = [act.step for act in self._acts]
 
-    def before(self, step: int) -> GradientAct | None:
-        """What did so last before a call."""
-        at = bisect_right(self._steps, step)
-        return self._acts[at - 1] if at else None
+    def before(self, call: Call) -> GradientAct | None:
+        """What had switched it off when a call was made; None where that is not known, as in a custom function."""
+        at = bisect_right(self._steps, call.step)
+        act = self._acts[at - 1] if at else None
+        if act is None or not act.stack.frames:
+            return None
+        if (act.stack.frames[0].entry or "").startswith("set_grad_enabled"):
+            return act  # to the end, or until somebody switches it on
+        outer, frames = act.stack.frames[1:], call.stack.frames
+        sites = [frame.site for frame in frames[len(frames) - len(outer) :]]
+        return act if len(frames) > len(outer) and sites == [frame.site for frame in outer] else None

@@ -36,3 +36,9 @@ def wanted_leaves(index: Index) -> set[TensorId]:
         if not call.outputs:
             wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
     return {leaf for leaf in wanted if (state := index.history.last_state(leaf)) and state.is_leaf}
+
+
+def read_leaves(index: Index) -> set[TensorId]:
+    """The leaves whose `.grad` was read, whatever it was."""
+    calls = [call for call in index.history.calls_of(reads_grad) if call.inputs]
+    return {index.trace.states[call.inputs[0].before].tensor for call in calls}

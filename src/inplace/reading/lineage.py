@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from inplace.facts.model import Argument, Call, GradMode, Kind, TensorId, TensorState
+from inplace.facts.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
@@ -23,6 +23,8 @@ _LIKE = frozenset(
         *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
     ]
 )
+_FLAGS = frozenset({"requires_grad_", "requires_grad"})
+_NEAR = 64  # calls before a parameter was met among which the one is looked for that made its bytes
 _FIRST_ONLY = frozenset({"type_as", "to", "view_as", "expand_as", "reshape_as"})
 _NO_EXITS = frozenset({Kind.BACKWARD, Kind.SETTER})
 
@@ -105,7 +107,7 @@ def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
 
     An update step writes to a leaf too, but what it computes with is not where the leaf's gradient path began.
     """
-    if call.function.label in {"requires_grad_", "requires_grad"} or _sets_data(call):
+    if call.function.label in _FLAGS or _sets_data(call):
         return True
     return not any(index.trace.states[argument.before].tensor == tensor for argument in call.inputs)
 
@@ -128,11 +130,50 @@ def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
         if made is None or write.call.step > made.step:
             return write.call
         break
-    if made is None and storage is not None and index.trace.tensors[tensor].origin is None:
-        others = index.history.tensors_of.get(storage, [])
-        steps = [step for one in others for step in index.history.givers.get(one, ())[:1] if step < before]
-        return index.trace.calls[min(steps)] if steps else None
-    return made
+    return _maker_of_bytes(index, tensor, storage, before) if made is None else made
+
+
+def _maker_of_bytes(index: Index, tensor: TensorId, storage: StorageId | None, before: int) -> Call | None:
+    """The call that made the bytes of a tensor that no call gave out (`nn.Parameter(t)`)."""
+    if index.trace.tensors[tensor].origin is not None:
+        return None
+    others = index.history.tensors_of.get(storage, []) if storage is not None else []
+    steps = [step for one in others for step in index.history.givers.get(one, ())[:1] if step < before]
+    return index.trace.calls[min(steps)] if steps else wrapped_call(index, tensor)
+
+
+def wrapped_call(index: Index, tensor: TensorId) -> Call | None:
+    """The call whose result `nn.Parameter(...)` or `deepcopy` made a parameter of, dropping the result itself.
+
+    It is known by the source, and by the shape: the result was gone before anybody met the parameter.
+    """
+    facts, state = index.trace.tensors[tensor], index.history.last_state(tensor)
+    if facts.type != "Parameter" or facts.origin is not None or state is None:
+        return None
+    for step in range(facts.first_seen - 1, max(facts.first_seen - _NEAR, -1), -1):
+        call = index.trace.calls[step]
+        results = [index.trace.states[output] for output in call.outputs]
+        if len(results) == 1 and results[0].layout.shape == state.layout.shape and _is_wrapped_at(index, call):
+            return call
+    return None
+
+
+def _is_wrapped_at(index: Index, call: Call) -> bool:
+    place = index.places.of(call)
+    if place is None:
+        return False
+    if call.stack.frames[0].entry == "deepcopy":
+        return call.function.label == "clone"
+    code = index.places.code(place)
+    statement = code.statement_at(place.position)
+    return statement is not None and "Parameter(" in code.text(statement)
+
+
+def _state_after(index: Index, tensor: TensorId, after: int) -> TensorState | None:
+    """The first state of a tensor that was noted after a step, else the last of all."""
+    steps = index.history.sightings.get(tensor, [])
+    found = next((state for step, state in steps if step > after), None)
+    return index.trace.states[found] if found is not None else index.history.last_state(tensor)
 
 
 def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | None:
@@ -149,7 +190,7 @@ def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | 
 def _cut_by(index: Index, call: Call, made: TensorId) -> CutCall | None:
     """The cut that a call is which made a tensor, or wrote to its storage: an input had a path, the tensor has none."""
     states = index.trace.states
-    if call.raised is not None or call.function.label in _LIKE:
+    if call.raised is not None or call.function.label in _LIKE or call.function.label in _FLAGS:
         return None
     if _sets_data(call):
         given = states[call.inputs[1].before]
@@ -169,13 +210,13 @@ def _cut_aside(index: Index, call: Call, made: TensorId) -> CutCall | None:
     """The cut where a call neither took nor gave out a tensor: its result became a leaf, or it wrote by an alias."""
     states = index.trace.states
     result = next((states[output] for output in call.outputs), None)
-    own = _state_before(index, made, len(index.trace.calls))
+    own = _state_after(index, made, call.step)
     if result is not None and own is not None and own.is_leaf and own.requires_grad:
         return CutCall(call, result, "wrapped") if result.requires_grad and not result.is_leaf else None
     written = {states[argument.before].tensor for argument in index.trace.writes(call)}
     live = [states[a.before] for a in call.inputs if states[a.before].tensor not in written]
     given = next((state for state in live if state.requires_grad), None)
-    if given is None or any(states[a.after].requires_grad for a in call.inputs if states[a.after].tensor in written):
+    if given is None or own is None or own.requires_grad:
         return None
     return CutCall(call, given, "data")
 

@@ -14,7 +14,18 @@ from inplace.reading.lineage import lineage
 from inplace.reading.place import Place
 
 HowRefused = Literal[
-    "result", "integer", "out", "copied", "no formula", "unused", "unregistered", "no inputs", "plain", "view", "cut"
+    "result",
+    "integer",
+    "out",
+    "copied",
+    "no formula",
+    "unused",
+    "unregistered",
+    "no inputs",
+    "plain",
+    "view",
+    "cut",
+    "zero",
 ]
 """Why there is no gradient.
 
@@ -28,6 +39,7 @@ unregistered: an optimizer got no parameters.
 no inputs: backward was told to go to no tensor at all.
 plain: nothing behind the tensor ever required grad.
 cut: the path to the tensor was cut before.
+zero: every path to it goes through a function whose derivative is zero.
 view: a view was made under `no_grad`, and it or its base is written outside.
 """
 

@@ -49,6 +49,10 @@ _REFUSED = {
     ),
     "no inputs": ("collects no tensor for `backward(inputs=...)`", "`backward()` raises: it has nowhere to go to."),
     "plain": ("makes a tensor that does not require grad", "No gradient path leads to it, so none can be asked for."),
+    "zero": (
+        "has a derivative of zero, and every path to {name} goes through it",
+        "So the gradient is zero everywhere, whatever the loss.",
+    ),
     "view": (
         "writes, and a view that was made under `no_grad` is involved",
         "PyTorch refuses: the view has no history, and the write would have to go into it.",
@@ -64,6 +68,7 @@ _REFUSED_REMEDIES = {
     "unregistered": "Use `nn.ModuleList`, `nn.ModuleDict` or `nn.ParameterList` for what is to be trained.",
     "no inputs": "Give it the tensors that are to get a gradient, and let them require grad.",
     "plain": "Let it require grad, `requires_grad_()`, before anything is computed from it.",
+    "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
     "view": "Do both under `no_grad`, or both outside.",
 }
 
