@@ -88,12 +88,12 @@ class GradientEvents:
         found: list[Event] = []
         columns = self._index.history.columns
         kinds = [self._what_of(stack) for stack in columns.stacks]
+        last = None  # what the call before belonged to: one line makes a run of calls
         for step, number in enumerate(columns.stack):
             what = kinds[number]
-            if what is not None and not (found and found[-1].what == what and found[-1].moment[0] == step - 1):
+            if what is not None and last != (what, number):
                 found.append(Event((step, 1), what, columns.stacks[number], None, step=step))
-            elif what is not None:
-                found[-1] = Event((step, 1), what, columns.stacks[number], None, step=found[-1].step)
+            last = (what, number) if what is not None else None
         return found
 
     def _what_of(self, stack: Stack) -> What | None:

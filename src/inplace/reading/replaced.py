@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
 from inplace.reading.gradients import optimized, reached_leaves, stepped
 from inplace.reading.index import Index
+from inplace.reading.lineage import wrapped_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
     for leaf in sorted(reached - known):
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
         if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
+            continue
+        if wrapped_call(index, leaf) is not None:  # it was made of a result: what is lost is the path to that
             continue
         orphans = [
             TensorId(param)
