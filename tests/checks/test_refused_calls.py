@@ -33,7 +33,7 @@ REFUSED = {
         "w = torch.ones(3, requires_grad=True)\nh = w * 2\ntorch.utils.dlpack.from_dlpack(h)",
         [2],
     ),
-    "export-refused: deepcopy": (
+    "graph-detached: deepcopy": (
         "import copy\nw = torch.ones(3, requires_grad=True)\nh = w * 2\ncopy.deepcopy({'h': h})",
         [3],
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inplace.checks.graph_detached import Cut
 from inplace.checks.inference_tensor import InferenceTensor
 from inplace.checks.leaf_inplace import LeafWrite
 from inplace.checks.multi_output_view_inplace import MultiOutputWrite
@@ -11,7 +12,7 @@ from inplace.checks.view_of_leaf_inplace import LeafViewWrite
 from tests.recording import record_text
 
 LEAF = "w = torch.ones(4, requires_grad=True)\n"
-KINDS = (LeafWrite, LeafViewWrite, MultiOutputWrite, InferenceTensor)
+KINDS = (LeafWrite, LeafViewWrite, MultiOutputWrite, InferenceTensor, Cut)
 
 
 def found(text: str) -> list[tuple[type, int]]:
@@ -28,7 +29,7 @@ def found(text: str) -> list[tuple[type, int]]:
         ("w[torch.tensor([0])] = 1", LeafWrite, 2),
         ("w[1:].add_(1)", LeafViewWrite, 2),
         ("with torch.no_grad():\n    v = w[1:]\nv.add_(1)", LeafViewWrite, 4),
-        ("h = w * 2\nwith torch.no_grad():\n    v = h[1:]\nv.add_(1)", MultiOutputWrite, 5),
+        ("h = w * 2\nwith torch.no_grad():\n    v = h[1:]\nv.add_(1)", Cut, 5),
         ("a, b = (w * 2).unbind()[:2]\na.add_(1)", MultiOutputWrite, 3),
         ("with torch.inference_mode():\n    v = torch.ones(4)\n(w * v).sum()", InferenceTensor, 3),
     ],

@@ -14,6 +14,7 @@ import torch
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.code.stacks import Stacks
+from inplace.capture.gradients import Gradients
 from inplace.capture.graph.walk import FoundNode, Walked
 from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import GIVEN_WIDTH, SEQ0, SEQ1, CallLog
@@ -94,6 +95,7 @@ class Raw:
         self.failure: tuple[str, str, int | None] | None = None
         self.contents: Contents | None = None
         self.left_out = LeftOut()
+        self.gradients: Gradients | None = None
 
 
 class _Nodes:
@@ -275,6 +277,7 @@ def freeze(
         failure=_failure_at(raw.failure, frozen_stacks),
         title=title,
         not_looked_at=raw.left_out.frozen(frozen_stacks, stored),
+        acts=raw.gradients.frozen(frozen_stacks) if raw.gradients is not None else (),
     )
 
 

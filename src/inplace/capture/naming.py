@@ -110,6 +110,10 @@ class Naming:
         self._raw.modules.append(kind if name is None else name)
         return len(self._raw.modules) - 1
 
+    def live_modules(self) -> list[torch.nn.Module]:
+        """The modules that have a number and are still there."""
+        return [module for ref in self._modules.refs if (module := ref()) is not None]
+
     def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
         left_out = self._raw.left_out
         for path, value in scan(namespace, lambda bound: left_out.note(Look.NAMES, bound, step), self._failed):

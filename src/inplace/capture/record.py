@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +31,10 @@ from inplace.capture.calls.strict import Saves
 from inplace.capture.carried import Carried
 from inplace.capture.code.objects import is_a, is_one_of, iterate
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.code.tracebacks import strip_recording
+from inplace.capture.code.tracebacks import leave, strip_recording
 from inplace.capture.freeze import Raw, freeze
+from inplace.capture.gradients import Gradients
+from inplace.capture.graph.singular import singular_nodes
 from inplace.capture.graph.walk import LIMIT, NodesBelow, Walked, Walker, saved_tensors
 from inplace.capture.naming import Naming
 from inplace.capture.patches.forward_stack import keep_our_frames_out
@@ -55,8 +58,11 @@ if TYPE_CHECKING:
 
 _ENGINE = "_engine_run_backward"
 # What a fault of ours may cost.
-_NAMES, _GRAPHS, _EARLIER = "Not all names", "Not all graphs", "Not all of what earlier cells did"
+_NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
+_EARLIER = "Not all of what earlier cells did"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
+
+_SINGULAR = 8  # backwards of one line before which infinite derivatives are looked for; then ever more rarely
 
 
 class _BackwardLine:
@@ -65,12 +71,13 @@ class _BackwardLine:
     Attributes:
         unseen: the writes that no counter shows, until its last walk.
         due: its backwards before which there had been others since.
+        times: its backwards.
     """
 
-    __slots__ = ("due", "unseen")
+    __slots__ = ("due", "times", "unseen")
 
     def __init__(self, unseen: int) -> None:
-        self.unseen, self.due = unseen, 0
+        self.unseen, self.due, self.times = unseen, 0, 0
 
 
 def _no_label(_file: str) -> str | None:
@@ -136,7 +143,8 @@ class Recorder(Listener):
         self._unseen = 0  # writes through `.data` and the like
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
-        self._mode_off = ModeOff(self._mode, self._ledger)
+        self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
+        self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._run: Trace | None = None  # for `joined`; `_trace` is the same for everybody else
         self._trace: Trace | None = None
@@ -160,6 +168,7 @@ class Recorder(Listener):
             self._mode_off.patch(torch.utils, "weakref", self._without_ours)
             keep_our_frames_out(self._mode_off.patch)
             leave_ours_out(self._mode_off.patch)
+            self._mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
             self._see_inside_backward()
             if height():
                 self._mode.shield()
@@ -285,7 +294,12 @@ class Recorder(Listener):
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         if hasattr(torch.autograd, _ENGINE):
-            self._mode_off.patch(torch.autograd, _ENGINE, lambda engine: partial(self._mode.run_engine, engine))
+            self._mode_off.patch(
+                torch.autograd, _ENGINE, lambda engine: functools.partial(self._mode.run_engine, engine)
+            )
+
+    def _engine(self, theirs: Any) -> Any:
+        return functools.partial(self._mode.run_engine, theirs)
 
     def _without_ours(self, theirs: Any) -> Any:
         """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
@@ -346,6 +360,10 @@ class Recorder(Listener):
                 self._contents.look_asleep(len(self._notes.log))
             if self._is_walk_due(stack):
                 self._walk(roots, len(self._notes.log), stack)
+            times = self._lines[stack].times = self._lines[stack].times + 1
+            if times <= _SINGULAR or not times & (times - 1):
+                nodes = [node for root in roots if (node := node_of(root)) is not None]
+                self._gradients.singular(singular_nodes(nodes), stack)
 
     def _is_walk_due(self, stack: int) -> bool:
         """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.
@@ -493,9 +511,36 @@ class Recorder(Listener):
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if not self._mode.is_here():
             return
+        frame = sys._getframe(1)
         self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
+        self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
+        self._spared(_GRADIENTS, self._gradients.stepped, optimizer, frame)
         if not args[1:] and not kwargs:  # a closure is the user's code
-            self._protected(self._begin_step, optimizer, sys._getframe(1))
+            self._protected(self._begin_step, optimizer, frame)
+
+    def _on_clear(self, owner: Any, frame: FrameType) -> None:
+        if self._mode.is_here():
+            self._spared(_GRADIENTS, self._gradients.cleared, owner, frame)
+
+    def _on_build(self, theirs: Any) -> Any:
+        """`Optimizer.add_param_group`, which also the constructor calls, told of after it has run."""
+
+        @functools.wraps(theirs)
+        def add_param_group(*args: Any, **kwargs: Any) -> Any:
+            try:
+                found = theirs(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                leave(error)
+                raise
+            if self._mode.is_here() and args:
+                self._spared(_GRADIENTS, self._gradients.built, args[0], sys._getframe(1))
+            return found
+
+        return add_param_group
+
+    def switched_off(self, frame: FrameType) -> None:
+        self._gradients.switched_off(frame)
 
     def _begin_step(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
         self.resume()

@@ -1,4 +1,4 @@
-"""export-refused: a tensor that autograd records was to be handed to numpy or dlpack, or copied with its graph."""
+"""export-refused: a tensor that autograd records was to be handed to numpy or dlpack."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from inplace.checks.finding import Finding, Victim
 from inplace.facts.model import Function, TensorId, TensorState
 from inplace.reading.index import Index
 
-_How = Literal["numpy", "dlpack", "deepcopy"]
-_EXPORTS: dict[str, _How] = {"numpy": "numpy", "__array__": "numpy", "__dlpack__": "dlpack", "__deepcopy__": "deepcopy"}
+_How = Literal["numpy", "dlpack"]
+_EXPORTS: dict[str, _How] = {"numpy": "numpy", "__array__": "numpy", "__dlpack__": "dlpack"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ExportRefused(Finding):
 
 
 def refused_exports(index: Index) -> Iterator[Finding]:
-    """Yield the exports that raised of tensors that require grad; deepcopy takes leaves."""
+    """Yield the exports that raised of tensors that require grad."""
     raised, columns = index.history.columns.raised, index.history.columns
     for step in sorted(raised):
         how = _how(columns.functions[columns.function[step]])
@@ -39,7 +39,7 @@ def refused_exports(index: Index) -> Iterator[Finding]:
         if call is None or how is None or not call.inputs:
             continue
         state: TensorState = index.trace.states[call.inputs[0].before]
-        if state.requires_grad and not (how == "deepcopy" and state.is_leaf):
+        if state.requires_grad:
             maker, place = index.history.maker(state.tensor, step), index.places.of(call)
             made = index.places.chain(maker) if maker is not None and not state.is_leaf else ()
             yield ExportRefused(

@@ -45,6 +45,32 @@ def freed_graphs(index: Index) -> Iterator[Finding]:
         both, by = _shared(index, walk, earlier, walks)
         if by is not None:
             yield _finding(index, call, by, _top(index, walk, both))
+    yield from _read_late(index, backwards)
+
+
+def _read_late(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:
+    """A line that reads what a node had saved (`y.grad_fn._saved_result`) and failed, since a backward had freed it."""
+    failure = index.trace.failure
+    if failure is None or failure.stack is None or not failure.stack.frames or failure.type != "RuntimeError":
+        return
+    place = index.places.at(failure.stack.frames[0], None)
+    code = index.places.code(place)
+    read = code.saved_reads(place.position)
+    walk = next((walk for walk in index.trace.walks if not walk.is_backward), None)
+    freed = [node for node in walk.released if node >= 0] if walk is not None else []
+    roots = {*read}
+    for state in index.history.last_states():
+        if state.node in freed and not roots.isdisjoint(index.names.roots(index.names.of(state.tensor))):
+            by = [call for call in backwards if call.raised is None]
+            yield FreedGraph(
+                severity="error",
+                culprits=index.places.chain(by[-1]) if by else (place,),
+                victim=Victim.at(place),
+                names=index.names.told(tensors=[state.tensor]),
+                shared=(state.tensor,),
+                turns=False,
+            )
+            return
 
 
 def _shared(

@@ -11,13 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from inplace.checks.finding import Cure, Finding, Victim
-from inplace.facts.model import Call, Kind, TensorId, TensorState
-from inplace.reading.gradients import reached_leaves, wanted_leaves
+from inplace.facts.model import Call, Kind, Stack, TensorId
+from inplace.reading.exits import exits_into
+from inplace.reading.gradient_events import SwitchedOff
+from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import CutCall, HowCut, Lineage, cuts_before, how_cut, lineage
+from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, live_input
+from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
+from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
+from inplace.reading.zero_gradients import zero_by_definition
 
 _MOST = 6
 
@@ -29,12 +35,14 @@ class Cut(Finding):
     kind = "graph-detached"
     role = "cut"
     further_role = "cut"
-    how: HowCut
+    how: HowCut | HowRefused
     without_grad: tuple[str, ...]
     raised: bool
 
     def cures(self) -> tuple[Cure, ...]:
         """The call that cut the path is left out, or autograd records it."""
+        if self.how not in get_args(HowCut):
+            return ()
         return (Cure.WITH_GRAD,) if self.how == "no-grad" else (Cure.UNCUT,)
 
     def without_gradient(self) -> tuple[str, ...]:
@@ -43,142 +51,140 @@ class Cut(Finding):
 
 
 def detached_graphs(index: Index) -> Iterator[Finding]:
-    """Yield the cuts that cost a parameter its gradient."""
-    backwards = [
-        call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
-    ]
-    if not backwards:
+    """Yield the cuts that cost a parameter its gradient, and what was refused or left unanswered for want of one."""
+    backwards = index.history.columns.steps_of(lambda function: function.kind is Kind.BACKWARD)
+    for finding in _detached(index):
+        at = len(index.trace.calls) if isinstance(finding, Cut) and finding.raised else max(backwards, default=None)
+        yield replace(finding, at=at)
+
+
+def _detached(index: Index) -> Iterator[Finding]:
+    without = unanswered(index)
+    if without is not None and not _is_rebound(index, without):
+        cuts = lineage(index, without.tensors[0], len(index.trace.calls)).cuts if without.how == "cut" else []
+        yield _finding(index, cuts, _behind(index, cuts), raised=True) if cuts else _of_unanswered(index, without)
         return
-    reached = reached_leaves(index)
-    wanted = wanted_leaves(index)
-    told: set[TensorId] = set()
-    for call in backwards:
-        root = index.trace.states[call.inputs[0].before]
-        refused = call.raised is not None and not root.requires_grad
-        if not (refused or root.is_leaf or wanted - reached - told):
-            continue  # nobody misses a gradient
-        behind = lineage(index, root.tensor, call.step)
-        if refused:
-            yield from (replace(finding, at=call.step) for finding in _refused(index, call, behind))
+    yield from (_of_unanswered(index, one) for one in reads_of_results(index))
+    found = _Lost(index)
+    for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+        if not call.inputs or call.step < index.trace.begin:
             continue
-        expected = _expected(index, call, behind, wanted) - reached - told
-        found = list(_lost(index, call, behind, expected))
-        for finding, leaves in found:
-            told |= leaves
-            yield replace(finding, at=call.step)
+        root = index.trace.states[call.inputs[0].before]
+        if call.raised is not None and not root.requires_grad:
+            yield from _refused(index, call, found.behind(call))
+            return
+    yield from found.findings()
+    for one in zero_by_definition(index):
+        yield _of_unanswered(index, one)
 
 
-def _expected(index: Index, backward: Call, behind: Lineage, wanted: set[TensorId]) -> set[TensorId]:
-    """The leaves whose gradient was wanted, and those behind a loss that was made to require grad again."""
-    expected = set(wanted)
-    root = index.trace.states[backward.inputs[0].before]
-    if root.is_leaf:  # it was made to require grad again
-        expected.update(*(_leaves_of(index, cut) for cut in behind.cuts))
-    return expected
+def _of_unanswered(index: Index, one: Unanswered) -> Cut:
+    return Cut(
+        severity="error" if one.raised else "warning",
+        culprits=one.places[:_MOST],
+        victim=Victim.at(one.victim),
+        names=index.names.told(
+            tensors=one.tensors[:1], places=[*one.places, one.victim], last=index.names.first(one.tensors)
+        ),
+        how=one.how,
+        without_grad=index.names.first(one.tensors),
+        raised=one.raised,
+    )
+
+
+def _is_rebound(index: Index, one: Unanswered) -> bool:
+    """Whether what was asked for has the name of a leaf that was meant: another kind tells of that."""
+    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain"}]
+    return any(state is not None and leaf_behind(index, state, len(index.trace.calls)) is not None for state in last)
+
+
+class _Lost:
+    """The leaves whose gradient is missed, and the cuts that lost it: those of the loss that was to give it."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._lineages: dict[Stack, Lineage] = {}
+
+    def behind(self, backward: Call) -> Lineage:
+        """What is behind the loss of a backward; of one line's backwards the first is looked at."""
+        found = self._lineages.get(backward.stack)
+        if found is None:
+            root = self._index.trace.states[backward.inputs[0].before]
+            found = self._lineages[backward.stack] = lineage(self._index, root.tensor, backward.step)
+        return found
+
+    def findings(self) -> Iterator[Finding]:
+        """One finding for each cut that is to blame."""
+        index = self._index
+        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
+        for leaf, backwards in self._missed():
+            cuts = [cut for backward in backwards if (cut := self._cut_of(backward, leaf)) is not None]
+            cut = cuts[0] if cuts else None
+            place = index.places.of(cut.call) if cut is not None else None
+            if cut is not None and place is not None:
+                grouped.setdefault(place.spot, (cut, set()))[1].add(leaf)
+        for cut, leaves in list(grouped.values())[:_MOST]:
+            yield _finding(index, [cut], leaves, raised=False)
+
+    def _missed(self) -> Iterator[tuple[TensorId, list[Call]]]:
+        """Each leaf that misses its gradient, with the backwards that may have been meant for it."""
+        index, told = self._index, reached_leaves(self._index)
+        for leaf, backwards in missed_leaves(index):
+            told.add(leaf)
+            yield leaf, backwards
+        for backward in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+            root = index.trace.states[backward.inputs[0].before] if backward.inputs else None
+            if root is not None and root.is_leaf and root.requires_grad:  # it was made to require grad again
+                for leaf in sorted(self.behind(backward).leaves.keys() - told - {root.tensor}):
+                    told.add(leaf)
+                    yield leaf, [backward]
+
+    def _cut_of(self, backward: Call, leaf: TensorId) -> CutCall | None:
+        """The cut without which a leaf would have its gradient, the most telling first."""
+        behind = self.behind(backward)
+        cuts = [cut for cut in behind.cuts if leaf in self._live(cut)]
+        clean = [cut for cut in cuts if not cut.beyond]
+        exits = [] if clean else [cut for cut in exits_into(self._index, backward, behind) if leaf in self._live(cut)]
+        ranked = clean or exits or cuts
+        return min(ranked, key=lambda cut: (how_cut(cut) == "dtype", cut.call.step), default=None)
+
+    def _live(self, cut: CutCall) -> dict[TensorId, None]:
+        """The leaves that the tensor which a cut was given has a path to."""
+        return dict.fromkeys(_leaves_of(self._index, cut))
 
 
 def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
     if cut.given.is_leaf:
         return {cut.given.tensor}
-    return set(lineage(index, cut.given.tensor, cut.call.step).leaves)
+    step = cut.call.step + (how_cut(cut) == "wrapped")  # then it is the result of the call itself
+    return set(lineage(index, cut.given.tensor, step).live)
 
 
-def _lost(
-    index: Index, backward: Call, behind: Lineage, expected: set[TensorId]
-) -> Iterator[tuple[Finding, set[TensorId]]]:
-    """The cuts behind one loss, or failing those the exits to Python before it, that lost an expected leaf."""
-    if not expected:
-        return
-    left = set(expected)
-    for candidates in (behind.cuts, _matching_exits(index, backward, behind), _exits(index, backward)):
-        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
-        for cut in candidates:
-            leaves = _leaves_of(index, cut) & left
-            place = index.places.of(cut.call)
-            if leaves and place is not None:
-                grouped.setdefault((place.file, place.position), (cut, set()))[1].update(leaves)
-        for cut, leaves in list(grouped.values())[:_MOST]:
-            yield _finding(index, [cut], leaves, raised=False), leaves
-            left -= leaves
-        if not left:
-            return
+def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
+    """The leaves behind some cuts."""
+    return {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
 
 
 def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]:
-    """Backward raised because its root has no path: the cuts behind it, then the exits to Python before it."""
-    cuts = behind.cuts or _matching_exits(index, backward, behind) or _exits(index, backward)
+    """Backward raised because its root has no path: the cuts behind it, else the exits whose values came back in."""
+    clean = [cut for cut in behind.cuts if not cut.beyond]
+    cuts = clean or behind.cuts or exits_into(index, backward, behind)
     if cuts:
-        leaves = {leaf for cut in cuts for leaf in _leaves_of(index, cut)}
-        yield _finding(index, cuts, leaves, raised=True)
+        found = _finding(index, cuts, _behind(index, cuts), raised=True)
+        mentioned = index.names.at(index.places.of(backward))
+        yield replace(found, names=tuple(dict.fromkeys([*found.names, *mentioned])))
         return
     yield _frozen(index, backward, behind)
 
 
-def _matching_exits(index: Index, backward: Call, behind: Lineage) -> list[CutCall]:
-    """Exits whose values came back in: the same bytes (numpy) or the very same numbers (`.item()`)."""
-    numbers: set[object] = set()
-    storages = set()
-    for state in behind.unknown.values():
-        numbers.update(state.values or ())
-        storages.add(state.storage)
-    for call in behind.calls.values():
-        if not call.inputs or call.function.label == "tensor":
-            for output in call.outputs:
-                numbers.update(index.trace.states[output].values or ())
-    found = [
-        cut
-        for cut in _exits(index, backward)
-        if (cut.call.result is not None and cut.call.result in numbers) or cut.given.storage in storages
-    ]
-    return found or _rebuilt(index, behind)
-
-
-def _rebuilt(index: Index, behind: Lineage) -> list[CutCall]:
-    """Tensors that no call made, with the numbers of one-element tensors that have a path (`torch.Tensor(list)`)."""
-    known: dict[object, TensorState] = {}
-    for state in index.trace.states:
-        if state.requires_grad and not state.is_leaf and state.values is not None and len(state.values) == 1:
-            known.setdefault(state.values[0], state)
-    found = []
-    for tensor, state in behind.unknown.items():
-        given = next((known[value] for value in state.values or () if value in known), None)
-        seen = index.history.calls_at(step for step, _ in index.history.sightings.get(tensor, ()))
-        using = next((call for call in seen if any(_is(index, call, tensor, n) for n in range(len(call.inputs)))), None)
-        if given is not None and using is not None:
-            found.append(CutCall(using, given))
-    return found
-
-
-def _is(index: Index, call: Call, tensor: TensorId, number: int) -> bool:
-    return index.trace.states[call.inputs[number].before].tensor == tensor
-
-
-def _exits(index: Index, backward: Call) -> list[CutCall]:
-    """Numbers and arrays read from tensors with a path, and cuts whose result was read so, before a backward."""
-    cuts = cuts_before(index, backward.step)
-    exported = _exported(index, backward.step)
-    found = []
-    for cut in cuts:
-        made = {index.trace.states[state].storage for state in cut.call.outputs}
-        if cut.call.function.kind in {Kind.TO_PYTHON, Kind.EXPORT} or made & exported:
-            found.append(cut)
-    return found
-
-
-def _exported(index: Index, before: int) -> set[object]:
-    kinds = {Kind.TO_PYTHON, Kind.EXPORT}
-    calls = [call for call in index.history.calls_of(lambda function: function.kind in kinds, before) if call.inputs]
-    return {index.trace.states[call.inputs[0].before].storage for call in calls}
-
-
 def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised: bool) -> Cut:
     places: dict[object, Place] = {}
+    off = SwitchedOff(index)
     for cut in cuts:
-        for place in _places(index, cut):
+        for place in _places(index, cut, off):
             places.setdefault((place.file, place.position), place)
     first = cuts[0]
-    maker = index.history.maker(first.given.tensor, first.call.step) if not first.given.is_leaf else None
-    lost_at = index.places.of(maker if maker is not None else first.call)
+    lost_at = _had_path(index, first)
     without = index.names.first(leaves)
     return Cut(
         severity="error" if raised else "warning",
@@ -191,20 +197,49 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
     )
 
 
-def _places(index: Index, cut: CutCall) -> list[Place]:
-    """Where the path was lost; for a tensor no call made, also the line that made it."""
-    found = list(index.places.chain(cut.call))
-    if how_cut(cut) == "dtype" and found:
-        code = index.places.code(found[0])
-        for argument in cut.call.inputs:
-            state = index.trace.states[argument.before]
-            if index.trace.tensors[state.tensor].origin is not None:
-                continue
-            for name in code.roots(found[0].position):
-                above = code.assignment_above(found[0].position, name)
-                if above is not None and not state.requires_grad and name in index.names.of(state.tensor):
-                    found.append(index.places.beside(found[0], above))
+def _had_path(index: Index, cut: CutCall) -> Place | None:
+    """Where what was cut off was made: on another line than the cut, where there is one."""
+    here, state, step = index.places.of(cut.call), cut.given, cut.call.step
+    found = here
+    while not state.is_leaf and (maker := index.history.maker(state.tensor, step)) is not None:
+        found = index.places.of(maker) or found
+        state_before = live_input(index, maker)
+        if here is None or found is None or found.position.line != here.position.line or state_before is None:
+            return found
+        state, step = state_before, maker.step
     return found
+
+
+def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
+    """Where the path was lost: the call, and what switched gradient mode off where that says more."""
+    found = list(index.places.chain(cut.call))
+    how = how_cut(cut)
+    if how == "wrapped" and found:
+        code = index.places.code(found[0])
+        reached = sorted(index.flow(found[0]).from_(found[0].position), key=lambda at: at.start)
+        wrapping = [at for at in reached if "Parameter(" in code.text(at)]
+        return [index.places.beside(found[0], wrapping[0]), *found[1:]] if wrapping else found
+    if how != "no-grad" or not found:
+        return found
+    act = off.before(cut.call)
+    if act is None:
+        around = _library_around(index, cut.call)
+        return [around] if around is not None else found
+    switch, entry = index.places.at(act.stack.frames[0], None), act.stack.frames[0].entry or ""
+    if entry.startswith("set_grad_enabled"):
+        return [switch, *found]
+    if entry.startswith("no_grad."):
+        return found
+    is_decorator = "decorate_context" in entry or "_no_grad_wrapper" in entry
+    return [*found, switch] if is_decorator else [switch]
+
+
+def _library_around(index: Index, call: Call) -> Place | None:
+    """The line that called what runs the user's code without gradients, such as a reentrant checkpoint."""
+    for frame in call.stack.frames[1:]:
+        if frame.entry is not None and not frame.entry.startswith("Module."):
+            return index.places.at(frame, None)
+    return None
 
 
 def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
@@ -215,6 +250,8 @@ def _frozen(index: Index, backward: Call, behind: Lineage) -> Cut:
         if call.inputs and not index.trace.states[call.inputs[0].after].requires_grad
     ]
     calls = [c for c in switched if index.trace.states[c.inputs[0].after].tensor in behind.unknown] or switched
+    if not calls:  # nobody has ever let them require grad: where they were made
+        calls = [maker for one in behind.unknown if (maker := index.history.maker(one, backward.step)) is not None]
     places = dict.fromkeys(place for call in calls for place in index.places.chain(call)) or dict.fromkeys(
         index.places.chain(backward)
     )

@@ -9,11 +9,14 @@ from inplace.checks.custom_function import CustomFunction, custom_functions
 from inplace.checks.export_refused import ExportRefused, refused_exports
 from inplace.checks.finding import Finding
 from inplace.checks.freed_graph import FreedGraph, freed_graphs
+from inplace.checks.gradient_lost_before_step import LostGradient, lost_gradients
 from inplace.checks.graph_detached import Cut, detached_graphs
 from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
 from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
 from inplace.checks.multi_output_view_inplace import MultiOutputWrite, multi_output_writes
+from inplace.checks.non_finite_gradient import NonFiniteGradient, non_finite_gradients
 from inplace.checks.non_scalar_loss import NonScalarLoss, non_scalar_losses
+from inplace.checks.not_optimized import NotOptimized, unoptimized_parameters
 from inplace.checks.overlapping_write import OverlappingWrite, overlapping_writes
 from inplace.checks.rebound_leaf import ReboundLeaf, rebound_leaves
 from inplace.checks.result_does_not_fit import ResultDoesNotFit, results_that_do_not_fit
@@ -48,6 +51,9 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(CustomFunction, custom_functions),
     FindingKind(ReboundLeaf, rebound_leaves),
     FindingKind(Cut, detached_graphs),
+    FindingKind(NotOptimized, unoptimized_parameters),
+    FindingKind(LostGradient, lost_gradients),
+    FindingKind(NonFiniteGradient, non_finite_gradients),
     FindingKind(SharedReference, shared_references),
     FindingKind(SafeWrite, safe_writes),
 )

@@ -10,6 +10,7 @@ from inplace.facts.model import TensorId
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.refusals import Why, refusals
+from inplace.reading.unanswered import is_single_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ def multi_output_writes(index: Index) -> Iterator[Finding]:
     """Yield the calls that were refused for what they would have written to."""
     for one in refusals(index, Why.FORBIDDING_VIEW):
         state, call = one.write.before, one.write.call
+        if state.creation == "no_grad_mode" and is_single_view(index, state, call.step):
+            continue  # what is lost there is the gradient path
         maker = index.history.maker(state.tensor, call.step)
         yield MultiOutputWrite(
             severity="error",

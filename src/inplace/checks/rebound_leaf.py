@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import Call, TensorId, TensorState
-from inplace.reading.gradients import optimized, reached_leaves, reads_grad, stepped
+from inplace.facts.model import Call, Kind, TensorId, TensorState
+from inplace.facts.source_code import node_position
+from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
 from inplace.reading.place import Place
+from inplace.reading.replaced import Replaced, replaced_leaves
+from inplace.reading.unanswered import LeafBehind, leaf_behind, unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,39 +41,76 @@ class ReboundLeaf(Finding):
 
 
 def rebound_leaves(index: Index) -> Iterator[Finding]:
-    """Yield leaves that lost their name to a tensor computed from them, where somebody then read its `.grad`."""
-    for call in index.history.calls_of(reads_grad):
-        if call.outputs:
-            continue
-        for argument in call.inputs:
-            state = index.trace.states[argument.before]
-            if state.requires_grad and not state.is_leaf:
-                yield from _rebound(index, state, call.step)
+    """Yield leaves that lost their name to a tensor computed from them, where somebody then wanted its gradient."""
+    for state, step in _without_gradient(index):
+        found = leaf_behind(index, state, step)
+        if found is not None:
+            yield replace(_rebound(index, state, found), at=step)
     yield from _refused_by_optimizer(index)
+    yield from _refused_by_module(index)
     yield from _unknown_to_optimizer(index)
 
 
-def _rebound(index: Index, state: TensorState, step: int) -> Iterator[Finding]:
-    """The call that made a non-leaf, if its name stood for a leaf behind it before."""
-    behind = lineage(index, state.tensor, step)
+def _without_gradient(index: Index) -> Iterator[tuple[TensorState, int]]:
+    """The tensors that are no leaves with a gradient, where one was read or asked for in vain, and the step of that."""
+    for call in index.history.calls_of(reads_grad):
+        if call.inputs and not call.outputs:
+            state = index.trace.states[call.inputs[0].before]
+            if not (state.is_leaf and state.requires_grad):
+                yield state, call.step
+    refused = unanswered(index)
+    if refused is not None and refused.how == "unused":
+        for tensor in refused.tensors:
+            last = index.history.last_state(tensor)
+            if last is not None and not last.is_leaf:
+                yield last, len(index.trace.calls)
+
+
+def _rebound(index: Index, state: TensorState, found: LeafBehind) -> ReboundLeaf:
+    """A name of a leaf, or the only one that it might have had, is with what a call made of it."""
     names = index.names.given.get(state.tensor, [])
-    for leaf in behind.leaves:
-        leaf_names = index.names.of(leaf)
-        shared = [name for name in names if name in leaf_names]
-        maker = index.history.maker(state.tensor, step)
-        if maker is None or not (shared or not leaf_names):
-            continue
+    return ReboundLeaf(
+        severity="error",
+        culprits=index.places.chain(found.maker),
+        victim=None,
+        names=index.names.told(first=[*found.shared, *names, *index.names.of(found.leaf)]),
+        leaf=found.leaf,
+        now=state.tensor,
+        how="rebound" if found.shared else "unnamed",
+    )
+
+
+def _refused_by_module(index: Index) -> Iterator[Finding]:
+    """A module refused a computed tensor under the name of one of its parameters."""
+    failure = index.trace.failure
+    if failure is None or failure.type != "TypeError" or failure.stack is None or not failure.stack.frames:
+        return
+    frame = failure.stack.frames[0]
+    if frame.entry != "Module.__setattr__":
+        return
+    place, end = index.places.at(frame, None), len(index.trace.calls)
+    statement = index.places.code(place).statement(place.position)
+    whole = index.places.beside(place, node_position(statement)) if statement is not None else place
+    made = [call for call in index.history.calls_of(lambda one: one.kind is Kind.OP) if _lies_in(index, call, whole)]
+    given = [output for call in made for output in call.outputs]
+    tensor = index.history.tensors_by_state[given[-1]] if given else None
+    leaves = [*lineage(index, tensor, end).leaves] if tensor is not None else []
+    if tensor is not None:
         yield ReboundLeaf(
             severity="error",
-            culprits=index.places.chain(maker),
+            culprits=(place,),
             victim=None,
-            names=index.names.told(first=[*shared, *names, *leaf_names]),
-            leaf=leaf,
-            now=state.tensor,
-            how="rebound" if shared else "unnamed",
-            at=step,
+            names=index.names.told(first=index.places.code(place).targets(place.position), tensors=leaves[:1]),
+            leaf=leaves[0] if leaves else tensor,
+            now=tensor,
+            how="rebound",
+            at=end,
         )
-        return
+
+
+def _lies_in(index: Index, call: Call, whole: Place) -> bool:
+    place = index.places.of(call)
+    return place is not None and place.file == whole.file and whole.position.holds(place.position)
 
 
 def _refused_by_optimizer(index: Index) -> Iterator[Finding]:
@@ -105,39 +145,48 @@ def _refused_by_optimizer(index: Index) -> Iterator[Finding]:
 
 def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
     """A parameter took the place of one that an optimizer was built over: it gets gradients that nobody applies."""
-    trace = index.trace
-    known = optimized(index)
-    reached = reached_leaves(index)
-    used = reached | stepped(index)  # an optimizer of an earlier cell's model has nothing to do with this one
-    orphans = [
-        param
-        for optimizer in trace.optimizers
-        if not used.isdisjoint(optimizer.params)
-        for param in optimizer.params
-        if param not in reached and not _named_at_end(index, param)
-    ]
-    if not orphans:
-        return
-    orphan_names = {name for param in orphans for name in index.names.of(param)}
-    for leaf in sorted(reached - known):
-        state = index.history.last_state(leaf)
-        if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad:
-            continue
-        call = _first_use(index, leaf)
-        place = index.places.of(call) if call is not None else None
+    for one in replaced_leaves(index):
+        place = index.places.of(one.first_use)
         if place is None:
             continue
-        place = _replacement(index, place, leaf)
+        place = _made_by_cell(index, one) or _put_in_place(index, place, one) or _replacement(index, place, one.now)
+        orphan_names = [name for param in one.orphans for name in index.names.of(param)]
         yield ReboundLeaf(
             severity="warning",
             culprits=(place,),
             victim=None,
-            names=index.names.told(first=[*index.names.of(leaf), *orphan_names], places=[place]),
-            leaf=orphans[0],
-            now=leaf,
+            names=index.names.told(first=[*index.names.of(one.now), *orphan_names], places=[place]),
+            leaf=one.orphans[0],
+            now=one.now,
             how="replaced",
-            at=max((walk.step for walk in trace.walks if walk.is_backward), default=None),
+            at=max((walk.step for walk in index.trace.walks if walk.is_backward), default=None),
         )
+
+
+def _made_by_cell(index: Index, one: Replaced) -> Place | None:
+    """The line of an earlier cell that was running when the new parameter was filled, before its first use."""
+    trace, sightings = index.trace, index.history.sightings.get(one.now, [])
+    step = sightings[0][0] if sightings else one.first_use.step
+    frames = trace.calls[step].stack.frames
+    if trace.run_of(step) == trace.run_of(one.first_use.step) or not frames:
+        return None
+    return index.places.at(frames[-1], step)
+
+
+def _put_in_place(index: Index, place: Place, one: Replaced) -> Place | None:
+    """The assignment of the module whose call is at a place, but for the one that made the old parameter."""
+    code = index.places.code(place)
+    called = code.called(place.position)
+    old = {made.position.line for param in one.orphans for made in _made_at(index, param) if made.file == place.file}
+    found = [at for at in code.assignments(called) if at.line not in old] if called is not None else []
+    return index.places.beside(place, found[-1]) if found else None
+
+
+def _made_at(index: Index, tensor: TensorId) -> list[Place]:
+    """The lines that were running when a parameter was met first."""
+    steps = index.history.sightings.get(tensor, [])
+    call = index.trace.calls[steps[0][0]] if steps else None
+    return [index.places.at(frame, None) for frame in call.stack.frames] if call is not None else []
 
 
 def _replacement(index: Index, place: Place, leaf: TensorId) -> Place:
@@ -150,13 +199,3 @@ def _replacement(index: Index, place: Place, leaf: TensorId) -> Place:
         if above is not None:
             return index.places.beside(place, above)
     return place
-
-
-def _named_at_end(index: Index, tensor: TensorId) -> bool:
-    end = len(index.trace.calls)
-    return any(name.tensor == tensor and name.step == end for name in index.trace.names)
-
-
-def _first_use(index: Index, tensor: TensorId) -> Call | None:
-    sightings = index.history.sightings.get(tensor, [])
-    return index.trace.calls[sightings[0][0]] if sightings else None

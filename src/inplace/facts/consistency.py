@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 
-from inplace.facts.model import BEFORE, Call, Layout, Node, NotLookedAt, SavedTensor, Site, Stack, TensorState, Trace
+from inplace.facts.model import (
+    BEFORE,
+    Act,
+    Call,
+    GradientAct,
+    Layout,
+    Node,
+    NotLookedAt,
+    SavedTensor,
+    Site,
+    Stack,
+    TensorState,
+    Trace,
+)
 
 
 def is_consistent(trace: Trace) -> bool:
@@ -38,6 +51,7 @@ def _tests(trace: Trace) -> Iterator[bool]:
         yield BEFORE <= change.after <= change.before <= len(trace.calls)
     yield all(_among(name.tensor, trace.tensors) and BEFORE <= name.step <= len(trace.calls) for name in trace.names)
     yield all(_among(param, trace.tensors) for optimizer in trace.optimizers for param in optimizer.params)
+    yield all(_is_act(act, trace) for act in trace.acts)
     yield all(_is_left_out(one, trace) for one in trace.not_looked_at)
     yield trace.failure is None or trace.failure.stack is None or _is_stack(trace.failure.stack, trace)
 
@@ -95,6 +109,12 @@ def _is_node(node: Node, trace: Trace) -> bool:
         and _among(node.leaf, trace.tensors)
         and all(_is_saved(saved, trace) for saved in node.saved)
     )
+
+
+def _is_act(act: GradientAct, trace: Trace) -> bool:
+    known = act.act is Act.SINGULAR or all(_among(number, trace.tensors) for number in act.numbers)
+    fits = not act.found or len(act.found) == len(act.numbers)
+    return known and fits and 0 <= act.step <= len(trace.calls) and _is_stack(act.stack, trace)
 
 
 def _is_left_out(one: NotLookedAt, trace: Trace) -> bool:

@@ -21,6 +21,7 @@ from msgspec.structs import replace as struct_replace
 
 from inplace.facts.model import (
     BEFORE,
+    Act,
     Argument,
     Call,
     CellRun,
@@ -28,6 +29,7 @@ from inplace.facts.model import (
     CounterId,
     Edge,
     Failure,
+    GradientAct,
     GraphWalk,
     Name,
     Node,
@@ -112,6 +114,7 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
         failure=ids.failure(later.failure),
         title=later.title,
         not_looked_at=(*earlier.not_looked_at, *(ids.left_out(one) for one in later.not_looked_at)),
+        acts=(*earlier.acts, *map(ids.act, later.acts)),
         runs=(*earlier.runs, CellRun(later.title, ids.calls, ids.failure(later.failure))),
     )
     return trace, ids.tensor
@@ -185,6 +188,11 @@ class _Ids:
         after, before = change.after + self.calls, change.before + self.calls
         stack = self.stack_or_none(change.stack)
         return replace(change, storage=self.storage[change.storage], after=after, before=before, stack=stack)
+
+    def act(self, act: GradientAct) -> GradientAct:
+        nodes = act.act is Act.SINGULAR
+        numbers = [self.number(NodeId(one)) if nodes else self.tensor[one] for one in act.numbers]
+        return _replaced(act, step=self.moment(act.step), stack=self.stack(act.stack), numbers=tuple(numbers))  # type: ignore[no-any-return]
 
     def left_out(self, one: NotLookedAt) -> NotLookedAt:
         storage = None if one.storage is None else self.storage[one.storage]

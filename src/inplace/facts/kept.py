@@ -20,12 +20,14 @@ from msgspec.structs import replace as struct_replace
 
 from inplace.facts.model import (
     BEFORE,
+    Act,
     Argument,
     Call,
     CellRun,
     ContentChange,
     CounterId,
     Failure,
+    GradientAct,
     GraphWalk,
     Look,
     Name,
@@ -127,6 +129,22 @@ def _text_of(trace: Trace, stack: Stack) -> tuple[object, ...]:
     return tuple(found)
 
 
+def _acts(trace: Trace, alive: _Alive) -> Iterator[GradientAct]:
+    """What happened to gradients of tensors that are alive, and who switched grad mode off.
+
+    Of a line that did the same again and again, the first and the last runs tell enough, and the last acts of each.
+    """
+    lines: dict[tuple[int, Stack, Act, tuple[int, ...]], list[tuple[int, GradientAct]]] = defaultdict(list)
+    for place, act in enumerate(trace.acts):
+        if act.act is not Act.SINGULAR and alive.tensors.issuperset(map(TensorId, act.numbers)):
+            lines[trace.run_of(act.step), act.stack, act.act, act.numbers].append((place, act))
+    same: dict[object, list[list[tuple[int, GradientAct]]]] = defaultdict(list)
+    for (_, stack, kind, numbers), acts in lines.items():
+        same[_text_of(trace, stack), kind, numbers].append([*acts[:_FIRST], *acts[-_LAST:]])
+    kept_runs = (acts for runs in same.values() for acts in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]))
+    yield from dict(sorted({place: act for acts in kept_runs for place, act in acts}.items())).values()
+
+
 def _with_makers(trace: Trace, steps: set[int]) -> set[int]:
     """Some calls, those that first gave out what they were given, and the backwards during which they ran."""
     columns, tensors = call_columns(trace.calls), column(trace.states, "tensor")
@@ -162,6 +180,7 @@ class _Cut:
         self._modules = _places(call.module for call in self._calls if call.module is not None)
         self._changes = [change for change in trace.changes if change.storage in alive.storages][-CALLS:]
         self._optimizers = [one for one in trace.optimizers if not alive.tensors.isdisjoint(one.params)]
+        self._acts = list(_acts(trace, alive))
         self._states = self._all_states()
         states = [trace.states[state] for state in self._states]
         self.tensors = {old: TensorId(new) for old, new in _places(sorted(self._all_tensors(states))).items()}
@@ -177,6 +196,7 @@ class _Cut:
         self._counters = _places(sorted(counters.union(one for one in uses if one is not None)))
         stacks = [call.stack for call in self._calls]
         stacks += [one.stack for one in self._changes if one.stack is not None]
+        stacks += [act.stack for act in self._acts]
         self._sites = _places(sorted({frame.site for stack in stacks for frame in stack.frames}))
         self._sources = _places(sorted({trace.sites[site].source for site in self._sites}))
         self._cut_stacks: dict[Stack, Stack] = {}
@@ -221,6 +241,7 @@ class _Cut:
             failure=None,
             title=whole.title,
             not_looked_at=tuple(self._left_out()),
+            acts=tuple(map(self._act, self._acts)),
             runs=tuple(self._run(run) for run in self._runs),
         )
 
@@ -242,6 +263,7 @@ class _Cut:
         used.update(state for call in self._calls for state in call.outputs)
         named = {name.tensor for name in self._kept_names}
         named.update(param for one in self._optimizers for param in one.params)
+        named.update(TensorId(number) for act in self._acts for number in act.numbers)
         wanted = {self._trace.states[state].tensor for state in used} | named
         return {old: StateId(new) for new, old in enumerate(sorted(used.union(last[t] for t in wanted if t in last)))}
 
@@ -250,6 +272,7 @@ class _Cut:
         found.update(state.base for state in states if state.base is not None)
         found.update(name.tensor for name in self._kept_names)
         found.update(param for one in self._optimizers for param in one.params)
+        found.update(TensorId(number) for act in self._acts for number in act.numbers)
         found.update(node.leaf for node in self._alive.nodes if node.leaf is not None)
         found.update(one.tensor for node in self._alive.nodes for one in node.saved if one.tensor is not None)
         yield from found
@@ -364,6 +387,10 @@ class _Cut:
             before=bisect_left(self._steps, change.before),
             stack=None if change.stack is None else self._stack(change.stack),
         )
+
+    def _act(self, act: GradientAct) -> GradientAct:
+        numbers = tuple(self.tensors[TensorId(number)] for number in act.numbers)
+        return struct_replace(act, step=self._moment(act.step), stack=self._stack(act.stack), numbers=numbers)
 
     def _left_out(self) -> Iterator[NotLookedAt]:
         """What was dropped of all runs so far; what else was not looked at was said below its own cell."""

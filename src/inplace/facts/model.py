@@ -401,6 +401,43 @@ class NotLookedAt:
     storage: StorageId | None
 
 
+# ---------------------------------------------------------------- gradients
+
+
+class Act(Enum):
+    """What happens to gradients, or to whether there will be some, beside the recorded calls.
+
+    SWITCHED_OFF: gradient mode is switched off.
+    BUILT: parameters become those of an optimizer; all that it has then.
+    HIDDEN: parameters belong to modules that others hold in a plain list or dict, which registers nothing.
+    CLEARED: `zero_grad` is about to drop gradients.
+    STEPPED: an optimizer is about to use gradients.
+    SINGULAR: before a backward, nodes whose derivative is not finite at what they were computed from.
+    """
+
+    SWITCHED_OFF = "switched-off"
+    BUILT = "built"
+    HIDDEN = "hidden"
+    CLEARED = "cleared"
+    STEPPED = "stepped"
+    SINGULAR = "singular"
+
+
+class GradientAct(Struct, frozen=True, gc=False):
+    """Something that happened to gradients; `step` is the number of calls made by then.
+
+    `numbers` are the tensors it is about; nodes for `SINGULAR`. `found` has a letter for the gradient of each: `-` for
+    none, `0` for zero everywhere, `f` for finite, `x` for not finite, `?` where its values were not looked at; it is
+    empty where the gradients were not asked for.
+    """
+
+    step: int
+    act: Act
+    stack: Stack
+    numbers: tuple[int, ...]
+    found: str
+
+
 # ---------------------------------------------------------------- names
 
 
@@ -477,6 +514,7 @@ class Trace:
     failure: Failure | None = None
     title: str = field(default="")
     not_looked_at: tuple[NotLookedAt, ...] = ()
+    acts: tuple[GradientAct, ...] = ()
     runs: tuple[CellRun, ...] = ()
 
     @property

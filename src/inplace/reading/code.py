@@ -39,6 +39,11 @@ class Code:
             flat += [ast.unparse(part) for part in parts]
         return tuple(flat)
 
+    def statement_at(self, position: Position) -> Position | None:
+        """The range of the innermost statement around a range."""
+        found = self.statement(position)
+        return None if found is None else node_position(found)
+
     def indexed(self, position: Position) -> tuple[int | slice, ...] | None:
         """The index of the one item that the statement around a range assigns, where it is written out in numbers."""
         statement = self.statement(position)
@@ -148,6 +153,31 @@ class Code:
         receiver = self.receiver(position)
         written = [receiver] if receiver and root_of(receiver) not in _MODULES else []
         return [*written, *self.targets(position), *self.roots(position)]
+
+    def called(self, position: Position) -> str | None:
+        """The text of what the call at a range calls: `self.fc` of `self.fc(x)`."""
+        node = self.source_code.node(position)
+        return ast.unparse(node.func) if isinstance(node, ast.Call) else None
+
+    def assignments(self, target: str) -> list[Position]:
+        """The statements that assign that variable, or that attribute of whatever object, in the order of the text."""
+        name = target.rpartition(".")[2]
+        found = []
+        for statement in self.source_code.statements:
+            for one in statement.targets if isinstance(statement, ast.Assign) else ():
+                same = isinstance(one, ast.Attribute) and one.attr == name and "." in target
+                if same or ast.unparse(one) == target:
+                    found.append(node_position(statement))
+        return sorted(found, key=lambda at: at.start)
+
+    def saved_reads(self, position: Position) -> list[str]:
+        """The variables of which the statement around a range reads what autograd has saved (`y.grad_fn._saved_x`)."""
+        statement = self.statement(position)
+        return [
+            root_of(ast.unparse(node))
+            for node in (ast.walk(statement) if statement is not None else ())
+            if isinstance(node, ast.Attribute) and node.attr.startswith(("_saved_", "_raw_saved_", "saved_tensors"))
+        ]
 
     def roots(self, position: Position) -> tuple[str, ...]:
         """The user's variables that the text of a range mentions, in order, without module names and `self`."""

@@ -11,10 +11,10 @@ def reads_grad(function: Function) -> bool:
     return function.kind is Kind.GETTER and function.label == "grad"
 
 
-def reached_leaves(index: Index) -> set[TensorId]:
-    """The leaves that some backward walked to."""
+def reached_leaves(index: Index, since: int = 0) -> set[TensorId]:
+    """The leaves that some backward walked to, from a step on."""
     nodes = index.trace.node_by_id
-    walks = [walk for walk in index.trace.walks if walk.is_backward]
+    walks = [walk for walk in index.trace.walks if walk.is_backward and walk.step >= since]
     return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
 
 
@@ -36,3 +36,9 @@ def wanted_leaves(index: Index) -> set[TensorId]:
         if not call.outputs:
             wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)
     return {leaf for leaf in wanted if (state := index.history.last_state(leaf)) and state.is_leaf}
+
+
+def read_leaves(index: Index) -> set[TensorId]:
+    """The leaves whose `.grad` was read, whatever it was."""
+    calls = [call for call in index.history.calls_of(reads_grad) if call.inputs]
+    return {index.trace.states[call.inputs[0].before].tensor for call in calls}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inplace.facts.model import Call, NodeId, TensorId, Trace
 from inplace.reading.custom_nodes import CustomNodes
+from inplace.reading.flow import Flow
 from inplace.reading.history import History
 from inplace.reading.names import Names
 from inplace.reading.overlaps import Overlaps
@@ -30,6 +31,14 @@ class Index:
         self.names = Names(self.history, self.places)
         self.overlaps = Overlaps()
         self.custom = CustomNodes(self.history, self.places)
+        self._flows: dict[str, Flow] = {}
+
+    def flow(self, place: Place) -> Flow:
+        """What flows where in the source that a place is in."""
+        found = self._flows.get(place.file)
+        if found is None:
+            found = self._flows[place.file] = Flow(self.places.code(place))
+        return found
 
     def place_of_node(self, node: NodeId) -> Place | None:
         """Where the user's code made a node."""

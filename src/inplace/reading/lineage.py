@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from inplace.facts.model import Call, GradMode, Kind, TensorId, TensorState
+from inplace.facts.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
 
-HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "frozen"]
-"""What cut a path; `frozen` where there never was one."""
+HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen"]
+"""What cut a path: `wrapped` where a result became a new leaf (`nn.Parameter(...)`), `frozen` where none ever was."""
 
 _MOST = 20_000  # calls looked at for one lineage
+# What takes nothing but shape and kind from its argument, and what does so from all but the first.
+_LIKE = frozenset(
+    [
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
+    ]
+)
+_FLAGS = frozenset({"requires_grad_", "requires_grad"})
+_NEAR = 64  # calls before a parameter was met among which the one is looked for that made its bytes
+_FIRST_ONLY = frozenset({"type_as", "to", "view_as", "expand_as", "reshape_as"})
 _NO_EXITS = frozenset({Kind.BACKWARD, Kind.SETTER})
 
 
 @dataclass(frozen=True, slots=True)
 class CutCall:
-    """A call that took a tensor with a gradient path in and gave one without out; `given` is that tensor."""
+    """A call that took a tensor with a gradient path in and gave one without out; `given` is that tensor.
+
+    It is `beyond` where another cut lies between it and what was computed: to undo it alone gives no path.
+    """
 
     call: Call
     given: TensorState
+    how: HowCut | None = None
+    beyond: bool = False
 
 
 @dataclass(slots=True)
 class Lineage:
-    """Everything behind one tensor: leaves that require grad, cuts, and tensors that no recorded call made."""
+    """Everything behind one tensor: leaves that require grad, cuts, and tensors that no recorded call made.
 
+    `live` are the leaves that a path without cuts leads to.
+    """
+
+    live: dict[TensorId, None] = field(default_factory=dict)
     leaves: dict[TensorId, None] = field(default_factory=dict)
     cuts: list[CutCall] = field(default_factory=list)
     unknown: dict[TensorId, TensorState] = field(default_factory=dict)
@@ -38,10 +59,10 @@ class Lineage:
 def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
     """The lineage of a tensor as it was before step `before`."""
     found = Lineage()
-    queue: list[tuple[TensorId, int]] = [(tensor, before)]
+    queue: deque[tuple[TensorId, int, bool]] = deque([(tensor, before, False)])
     seen: set[tuple[TensorId, int]] = set()
     while queue and len(seen) < _MOST:
-        one, step = queue.pop()
+        one, step, beyond = queue.popleft()  # what is before all cuts first
         call = _maker(index, one, step)
         key = (one, call.step if call is not None else -1)
         if key in seen:
@@ -50,6 +71,8 @@ def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
         state = _state_before(index, one, step)
         if state is not None and state.requires_grad and state.is_leaf:
             found.leaves[one] = None
+            if not beyond:
+                found.live[one] = None
             if call is None or not _made_leaf(index, one, call):
                 continue
         if call is None or not call.inputs:
@@ -57,11 +80,26 @@ def lineage(index: Index, tensor: TensorId, before: int) -> Lineage:
                 found.unknown[one] = state
             continue
         found.calls[call.step] = call
-        live = _cut_by(index, call, one)
-        if live is not None:
-            found.cuts.append(CutCall(call, live))
-        queue += [(index.trace.states[a.before].tensor, call.step) for a in call.inputs]
+        cut = _cut_by(index, call, one)
+        if cut is not None:
+            found.cuts.append(replace(cut, beyond=beyond))
+        for argument in _carrying(call):
+            entry = index.trace.states[argument.before].tensor, call.step, beyond or cut is not None
+            if entry[2]:
+                queue.append(entry)
+            else:
+                queue.appendleft(entry)
     return found
+
+
+def _carrying(call: Call) -> Sequence[Argument]:
+    """The arguments whose values a call's results have."""
+    label = call.function.label
+    if label in _LIKE:
+        return ()
+    if call.function.kind is Kind.SETTER and label == "data":
+        return call.inputs[1:]
+    return call.inputs[:1] if label in _FIRST_ONLY else call.inputs
 
 
 def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
@@ -69,13 +107,20 @@ def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
 
     An update step writes to a leaf too, but what it computes with is not where the leaf's gradient path began.
     """
-    if call.function.label in {"requires_grad_", "requires_grad"}:
+    if call.function.label in _FLAGS or _sets_data(call):
         return True
     return not any(index.trace.states[argument.before].tensor == tensor for argument in call.inputs)
 
 
+def _sets_data(call: Call) -> bool:
+    return call.function.kind is Kind.SETTER and call.function.label == "data" and len(call.inputs) > 1
+
+
 def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
-    """The last call before a step that gave out a tensor, or wrote to its storage."""
+    """The last call before a step that gave out a tensor, or wrote to its storage.
+
+    Of a tensor that no call gave out (`nn.Parameter(t)`), the first that gave out another over its storage.
+    """
     made = index.history.maker(tensor, before)
     state = index.history.last_state(tensor)
     storage = state.storage if state is not None else None
@@ -85,7 +130,50 @@ def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:
         if made is None or write.call.step > made.step:
             return write.call
         break
-    return made
+    return _maker_of_bytes(index, tensor, storage, before) if made is None else made
+
+
+def _maker_of_bytes(index: Index, tensor: TensorId, storage: StorageId | None, before: int) -> Call | None:
+    """The call that made the bytes of a tensor that no call gave out (`nn.Parameter(t)`)."""
+    if index.trace.tensors[tensor].origin is not None:
+        return None
+    others = index.history.tensors_of.get(storage, []) if storage is not None else []
+    steps = [step for one in others for step in index.history.givers.get(one, ())[:1] if step < before]
+    return index.trace.calls[min(steps)] if steps else wrapped_call(index, tensor)
+
+
+def wrapped_call(index: Index, tensor: TensorId) -> Call | None:
+    """The call whose result `nn.Parameter(...)` or `deepcopy` made a parameter of, dropping the result itself.
+
+    It is known by the source, and by the shape: the result was gone before anybody met the parameter.
+    """
+    facts, state = index.trace.tensors[tensor], index.history.last_state(tensor)
+    if facts.type != "Parameter" or facts.origin is not None or state is None:
+        return None
+    for step in range(facts.first_seen - 1, max(facts.first_seen - _NEAR, -1), -1):
+        call = index.trace.calls[step]
+        results = [index.trace.states[output] for output in call.outputs]
+        if len(results) == 1 and results[0].layout.shape == state.layout.shape and _is_wrapped_at(index, call):
+            return call
+    return None
+
+
+def _is_wrapped_at(index: Index, call: Call) -> bool:
+    place = index.places.of(call)
+    if place is None:
+        return False
+    if call.stack.frames[0].entry == "deepcopy":
+        return call.function.label == "clone"
+    code = index.places.code(place)
+    statement = code.statement_at(place.position)
+    return statement is not None and "Parameter(" in code.text(statement)
+
+
+def _state_after(index: Index, tensor: TensorId, after: int) -> TensorState | None:
+    """The first state of a tensor that was noted after a step, else the last of all."""
+    steps = index.history.sightings.get(tensor, [])
+    found = next((state for step, state in steps if step > after), None)
+    return index.trace.states[found] if found is not None else index.history.last_state(tensor)
 
 
 def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | None:
@@ -99,16 +187,38 @@ def _state_before(index: Index, tensor: TensorId, before: int) -> TensorState | 
     return best if best is not None else index.history.last_state(tensor)
 
 
-def _cut_by(index: Index, call: Call, made: TensorId) -> TensorState | None:
-    """The input whose gradient path ended at a call that made `made`."""
-    after = next((index.trace.states[s] for s in call.outputs if index.trace.states[s].tensor == made), None)
-    if after is None:
-        after = next(
-            (index.trace.states[a.after] for a in call.inputs if index.trace.states[a.after].tensor == made), None
-        )
-    if after is None or call.raised is not None or (after.requires_grad and not _fresh_leaf(index, call, after)):
+def _cut_by(index: Index, call: Call, made: TensorId) -> CutCall | None:
+    """The cut that a call is which made a tensor, or wrote to its storage: an input had a path, the tensor has none."""
+    states = index.trace.states
+    if call.raised is not None or call.function.label in _LIKE or call.function.label in _FLAGS:
         return None
-    return live_input(index, call)
+    if _sets_data(call):
+        given = states[call.inputs[1].before]
+        return CutCall(call, given, "data") if given.requires_grad else None
+    after = next((states[s] for s in call.outputs if states[s].tensor == made), None)
+    if after is None:
+        after = next((states[a.after] for a in call.inputs if states[a.after].tensor == made), None)
+    if after is None:
+        return _cut_aside(index, call, made)
+    if after.requires_grad and not _fresh_leaf(index, call, after):
+        return None
+    live = live_input(index, call)
+    return CutCall(call, live) if live is not None else None
+
+
+def _cut_aside(index: Index, call: Call, made: TensorId) -> CutCall | None:
+    """The cut where a call neither took nor gave out a tensor: its result became a leaf, or it wrote by an alias."""
+    states = index.trace.states
+    result = next((states[output] for output in call.outputs), None)
+    own = _state_after(index, made, call.step)
+    if result is not None and own is not None and own.is_leaf and own.requires_grad:
+        return CutCall(call, result, "wrapped") if result.requires_grad and not result.is_leaf else None
+    written = {states[argument.before].tensor for argument in index.trace.writes(call)}
+    live = [states[a.before] for a in call.inputs if states[a.before].tensor not in written]
+    given = next((state for state in live if state.requires_grad), None)
+    if given is None or own is None or own.requires_grad:
+        return None
+    return CutCall(call, given, "data")
 
 
 def _fresh_leaf(index: Index, call: Call, after: TensorState) -> bool:
@@ -149,6 +259,8 @@ def _writes_only(index: Index, call: Call) -> bool:
 
 def how_cut(cut: CutCall) -> HowCut:
     """What kind of call cut the path, for its words."""
+    if cut.how is not None:
+        return cut.how
     call = cut.call
     label = call.function.label
     if call.function.kind is Kind.TO_PYTHON:

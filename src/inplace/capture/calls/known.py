@@ -13,6 +13,7 @@ class Known:
         id: its number in the recording, -1 before it is given one.
         writing: the same for what it is when a flag among its arguments makes it change one of them.
         short: whether what it gives out may be a new tensor.
+        switches: whether it switches gradient mode on or off.
         brief: whether its calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
@@ -37,6 +38,7 @@ class Known:
         "reread",
         "short",
         "slot",
+        "switches",
         "varies",
         "writing",
     )
@@ -46,6 +48,7 @@ class Known:
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
         self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
+        self.switches = self.label == "_set_grad_enabled"
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
         self.brief = self.pure or self.open

@@ -70,6 +70,10 @@ class Listener:
         """A call has written bytes that other tensors reach, whose version counter does not show it."""
         raise NotImplementedError
 
+    def switched_off(self, frame: Any) -> None:
+        """Gradient mode is about to be switched off."""
+        raise NotImplementedError
+
     def module_of(self, frame: Any) -> int:
         """The id of the module whose `_call_impl` runs in `frame`; -1 if it can't be told."""
         raise NotImplementedError

@@ -42,6 +42,8 @@ from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
 
+_OFF = (False,)  # arguments of what switches gradient mode off
+
 
 class CallMode(TorchFunctionMode):
     """Observes every torch function that the user's code calls in this thread.
@@ -122,6 +124,9 @@ class CallMode(TorchFunctionMode):
                                 log.within[step] = notes.running[-1]
                     if step < 0:
                         pending = notes.begin(known, args, kwargs, stack, module, noted)
+                elif known.switches:
+                    if args == _OFF and grad_enabled():
+                        self._hooks.switched_off(sys._getframe(1))
                 elif known.drops:
                     kwargs = {**dropped(known.label, sys._getframe(1)), **kwargs}
         except OverwriteError:

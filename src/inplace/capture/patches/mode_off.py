@@ -15,8 +15,9 @@ A function that PyTorch has written in Python calls `handle_torch_function`, whi
 puts it back. We do so in its place, and take its frame and ours out of the traceback of what was raised.
 
 NOTE [ Gradients set to None ]
-`zero_grad` asks each parameter for its gradient twice and sets it to None, which no line of the user's did: none of it
-is recorded, and all of it would come by us. Where it writes zeros instead it is left to the mode.
+`zero_grad` of optimizers and modules asks each parameter for its gradient twice and sets it to None, which no line of
+the user's did: none of it is recorded call by call, and all of it would come by us. Where it writes zeros instead it is
+left to the mode.
 
 NOTE [ Traces of TorchScript ]
 While `torch.jit.trace` runs a function, every read of a shape or value counts as part of it, ours too.
@@ -72,16 +73,23 @@ def _writes_zeros(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return not (args[1] if len(args) > 1 else kwargs.get("set_to_none", True))
 
 
+def _nothing(_owner: Any, _frame: FrameType) -> None:
+    """Nobody is told who clears gradients."""
+
+
 class ModeOff:
     """Takes a mode off around what would behave otherwise with it.
 
     Args:
         mode: ours.
         ledger: where what we replace in PyTorch is noted, and undone.
+        clears: is told of the optimizer or module whose `zero_grad` is called, and of our frame.
     """
 
-    def __init__(self, mode: TorchFunctionMode, ledger: Ledger) -> None:
-        self._mode, self._ledger = mode, ledger
+    def __init__(
+        self, mode: TorchFunctionMode, ledger: Ledger, clears: Callable[[Any, FrameType], None] = _nothing
+    ) -> None:
+        self._mode, self._ledger, self._clears = mode, ledger, clears
         self._thread = 0
         self._place: int | None = None  # where the mode stood, if it was on, before compiled code ran
         self._outermost = 0  # the frame that has switched Dynamo on; 0 while no compiled code runs
@@ -93,7 +101,8 @@ class ModeOff:
         for owner, name in _UNSEEN:
             if hasattr(owner, name):
                 self.patch(owner, name, self._unseen)
-        self.patch(torch.optim.Optimizer, "zero_grad", lambda theirs: self._unseen(theirs, unless=_writes_zeros))
+        for owner in (torch.optim.Optimizer, torch.nn.Module):
+            self.patch(owner, "zero_grad", self._clearing)
         if hasattr(torch.overrides, _POPPED):
             self.patch(torch.overrides, _POPPED, lambda _: _Popped)
         self.patch(torch.overrides, "_pop_mode", self._pop_mode)
@@ -126,9 +135,19 @@ class ModeOff:
 
         return compile
 
-    def _unseen(self, theirs: Any, unless: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None) -> Any:
+    def _clearing(self, theirs: Any) -> Any:
+        return self._unseen(theirs, unless=_writes_zeros, tell=self._clears)
+
+    def _unseen(
+        self,
+        theirs: Any,
+        unless: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None,
+        tell: Callable[[Any, FrameType], None] | None = None,
+    ) -> Any:
         @functools.wraps(theirs)
         def unseen(*args: Any, **kwargs: Any) -> Any:
+            if tell is not None and args:
+                tell(args[0], sys._getframe(1))
             place = None if unless is not None and unless(args, kwargs) else take_off(self._mode)
             try:
                 return theirs(*args, **kwargs)

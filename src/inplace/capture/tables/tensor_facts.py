@@ -76,6 +76,11 @@ def creation_name(number: int) -> str:
     return str(torch._C._autograd.CreationMeta(number).name).lower()
 
 
+def is_watched() -> bool:
+    """Whether a profiler or a dispatch mode would see what we call."""
+    return bool(_profiling() or _dispatch_modes())
+
+
 def small_values(tensor: torch.Tensor) -> tuple[Any, ...] | None:
     """The elements of a small tensor in row order, None for one that is large, or not plain numbers in memory."""
     if tensor.numel() > (SMALL_INDEX if tensor.dtype is torch.int64 else SMALL):

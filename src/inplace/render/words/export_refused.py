@@ -7,11 +7,10 @@ from inplace.facts.model import Trace
 from inplace.render.words.parts import culprits, name, victim
 from inplace.render.words.telling import Words
 
-_HOW = {"numpy": "handed to numpy", "dlpack": "handed to another library", "deepcopy": "to be copied with its graph"}
+_HOW = {"numpy": "handed to numpy", "dlpack": "handed to another library"}
 _WHY = {
     "numpy": "PyTorch refuses: autograd would not see what is done with the array.",
     "dlpack": "PyTorch refuses: autograd would not see what is done with the bytes.",
-    "deepcopy": "PyTorch refuses: the copy would be without the graph that the tensor is a part of.",
 }
 
 
@@ -25,8 +24,6 @@ def _sentences(finding: ExportRefused, trace: Trace) -> tuple[str, str]:
 
 
 def _remedy(finding: ExportRefused, _: Trace) -> str:
-    if finding.how == "deepcopy":
-        return f"Copy the values, {name(finding, '.detach().clone()')}, or copy what is made of leaves (a module)."
     own = name(finding, ".detach()")
     return f"For what needs no gradient use {own}; what the loss needs is computed with PyTorch's own functions."
 

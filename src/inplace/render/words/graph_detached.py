@@ -15,6 +15,7 @@ _CUTS = {
     "rebuilt": "makes a new tensor of its values",
     "no-grad": "runs under `no_grad`",
     "dtype": "gives a result that can't carry a gradient",
+    "wrapped": "makes a new leaf of a result",
 }
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
@@ -24,11 +25,58 @@ _REMEDIES = {
     "rebuilt": "Combine the tensors with `torch.stack(...)` or `torch.cat(...)`, which keep the path.",
     "no-grad": "Move it out of the `no_grad` block.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
+    "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
     "frozen": "Call `requires_grad_()` on what is to be trained.",
 }
 
 
+_REFUSED = {
+    "result": ("asks for what only a leaf has", "{name} is the result of a call: its gradient is passed on, not kept."),
+    "integer": ("asks an integer or boolean tensor to require grad", "Only floating point and complex tensors can."),
+    "out": (
+        "writes its result into a buffer by `out=`",
+        "PyTorch refuses: autograd could not record it, and an argument requires grad.",
+    ),
+    "copied": (
+        "gives {name} a gradient path, and it is to be copied with it",
+        "`deepcopy` refuses: the copy would be without the graph that the tensor is a part of.",
+    ),
+    "no formula": ("runs a function that has no derivative", "`backward()` raises when it comes to it."),
+    "unused": ("is computed without {name}", "So there is no path to {name}, and no gradient for it."),
+    "unregistered": (
+        "leaves the optimizer without parameters",
+        "Only modules, parameters, and what an `nn.ModuleList` or `nn.ModuleDict` holds are registered.",
+    ),
+    "no inputs": ("collects no tensor for `backward(inputs=...)`", "`backward()` raises: it has nowhere to go to."),
+    "plain": ("makes a tensor that does not require grad", "No gradient path leads to it, so none can be asked for."),
+    "zero": (
+        "has a derivative of zero, and every path to {name} goes through it",
+        "So the gradient is zero everywhere, whatever the loss.",
+    ),
+    "view": (
+        "writes, and a view that was made under `no_grad` is involved",
+        "PyTorch refuses: the view has no history, and the write would have to go into it.",
+    ),
+}
+_REFUSED_REMEDIES = {
+    "result": "Call `retain_grad()` on it before `backward()`, or use a hook; to stop its gradient, `detach()` it.",
+    "integer": "Convert it with `.float()` first; what is not trained is a buffer.",
+    "out": "Leave `out=` away, or put the call under `torch.no_grad()`.",
+    "copied": "Keep a detached copy, `.detach().clone()`, or copy what is made of leaves (a module) only.",
+    "no formula": "Use another function, or `detach()` the argument for which it has no derivative.",
+    "unused": "Use it in what the loss is made of, or ask for the gradient of the tensor that went in.",
+    "unregistered": "Use `nn.ModuleList`, `nn.ModuleDict` or `nn.ParameterList` for what is to be trained.",
+    "no inputs": "Give it the tensors that are to get a gradient, and let them require grad.",
+    "plain": "Let it require grad, `requires_grad_()`, before anything is computed from it.",
+    "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
+    "view": "Do both under `no_grad`, or both outside.",
+}
+
+
 def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
+    if finding.how in _REFUSED:
+        what, because = (text.replace("{name}", name(finding)) for text in _REFUSED[finding.how])
+        return f"{culprits(finding, trace)} {what}.", because
     lost = joined(finding.without_grad)
     if finding.how == "frozen":
         return f"{culprits(finding, trace)} leaves nothing behind the loss that requires grad.", (
@@ -41,14 +89,18 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
 
 
 def _remedy(finding: Cut, _: Trace) -> str:
-    return _REMEDIES[finding.how]
+    return _REFUSED_REMEDIES.get(finding.how) or _REMEDIES[finding.how]
 
 
 def _did(finding: Cut) -> str:
+    if finding.how in _REFUSED:
+        return "no gradient here"
     return "nothing requires grad" if finding.how == "frozen" else "cuts the path"
 
 
 def _needs(finding: Cut) -> str:
+    if finding.how in _REFUSED:
+        return "asks for it"
     return "made the loss" if finding.how == "frozen" else "had a path"
 
 

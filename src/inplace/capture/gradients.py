@@ -1,0 +1,187 @@
+"""Notes what happens to gradients beside the recorded calls: who clears them, which optimizer uses which, as they are.
+
+NOTE [ Values of gradients ]
+Whether a gradient is zero everywhere or not finite is asked of all gradients of an optimizer by one call, before its
+step: at the first steps of a line and ever more rarely then, at every step where all of them are small. It is not asked
+on other devices, where the question would wait for them; nor under a dispatch mode or a profiler, which would see it.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+
+from inplace.capture.code.names import borrow_locals
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.tables.call_log import CallLog
+from inplace.capture.tables.tensor_facts import is_watched
+from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.facts.model import Act, GradientAct, Stack
+
+_WIDTH = 5  # step, act, stack, parameters, what was found
+_ACTS = tuple(Act)
+_SHOWN = 8  # steps of one line before which values are looked at; then ever more rarely
+_SMALL = 4096  # elements of all gradients of an optimizer up to which they are looked at before every step
+_MODULES = 2000  # modules looked at for others that they hold without registering them
+_KEPT_BY_TORCH = frozenset({"_parameters", "_buffers", "_modules"})
+
+
+class Gradients:
+    """What is done to gradients in one recording.
+
+    Args:
+        seen: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        log: the calls, by whose number moments are told.
+    """
+
+    def __init__(self, seen: TensorsSeen, stacks: Stacks, log: CallLog) -> None:
+        self._seen, self._stacks, self._log = seen, stacks, log
+        self._rows = array("i")
+        self._numbers: list[tuple[int, ...]] = [()]
+        self._number_ids: dict[tuple[int, ...], int] = {(): 0}
+        self._found: list[str] = [""]
+        self._found_ids: dict[str, int] = {"": 0}
+        self._times: dict[int, int] = {}  # steps made from each stack
+        self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
+
+    def switched_off(self, frame: FrameType) -> None:
+        """Gradient mode is switched off by a line of the user's."""
+        self._note(Act.SWITCHED_OFF, self._stacks.key_of(frame)[0], (), "")
+
+    def cleared(self, owner: Any, frame: FrameType) -> None:
+        """`zero_grad` of an optimizer or a module is about to run."""
+        params = _params_of(owner)
+        found = "".join(["-" if param.grad is None else "?" for param in params])
+        self._note(Act.CLEARED, self._stacks.key_of(frame)[0], self._ids(params), found)
+
+    def built(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
+        """A group of parameters is now an optimizer's."""
+        params = _params_of(optimizer)
+        self._note(Act.BUILT, self._stacks.key_of(frame)[0], self._ids(params), "")
+
+    def stepped(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
+        """An optimizer is about to use the gradients of its parameters."""
+        stack = self._stacks.key_of(frame)[0]
+        params = _params_of(optimizer)
+        times = self._times[stack] = self._times.get(stack, 0) + 1
+        often = times <= _SHOWN or not times & (times - 1)
+        self._note(Act.STEPPED, stack, self._ids(params), _found_in([param.grad for param in params], often=often))
+
+    def hidden(
+        self, known: Callable[[], list[torch.nn.Module]], optimizer: torch.optim.Optimizer, frame: FrameType
+    ) -> None:
+        """Note, once for an optimizer, the parameters of modules that others hold but do not register."""
+        if id(optimizer) in self._hidden_of:
+            return
+        self._hidden_of.add(id(optimizer))
+        modules = [*known(), *self._modules_around(frame)]
+        params = [param for module in _hidden_in(modules) for param in module.parameters() if type(param) in PLAIN]
+        if params:
+            self._note(Act.HIDDEN, self._stacks.key_of(frame)[0], self._ids(params), "")
+
+    def _modules_around(self, frame: FrameType) -> list[torch.nn.Module]:
+        """The modules that are variables of the user's frames, or attributes of the objects whose methods these run."""
+        found: list[torch.nn.Module] = []
+
+        def take(variables: Mapping[str, object]) -> None:
+            own = getattr(variables.get("self"), "__dict__", {})
+            values = [*variables.values(), *(own.values() if type(own) is dict else ())]
+            found.extend(value for value in values if isinstance(value, torch.nn.Module))
+
+        around: FrameType | None = frame
+        while around is not None:
+            if self._stacks.is_user(around.f_code):
+                borrow_locals(around, take)
+            around = around.f_back
+        return found
+
+    def singular(self, nodes: Sequence[int], stack: int) -> None:
+        """Before a backward: nodes whose derivative is not finite where they were computed."""
+        if nodes:
+            self._note(Act.SINGULAR, stack, tuple(nodes), "")
+
+    def _ids(self, params: Sequence[torch.Tensor]) -> tuple[int, ...]:
+        return tuple([self._seen.id_of(param) for param in params])
+
+    def _note(self, act: Act, stack: int, numbers: tuple[int, ...], found: str) -> None:
+        known = self._number_ids.get(numbers)
+        if known is None:
+            known = self._number_ids[numbers] = len(self._numbers)
+            self._numbers.append(numbers)
+        text = self._found_ids.get(found)
+        if text is None:
+            text = self._found_ids[found] = len(self._found)
+            self._found.append(found)
+        self._rows.extend((len(self._log), _ACTS.index(act), stack, known, text))
+
+    def frozen(self, stacks: Sequence[Stack]) -> tuple[GradientAct, ...]:
+        """The acts as a trace has them, in order."""
+        rows = self._rows
+        return tuple(
+            GradientAct(
+                rows[at],
+                _ACTS[rows[at + 1]],
+                stacks[rows[at + 2]],
+                self._numbers[rows[at + 3]],
+                self._found[rows[at + 4]],
+            )
+            for at in range(0, len(rows), _WIDTH)
+        )
+
+
+def _params_of(owner: Any) -> list[torch.Tensor]:
+    if isinstance(owner, torch.nn.Module):
+        return [param for param in owner.parameters() if type(param) in PLAIN]
+    return [param for group in owner.param_groups for param in group["params"] if type(param) in PLAIN]
+
+
+def _found_in(grads: Sequence[torch.Tensor | None], *, often: bool) -> str:
+    """A letter for each gradient: `-` none, `0` zero everywhere, `f` finite, `x` not finite, `?` not looked at."""
+    there = [grad for grad in grads if grad is not None]
+    readable = [grad for grad in there if type(grad) in PLAIN and _is_readable(grad)]
+    if not there or len(readable) < len(there) or is_watched():
+        return "".join(["-" if grad is None else "?" for grad in grads])
+    if not often and sum([grad.numel() for grad in there]) > _SMALL:
+        return "".join(["-" if grad is None else "?" for grad in grads])
+    largest = iter(_largest([grad.detach() if grad.requires_grad else grad for grad in there]))
+    return "".join(["-" if grad is None else _letter(next(largest)) for grad in grads])
+
+
+def _is_readable(grad: torch.Tensor) -> bool:
+    return grad.device.type == "cpu" and grad.layout is torch.strided and grad.numel() > 0
+
+
+def _largest(grads: list[torch.Tensor]) -> Iterator[float]:
+    """The largest absolute value in each of some tensors; nan where one is not a number."""
+    for norm in torch._foreach_norm(grads, math.inf):
+        yield norm.item()
+
+
+def _letter(largest: float) -> str:
+    return "x" if not math.isfinite(largest) else "f" if largest else "0"
+
+
+def _hidden_in(modules: Iterable[torch.nn.Module]) -> Iterator[torch.nn.Module]:
+    """The modules in plain lists and dicts of others, without those that are registered somewhere among them."""
+    every: dict[int, torch.nn.Module] = {}
+    registered: set[int] = set()
+    for module in modules:
+        for one in module.modules():
+            if len(every) < _MODULES:
+                every[id(one)] = one
+                registered.update(map(id, [child for child in one.children() if child is not one]))
+    for module in list(every.values()):
+        for name, value in list(vars(module).items()):
+            if name in _KEPT_BY_TORCH:
+                continue
+            items = value.values() if type(value) is dict else value if type(value) in {list, tuple} else ()
+            for item in list(items):
+                if isinstance(item, torch.nn.Module) and id(item) not in registered:
+                    yield item

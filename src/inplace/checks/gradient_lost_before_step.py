@@ -1,0 +1,167 @@
+"""gradient-lost-before-step: a gradient is computed, and what the optimizer's step uses is another one, or none."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Act, Stack, TensorId
+from inplace.reading.gradient_events import Event, GradientEvents
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+
+_MOST = 4
+
+How = Literal["cleared", "per backward", "clipped early", "clipped scaled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostGradient(Finding):
+    """A gradient that was dropped before a step used it, or was clipped when that had no effect, or the wrong one.
+
+    `how`: cleared between backward and every step (`cleared`); cleared after each of several backwards before a step,
+    so that the last one counts alone (`per backward`); clipped before the backward that computes it (`clipped early`);
+    clipped while it was multiplied by the scale of a scaler (`clipped scaled`).
+    """
+
+    kind = "gradient-lost-before-step"
+    how: How
+    leaves: tuple[TensorId, ...]
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The parameters, where they are known."""
+        return self.leaves
+
+
+def lost_gradients(index: Index) -> Iterator[Finding]:
+    """Yield the clears and clips that make a step use something else than the gradient that was computed."""
+    if not index.trace.acts:
+        return
+    events = GradientEvents(index)
+    steps: dict[frozenset[TensorId], list[Event]] = {}
+    for event in events.of("step"):
+        steps.setdefault(event.leaves or frozenset(), []).append(event)
+    told: dict[How, dict[Stack, set[TensorId]]] = {}
+    for leaves, used in steps.items():
+        found = _cleared(events, leaves, used)
+        how: How = "cleared"
+        if not found:
+            found, how = _per_backward(events, leaves, used), "per backward"
+        for stack in found:
+            told.setdefault(how, {}).setdefault(stack, set()).update(leaves)
+    for way, stacks in told.items():
+        yield _finding(index, way, stacks)
+    yield from _clipped(index, events)
+
+
+def _finding(index: Index, how: How, stacks: dict[Stack, set[TensorId]]) -> LostGradient:
+    places: dict[Place, None] = {}
+    for stack in stacks:
+        places.update(dict.fromkeys(index.places.chain_of(stack, None)))
+    leaves = sorted({leaf for found in stacks.values() for leaf in found})
+    return LostGradient(
+        severity="warning",
+        culprits=tuple(places)[:_MOST],
+        victim=None,
+        names=index.names.told(places=[*places], last=index.names.first(leaves)),
+        how=how,
+        leaves=tuple(leaves[:_MOST]),
+        at=max((act.step for act in index.trace.acts if act.act is Act.STEPPED), default=None),
+    )
+
+
+def _before_each(events: list[Event], steps: list[Event], since: int) -> Iterator[tuple[Event, list[Event]]]:
+    """Each step from a call on with what happened since the step before it, which may be one of an earlier cell."""
+    moments, begin = [one.moment for one in events], 0
+    for step in steps:
+        end = bisect_left(moments, step.moment)
+        if step.moment[0] + 1 >= since:
+            yield step, events[begin:end]
+        begin = end
+
+
+def _about(events: GradientEvents, leaves: frozenset[TensorId]) -> list[Event]:
+    """What happened to the gradients of some leaves between steps; a backward of an unknown graph is none."""
+    found = events.of("backward", "clear", "read", "scaler step")
+    return [one for one in found if one.concerns(leaves) and not (one.what == "backward" and one.leaves is None)]
+
+
+def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
+    """The clears between the last backward and each step of an optimizer, none of which found a gradient."""
+    found: dict[Stack, None] = {}
+    for step, before in _before_each(_about(events, leaves), steps, events.since):
+        backwards = [one for one in before if one.what == "backward"]
+        clears = [one for one in before if one.what == "clear" and backwards and one.moment > backwards[-1].moment]
+        if not set(step.found) <= {"-", "0"} or not clears:
+            return []
+        found.update(dict.fromkeys(one.stack for one in clears))
+    return list(found)
+
+
+def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
+    """The clears that drop what the line computed from whose last backward the step's gradient comes, each time."""
+    found: dict[Stack, None] = {}
+    for _, before in _before_each(_about(events, leaves), steps, events.since):
+        dropped = _dropped(before)
+        if not dropped:
+            return []
+        found.update(dict.fromkeys(one.stack for one in dropped))
+    return list(found)
+
+
+def _dropped(events: list[Event]) -> list[Event]:
+    """The clears of gradients that nobody had read, where the last backward is another turn of the same line."""
+    backwards = [one for one in events if one.what == "backward"]
+    if not backwards:
+        return []
+    line, pending, found = backwards[-1].stack, False, []
+    for event in events:
+        if event.what == "backward":
+            pending = event.stack == line
+        elif event.what == "clear":
+            found += [event] if pending else []
+            pending = False
+        else:
+            pending = False
+    return found
+
+
+# ---------------------------------------------------------------- clips
+
+
+def _clipped(index: Index, events: GradientEvents) -> Iterator[Finding]:
+    """The clips each of which came when it had no effect, and those of gradients that a scaler had multiplied."""
+    order = events.of("backward", "clip", "step", "scaler step", "unscale")
+    following = _following(order)
+    early: dict[Stack, bool] = {}
+    scaled: dict[Stack, set[TensorId]] = {}
+    previous: Event | None = None
+    for event, coming in zip(order, following, strict=True):
+        if event.what != "clip":
+            previous = event
+            continue
+        then = [one.what for one in coming]
+        is_early = (previous is None or "step" in previous.what) and then[:1] == ["backward"] and len(then) > 1
+        early[event.stack] = early.get(event.stack, True) and (is_early or not then)
+        is_backward = previous is not None and previous.what == "backward"
+        if then[:1] == ["scaler step"] and previous is not None and is_backward and events.is_scaled(previous):
+            scaled[event.stack] = set()
+    before = {stack: set[TensorId]() for stack, always in early.items() if always}
+    if before and any(one.what == "step" for one in order):
+        yield _finding(index, "clipped early", before)
+    if scaled:
+        yield _finding(index, "clipped scaled", scaled)
+
+
+def _following(order: list[Event]) -> list[list[Event]]:
+    """For each event the next two that are a backward or a step."""
+    coming: list[Event] = []
+    found = []
+    for event in reversed(order):
+        found.append(coming)
+        if event.what in {"backward", "step", "scaler step"}:
+            coming = [event, *coming[:1]]
+    return found[::-1]

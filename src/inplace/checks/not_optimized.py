@@ -1,0 +1,145 @@
+"""not-optimized: a parameter gets gradients and no optimizer has it, where one was meant to.
+
+NOTE [ Meant to be trained ]
+Most parameters that no optimizer has are left out on purpose: a frozen backbone, an attacked image, a teacher. So it is
+told only of those that escaped it: parameters of modules in a plain list or dict, which nobody registers; parameters
+that were made after the optimizer was built, whose line goes backward to the optimizer's own too; and an optimizer over
+parameters that nothing is ever computed from. What the user updates or reads the gradient of by hand is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Act, Call, GradientAct, TensorId
+from inplace.reading.gradient_events import GradientEvents
+from inplace.reading.gradients import reached_leaves
+from inplace.reading.index import Index
+from inplace.reading.lineage import wrapped_call
+from inplace.reading.place import Place
+from inplace.reading.replaced import replaced_leaves
+
+_MOST = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotOptimized(Finding):
+    """Parameters that get gradients which no optimizer applies.
+
+    `how`: their modules are in a plain container (`hidden`), they were made after the optimizer was built (`late`), or
+    an optimizer has parameters that no loss was ever computed from (`unused`).
+    """
+
+    kind = "not-optimized"
+    how: Literal["hidden", "late", "unused"]
+    leaves: tuple[TensorId, ...]
+    optimizer: Place | None
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The parameters."""
+        return self.leaves
+
+
+def unoptimized_parameters(index: Index) -> Iterator[Finding]:
+    """Yield the parameters that escaped the optimizers, by how they did."""
+    acts = index.trace.acts
+    if not any(act.act is Act.STEPPED for act in acts):
+        return
+    events = GradientEvents(index)
+    handled = {leaf for event in events.of("read") for leaf in event.leaves or ()}
+    escaped = {
+        leaf
+        for leaf in reached_leaves(index, events.since) - events.known - handled
+        if index.trace.tensors[leaf].type == "Parameter" and not _is_written(index, leaf) and not _has_path(index, leaf)
+    }
+    hidden = escaped & {TensorId(number) for act in acts if act.act is Act.HIDDEN for number in act.numbers}
+    if hidden:
+        yield _finding(index, "hidden", hidden, _last_built(acts))
+    replaced = {one.now for one in replaced_leaves(index)}
+    for act, late in _late(index, events, escaped - hidden - replaced):
+        yield _finding(index, "late", late, act)
+    if escaped:
+        yield from _unused(index, events, escaped)
+
+
+def _has_path(index: Index, leaf: TensorId) -> bool:
+    """Whether a parameter was made of a result with a gradient path: what is lost there is that path."""
+    call = wrapped_call(index, leaf)
+    return call is not None and any(index.trace.states[output].requires_grad for output in call.outputs)
+
+
+def _is_written(index: Index, leaf: TensorId) -> bool:
+    """Whether somebody changes a parameter after it was used: by hand, since no optimizer has it."""
+    state = index.history.last_state(leaf)
+    uses = [step for step, _ in index.history.sightings.get(leaf, ())]
+    storage = state.storage if state is not None else None
+    first = next((step for step in uses if index.trace.calls[step].nodes), None)
+    writes = index.history.writes_to.get(storage, []) if storage is not None else []
+    return first is not None and any(write.call.step > first for write in writes)
+
+
+def _last_built(acts: tuple[GradientAct, ...]) -> GradientAct | None:
+    return next((act for act in reversed(acts) if act.act is Act.BUILT), None)
+
+
+def _late(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[tuple[GradientAct, set[TensorId]]]:
+    """The parameters that were met first after an optimizer was built which has others that the same line reaches."""
+    found: dict[int, tuple[GradientAct, set[TensorId]]] = {}
+    for act in index.trace.acts:
+        if act.act is not Act.BUILT:
+            continue
+        own = frozenset(map(TensorId, act.numbers))
+        last_step = max((one.moment for one in events.of("step") if one.concerns(own)), default=None)
+        together = {leaf for leaves in events.reach.values() if own & leaves for leaf in leaves}
+        late = {leaf for leaf in escaped & together if index.trace.tensors[leaf].first_seen >= act.step}
+        late = {leaf for leaf in late if last_step is not None and index.trace.tensors[leaf].first_seen < last_step[0]}
+        if late:
+            found[min(late)] = act, late
+    yield from list(found.values())[-1:]
+
+
+def _unused(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[Finding]:
+    """The optimizers none of whose parameters was used, while others got gradients that nobody applies."""
+    built = [act for act in index.trace.acts if act.act is Act.BUILT]
+    for act in built:
+        own = frozenset(map(TensorId, act.numbers))
+        steps = [one for one in events.of("step") if one.leaves is not None and own <= one.leaves]
+        if (
+            steps
+            and all(set(one.found) <= {"-"} for one in steps)
+            and not any(events.uses(leaf, act.step) for leaf in own)
+        ):
+            yield _finding(index, "unused", escaped, act)
+            return
+
+
+def _finding(
+    index: Index, how: Literal["hidden", "late", "unused"], leaves: set[TensorId], built: GradientAct | None
+) -> NotOptimized:
+    made: dict[Place, None] = {}
+    for leaf in sorted(leaves):
+        maker = _maker(index, leaf)
+        made.update(dict.fromkeys(index.places.chain(maker) if maker is not None else ()))
+    over = index.places.chain_of(built.stack, None) if built is not None else ()
+    places = [*over, *made] if how == "unused" else [*made, *over]
+    return NotOptimized(
+        severity="warning",
+        culprits=tuple(dict.fromkeys(places))[:_MOST],
+        victim=None,
+        names=index.names.told(tensors=sorted(leaves), places=places),
+        how=how,
+        leaves=tuple(sorted(leaves)),
+        optimizer=over[0] if over else None,
+        at=max((act.step for act in index.trace.acts if act.act is Act.STEPPED), default=None),
+    )
+
+
+def _maker(index: Index, leaf: TensorId) -> Call | None:
+    """The call that made or first filled a parameter, else the first that took it."""
+    makers = index.history.makers.get(leaf, [])
+    sightings = index.history.sightings.get(leaf, [])
+    step = makers[0] if makers else sightings[0][0] if sightings else None
+    return index.trace.calls[step] if step is not None else None

@@ -1,0 +1,36 @@
+"""What is said of `not-optimized`: gradients that no optimizer applies."""
+
+from __future__ import annotations
+
+from inplace.checks.not_optimized import NotOptimized
+from inplace.facts.model import Trace
+from inplace.render.words.parts import culprits, name, where
+from inplace.render.words.telling import Words
+
+
+def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
+    told = culprits(finding, trace)
+    count = len(finding.leaves)
+    if finding.how == "unused":
+        return f"{told} builds an optimizer over parameters that no loss was computed from.", (
+            f"What got gradients ({count} parameter{'s' if count > 1 else ''}) is in no optimizer, and stays as it is."
+        )
+    many = f"{name(finding)}" if count == 1 else f"{name(finding)} and {count - 1} more"
+    gets = "gets" if count == 1 else "get"
+    stays = "stays as it is" if count == 1 else "stay as they are"
+    why = f"{many} {gets} gradients that nobody applies, and {stays}."
+    if finding.how == "hidden":
+        return f"{told} makes parameters that a plain list or dict keeps, so that no module registers them.", why
+    built = f" ({where(finding.optimizer, trace)})" if finding.optimizer is not None else ""
+    return f"{told} makes parameters after the optimizer was built{built}.", why
+
+
+def _remedy(finding: NotOptimized, _: Trace) -> str:
+    if finding.how == "hidden":
+        return "Keep modules in an `nn.ModuleList` or `nn.ModuleDict`, parameters in an `nn.ParameterList`."
+    if finding.how == "late":
+        return "Build the optimizer after it, or add the parameter with `optimizer.add_param_group(...)`."
+    return "Build the optimizer over the parameters of the very model that the loss is computed with."
+
+
+WORDS = Words(sentences=_sentences, remedy=_remedy, did=lambda _: "not optimized")
