@@ -36,8 +36,9 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
         if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
             continue
-        if wrapped_call(index, leaf) is not None:  # it was made of a result: what is lost is the path to that
-            continue
+        wrapped = wrapped_call(index, leaf)
+        if wrapped is not None and any(trace.states[output].requires_grad for output in wrapped.outputs):
+            continue  # it was made of a result: what is lost is the path to that
         orphans = [
             TensorId(param)
             for numbers, step in built.items()
