@@ -42,7 +42,7 @@ def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
 
 def _proved(report: Report, start: Start, timeout: float) -> Report:
     index = report.index
-    cell = next((source.file for source in report.trace.sources if source.is_cell), start.file)
+    cell = next((source.file for source in reversed(report.trace.sources) if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
     judge = _Judge(start, timeout)
     found = list(report.findings)
@@ -50,7 +50,7 @@ def _proved(report: Report, start: Start, timeout: float) -> Report:
     tried = list(candidates)[:_PROVED]
     for number in tried:
         found[number] = judge.proved(found[number], candidates[number])
-    return Report(index, tuple(found))
+    return replace(report, findings=tuple(found))
 
 
 class _Judge:

@@ -68,9 +68,17 @@ def cell_start(file: str, text: str, namespace: dict[str, Any]) -> Start:
 
 
 def _mentioned(text: str, namespace: Mapping[str, Any]) -> list[str]:
-    """The variables that a cell mentions by name; functions bring what they use themselves."""
-    names = dict.fromkeys(node.id for node in SourceCode(text).nodes if isinstance(node, ast.Name))
-    return [name for name in names if name in namespace]
+    """The variables that a cell may read before it sets them itself; functions bring what they use themselves."""
+    wanted: dict[str, None] = {}
+    bound: set[str] = set()
+    for statement in SourceCode(text).tree.body:
+        nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        own = {target.id for target in targets if isinstance(target, ast.Name)}
+        read = [node.id for node in nodes if not (isinstance(node.ctx, ast.Store) and node.id in own)]
+        wanted.update(dict.fromkeys(name for name in read if name not in bound))
+        bound |= own
+    return [name for name in wanted if name in namespace]
 
 
 class _GraphError(Exception):

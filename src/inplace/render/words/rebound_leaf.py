@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inplace.checks.rebound_leaf import ReboundLeaf
-from inplace.facts.model import Trace
+from inplace.facts.model import Act, Trace
 from inplace.render.words.parts import culprits, name
 from inplace.render.words.telling import Words
 
@@ -22,13 +22,24 @@ def _sentences(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
     return what, f"The gradient goes to the leaf, and {name(finding, '.grad')} stays `None`."
 
 
-def _remedy(finding: ReboundLeaf, _: Trace) -> str:
+def _remedy(finding: ReboundLeaf, trace: Trace) -> str:
     if finding.how == "replaced":
+        cell = _cell_of_optimizer(finding, trace)
+        if cell is not None:
+            return f"Run the cell of the optimizer, {cell}, again: it is to hold the new parameters."
         return "Build the optimizer after the replacement, or add the parameter with `optimizer.add_param_group(...)`."
     return (
         f"Give the result another name, or update the leaf in place under `torch.no_grad()`; "
         f"for a new start, end the line with `.detach().requires_grad_()` and read {name(finding, '.grad')} of that."
     )
+
+
+def _cell_of_optimizer(finding: ReboundLeaf, trace: Trace) -> str | None:
+    """The earlier run of a cell that built the optimizer which goes on with the old parameter."""
+    built = [act for act in trace.acts if act.act is Act.BUILT and finding.leaf in act.numbers and act.stack.frames]
+    if not built or built[-1].step >= trace.begin:
+        return None
+    return trace.sources[trace.site(built[-1].stack.frames[-1]).source].label
 
 
 def _did(finding: ReboundLeaf) -> str:
