@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.patches.mode_stack import height, modes_below, put_on, take_off
+from inplace.capture.patches.mode_stack import Standing, height, modes_below, put_on, take_off
 
 
 class Mode(TorchFunctionMode):
     """Does nothing."""
+
+
+class Through(Mode):
+    """Passes calls on."""
+
+    def __torch_function__(self, function: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call what was called."""
+        return function(*args, **(kwargs or {}))
 
 
 def places(*modes: TorchFunctionMode) -> list[int | None]:
@@ -25,9 +35,10 @@ def test_the_others_stay(taken: int) -> None:
 
     with modes[0], modes[1], modes[2]:
         first = height() - 3
-        assert take_off(modes[taken]) == first + taken
+        stood = take_off(modes[taken])
+        assert stood == (first + taken, tuple(modes[taken + 1 :]))
         without = places(*modes)
-        put_on(modes[taken], first + taken)
+        put_on(modes[taken], stood)
         again = places(*modes)
 
     left = [number for number in range(3) if number != taken]
@@ -43,12 +54,26 @@ def test_a_mode_that_is_not_on_is_left_alone() -> None:
         assert modes_below(on) == height() - 1
 
 
+def test_a_block_with_a_device_stays_above() -> None:
+    """It was pushed on top, and its end pops what is on top."""
+    ours = Through()
+
+    with ours:
+        before = height()
+        with torch.device("cpu"):
+            stood = take_off(ours)
+            assert stood is not None
+            put_on(ours, stood)
+            assert modes_below(ours) == before - 1
+        assert (height(), modes_below(ours)) == (before, before - 1)
+
+
 def test_a_default_device_stays_the_lowest() -> None:
     """It counts on that."""
     ours = Mode()
 
     with torch.device("cpu"):
-        put_on(ours, 0)
+        put_on(ours, Standing(0))
         try:
             assert modes_below(ours) == height() - 1
         finally:

@@ -187,3 +187,11 @@ def test_cells_tell_what_one_script_tells(seed: int, length: int, cuts: set[int]
     }
     assert in_cells == in_one
     assert torch.is_grad_enabled()
+
+
+def test_a_save_is_broken_once() -> None:
+    """A second write to what is broken already is no new warning; the first one stands."""
+    runs = play(*FORWARD, "h.mul_(2)", "h.mul_(3)")
+
+    assert [len(run.told()) for run in runs] == [0, 0, 1, 0]
+    assert [len(run.report.standing) for run in runs] == [0, 0, 0, 1]

@@ -112,7 +112,11 @@ class BothSides:
         self.recorded.close()
 
     def differences(self, program: Program) -> list[str]:
-        """What a program does otherwise when it is recorded."""
+        """What a program does otherwise when it is recorded; nothing, for one that Python can't compile."""
+        try:
+            compile(program.text, "program.py", "exec")
+        except SyntaxError:
+            return []
         self._folder.joinpath("program.py").write_text(program.text, encoding="utf-8")
         plain, recorded = (side.run(whole=program.ends_in_its_way) for side in (self.plain, self.recorded))
         return [*_differences(plain, recorded), *self._faults(recorded)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -131,9 +131,13 @@ class Naming:
             self._raw.names.append((path, self._seen.id_of(value), step))
 
 
-def _params_of(optimizer: object) -> Iterator[torch.Tensor]:
-    """The parameters that an optimizer has itself; one that wraps another may compute them, and is not asked."""
+def _params_of(optimizer: object) -> list[torch.Tensor]:
+    """The parameters that an optimizer has itself; one that wraps another may compute them, and is not asked.
+
+    No generator: an interrupt in one that is closed would be lost.
+    """
+    found = []
     for group in iterate((attributes_of(optimizer) or {}).get("param_groups")):
-        for param in iterate(dict.get(group, "params") if is_a(group, dict) else None):
-            if is_one_of(param, TYPES):
-                yield param
+        params = iterate(dict.get(group, "params") if is_a(group, dict) else None)
+        found += [param for param in params if is_one_of(param, TYPES)]
+    return found

@@ -80,8 +80,11 @@ def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:
         if not counted:
             continue
         leaf = all(write.before.is_leaf and write.before.requires_grad for write in counted)
-        last = max(write.call.step for write in counted)
-        finding = replace(_stale(index, one), severity="info" if leaf else "warning", pending=True, at=last)
+        first, begin = counted[0].call.step, index.trace.begin
+        finding = replace(_stale(index, one), severity="info" if leaf else "warning", pending=True, at=first)
+        if first < begin:  # it was broken before: to write once more breaks nothing
+            before = [write for write in counted if write.call.step < begin]
+            finding = replace(finding, culprits=culprits_of(index, before))
         if finding.lines not in told and finding.culprits:
             yield finding
 

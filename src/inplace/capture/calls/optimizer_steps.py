@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from inplace.capture.calls.call_notes import CallNotes, argument_row
 from inplace.capture.code.objects import module_of_class
 from inplace.capture.code.stacks import Stacks
-from inplace.capture.patches.mode_stack import height, modes_below, put_on, take_off
+from inplace.capture.patches.mode_stack import Standing, height, modes_below, put_on, take_off
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
 from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensors import PLAIN
@@ -106,7 +106,7 @@ class OptimizerSteps:
         if self._step < 0:
             return
         if modes_below(self._mode) is None:  # an interrupt has come before it was off
-            put_on(self._mode, self._below)
+            put_on(self._mode, Standing(self._below))
         seen, log = self._seen, self._notes.log
         seen.bury()
         seen.step = max(seen.step, self._step)

@@ -41,8 +41,8 @@ def scan(
     """Yield (path, object) for every tensor, module and optimizer that a namespace reaches, shallow ones first.
 
     Attributes are read from `__dict__` only, never through properties, so no code of the user's runs.
-    Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out; what only its `Out`
-    reaches comes last, as `Out[3]`.
+    Names with a leading underscore are IPython's own history (`_`, `_3`, `_oh`) and are left out; tensors over memory
+    that only its `Out` reaches come last, as `Out[3]`.
 
     Args:
         namespace: the variables.
@@ -54,11 +54,21 @@ def scan(
     seen: set[int] = set()
     named: set[int] = set()
     for path, value in _reached(own, seen, left_out, failed):
-        named.add(id(value))
+        named.add(_memory(value))
         yield path, value
     if (shown := known.get("Out")) is not None and known.get("_oh") is shown and type(shown) is dict:
         items = [(f"Out[{number}]", value) for number, value in list(dict.items(shown))]
-        yield from ((path, value) for path, value in _reached(items, seen, left_out, failed) if id(value) not in named)
+        yield from (
+            (path, value) for path, value in _reached(items, seen, left_out, failed) if _memory(value) not in named
+        )
+
+
+def _memory(value: Any) -> int:
+    """What tells two values apart that share no memory: the storage of a tensor that has one, else the value itself."""
+    try:
+        return int(value.untyped_storage()._cdata) if is_one_of(value, TYPES) else id(value)
+    except RuntimeError:  # it has no memory
+        return id(value)
 
 
 def _reached(

@@ -151,7 +151,7 @@ class _NodeClass:
         self.has_leaf = not self.custom and hasattr(kind, "variable")
         name = str(node.name()).removeprefix(_NAMESPACE)
         self.name = name if name == kind.__name__ else None  # None where one class serves several functions
-        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _saving_attributes(kind)]  # type: ignore[arg-type]
+        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _saving_attributes(kind)]
 
 
 class Walker:
@@ -267,7 +267,7 @@ def _attributes_kept(node: Any) -> list[tuple[str, torch.Tensor]]:
 
 def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
     """The handles of what a node saved, by attribute; none of those that an earlier backward has released."""
-    for attribute in _saving_attributes(type(node)):  # type: ignore[arg-type]  # a class is hashable
+    for attribute in _saving_attributes(type(node)):
         with contextlib.suppress(RuntimeError):
             yield attribute, getattr(node, attribute)
 
@@ -281,7 +281,16 @@ def saved_tensors(node: Any) -> Iterator[torch.Tensor]:
                 yield saved
 
 
-@lru_cache(4096)
 def _saving_attributes(kind: type) -> tuple[str, ...]:
     """Where nodes of a type keep the handles of what they saved."""
+    # What remembers the class of a custom function keeps the script's variables, to which it belongs, to the very end.
+    if issubclass(kind, torch.autograd.function.BackwardCFunction):
+        return _handles_of(kind)
+    return _known_handles_of(kind)  # type: ignore[arg-type]  # a class is hashable
+
+
+def _handles_of(kind: type) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith(_RAW))
+
+
+_known_handles_of = lru_cache(4096)(_handles_of)

@@ -37,7 +37,7 @@ from torch.overrides import TorchFunctionMode
 
 from inplace.capture.code.tracebacks import is_our_code, leave, leave_handed_over
 from inplace.capture.patches.ledger import Ledger, Replacement
-from inplace.capture.patches.mode_stack import height, modes_below, pop, push, put_on, take_off
+from inplace.capture.patches.mode_stack import Standing, height, modes_below, pop, push, put_on, take_off
 
 _DYNAMO = "torch._dynamo.eval_frame"
 _SWITCH = "_maybe_set_eval_frame"
@@ -91,7 +91,7 @@ class ModeOff:
     ) -> None:
         self._mode, self._ledger, self._clears = mode, ledger, clears
         self._thread = 0
-        self._place: int | None = None  # where the mode stood, if it was on, before compiled code ran
+        self._place: Standing | None = None  # where the mode stood, if it was on, before compiled code ran
         self._outermost = 0  # the frame that has switched Dynamo on; 0 while no compiled code runs
         self._patches: list[Replacement] = []  # which are off while compiled code runs
 

@@ -7,6 +7,7 @@ open) or a mode pushed at the wrong place would take off somebody else's. Ours i
 from __future__ import annotations
 
 from types import FrameType
+from typing import NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -34,30 +35,48 @@ def modes_below(mode: TorchFunctionMode) -> int | None:
     return None
 
 
-def take_off(mode: TorchFunctionMode) -> int | None:
-    """Take a mode off and leave the others; says how many were below it, None where it was not on."""
+class Standing(NamedTuple):
+    """Where a mode stood: how many were below it, and those above it."""
+
+    below: int
+    above: tuple[TorchFunctionMode, ...] = ()
+
+
+def standing_of(mode: TorchFunctionMode) -> Standing | None:
+    """Where a mode stands, None where it is not on."""
     place = modes_below(mode)
-    if place is not None:
-        above = [_at(number) for number in range(place + 1, _depth())]
-        for _ in range(len(above) + 1):
+    return None if place is None else Standing(place, tuple(_at(number) for number in range(place + 1, _depth())))
+
+
+def take_off(mode: TorchFunctionMode) -> Standing | None:
+    """Take a mode off and leave the others; says where it stood, None where it was not on."""
+    standing = standing_of(mode)
+    if standing is not None:
+        for _ in range(len(standing.above) + 1):
             pop()
-        for other in above:
+        for other in standing.above:
             push(other)
-    return place
+    return standing
 
 
-def put_on(mode: TorchFunctionMode, place: int) -> None:
-    """Put a mode on that is not, above the `place` modes below it, and leave the others.
+def put_on(mode: TorchFunctionMode, standing: Standing) -> None:
+    """Put a mode on that is not, above as many as were below it, and leave the others.
 
-    That of `torch.set_default_device` counts on being the lowest.
+    That of `torch.set_default_device` counts on being the lowest, and may have come since; that of a block
+    `with torch.device(...)` was pushed on top, and is popped from there (`torch/csrc/Device.cpp`).
     """
-    while place < _depth() and isinstance(_at(place), DeviceContext):
+    place = standing.below
+    while place < _depth() and isinstance(_at(place), DeviceContext) and not _is_among(_at(place), standing.above):
         place += 1
     above = [_at(number) for number in range(place, _depth())]
     for _ in above:
         pop()
     for other in (mode, *above):
         push(other)
+
+
+def _is_among(mode: TorchFunctionMode, others: tuple[TorchFunctionMode, ...]) -> bool:
+    return any(mode is other for other in others)
 
 
 def is_handed_on(frame: FrameType | None) -> bool:

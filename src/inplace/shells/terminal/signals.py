@@ -47,6 +47,7 @@ class Termination:
         self._process = os.getpid()
         self._ledger = Ledger()
         self._times = 0
+        self._mask: Any = None  # the signals that waited before a child was made
         self._handler = self._come  # one object, which `signal` gives back
 
     def start(self) -> None:
@@ -57,7 +58,21 @@ class Termination:
             return
         self._ledger.replace(signal, "_signal", lambda theirs: SimpleNamespace(**{**vars(theirs), **self._told()}))
         _functions.signal(signal.SIGTERM, self._handler)
-        os.register_at_fork(after_in_child=self.stop)
+        os.register_at_fork(before=self._hold, after_in_parent=self._let_come, after_in_child=self._leave_child)
+
+    def _hold(self) -> None:
+        """Have signals wait while a child is made: Python drops those that come to it at first."""
+        if _functions.getsignal(signal.SIGTERM) is self._handler:
+            self._mask = _functions.pthread_sigmask(_functions.SIG_BLOCK, {signal.SIGTERM})
+
+    def _let_come(self) -> None:
+        mask, self._mask = self._mask, None
+        if mask is not None:
+            _functions.pthread_sigmask(_functions.SIG_SETMASK, mask)
+
+    def _leave_child(self) -> None:
+        self.stop()
+        self._let_come()
 
     def stop(self) -> None:
         """Leave the default where we stand, and let go of the script: `register_at_fork` keeps us to the end."""
