@@ -73,6 +73,7 @@ function referencesPane(board) {
       "div", { class: "ip-card" },
       h("span", { class: "ip-card-top" }, h("span", { class: "ip-shape" }, shape), badge),
       h("span", { class: "ip-card-sub" }, [tensor.dtype, ...facts].join(" · ")),
+      run.diagram.runs.length ? h("span", { class: "ip-card-past" }, pastOf(tensor)) : null,
     );
     const lane = h("div", { class: "ip-lane" });
     const cells = storage ? fillLane(lane, tensor, storage) : [];
@@ -84,6 +85,15 @@ function referencesPane(board) {
     rows.set(tensor.id, { hit, chips, card, lane, badge, cells, tensor, storage, names });
     order.push(tensor.id);
     return hit;
+  }
+
+  /** In a session: the run of a cell that made a tensor, and those in which its version moved since.
+   * @param {any} tensor */
+  function pastOf(tensor) {
+    const { diagram } = run;
+    const moves = [...summed(run.counters.get(tensor.counter)?.steps ?? [])].slice(1);
+    const moved = [...new Set(moves.map((step) => runOf(diagram, step)))].filter(Boolean).slice(0, 4);
+    return [tensor.born >= 0 ? `made in ${runOf(diagram, tensor.born)}` : "", moved.length ? `version moved in ${moved.join(", ")}` : ""].filter(Boolean).join(" · ");
   }
 
   /** @param {any} lane @param {any} tensor @param {any} storage */
