@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 import torch
 
-from inplace.capture.code.names import borrow_locals
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import is_watched
@@ -81,24 +80,21 @@ class Gradients:
         if id(optimizer) in self._hidden_of:
             return
         self._hidden_of.add(id(optimizer))
-        modules = [*known(), *self._modules_around(frame)]
+        modules = [*known(), *self._global_modules(frame)]
         params = [param for module in _hidden_in(modules) for param in module.parameters() if type(param) in PLAIN]
         if params:
             self._note(Act.HIDDEN, self._stacks.key_of(frame)[0], self._ids(params), "")
 
-    def _modules_around(self, frame: FrameType) -> list[torch.nn.Module]:
-        """The modules that are variables of the user's frames, or attributes of the objects whose methods these run."""
+    def _global_modules(self, frame: FrameType) -> list[torch.nn.Module]:
+        """The modules that are global variables of the user's frames.
+
+        Local variables are not asked for: up to Python 3.12 that leaves a copy of them, which would lengthen lives.
+        """
         found: list[torch.nn.Module] = []
-
-        def take(variables: Mapping[str, object]) -> None:
-            own = getattr(variables.get("self"), "__dict__", {})
-            values = [*variables.values(), *(own.values() if type(own) is dict else ())]
-            found.extend(value for value in values if isinstance(value, torch.nn.Module))
-
         around: FrameType | None = frame
         while around is not None:
             if self._stacks.is_user(around.f_code):
-                borrow_locals(around, take)
+                found += [one for one in list(around.f_globals.values()) if isinstance(one, torch.nn.Module)]
             around = around.f_back
         return found
 
@@ -158,10 +154,12 @@ def _is_readable(grad: torch.Tensor) -> bool:
     return grad.device.type == "cpu" and grad.layout is torch.strided and grad.numel() > 0
 
 
-def _largest(grads: list[torch.Tensor]) -> Iterator[float]:
-    """The largest absolute value in each of some tensors; nan where one is not a number."""
-    for norm in torch._foreach_norm(grads, math.inf):
-        yield norm.item()
+def _largest(grads: list[torch.Tensor]) -> list[float]:
+    """The largest absolute value in each of some tensors; nan where one is not a number.
+
+    No generator: an interrupt in one that is closed would be lost.
+    """
+    return [norm.item() for norm in torch._foreach_norm(grads, math.inf)]
 
 
 def _letter(largest: float) -> str:

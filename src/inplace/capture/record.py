@@ -468,13 +468,17 @@ class Recorder(Listener):
     def _meet_again(self, earlier: Carried) -> None:
         """Meet what earlier runs had seen and lives on: tensors, and the storages that live graphs have saved."""
         seen, roots = self._seen, []
+        named = {number for _, number, _ in self._raw.names}
         for tensor, known, pointer, watched in earlier.taken():
+            external = len(seen.storages.external)
             number = seen.id_of(tensor)
+            if number not in named:  # it lives until some collection, and is not to be watched by chance
+                del seen.storages.external[external:]
             self._again[number] = known
             ref = seen.ref_of(tensor)
             if ref is not None and ref.pointer != pointer:
                 self._moved.add(number)
-            elif watched:
+            elif watched and number in named:
                 self._watch(tensor)
             if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
                 roots.append(node)
