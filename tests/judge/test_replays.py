@@ -12,6 +12,7 @@ import pytest
 
 from inplace.checks.report import Report
 from inplace.judge import judge
+from inplace.judge.fenced import Fenced
 from tests.commands import python, script
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no fence, and nothing is replayed")
@@ -113,7 +114,7 @@ def test_an_interrupt_ends_both_replays(tmp_path: Path, monkeypatch: pytest.Monk
     """The one beside is not waited for, and the copies are removed."""
     stopped = threading.Event()
 
-    class Interrupted:
+    class Interrupted(Fenced):
         def run(self, folder: Path, *_: Any) -> str:
             if '"twin": true' in (folder / "order.json").read_text():
                 assert stopped.wait(600)

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from inplace.judge.fence.marks import ORDER
 
 _SOURCE = Path(__file__).parents[2]
 # Without the user's packages and settings: what they do when Python begins is to happen behind the fence.
@@ -86,6 +88,22 @@ class Fenced:
             return _NO_FENCE.format(found["no_fence"])
         lines = errors.decode(errors="replace").strip().splitlines()
         return Ended(found["status"], found["refused"], _job(), lines[-1] if lines else "")
+
+    def order(self, folder: Path, module: str, order: Mapping[str, object], answer: str, timeout: float) -> Ended | str:
+        """Have a module of ours carry out an order (see `obey`); how it ended, or why there is no answer.
+
+        Args:
+            folder: in which it may act.
+            module: which is run as a program.
+            order: what it is to do, as a JSON value; it is told our `sys.path` too.
+            answer: the name of the file in the folder that it writes.
+            timeout: seconds.
+        """
+        (folder / ORDER).write_text(json.dumps({**order, "path": sys.path}), encoding="utf-8")
+        ended = self.run(folder, [sys.executable, "-m", module, os.fspath(folder)], timeout)
+        if isinstance(ended, str) or (folder / answer).exists():
+            return ended
+        return ended.why_no_answer()
 
     def stop(self) -> None:
         """End all replays that run, and begin no more."""

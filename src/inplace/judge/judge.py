@@ -7,8 +7,6 @@ those of a twin: the code as it is, with every tensor that autograd saves cloned
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +19,7 @@ from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import rewrites
 from inplace.judge.compare import ReplayAnswer, compared
 from inplace.judge.fenced import Fenced
-from inplace.judge.replay import ANSWER, ORDER
+from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
 
 __all__ = ["Start", "cell_start", "prove", "script_start"]
@@ -129,16 +127,11 @@ class _Judge:
             "file": self._start.file,
             "texts": {self._start.file: self._start.text, **texts},
             "argv": self._start.argv,
-            "path": sys.path,
             "twin": twin,
         }
-        (folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
-        command = [sys.executable, "-m", "inplace.judge.replay", str(folder)]
-        ended = self._fenced.run(folder, command, self._timeout)
+        ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, self._timeout)
         if isinstance(ended, str):
             return ended
-        if not (folder / ANSWER).exists():
-            return ended.why_no_answer()
         answer = _read(folder / ANSWER)
         if ended.joins_job and answer.raised is not None:
             return f"the code is one process of a job ({ended.joins_job} is set), which a replay does not join"

@@ -1,4 +1,4 @@
-"""Runs a script or cell again, and writes down what came of it."""
+"""Runs a script or cell again, and says what came of it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from inplace.fixes.diagnose import analyze
 from inplace.fixes.proposals import rewrites
 from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.fence.marks import BEGUN, ENDED
-from inplace.judge.replay import ANSWER
 
 
-def rerun(order: dict[str, Any], folder: Path) -> None:
+def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Carry out an order."""
     namespace = _namespace(order, folder)
     _seed(folder)
@@ -46,12 +45,11 @@ def rerun(order: dict[str, Any], folder: Path) -> None:
     except BaseException as error:  # a SystemExit is an end like another
         raised = None if isinstance(error, SystemExit) else error
     (folder / ENDED).touch()
-    answer = {
+    return {
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
         **_found(recorder.trace if recorder is not None else None),
         **_state(namespace, seen),
     }
-    torch.save(answer, folder / ANSWER)
 
 
 def _found(trace: Trace | None) -> dict[str, Any]:

@@ -1,3 +1,4 @@
-"""Files that a replay makes in its folder, by which the warden knows where the user's code begins and ends."""
+"""Files in the folder of a replay: its order, and those that tell the warden where the user's code begins and ends."""
 
+ORDER = "order.json"
 BEGUN, ENDED = "begun", "ended"

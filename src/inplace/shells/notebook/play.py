@@ -15,20 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from inplace.judge.fence.marks import BEGUN, ENDED
+from inplace.judge.fence.obey import obey
 
-ORDER, ANSWER = "order.json", "answer.json"
+ANSWER = "answer.json"
 
 
-def main(folder: Path) -> None:
-    """Carry out an order, and end at once: nothing of the code's runs after what is told."""
-    try:
-        order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
-        sys.path[:] = order["path"]
-        answer = play([(int(run), str(text)) for run, text in order["cells"]], folder)
-        (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
-    finally:
-        if (folder / ANSWER).exists():
-            os._exit(0)
+def carry_out(order: dict[str, Any], folder: Path) -> None:
+    """Run the cells of an order, and write down what the last one showed."""
+    sys.path[:] = order["path"]
+    answer = play([(int(run), str(text)) for run, text in order["cells"]], folder)
+    (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
 
 
 def play(cells: list[tuple[int, str]], folder: Path) -> dict[str, Any]:
@@ -66,4 +62,4 @@ def _shell(folder: Path) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    obey(Path(sys.argv[1]), ANSWER, carry_out)

@@ -13,7 +13,7 @@ from typing import Any
 
 from inplace.judge.fenced import Fenced
 from inplace.shells.notebook.cells import take_away
-from inplace.shells.notebook.play import ANSWER, ORDER
+from inplace.shells.notebook.play import ANSWER
 
 _LONGEST = 60.0  # seconds that the cells may have taken, so that they are run again
 _STARTING = 60.0  # seconds that a process may take to begin
@@ -82,12 +82,8 @@ def without_ours(text: str) -> str:
 
 def _run(cells: list[tuple[int, str]], folder: Path, timeout: float) -> dict[str, Any] | str:
     """What came of cells behind the fence, or why nothing did."""
-    (folder / ORDER).write_text(json.dumps({"cells": cells, "path": sys.path}), encoding="utf-8")
-    command = [sys.executable, "-m", "inplace.shells.notebook.play", str(folder)]
-    ended = Fenced().run(folder, command, timeout)
+    ended = Fenced().order(folder, "inplace.shells.notebook.play", {"cells": cells}, ANSWER, timeout)
     if isinstance(ended, str):
         return ended
-    if not (folder / ANSWER).exists():
-        return ended.why_no_answer()
     found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
     return {**found, "refused": ended.refused}
