@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Act, Stack, TensorId
+from inplace.facts.model import Stack, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -40,7 +40,7 @@ def lost_gradients(index: Index) -> Iterator[Finding]:
     """Yield the clears and clips that make a step use something else than the gradient that was computed."""
     if not index.trace.acts:
         return
-    events = GradientEvents(index)
+    events = index.gradients
     steps: dict[frozenset[TensorId], list[Event]] = {}
     for event in events.of("step"):
         steps.setdefault(event.leaves or frozenset(), []).append(event)
@@ -69,7 +69,7 @@ def _finding(index: Index, how: How, stacks: dict[Stack, set[TensorId]]) -> Lost
         names=index.names.told(places=[*places], last=index.names.first(leaves)),
         how=how,
         leaves=tuple(leaves[:_MOST]),
-        at=max((act.step for act in index.trace.acts if act.act is Act.STEPPED), default=None),
+        at=index.gradients.last_step,
     )
 
 

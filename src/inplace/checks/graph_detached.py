@@ -179,7 +179,7 @@ def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]
 
 def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised: bool) -> Cut:
     places: dict[object, Place] = {}
-    off = SwitchedOff(index)
+    off = SwitchedOff(index.trace)
     for cut in cuts:
         for place in _places(index, cut, off):
             places.setdefault((place.file, place.position), place)

@@ -36,7 +36,7 @@ class NonFiniteGradient(Finding):
 
 def non_finite_gradients(index: Index) -> Iterator[Finding]:
     """Yield the first gradient that was not finite, where its values were looked at."""
-    events = GradientEvents(index)
+    events = index.gradients
     backwards = [*index.history.calls_of(lambda one: one.kind is Kind.BACKWARD)]
     found = _first(index, events)
     if found is None or not backwards:

@@ -18,7 +18,7 @@ from inplace.facts.model import Act, Call, GradientAct, TensorId
 from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import wrapped_call
+from inplace.reading.lineage import is_made_of_result, is_moved_by_hand
 from inplace.reading.place import Place
 from inplace.reading.replaced import replaced_leaves
 
@@ -48,12 +48,14 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
     acts = index.trace.acts
     if not any(act.act is Act.STEPPED for act in acts):
         return
-    events = GradientEvents(index)
+    events = index.gradients
     handled = {leaf for event in events.of("read") for leaf in event.leaves or ()}
     escaped = {
         leaf
         for leaf in reached_leaves(index, events.since) - events.known - handled
-        if index.trace.tensors[leaf].type == "Parameter" and not _is_written(index, leaf) and not _has_path(index, leaf)
+        if index.trace.tensors[leaf].type == "Parameter"
+        and not is_moved_by_hand(index, leaf)
+        and not is_made_of_result(index, leaf)
     }
     hidden = escaped & {TensorId(number) for act in acts if act.act is Act.HIDDEN for number in act.numbers}
     if hidden:
@@ -63,22 +65,6 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
         yield _finding(index, "late", late, act)
     if escaped:
         yield from _unused(index, events, escaped)
-
-
-def _has_path(index: Index, leaf: TensorId) -> bool:
-    """Whether a parameter was made of a result with a gradient path: what is lost there is that path."""
-    call = wrapped_call(index, leaf)
-    return call is not None and any(index.trace.states[output].requires_grad for output in call.outputs)
-
-
-def _is_written(index: Index, leaf: TensorId) -> bool:
-    """Whether somebody changes a parameter after it was used: by hand, since no optimizer has it."""
-    state = index.history.last_state(leaf)
-    uses = [step for step, _ in index.history.sightings.get(leaf, ())]
-    storage = state.storage if state is not None else None
-    first = next((step for step in uses if index.trace.calls[step].nodes), None)
-    writes = index.history.writes_to.get(storage, []) if storage is not None else []
-    return first is not None and any(write.call.step > first for write in writes)
 
 
 def _last_built(acts: tuple[GradientAct, ...]) -> GradientAct | None:
@@ -133,7 +119,7 @@ def _finding(
         how=how,
         leaves=tuple(sorted(leaves)),
         optimizer=over[0] if over else None,
-        at=max((act.step for act in index.trace.acts if act.act is Act.STEPPED), default=None),
+        at=index.gradients.last_step,
     )
 
 

@@ -7,6 +7,7 @@ too, and so does what a function returns. Numbers are never compared: two values
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from functools import cached_property
 
 from inplace.facts.model import Position
@@ -65,15 +66,14 @@ class Flow:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         }
 
-    def _passed(self, statement: ast.stmt, carrying: set[str]) -> set[str]:
-        """The parameters that a statement hands a carrying name to, by calling one of the user's functions."""
+    def _passed(self, statement: ast.stmt, is_carried: Callable[[ast.expr], bool]) -> set[str]:
+        """The parameters that a statement hands the value to, by calling one of the user's functions."""
         found: set[str] = set()
         for node in ast.walk(statement):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                for parameter, argument in zip(self._parameters.get(name, ()), node.args, strict=False):
-                    if not carrying.isdisjoint(_loaded([argument])):
-                        found.add(parameter)
+                given = zip(self._parameters.get(name, ()), node.args, strict=False)
+                found.update(parameter for parameter, argument in given if is_carried(argument))
         return found
 
     def from_(self, position: Position) -> set[Position]:
@@ -82,29 +82,22 @@ class Flow:
         if begun is None:
             return set()
         reached = {node_position(begun)}
-        carrying = set(self._given(begun)) | self._passed_from(begun, position)
+        carrying = {*self._given(begun), *self._passed(begun, lambda one: node_position(one).holds(position))}
         if isinstance(begun, ast.For | ast.AsyncFor):
             carrying |= _named([begun.target])
+
+        def is_carried(argument: ast.expr) -> bool:
+            return not carrying.isdisjoint(_loaded([argument]))
+
         while True:
             new: set[str] = set()
             for statement, used, given in self._statements:
                 if not carrying.isdisjoint(used):
                     reached.add(node_position(statement))
-                    new |= given | self._passed(statement, carrying)
+                    new |= given | self._passed(statement, is_carried)
             if new <= carrying:
                 return reached
             carrying |= new
-
-    def _passed_from(self, statement: ast.stmt, position: Position) -> set[str]:
-        """The parameters that a statement hands the value of a range to."""
-        found: set[str] = set()
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Call):
-                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                for parameter, argument in zip(self._parameters.get(name, ()), node.args, strict=False):
-                    if node_position(argument).holds(position):
-                        found.add(parameter)
-        return found
 
 
 def _loaded(nodes: list[ast.expr] | list[ast.stmt]) -> frozenset[str]:

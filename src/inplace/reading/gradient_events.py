@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from inplace.facts.model import Act, Call, GradientAct, GradMode, Kind, Stack, TensorId
+from inplace.facts.model import Act, Call, GradientAct, GradMode, Kind, Stack, TensorId, Trace
 from inplace.reading.gradients import optimized, reads_grad
-from inplace.reading.index import Index
+from inplace.reading.history import History
+from inplace.reading.places import Places
 
 What = Literal["backward", "clear", "read", "clip", "step", "scaler step", "unscale"]
 _STEP = ("profile_hook_step", ".step")
@@ -41,15 +42,20 @@ class GradientEvents:
         since: the first call of the run that the trace is of.
     """
 
-    def __init__(self, index: Index) -> None:
-        self._index, self._trace = index, index.trace
-        self.since = index.trace.begin
+    def __init__(self, history: History, places: Places) -> None:
+        self._history, self._places, self._trace = history, places, history.trace
+        self.since = history.trace.begin
+
+    @property
+    def last_step(self) -> int | None:
+        """The number of calls made by the last step of an optimizer; None where there was none."""
+        return max((act.step for act in self._trace.acts if act.act is Act.STEPPED), default=None)
 
     @cached_property
     def known(self) -> set[TensorId]:
         """The parameters that an optimizer ever held."""
         acts = [act for act in self._trace.acts if act.act in {Act.BUILT, Act.STEPPED}]
-        return {*optimized(self._index), *(TensorId(number) for act in acts for number in act.numbers)}
+        return {*optimized(self._trace), *(TensorId(number) for act in acts for number in act.numbers)}
 
     @cached_property
     def reach(self) -> dict[Stack, frozenset[TensorId]]:
@@ -73,7 +79,7 @@ class GradientEvents:
 
     def _of_calls(self) -> list[Event]:
         found = []
-        history, states = self._index.history, self._trace.states
+        history, states = self._history, self._trace.states
         for call in history.calls_of(lambda one: one.kind is Kind.BACKWARD and one.label == "backward"):
             if call.raised is None and call.within is None and not _is_in_step(call.stack):
                 leaves = self.reach.get(call.stack)
@@ -91,7 +97,7 @@ class GradientEvents:
     def _of_libraries(self) -> list[Event]:
         """Clips and what scalers do, told by the lines that call them."""
         found: list[Event] = []
-        columns = self._index.history.columns
+        columns = self._history.columns
         kinds = [self._what_of(stack) for stack in columns.stacks]
         last = None  # what the call before belonged to: one line makes a run of calls
         for step, number in enumerate(columns.stack):
@@ -105,7 +111,7 @@ class GradientEvents:
         entry = (stack.frames[0].entry or "") if stack.frames else ""
         if entry.startswith("GradScaler."):
             return {"GradScaler.step": "scaler step", "GradScaler.unscale_": "unscale"}.get(entry)  # type: ignore[return-value]
-        place = self._index.places.of_stack(stack, None)
+        place = self._places.of_stack(stack, None)
         return "clip" if place is not None and entry and "clip_grad_" in place.code.partition("(")[0] else None
 
     def _of_acts(self) -> list[Event]:
@@ -124,13 +130,13 @@ class GradientEvents:
         if call is None or not call.inputs:
             return False
         root = self._trace.states[call.inputs[0].before].tensor
-        maker = self._index.history.maker(root, call.step)
+        maker = self._history.maker(root, call.step)
         frames = maker.stack.frames if maker is not None else ()
         return bool(frames) and frames[0].entry == "GradScaler.scale"
 
     def uses(self, leaf: TensorId, after: int = -1) -> list[Call]:
         """The calls in grad mode, no steps of optimizers among them, that took a leaf, from a step on."""
-        sightings = self._index.history.sightings.get(leaf, [])
+        sightings = self._history.sightings.get(leaf, [])
         steps = sorted({step for step, _ in sightings if step >= after})
         calls = [self._trace.calls[step] for step in steps]
         return [call for call in calls if call.grad_mode is GradMode.GRAD and call.function.kind is Kind.OP]
@@ -145,8 +151,8 @@ def _is_in_step(stack: Stack, *, but_first: bool = False) -> bool:
 class SwitchedOff:
     """What switched gradient mode off, by when."""
 
-    def __init__(self, index: Index) -> None:
-        self._acts = [act for act in index.trace.acts if act.act is Act.SWITCHED_OFF]
+    def __init__(self, trace: Trace) -> None:
+        self._acts = [act for act in trace.acts if act.act is Act.SWITCHED_OFF]
         self._steps = [act.step for act in self._acts]
 
     def before(self, call: Call) -> GradientAct | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from inplace.facts.model import Function, Kind, TensorId
-from inplace.reading.index import Index
+from typing import TYPE_CHECKING
+
+from inplace.facts.model import Function, Kind, TensorId, Trace
+
+if TYPE_CHECKING:
+    from inplace.reading.index import Index
 
 
 def reads_grad(function: Function) -> bool:
@@ -18,9 +22,9 @@ def reached_leaves(index: Index, since: int = 0) -> set[TensorId]:
     return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
 
 
-def optimized(index: Index) -> set[TensorId]:
+def optimized(trace: Trace) -> set[TensorId]:
     """The tensors that an optimizer was built over."""
-    return {param for optimizer in index.trace.optimizers for param in optimizer.params}
+    return {param for optimizer in trace.optimizers for param in optimizer.params}
 
 
 def stepped(index: Index) -> set[TensorId]:
@@ -31,7 +35,7 @@ def stepped(index: Index) -> set[TensorId]:
 
 def wanted_leaves(index: Index) -> set[TensorId]:
     """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
-    wanted = optimized(index)
+    wanted = optimized(index.trace)
     for call in index.history.calls_of(reads_grad):
         if not call.outputs:
             wanted.update(index.trace.states[argument.before].tensor for argument in call.inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inplace.facts.model import Call, NodeId, TensorId, Trace
 from inplace.reading.custom_nodes import CustomNodes
 from inplace.reading.flow import Flow
+from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.history import History
 from inplace.reading.names import Names
 from inplace.reading.overlaps import Overlaps
@@ -22,6 +23,7 @@ class Index:
         names: what the user calls it.
         overlaps: which of its tensors share bytes.
         custom: which calls are around the nodes of custom functions.
+        gradients: what happened to gradients, in order.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -31,6 +33,7 @@ class Index:
         self.names = Names(self.history, self.places)
         self.overlaps = Overlaps()
         self.custom = CustomNodes(self.history, self.places)
+        self.gradients = GradientEvents(self.history, self.places)
         self._flows: dict[str, Flow] = {}
 
     def flow(self, place: Place) -> Flow:

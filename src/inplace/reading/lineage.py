@@ -158,6 +158,24 @@ def wrapped_call(index: Index, tensor: TensorId) -> Call | None:
     return None
 
 
+def is_made_of_result(index: Index, leaf: TensorId) -> bool:
+    """Whether a parameter was made of a result with a gradient path (`nn.Parameter(h)`), which is lost there."""
+    call = wrapped_call(index, leaf)
+    return call is not None and any(index.trace.states[output].requires_grad for output in call.outputs)
+
+
+def is_moved_by_hand(index: Index, leaf: TensorId) -> bool:
+    """Whether a leaf is written, by no step of an optimizer, after it was first used under grad mode."""
+    state = index.history.last_state(leaf)
+    storage = state.storage if state is not None else None
+    sightings = [step for step, _ in index.history.sightings.get(leaf, ())]
+    used = next((step for step in sightings if index.trace.calls[step].nodes), None)
+    if used is None or storage is None:
+        return False
+    writes = index.history.writes_to.get(storage, [])
+    return any(write.call.step > used and not write.call.function.label.endswith(".step") for write in writes)
+
+
 def _is_wrapped_at(index: Index, call: Call) -> bool:
     place = index.places.of(call)
     if place is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inplace.facts.model import Call, Kind, TensorId
-from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.gradients import reached_leaves, wanted_leaves
 from inplace.reading.index import Index
+from inplace.reading.lineage import is_moved_by_hand
 
 
 def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
@@ -21,25 +21,13 @@ def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
     ]
     lines = list({call.stack: call for call in reversed(backwards)}.values())[::-1]  # of each line the first
     missing = wanted_leaves(index) - reached_leaves(index)
-    missing = {leaf for leaf in missing if not _is_moved(index, leaf)}
+    missing = {leaf for leaf in missing if not is_moved_by_hand(index, leaf)}
     if not missing or not backwards:
         return
     stepped: dict[TensorId, int] = {}
-    for event in GradientEvents(index).of("step"):
+    for event in index.gradients.of("step"):
         for leaf in event.leaves or ():
             stepped.setdefault(leaf, event.moment[0] + 1)
     for leaf in sorted(missing):
         before = [call for call in lines if call.step < stepped.get(leaf, len(index.trace.calls))]
         yield leaf, before[::-1] if leaf in stepped else before
-
-
-def _is_moved(index: Index, leaf: TensorId) -> bool:
-    """Whether a leaf is written, by no step of an optimizer, after it was first used under grad mode."""
-    state = index.history.last_state(leaf)
-    storage = state.storage if state is not None else None
-    sightings = [step for step, _ in index.history.sightings.get(leaf, ())]
-    used = next((step for step in sightings if index.trace.calls[step].nodes), None)
-    if used is None or storage is None:
-        return False
-    writes = index.history.writes_to.get(storage, [])
-    return any(w.call.step > used and not w.call.function.label.endswith(".step") for w in writes)

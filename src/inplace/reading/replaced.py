@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
 from inplace.reading.gradients import optimized, reached_leaves, stepped
 from inplace.reading.index import Index
-from inplace.reading.lineage import wrapped_call
+from inplace.reading.lineage import is_made_of_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
     for act in trace.acts:
         if act.act is Act.BUILT:
             built[act.numbers] = act.step
-    known = optimized(index) | {TensorId(number) for numbers in built for number in numbers}
+    known = optimized(trace) | {TensorId(number) for numbers in built for number in numbers}
     reached = reached_leaves(index, trace.begin)
     used = reached_leaves(index) | stepped(
         index
@@ -36,9 +36,8 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
         if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
             continue
-        wrapped = wrapped_call(index, leaf)
-        if wrapped is not None and any(trace.states[output].requires_grad for output in wrapped.outputs):
-            continue  # it was made of a result: what is lost is the path to that
+        if is_made_of_result(index, leaf):
+            continue  # what is lost is the path to that
         orphans = [
             TensorId(param)
             for numbers, step in built.items()
