@@ -229,8 +229,6 @@ def _loud(text: str) -> list[tuple[str, list[int]]]:
 @pytest.mark.parametrize("name", WRONG)
 def test_it_is_told(name: str) -> None:
     """The kind and the line of the culprit are told, and nothing else."""
-    if name == "hidden, in a function":
-        pytest.xfail("local variables of running functions are not read")
     kind, line, text = WRONG[name]
 
     found = _loud(text)
@@ -239,15 +237,9 @@ def test_it_is_told(name: str) -> None:
     assert line in found[0][1]
 
 
-# Local variables of running functions are not read: up to Python 3.12 a copy of them would lengthen lives.
-IN_LOCALS = {"heads in a list", "heads in a dict", "hidden, in a function"}
-
-
 @pytest.mark.parametrize("name", WRONG)
 def test_it_is_told_in_a_function_too(name: str) -> None:
     """A diagnosis does not depend on whether the code is a function's."""
-    if name in IN_LOCALS:
-        pytest.xfail("local variables of running functions are not read")
     kind, line, text = WRONG[name]
 
     found = _loud(_in_main(text))

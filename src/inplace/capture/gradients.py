@@ -88,7 +88,8 @@ class Gradients:
     def _global_modules(self, frame: FrameType) -> list[torch.nn.Module]:
         """The modules that are global variables of the user's frames.
 
-        Local variables are not asked for: up to Python 3.12 that leaves a copy of them, which would lengthen lives.
+        Those of local variables are known once their forward has run. The variables are not asked for: up to Python
+        3.12 that leaves a copy of them, which would lengthen lives.
         """
         found: list[torch.nn.Module] = []
         around: FrameType | None = frame

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
 from inplace.capture.code.objects import attributes_of, is_a, is_one_of, iterate, message_of, name_of_class
-from inplace.capture.code.stacks import Stacks
+from inplace.capture.code.stacks import Stacks, is_module_call
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -62,11 +63,12 @@ class Naming:
         self._raw, self._seen, self._stacks, self._namespace = raw, seen, stacks, namespace
         self._failed = failed
         self._modules, self._optimizers = _Numbers(), _Numbers()
+        self._around = _Numbers()  # modules whose forward ran around that of another
 
     def close(self) -> None:
         """Let go of the variables."""
         self._namespace = None
-        self._modules, self._optimizers = _Numbers(), _Numbers()
+        self._modules, self._optimizers, self._around = _Numbers(), _Numbers(), _Numbers()
 
     def note_names(self, step: int) -> None:
         """Note the variables as they are at a step."""
@@ -110,9 +112,29 @@ class Naming:
         self._raw.modules.append(kind if name is None else name)
         return len(self._raw.modules) - 1
 
+    def module_at(self, frame: FrameType) -> int:
+        """The number of the module whose forward a frame runs, -1 for none; of a new one, those around it are noted.
+
+        `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
+        """
+        module = frame.f_locals.get("self")
+        if not is_a(module, torch.nn.Module):
+            return -1
+        if self._modules.of(module) is None:
+            self._note_around(frame.f_back)
+        return self.module_id(module)
+
+    def _note_around(self, frame: FrameType | None) -> None:
+        """Note the modules whose forward runs in the frames around one."""
+        while frame is not None:
+            module = frame.f_locals.get("self") if is_module_call(frame.f_code) else None
+            if is_a(module, torch.nn.Module) and self._around.of(module) is None:
+                self._around.give(module)
+            frame = frame.f_back
+
     def live_modules(self) -> list[torch.nn.Module]:
-        """The modules that have a number and are still there."""
-        return [module for ref in self._modules.refs if (module := ref()) is not None]
+        """The modules that have a number, or ran around others, and are still there."""
+        return [module for ref in [*self._modules.refs, *self._around.refs] if (module := ref()) is not None]
 
     def _take_names(self, namespace: Mapping[str, object], step: int) -> None:
         left_out = self._raw.left_out

@@ -428,11 +428,7 @@ class Recorder(Listener):
         self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None)
 
     def module_of(self, frame: FrameType) -> int:
-        # `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
-        module = frame.f_locals.get("self")
-        if not is_a(module, torch.nn.Module):
-            return -1
-        found = self._spared(_NAMES, self._naming.module_id, module)
+        found = self._spared(_NAMES, self._naming.module_at, frame)
         return -1 if found is None else int(found)
 
     def leave_off(self, why: str) -> None:

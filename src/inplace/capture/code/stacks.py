@@ -52,6 +52,11 @@ def _role_of_file(name: str) -> int:
     return LIBRARY if path.startswith(_LIBRARIES) else USER
 
 
+def is_module_call(code: CodeType) -> bool:
+    """Whether this is the code that runs a module's forward; its `self` is the module."""
+    return code is _MODULE_CALL
+
+
 class Stacks:
     """Interns the user's stacks. Holds code objects, which hold no tensor, until the trace is frozen.
 
@@ -180,7 +185,7 @@ class Stacks:
 
     def _role(self, code: CodeType) -> int:
         name = code.co_filename
-        if code is _MODULE_CALL:
+        if is_module_call(code):
             return MODULE
         if self._is_cell(name):
             return USER
