@@ -117,7 +117,7 @@ class Naming:
 
         `_call_impl` keeps its arguments to the end anyway, so the dict that `f_locals` makes lengthens no life.
         """
-        module = frame.f_locals.get("self")
+        module: Any = frame.f_locals.get("self")
         if not is_a(module, torch.nn.Module):
             return -1
         if self._modules.of(module) is None:
@@ -127,7 +127,7 @@ class Naming:
     def _note_around(self, frame: FrameType | None) -> None:
         """Note the modules whose forward runs in the frames around one."""
         while frame is not None:
-            module = frame.f_locals.get("self") if is_module_call(frame.f_code) else None
+            module: Any = frame.f_locals.get("self") if is_module_call(frame.f_code) else None
             if is_a(module, torch.nn.Module) and self._around.of(module) is None:
                 self._around.give(module)
             frame = frame.f_back

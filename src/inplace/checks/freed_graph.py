@@ -1,7 +1,14 @@
-"""freed-graph: a backward went through a part of the graph that an earlier backward had freed."""
+"""freed-graph: a backward came to what an earlier one was done with: freed nodes, or a parameter that DDP had counted.
+
+NOTE [ Ready twice ]
+`DistributedDataParallel` counts each parameter once in a backward, and reduces its gradient then. Where a reentrant
+checkpoint hides the graph of a part, its parameters count as unused, and so as done, before the backward within comes
+to them; where two checkpoints run the same part, the second comes to them again (`reducer.cpp`, `mark_variable_ready`).
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +20,22 @@ from inplace.reading.place import Place
 from inplace.reading.saves import refused_uses
 
 _MOST = 4  # shared tensors looked for
+_COUNTED = re.compile(r"with name (\S+) has been marked as ready twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreedGraph(Finding):
-    """A backward that raised because what it needs was freed; the victim is that backward.
+    """A backward that raised because what it needs was freed, or counted (`ready`); the victim is that backward.
 
     The culprits are the backward that freed it and the line that made the shared part, in this order where the two
-    backwards are different lines (`turns` is False), in the other where they are turns of one line.
+    backwards are different lines (`turns` is False), in the other where they are turns of one line. Where parameters
+    had been counted, they are the lines that used those.
     """
 
     kind = "freed-graph"
     shared: tuple[TensorId, ...]
     turns: bool
+    ready: bool = False
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensors at which the freed part begins."""
@@ -46,6 +56,45 @@ def freed_graphs(index: Index) -> Iterator[Finding]:
         if by is not None:
             yield _finding(index, call, by, _top(index, walk, both))
     yield from _read_late(index, backwards)
+    yield from _ready_twice(index, backwards)
+
+
+def _ready_twice(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:
+    """A backward in which DDP came to a parameter that it had counted: the lines that used that in the forward."""
+    failure = index.trace.failure
+    raised = [call for call in backwards if call.raised is not None and call.within is None]
+    said = _COUNTED.search(failure.message) if failure is not None else None
+    if said is None or not raised:
+        return
+    states, outer = index.trace.states, raised[-1]
+    parameters = {
+        state.tensor: index.names.of(state.tensor)
+        for state in index.history.last_states()
+        if index.trace.tensors[state.tensor].type == "Parameter"
+    }
+    counted = [one for one, names in parameters.items() if any(name.endswith(said[1]) for name in names)]
+    users = [call for one in counted for call in index.gradients.uses(one, any_mode=True) if call.within is None]
+    users = [call for call in users if call.outputs and call.step < outer.step and not _is_inside(call)]
+    places = {place.spot: place for call in users for place in index.places.chain(call)}
+    if places:
+        # Both are called as DDP calls them too, which has the module that it was given as `module`.
+        together = {states[one.before].tensor for call in users for one in call.inputs} & parameters.keys()
+        tensors = [*counted, *sorted(together)]
+        named = [name for one in tensors for name in parameters[one]]
+        yield FreedGraph(
+            severity="error",
+            culprits=tuple(places.values())[:_MOST],
+            victim=Victim.at(index.places.of(outer)),
+            names=index.names.told(tensors=tensors, last=[name.rpartition(".module.")[2] for name in named]),
+            shared=tuple(counted),
+            turns=False,
+            ready=True,
+        )
+
+
+def _is_inside(call: Call) -> bool:
+    """Whether a call was made while an object was built, DDP itself among them."""
+    return any((frame.entry or "").endswith("__init__") for frame in call.stack.frames)
 
 
 def _read_late(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:

@@ -134,12 +134,14 @@ class GradientEvents:
         frames = maker.stack.frames if maker is not None else ()
         return bool(frames) and frames[0].entry == "GradScaler.scale"
 
-    def uses(self, leaf: TensorId, after: int = -1) -> list[Call]:
-        """The calls in grad mode, no steps of optimizers among them, that took a leaf, from a step on."""
+    def uses(self, leaf: TensorId, after: int = -1, *, any_mode: bool = False) -> list[Call]:
+        """The calls that took a leaf from a step on, in grad mode if not in any; no steps of optimizers among them."""
         sightings = self._history.sightings.get(leaf, [])
         steps = sorted({step for step, _ in sightings if step >= after})
         calls = [self._trace.calls[step] for step in steps]
-        return [call for call in calls if call.grad_mode is GradMode.GRAD and call.function.kind is Kind.OP]
+        return [
+            call for call in calls if call.function.kind is Kind.OP and (any_mode or call.grad_mode is GradMode.GRAD)
+        ]
 
 
 def _is_in_step(stack: Stack, *, but_first: bool = False) -> bool:

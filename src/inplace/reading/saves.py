@@ -131,6 +131,8 @@ def _hidden(one: Use, write: Write) -> bool:
 
 def _changed(write: Write) -> bool:
     """Whether a write changed a value, as far as the values are known."""
+    if write.call.function.label == "requires_grad_":
+        return False  # it says that it writes, and changes no byte
     if write.argument.before == write.argument.after:
         return True  # no state was noted after it (its counter did not move), so nothing is known
     return write.before.values is None or write.after.values is None or write.before.values != write.after.values

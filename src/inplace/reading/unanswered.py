@@ -26,6 +26,9 @@ HowRefused = Literal[
     "view",
     "cut",
     "zero",
+    "unfollowed",
+    "derivative",
+    "elsewhere",
 ]
 """Why there is no gradient.
 
@@ -40,6 +43,9 @@ no inputs: backward was told to go to no tensor at all.
 plain: nothing behind the tensor ever required grad.
 cut: the path to the tensor was cut before.
 zero: every path to it goes through a function whose derivative is zero.
+unfollowed: it is there, but a write by an alias without a path has changed what it is the gradient of.
+derivative: a derivative without a graph of its own is a term of the loss.
+elsewhere: what the loss is computed from was made where nothing is recorded, as in another thread.
 view: a view was made under `no_grad`, and it or its base is written outside.
 """
 
@@ -324,6 +330,8 @@ def leaf_behind(index: Index, state: TensorState, step: int) -> LeafBehind | Non
         given = [index.trace.states[argument.before] for argument in maker.inputs]
         leaves = [one.tensor for one in given if one.is_leaf and one.requires_grad]
     for leaf in leaves:
+        if leaf == state.tensor:
+            continue
         known = index.names.of(leaf)
         shared = tuple(name for name in names if name in known)
         if shared or (state.requires_grad and not known):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from inplace.checks.freed_graph import FreedGraph
 from inplace.facts.model import Trace
-from inplace.render.words.parts import name, quote, victim, where
+from inplace.render.words.parts import culprits, name, quote, victim, where
 from inplace.render.words.telling import Words
 
 
 def _sentences(finding: FreedGraph, trace: Trace) -> tuple[str, str]:
     own = name(finding)
+    if finding.ready:
+        what = f"{culprits(finding, trace)} uses {own}, which `DistributedDataParallel` had counted as done before"
+        return f"{what} `backward()` came to it.", "It raises: the gradient of each parameter may be ready once only."
     again = f"goes through the graph of {own} again"
     if finding.victim is not None:
         again = f"{victim(finding, trace)}: {quote(finding.victim.place)} {again}"
@@ -24,6 +27,8 @@ def _sentences(finding: FreedGraph, trace: Trace) -> tuple[str, str]:
 
 
 def _remedy(finding: FreedGraph, trace: Trace) -> str:
+    if finding.ready:
+        return "Checkpoint with `use_reentrant=False`, or run the same part once only in a forward."
     own = name(finding, ".detach()")
     if finding.turns:
         return f"Carry over the values only, {own}, or compute what is shared anew in each turn."
@@ -34,6 +39,8 @@ def _remedy(finding: FreedGraph, trace: Trace) -> str:
 
 
 def _did(finding: FreedGraph) -> str:
+    if finding.ready:
+        return "uses it"
     return "kept from before" if finding.turns else "frees the graph"
 
 

@@ -16,6 +16,7 @@ _CUTS = {
     "no-grad": "runs under `no_grad`",
     "dtype": "gives a result that can't carry a gradient",
     "wrapped": "makes a new leaf of a result",
+    "copy": "writes into a copy that the index makes, which is dropped",
 }
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
@@ -26,6 +27,7 @@ _REMEDIES = {
     "no-grad": "Move it out of the `no_grad` block.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
     "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
+    "copy": "Index once, `x[mask, 0] = ...`: the second index of a chain writes into the copy of the first.",
     "frozen": "Call `requires_grad_()` on what is to be trained.",
 }
 
@@ -53,6 +55,18 @@ _REFUSED = {
         "has a derivative of zero, and every path to {name} goes through it",
         "So the gradient is zero everywhere, whatever the loss.",
     ),
+    "unfollowed": (
+        "changes {name} through an alias that has no gradient path",
+        "The graph does not learn of it: the gradient is that of the values before, not of what was computed.",
+    ),
+    "derivative": (
+        "takes a derivative without a graph of its own, and it is a term of the loss",
+        "To `backward()` it is a constant: that term gives no parameter a gradient.",
+    ),
+    "elsewhere": (
+        "gives {name} a tensor without a gradient path, in code that was not recorded, such as another thread's",
+        "`backward()` raises: the loss it starts from does not require grad.",
+    ),
     "view": (
         "writes, and a view that was made under `no_grad` is involved",
         "PyTorch refuses: the view has no history, and the write would have to go into it.",
@@ -69,6 +83,9 @@ _REFUSED_REMEDIES = {
     "no inputs": "Give it the tensors that are to get a gradient, and let them require grad.",
     "plain": "Let it require grad, `requires_grad_()`, before anything is computed from it.",
     "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
+    "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
+    "derivative": "Say `create_graph=True`, or `detach()` it where it is meant to be a constant.",
+    "elsewhere": "Grad mode belongs to a thread: let no `no_grad` be around it there, or compute it in this thread.",
     "view": "Do both under `no_grad`, or both outside.",
 }
 
@@ -100,7 +117,7 @@ def _did(finding: Cut) -> str:
 
 def _needs(finding: Cut) -> str:
     if finding.how in _REFUSED:
-        return "asks for it"
+        return "what it changes" if finding.how == "unfollowed" else "asks for it"
     return "made the loss" if finding.how == "frozen" else "had a path"
 
 
