@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from inplace.checks.saved_tensor_modified import StaleSave
 from inplace.facts.consistency import is_consistent
+from inplace.facts.rows import NOTHING, column
 from inplace.fixes.diagnose import analyze
 from tests.oracle.programs import random_program
 from tests.recording import record_text
@@ -195,3 +196,34 @@ def test_a_save_is_broken_once() -> None:
 
     assert [len(run.told()) for run in runs] == [0, 0, 1, 0]
     assert [len(run.report.standing) for run in runs] == [0, 0, 0, 1]
+
+
+# What comes first has the first version counter of the session, whose id is 0.
+FIRST_COUNTERS = {"the first of all": "w = torch.ones(2)", "a later one": "z = torch.zeros(1); w = torch.ones(2)"}
+
+
+@pytest.mark.parametrize("first", FIRST_COUNTERS.values(), ids=list(FIRST_COUNTERS))
+def test_a_save_that_a_view_hides_is_followed_by_any_counter(first: str) -> None:
+    """What `CopySlices` saved, which PyTorch shows to nobody, is told to be broken by the cell that overwrites it."""
+    write = "x = torch.ones(4, requires_grad=True)\nh = x * 2\nh[:2].mul_(w)"
+    runs = play(first, write, "w.add_(1)", "h.sum().backward()")
+
+    broken = [("saved-tensor-modified", ("In[3]: w.add_(1)",), "In[2]: h[:2].mul_(w)")]
+    assert [run.told() for run in runs] == [[], [], broken, broken]
+    assert isinstance(runs[3].error, RuntimeError)
+
+
+def test_columns_of_a_session_are_those_of_its_items() -> None:
+    """A field of all states, tensors and storages is what each of them has, in whichever run it was seen."""
+    trace = play(*FORWARD, "h.detach().mul_(2)", "y = x.clone() * h\ndel h", "y.sum().backward()")[-1].session
+    fields = {
+        "states": ("tensor", "storage", "counter", "node", "is_leaf", "requires_grad"),
+        "tensors": ("origin", "first_seen", "died"),
+        "storages": ("bytes", "born", "died"),
+    }
+
+    for part, names in fields.items():
+        rows = getattr(trace, part)
+        built = {name: [getattr(row, name) for row in rows] for name in names}
+        found = {name: [None if one == NOTHING else one for one in column(rows, name)] for name in names}
+        assert found == built

@@ -16,15 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from msgspec.structs import replace as struct_replace
-
 from inplace.facts.model import (
     BEFORE,
     Act,
-    Argument,
-    Call,
     CellRun,
-    ContentChange,
     CounterId,
     Failure,
     GradientAct,
@@ -34,16 +29,14 @@ from inplace.facts.model import (
     Node,
     NodeId,
     NotLookedAt,
-    Optimizer,
-    Site,
     Stack,
-    StackFrame,
     StateId,
     StorageId,
     TensorId,
     TensorState,
     Trace,
 )
+from inplace.facts.renumbered import Renumbered
 from inplace.facts.rows import NOTHING, call_columns, column
 
 CALLS = 4_000
@@ -168,23 +161,26 @@ def _bounded(trace: Trace, steps: list[int]) -> tuple[list[int], int]:
     return within, len(steps) - len(within)
 
 
-class _Cut:
+class _Cut(Renumbered):
     """A trace with some of its calls only, and what belongs to them."""
 
+    tensors: dict[TensorId, TensorId]
+
     def __init__(self, trace: Trace, alive: _Alive, steps: list[int], dropped: int) -> None:
+        super().__init__()
         self._trace, self._alive, self._steps, self._dropped = trace, alive, steps, dropped
         self._calls = [trace.calls[step] for step in steps]
         self._kept_names = self._names()
         runs = {trace.run_of(step) for step in steps}
         self._runs = [run for n, run in enumerate(trace.runs) if n in runs or n == len(trace.runs) - 1]
-        self._modules = _places(call.module for call in self._calls if call.module is not None)
+        self.modules = _places(call.module for call in self._calls if call.module is not None)
         self._changes = [change for change in trace.changes if change.storage in alive.storages][-CALLS:]
         self._optimizers = [one for one in trace.optimizers if not alive.tensors.isdisjoint(one.params)]
         self._acts = list(_acts(trace, alive))
-        self._states = self._all_states()
-        states = [trace.states[state] for state in self._states]
+        self.states = self._all_states()
+        states = [trace.states[state] for state in self.states]
         self.tensors = {old: TensorId(new) for old, new in _places(sorted(self._all_tensors(states))).items()}
-        self._storages = _places(
+        self.storages = _places(
             sorted(
                 {state.storage for state in states if state.storage is not None}
                 | {one.storage for node in alive.nodes for one in node.saved if one.storage is not None}
@@ -197,51 +193,30 @@ class _Cut:
         stacks = [call.stack for call in self._calls]
         stacks += [one.stack for one in self._changes if one.stack is not None]
         stacks += [act.stack for act in self._acts]
-        self._sites = _places(sorted({frame.site for stack in stacks for frame in stack.frames}))
-        self._sources = _places(sorted({trace.sites[site].source for site in self._sites}))
-        self._cut_stacks: dict[Stack, Stack] = {}
+        self.sites = _places(sorted({frame.site for stack in stacks for frame in stack.frames}))
+        self.sources = _places(sorted({trace.sites[site].source for site in self.sites}))
 
     def trace(self) -> Trace:
-        whole, sources = self._trace, self._sources
+        whole = self._trace
         return Trace(
             torch=whole.torch,
-            sources=tuple(whole.sources[number] for number in sources),
-            sites=tuple(self._site(whole.sites[site]) for site in self._sites),
-            calls=[self._call(step, call) for step, call in enumerate(self._calls)],
-            states=[self._state(whole.states[state]) for state in self._states],
-            tensors=[
-                struct_replace(
-                    whole.tensors[old],
-                    id=TensorId(new),
-                    origin=self._origin(whole.tensors[old].origin),
-                    first_seen=self._moment(whole.tensors[old].first_seen),
-                    died=self._moment_or_none(whole.tensors[old].died),
-                )
-                for old, new in self.tensors.items()
-            ],
-            storages=[
-                struct_replace(
-                    whole.storages[old],
-                    id=StorageId(new),
-                    born=self._moment(whole.storages[old].born),
-                    died=self._moment_or_none(whole.storages[old].died),
-                )
-                for old, new in self._storages.items()
-            ],
-            nodes=tuple(map(self._node, self._alive.nodes)),
+            sources=tuple(whole.sources[number] for number in self.sources),
+            sites=tuple(self.site(whole.sites[site]) for site in self.sites),
+            calls=[self.call(call) for call in self._calls],
+            states=[self.state(whole.states[state]) for state in self.states],
+            tensors=[self.tensor(whole.tensors[one]) for one in self.tensors],
+            storages=[self.storage(whole.storages[one]) for one in self.storages],
+            nodes=tuple(self._nodes()),
             walks=tuple(self._walks()),
-            changes=tuple(map(self._change, self._changes)),
-            names=tuple(Name(n.path, self.tensors[n.tensor], self._moment(n.step)) for n in self._kept_names),
-            modules=tuple(whole.modules[number] for number in self._modules),
-            optimizers=tuple(
-                Optimizer(one.name, one.type, tuple(self.tensors[param] for param in one.params))
-                for one in self._optimizers
-            ),
+            changes=tuple(map(self.change, self._changes)),
+            names=tuple(map(self.name, self._kept_names)),
+            modules=tuple(whole.modules[number] for number in self.modules),
+            optimizers=tuple(map(self.optimizer, self._optimizers)),
             notes=(),
             failure=None,
             title=whole.title,
             not_looked_at=tuple(self._left_out()),
-            acts=tuple(map(self._act, self._acts)),
+            acts=tuple(map(self.act, self._acts)),
             runs=tuple(self._run(run) for run in self._runs),
         )
 
@@ -253,7 +228,7 @@ class _Cut:
         for name in self._trace.names:
             if name.tensor in self._alive.tensors:
                 looks[name.path, name.tensor].append(name)
-        found = {name for names in looks.values() for name in (names[0], names[-1])}
+        found = dict.fromkeys(name for names in looks.values() for name in (names[0], names[-1]))
         return sorted(found, key=lambda name: name.step)
 
     def _all_states(self) -> dict[int, StateId]:
@@ -279,118 +254,34 @@ class _Cut:
 
     # ------------------------------------------------------------ with new numbers
 
-    def _moment(self, step: int) -> int:
-        return step if step == BEFORE else bisect_left(self._steps, step)
+    def counter_id(self, counter: CounterId) -> CounterId:
+        return CounterId(self._counters[counter])
 
-    def _moment_or_none(self, step: int | None) -> int | None:
-        return None if step is None else self._moment(step)
-
-    def _origin(self, step: int | None) -> int | None:
-        """The call that gave a tensor out; one that is not kept was before what is."""
-        if step is None or step == BEFORE:
-            return step
-        place = bisect_left(self._steps, step)
-        return place if place < len(self._steps) and self._steps[place] == step else BEFORE
-
-    def _site(self, site: Site) -> Site:
-        return replace(site, source=self._sources[site.source])
-
-    def _stack(self, stack: Stack) -> Stack:
-        found = self._cut_stacks.get(stack)
-        if found is None:
-            frames = tuple(StackFrame(self._sites[frame.site], frame.entry) for frame in stack.frames)
-            found = self._cut_stacks[stack] = Stack(frames)
-        return found
-
-    def _call(self, step: int, call: Call) -> Call:
-        return struct_replace(
-            call,
-            step=step,
-            stack=self._stack(call.stack),
-            inputs=tuple(Argument(a.path, self._states[a.before], self._states[a.after]) for a in call.inputs),
-            outputs=tuple(self._states[state] for state in call.outputs),
-            module=None if call.module is None else self._modules[call.module],
-            within=None if call.within is None else self._within(call.within),
-        )
-
-    def _within(self, step: int) -> int | None:
-        place = bisect_left(self._steps, step)
-        return place if place < len(self._steps) and self._steps[place] == step else None
-
-    def _state(self, state: TensorState) -> TensorState:
-        return struct_replace(
-            state,
-            tensor=self.tensors[state.tensor],
-            storage=None if state.storage is None else StorageId(self._storages[state.storage]),
-            counter=None if state.counter is None else CounterId(self._counters[state.counter]),
-            base=None if state.base is None else self.tensors[state.base],
-            node=None if state.node is None else self._number(state.node),
-        )
-
-    def _number(self, node: NodeId) -> NodeId:
+    def node_id(self, node: NodeId) -> NodeId:
         leaf = self._trace.node_by_id[node].leaf if node in self._trace.node_by_id else None
         return node if leaf is None else NodeId(-1 - self.tensors[leaf])
 
-    def _node(self, node: Node) -> Node:
-        step = node.step
-        place = None if step is None else self._within(step)
-        return replace(
-            node,
-            id=self._number(node.id),
-            step=place,
-            edges=tuple(
-                replace(edge, node=self._number(edge.node)) for edge in node.edges if edge.node in self._alive.ids
-            ),
-            saved=tuple(
-                replace(
-                    one,
-                    tensor=None if one.tensor is None else self.tensors[one.tensor],
-                    storage=None if one.storage is None else StorageId(self._storages[one.storage]),
-                )
-                for one in node.saved
-            ),
-            leaf=None if node.leaf is None else self.tensors[node.leaf],
-        )
+    def step(self, step: int) -> int | None:
+        place = bisect_left(self._steps, step)
+        return place if place < len(self._steps) and self._steps[place] == step else None
+
+    def moment(self, step: int) -> int:
+        return step if step == BEFORE else bisect_left(self._steps, step)
+
+    def _nodes(self) -> Iterator[Node]:
+        for node in self._alive.nodes:
+            edges = tuple(edge for edge in node.edges if edge.node in self._alive.ids)
+            yield self.node(replace(node, edges=edges))
 
     def _walks(self) -> Iterator[GraphWalk]:
-        for walk in _walks(self._trace, self._alive):
-            step = self._within(walk.step)
-            if step is not None:
-                yield self._walk(walk, step)
-        if self._alive.walk is not None:
-            yield self._walk(self._alive.walk, len(self._steps))
-
-    def _walk(self, walk: GraphWalk, step: int) -> GraphWalk:
-        ids = self._alive.ids
-        return replace(
-            walk,
-            step=step,
-            roots=tuple(self._number(node) for node in walk.roots if node in ids),
-            reached=tuple(self._number(node) for node in walk.reached if node in ids),
-            released=tuple(self._number(node) for node in walk.released if node in ids),
-            uses=tuple(
-                replace(
-                    use,
-                    node=self._number(use.node),
-                    counter=None if use.counter is None else CounterId(self._counters[use.counter]),
-                )
-                for use in walk.uses
-                if use.node in ids
-            ),
-        )
-
-    def _change(self, change: ContentChange) -> ContentChange:
-        return replace(
-            change,
-            storage=StorageId(self._storages[change.storage]),
-            after=max(BEFORE, bisect_left(self._steps, change.after + 1) - 1),
-            before=bisect_left(self._steps, change.before),
-            stack=None if change.stack is None else self._stack(change.stack),
-        )
-
-    def _act(self, act: GradientAct) -> GradientAct:
-        numbers = tuple(self.tensors[TensorId(number)] for number in act.numbers)
-        return struct_replace(act, step=self._moment(act.step), stack=self._stack(act.stack), numbers=numbers)
+        ends = () if self._alive.walk is None else (self._alive.walk,)
+        for walk in (*(one for one in _walks(self._trace, self._alive) if self.step(one.step) is not None), *ends):
+            among = self._alive.ids.__contains__
+            roots, reached, released = (
+                tuple(filter(among, nodes)) for nodes in (walk.roots, walk.reached, walk.released)
+            )
+            uses = [self.use(use) for use in walk.uses if use.node in self._alive.ids]
+            yield self.walk(replace(walk, roots=roots, reached=reached, released=released), uses)
 
     def _left_out(self) -> Iterator[NotLookedAt]:
         """What was dropped of all runs so far; what else was not looked at was said below its own cell."""
@@ -401,7 +292,7 @@ class _Cut:
 
     def _run(self, run: CellRun) -> CellRun:
         failure: Failure | None = None if run.failure is None else replace(run.failure, stack=None)
-        return CellRun(run.title, self._moment(run.begin), failure)
+        return CellRun(run.title, self.moment(run.begin), failure)
 
 
 def _places(items: Iterable[Item]) -> dict[Item, int]:
