@@ -63,7 +63,7 @@ def edited_saves(index: Index) -> Iterator[Finding]:
     """Yield saves of custom functions that a backward refused, then those on `ctx` that it read with other values."""
     found: dict[object, Finding] = {}
     for one in refused_uses(index):
-        if one.node.custom:
+        if one.is_of_custom:
             culprits = culprits_of(index, counted_writes(index, one) or writes_after(index, one))
             finding = _edited_save(index, one, culprits, "save")
             found.setdefault(finding.told_by(index.trace), finding)

@@ -28,7 +28,7 @@ class InferenceTensor(Finding):
 
 
 def inference_tensors(index: Index) -> Iterator[Finding]:
-    """Yield writes to such a tensor that were refused, and calls that raised because autograd can't save it."""
+    """Yield writes to such a tensor that were refused, and calls that raised as autograd can't save or follow it."""
     for one in refusals(index, Why.INFERENCE):
         yield _finding(index, one.write.call, one.write.before)
     for call in index.history.calls_at(sorted(index.history.columns.raised)):
@@ -36,7 +36,7 @@ def inference_tensors(index: Index) -> Iterator[Finding]:
             continue
         states = [index.trace.states[argument.before] for argument in call.inputs]
         made = [state for state in states if state.creation == "inference"]
-        if made and any(state.requires_grad for state in states):
+        if made and (call.function.label == "requires_grad_" or any(state.requires_grad for state in states)):
             yield _finding(index, call, made[0])
 
 

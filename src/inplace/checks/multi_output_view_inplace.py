@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import TensorId
+from inplace.checks.finding import Cure, Finding, Victim
+from inplace.facts.model import Call, TensorId, TensorState
+from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.refusals import Why, refusals
 from inplace.reading.unanswered import is_single_view
 
+_SEVERAL = frozenset({"multi_output_node", "multi_output_safe"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiOutputWrite(Finding):
-    """An in-place call on one of several views that one call returned, or on a view made under no_grad."""
+    """An in-place call on one of several views that one call returned, or on a view made under no_grad.
+
+    Where the victim is a call that was given one of several views, the culprit wrote to the bytes below all of them
+    before: PyTorch accepts that, and refuses every use of the views from then on.
+    """
 
     kind = "multi-output-view-inplace"
     tensor: TensorId
@@ -28,11 +35,13 @@ class MultiOutputWrite(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A copy where it was made, which is one change in place of one at each write; else one before the write."""
+        if self.victim is not None:
+            return (Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE)
         return (Cure.CLONE_MADE, Cure.CLONE_BEFORE)
 
 
 def multi_output_writes(index: Index) -> Iterator[Finding]:
-    """Yield the calls that were refused for what they would have written to."""
+    """Yield the calls that were refused for what they would have written to, then the uses of views that are void."""
     for one in refusals(index, Why.FORBIDDING_VIEW):
         state, call = one.write.before, one.write.call
         if state.creation == "no_grad_mode" and is_single_view(index, state, call.step):
@@ -47,3 +56,41 @@ def multi_output_writes(index: Index) -> Iterator[Finding]:
             creation=state.creation or "",
             made=index.places.of(maker) if maker is not None else None,
         )
+    yield from _void_views(index)
+
+
+def _void_views(index: Index) -> Iterator[Finding]:
+    """Yield the calls that raised since one of their arguments is one of several views whose bytes were written since.
+
+    The `grad_fn` of such a view can't be made anew (`torch/csrc/autograd/variable.cpp`, `check_rebase_history`).
+    """
+    for call in index.history.calls_at(sorted(index.history.columns.raised)):
+        for argument in call.inputs:
+            state = index.trace.states[argument.before]
+            writes = _below(index, state, call) if state.creation in _SEVERAL else []
+            if writes:
+                yield _void(index, call, state, writes)
+                break
+
+
+def _below(index: Index, state: TensorState, call: Call) -> list[Write]:
+    """The writes to the bytes of a view that came between it and a call, and are not by itself in that call."""
+    begun = index.trace.tensors[state.tensor].first_seen
+    writes = index.history.writes_to.get(state.storage, ()) if state.storage is not None else ()
+    found = [write for write in writes if begun < write.call.step < call.step and write.counted]
+    return [write for write in found if write.after.requires_grad or state.requires_grad]
+
+
+def _void(index: Index, call: Call, state: TensorState, writes: list[Write]) -> MultiOutputWrite:
+    maker = index.history.maker(state.tensor, writes[0].call.step)
+    culprits = tuple(dict.fromkeys(place for write in writes for place in index.places.chain(write.call)))
+    tensors = [writes[0].before.tensor, state.tensor]
+    return MultiOutputWrite(
+        severity="error",
+        culprits=culprits,
+        victim=Victim.at(index.places.of(call)),
+        names=index.names.told(tensors=tensors, places=culprits, storage=state.storage),
+        tensor=state.tensor,
+        creation=state.creation or "",
+        made=index.places.of(maker) if maker is not None else None,
+    )

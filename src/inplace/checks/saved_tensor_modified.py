@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
+from inplace.reading.checkpoints import Checkpoint, checkpoints, written_since
+from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.saves import (
     Use,
@@ -26,12 +28,12 @@ class StaleSave(Finding):
     """A saved tensor whose version has moved on: backward raises where it reads it.
 
     `disjoint` is whether the bytes written and the bytes saved share no byte: only the counter is shared.
-    It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
+    A checkpoint's save has no node in the graph that was looked at. It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
     """
 
     kind = "saved-tensor-modified"
     keeps_values = True
-    node: NodeId
+    node: NodeId | None
     saved: str
     storage: StorageId | None
     version_saved: int | None
@@ -48,8 +50,10 @@ class StaleSave(Finding):
         """The storage that was saved."""
         return () if self.storage is None else (self.storage,)
 
-    def broken(self) -> Broken:
+    def broken(self) -> Broken | None:
         """The save that backward refused."""
+        if self.node is None:
+            return None
         return Broken(self.node, self.saved, "stale", (self.version_saved, self.version_now))
 
     def cures(self) -> tuple[Cure, ...]:
@@ -59,13 +63,54 @@ class StaleSave(Finding):
 
 def stale_saves(index: Index) -> Iterator[Finding]:
     """Yield saved tensors that a backward refused, the one it met first in front; not those of custom functions."""
-    found: dict[object, Finding] = {}
+    found: dict[object, StaleSave] = {}
     for one in refused_uses(index):
-        if not one.node.custom:
+        if not one.is_of_custom:
             finding = _stale(index, one)
-            found.setdefault(finding.told_by(index.trace), finding)
+            known = found.get(finding.told_by(index.trace))
+            if known is not None:  # another save on the same line: what it is called belongs to it too
+                finding = replace(known, names=tuple(dict.fromkeys([*known.names, *finding.names])))
+            found[finding.told_by(index.trace)] = finding
     yield from found.values()
+    yield from _of_checkpoints(index)
     yield from _pending(index, {finding.lines for finding in found.values()})
+
+
+def _of_checkpoints(index: Index) -> Iterator[Finding]:
+    """Yield the inputs of checkpoints that were written since, where a backward raised and has found no other stale.
+
+    A checkpoint that is not reentrant saves its inputs by a node of its own, to which no path of the loss leads
+    (`torch/utils/checkpoint.py`, `_NoopSaveInputs`), and unpacks them once backward comes to what it has to recompute.
+    """
+    refused = {one.walk.step for one in refused_uses(index)}
+    raised = index.history.columns.raised
+    backwards = [walk.step for walk in index.trace.walks if walk.is_backward and walk.step in raised]
+    for step in backwards:
+        if step not in refused and raised[step].type == "RuntimeError":
+            for region in checkpoints(index, step):
+                write = next((w for one in region.inputs for w in written_since(index, one, region.begin, step)), None)
+                if write is not None:
+                    yield _of_checkpoint(index, region, write, step)
+
+
+def _of_checkpoint(index: Index, region: Checkpoint, write: Write, step: int) -> StaleSave:
+    writes = [*written_since(index, write.before.tensor, region.begin, step)]
+    culprits = culprits_of(index, writes)
+    made = index.history.maker(write.before.tensor, region.begin)
+    places = [*culprits, region.place, index.places.of(made) if made is not None else None]
+    names = index.names.told(tensors=[write.before.tensor], places=places)
+    return StaleSave(
+        severity="error",
+        culprits=culprits,
+        victim=Victim(region.place, ""),
+        names=names,
+        node=None,
+        saved="input",
+        storage=write.before.storage,
+        at=step,
+        version_saved=write.before.version,
+        version_now=writes[-1].after.version,
+    )
 
 
 def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ast
+import operator
+from collections.abc import Callable, Mapping
 
 from inplace.facts.model import Position, Source
 from inplace.facts.source_code import SourceCode, node_position
 
 _MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
+
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
 
 
 class Code:
@@ -44,17 +52,31 @@ class Code:
         found = self.statement(position)
         return None if found is None else node_position(found)
 
-    def indexed(self, position: Position) -> tuple[int | slice, ...] | None:
-        """The index of the one item that the statement around a range assigns, where it is written out in numbers."""
-        statement = self.statement(position)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
-        if not isinstance(target, ast.Subscript):
-            return None
-        parts = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+    def indexed(self, position: Position, known: Mapping[str, int] | None = None) -> tuple[int | slice, ...] | None:
+        """The index of the one item that the statement around a range assigns, where it is written out in numbers.
+
+        Args:
+            position: the range.
+            known: what the numbers are that names and attributes in it stand for.
+        """
+        parts, _ = self.copied_parts(position)
         try:
-            return tuple(_literal(part) for part in parts)
+            return tuple(_literal(part, known or {}) for part in parts) or None
         except ValueError:  # a name, a mask, an ellipsis
             return None
+
+    def copied_parts(self, position: Position) -> tuple[list[ast.expr], list[ast.expr]]:
+        """The indices of the item that the statement around a range assigns, and of the item that it assigns.
+
+        The latter are none where what is assigned is no item of the same variable (`buf[:, n:] = buf[:, :-n]`).
+        """
+        statement = self.statement(position)
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Subscript):
+            return [], []
+        value = statement.value
+        same = isinstance(value, ast.Subscript) and ast.unparse(value.value) == ast.unparse(target.value)
+        return _indices(target), _indices(value) if isinstance(value, ast.Subscript) and same else []
 
     def whole(self, position: Position) -> Position:
         """The statement whose only target is that range, so that an item assignment is told with its value."""
@@ -208,11 +230,31 @@ def _ordered_names(node: ast.AST) -> list[str]:
     return [one.id for one in names] + attributes
 
 
-def _literal(part: ast.expr) -> int | slice:
+def _indices(node: ast.Subscript) -> list[ast.expr]:
+    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
+def _literal(part: ast.expr, known: Mapping[str, int]) -> int | slice:
     if isinstance(part, ast.Slice):
-        ends = [None if end is None else ast.literal_eval(end) for end in (part.lower, part.upper, part.step)]
-        if all(end is None or type(end) is int for end in ends) and (ends[2] is None or ends[2] > 0):
+        ends = [None if end is None else number_of(end, known) for end in (part.lower, part.upper, part.step)]
+        if ends[2] is None or ends[2] > 0:
             return slice(*ends)
-    elif type(found := ast.literal_eval(part)) is int:
-        return found
-    raise ValueError(ast.unparse(part))
+        raise ValueError(ast.unparse(part))
+    return number_of(part, known)
+
+
+def number_of(node: ast.expr, known: Mapping[str, int]) -> int:
+    """The whole number that an expression is, given those that names and attributes in it stand for.
+
+    Raises:
+        ValueError: where it can't be told.
+    """
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -number_of(node.operand, known)
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        return _ARITHMETIC[type(node.op)](number_of(node.left, known), number_of(node.right, known))
+    if isinstance(node, ast.Name | ast.Attribute) and (text := ast.unparse(node)) in known:
+        return known[text]
+    raise ValueError(ast.unparse(node))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from inplace.facts.model import Layout, TensorState
+from inplace.reading.code import number_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
@@ -19,10 +22,50 @@ def value_of(index: Index, write: Write) -> TensorState | None:
 
 
 def part_of(index: Index, write: Write) -> TensorState | None:
-    """The part that an item assignment writes, where its index is written out in numbers; None elsewhere."""
+    """The part that an item assignment writes; None where its index is not known.
+
+    It is known where it is written out in numbers, or with names whose values follow from the part that is read.
+    """
     place = index.places.of(write.call)
-    target = None if place is None else index.places.code(place).indexed(place.position)
+    if place is None:
+        return None
+    code, value = index.places.code(place), value_of(index, write)
+    target = code.indexed(place.position)
+    if target is None and value is not None and value.storage == write.before.storage:
+        _, read = code.copied_parts(place.position)
+        target = code.indexed(place.position, _solved(read, write.before, value))
     return None if target is None else _sliced(write.before, target)
+
+
+def _solved(read: Sequence[ast.expr], base: TensorState, part: TensorState) -> dict[str, int]:
+    """The values of the names in an index, by the part of a tensor that it gave out (`buf[:, :-n]`)."""
+    strides, found = base.layout.strides, dict[str, int]()
+    if strides is None or len(part.layout.shape) != len(strides) or len(read) > len(strides):
+        return {}
+    rest, starts = part.offset - base.offset, [0] * len(strides)
+    for number in sorted(range(len(strides)), key=lambda one: -strides[one]):
+        if strides[number] > 0:
+            starts[number], rest = divmod(rest, strides[number])
+    for one, start, size, length in zip(read, starts, base.layout.shape, part.layout.shape, strict=False):
+        if isinstance(one, ast.Slice) and one.step is None and not rest:
+            for end, at in ((one.lower, start), (one.upper, start + length)):
+                if end is not None:
+                    _solve(end, at, size, found)
+    return found
+
+
+def _solve(end: ast.expr, at: int, size: int, found: dict[str, int]) -> None:
+    """Note what the one name in an end of a slice stands for, which came out at an element of a dimension."""
+    names = {ast.unparse(one) for one in ast.walk(end) if isinstance(one, ast.Name | ast.Attribute)}
+    names = {name for name in names if not any(other.startswith(name + ".") for other in names)}
+    if len(names) != 1:
+        return
+    (name,) = names
+    with suppress(ValueError):
+        zero, one = number_of(end, {name: 0}), number_of(end, {name: 1})
+        for wanted in (at, at - size):  # counted from the front, or from the end
+            if (one - zero) and (wanted - zero) % (one - zero) == 0 and (value := (wanted - zero) // (one - zero)) > 0:
+                found.setdefault(name, value)
 
 
 def shape_of(index: Index, write: Write) -> tuple[int, ...] | None:

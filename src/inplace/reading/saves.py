@@ -28,6 +28,11 @@ class Use:
     use: SavedUse
 
     @property
+    def is_of_custom(self) -> bool:
+        """Whether a custom function of the user's has saved it; that of a reentrant checkpoint is PyTorch's own."""
+        return self.node.custom and self.node.name != "CheckpointFunctionBackward"
+
+    @property
     def is_stale(self) -> bool:
         """Whether the version has moved on since the save."""
         return self.use.version != self.use.version_saved
@@ -67,7 +72,7 @@ def pending_uses(index: Index) -> Iterator[Use]:
     for use in walk.uses:
         node = index.trace.node_by_id[use.node]
         one = Use(walk, node, node.saved[use.saved], use)
-        if one.is_stale and one.saved.counted and not node.custom:
+        if one.is_stale and one.saved.counted and not one.is_of_custom:
             yield one
 
 

@@ -111,6 +111,11 @@ _BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
 }
 
 
+# What the schema calls a change of the tensor, and changes none of its bytes nor its version.
+_FLAGS = frozenset({"requires_grad_"})
+# What has no schema, and writes by a Python function without moving `_version` (`torch/csrc/utils/tensor_apply.cpp`).
+_APPLIED = frozenset({"apply_", "map_", "map2_"})
+
 # Of a function with several names PyTorch's table has the last, which need not be the one that people write.
 _USUAL = {"torch.spmm": "torch.mm"}
 
@@ -282,14 +287,16 @@ def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ..
         return _BUFFERS[name][3] if variant else ()
     if variant:
         return ("0", "input")
-    if label == "__setitem__" or (name.startswith("torch.Tensor.") and name.endswith("data.__set__")):
+    if label in _FLAGS:
+        return ()
+    if label in _APPLIED or label == "__setitem__" or (name.startswith("torch.Tensor.") and name.endswith("data.__set__")):
         return ("0",)
     return (*_schema_writes(label), "out")
 
 
 def is_counted(function: Function) -> bool:
     """Whether what a function changes moves the version counter; running statistics do not."""
-    return function.name not in _BUFFERS
+    return function.name not in _BUFFERS and function.label not in _APPLIED
 
 
 def _schema_writes(label: str) -> tuple[str, ...]:

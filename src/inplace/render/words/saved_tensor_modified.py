@@ -10,12 +10,14 @@ from inplace.render.words.telling import Words
 
 
 def _sentences(finding: StaleSave, trace: Trace) -> tuple[str, str]:
-    node = finding.victim.node if finding.victim is not None else trace.node_by_id[finding.node].name
     what = f"{culprits(finding, trace)} changed {name(finding)} after {victim(finding, trace)} saved it for backward"
     versions = f"version is {finding.version_now}, version {finding.version_saved} was saved"
     because = f"`backward()` {'through it would raise' if finding.pending else 'raises'}: {versions}."
     if finding.disjoint:
         because += " No byte of what was saved was written, but one version counter serves the whole storage."
+    if finding.node is None:
+        return f"{what} (a checkpoint keeps its inputs, to run again from them).", because
+    node = finding.victim.node if finding.victim is not None else trace.node_by_id[finding.node].name
     return f"{what} ({keeps(node, finding.saved)}).", because
 
 
