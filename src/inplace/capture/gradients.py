@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.code.objects import attributes_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import is_watched
@@ -49,6 +50,7 @@ class Gradients:
         self._found_ids: dict[str, int] = {"": 0}
         self._times: dict[int, int] = {}  # steps made from each stack
         self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
+        self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
 
     def switched_off(self, frame: FrameType) -> None:
         """Gradient mode is switched off by a line of the user's."""
@@ -76,14 +78,31 @@ class Gradients:
     def hidden(
         self, known: Callable[[], list[torch.nn.Module]], optimizer: torch.optim.Optimizer, frame: FrameType
     ) -> None:
-        """Note, once for an optimizer, the parameters of modules that others hold but do not register."""
+        """Note, once for an optimizer, the parameters of modules that others hold but do not register.
+
+        With them those of modules on which somebody set a flag that no module reads.
+        """
         if id(optimizer) in self._hidden_of:
             return
         self._hidden_of.add(id(optimizer))
         modules = [*known(), *self._global_modules(frame)]
+        self._note_unread(modules, frame)
         params = [param for module in _hidden_in(modules) for param in module.parameters() if type(param) in PLAIN]
         if params:
             self._note(Act.HIDDEN, self._stacks.key_of(frame)[0], self._ids(params), "")
+
+    def _note_unread(self, modules: Iterable[torch.nn.Module], frame: FrameType) -> None:
+        """Note the parameters of modules that were given an attribute `requires_grad`, and that have it otherwise."""
+        found: dict[int, torch.Tensor] = {}
+        for module in _all_modules(modules):
+            flag = (attributes_of(module) or {}).get("requires_grad")
+            if type(flag) is bool:
+                params = [param for param in module.parameters() if type(param) in PLAIN]
+                found.update({id(param): param for param in params if param.requires_grad is not flag})
+        new = [param for key, param in found.items() if key not in self._unread]
+        if new:
+            self._unread.update(found)
+            self._note(Act.UNREAD, self._stacks.key_of(frame)[0], self._ids(new), "")
 
     def _global_modules(self, frame: FrameType) -> list[torch.nn.Module]:
         """The modules that are global variables of the user's frames.
@@ -165,6 +184,16 @@ def _largest(grads: list[torch.Tensor]) -> list[float]:
 
 def _letter(largest: float) -> str:
     return "x" if not math.isfinite(largest) else "f" if largest else "0"
+
+
+def _all_modules(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """Some modules and those registered in them, each once."""
+    every: dict[int, torch.nn.Module] = {}
+    for module in modules:
+        for one in module.modules():
+            if len(every) < _MODULES:
+                every[id(one)] = one
+    return list(every.values())
 
 
 def _hidden_in(modules: Iterable[torch.nn.Module]) -> Iterator[torch.nn.Module]:

@@ -200,6 +200,7 @@ class Recorder(Listener):
             self.undo()
             step = self._seen.step = len(self._notes.log)
             self._seen.detail = True
+            self._seen.bury()  # what has died since the last call
             if error is not None:
                 self._spared("Not all of the error", self._naming.note_error, error)
             if not self._gave_up:

@@ -13,6 +13,7 @@ from inplace.checks.gradient_lost_before_step import LostGradient, lost_gradient
 from inplace.checks.graph_detached import Cut, detached_graphs
 from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
 from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
+from inplace.checks.lost_write import LostWrite, lost_writes
 from inplace.checks.multi_output_view_inplace import MultiOutputWrite, multi_output_writes
 from inplace.checks.non_finite_gradient import NonFiniteGradient, non_finite_gradients
 from inplace.checks.non_scalar_loss import NonScalarLoss, non_scalar_losses
@@ -49,6 +50,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(NonScalarLoss, non_scalar_losses),
     FindingKind(UnseenWrite, unseen_writes),
     FindingKind(CustomFunction, custom_functions),
+    FindingKind(LostWrite, lost_writes),
     FindingKind(ReboundLeaf, rebound_leaves),
     FindingKind(Cut, detached_graphs),
     FindingKind(NotOptimized, unoptimized_parameters),

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
-from inplace.reading.checkpoints import Checkpoint, checkpoints, written_since
+from inplace.reading.checkpoints import Checkpoint, checkpoints, frame_of, written_since
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.place import Place
 from inplace.reading.saves import (
     Use,
     counted_writes,
@@ -28,7 +29,8 @@ class StaleSave(Finding):
     """A saved tensor whose version has moved on: backward raises where it reads it.
 
     `disjoint` is whether the bytes written and the bytes saved share no byte: only the counter is shared.
-    A checkpoint's save has no node in the graph that was looked at. It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
+    A checkpoint's save has no node in the graph that was looked at.
+    It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
     """
 
     kind = "saved-tensor-modified"
@@ -137,7 +139,7 @@ def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:
 def _stale(index: Index, one: Use) -> StaleSave:
     counted = counted_writes(index, one)
     culprits = culprits_of(index, counted or writes_after(index, one))
-    place = index.place_of_node(one.node.id)
+    place = index.place_of_node(one.node.id) or _checkpoint_of(index, one.node.id)
     return StaleSave(
         severity="error",
         culprits=culprits,
@@ -151,3 +153,10 @@ def _stale(index: Index, one: Use) -> StaleSave:
         version_now=one.use.version,
         disjoint=bool(counted) and not any(touches(index, one.saved, write.after) for write in counted),
     )
+
+
+def _checkpoint_of(index: Index, node: NodeId) -> Place | None:
+    """Where `checkpoint` was called, for the node of a reentrant one."""
+    following = index.custom.following(node)
+    frame = frame_of(index, index.trace.calls[following].stack) if following is not None else None
+    return index.places.at(frame, None) if frame is not None else None

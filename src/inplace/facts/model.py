@@ -412,6 +412,7 @@ class Act(Enum):
     HIDDEN: parameters belong to modules that others hold in a plain list or dict, which registers nothing.
     CLEARED: `zero_grad` is about to drop gradients.
     STEPPED: an optimizer is about to use gradients.
+    UNREAD: the parameters of modules on which somebody set an attribute `requires_grad`, and which have it otherwise.
     SINGULAR: before a backward, nodes whose derivative is not finite at what they were computed from.
     """
 
@@ -420,6 +421,7 @@ class Act(Enum):
     HIDDEN = "hidden"
     CLEARED = "cleared"
     STEPPED = "stepped"
+    UNREAD = "unread"
     SINGULAR = "singular"
 
 

@@ -11,6 +11,7 @@ from inplace.facts.lines import lines_of
 from inplace.facts.model import Position
 
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class SourceCode:
@@ -121,6 +122,26 @@ class SourceCode:
         """The innermost statement that a range lies in."""
         around = self.statements_around(position)
         return around[-1] if around else None
+
+    def function_around(self, position: Position) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function in whose body a range lies; a default argument is not in its function's."""
+        around = [one for one in self.statements_around(position) if isinstance(one, FUNCTIONS)]
+        return next((one for one in reversed(around) if node_position(one.body[0]).start <= position.start), None)
+
+    @cached_property
+    def names(self) -> dict[str, list[ast.Name]]:
+        """Where each variable is mentioned, by its name."""
+        found: dict[str, list[ast.Name]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Name):
+                found.setdefault(node.id, []).append(node)
+        return found
+
+    def mentioning(self, name: str, function: ast.stmt | None) -> list[ast.stmt]:
+        """The innermost statements that mention a variable, in a function and in those within; anywhere for none."""
+        places = [node_position(one) for one in self.names.get(name, ())]
+        inside = [at for at in places if function is None or node_position(function).holds(at)]
+        return list(dict.fromkeys(one for at in inside if (one := self.statement(at)) is not None))
 
     def on_line(self, number: int) -> Position:
         """The last simple statement that a line has a part in; where there is none, what stands on the line."""

@@ -24,7 +24,7 @@ class Checkpoint:
 def checkpoints(index: Index, before: int) -> Iterator[Checkpoint]:
     """The calls of `checkpoint` before a step, in order."""
     columns = index.history.columns
-    frames = [_frame(index, stack) for stack in columns.stacks]
+    frames = [frame_of(index, stack) for stack in columns.stacks]
     last: StackFrame | None = None
     begin, found = 0, dict[TensorId, None]()
     for step in range(before if any(frames) else 0):
@@ -42,7 +42,7 @@ def checkpoints(index: Index, before: int) -> Iterator[Checkpoint]:
         yield Checkpoint(index.places.at(last, None), begin, tuple(found))
 
 
-def _frame(index: Index, stack: Stack) -> StackFrame | None:
+def frame_of(index: Index, stack: Stack) -> StackFrame | None:
     """The user's frame that called `checkpoint`, by its source."""
     for frame in stack.frames:
         if frame.entry is None:

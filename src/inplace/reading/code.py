@@ -105,6 +105,31 @@ class Code:
         names = self.assigned_from(position) if isinstance(self.statement(position), ast.Assign) else ()
         return names[0] if len(names) == 1 else None
 
+    def names_given(self, position: Position) -> tuple[str, ...]:
+        """What stands for the result of a range from then on: targets of an assignment, or of a loop over it."""
+        statement = self.statement(position)
+        if isinstance(statement, ast.For | ast.AsyncFor) and node_position(statement.iter) == position:
+            return self.targets(position)
+        return self.assigned_from(position)
+
+    def written_name(self, statement: ast.stmt) -> str | None:
+        """The variable that a statement writes in place, where it does nothing else: `h` of `h[0] = 1`, `h.add_(1)`."""
+        if isinstance(statement, ast.Expr):
+            node: ast.expr = statement.value
+            while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+                node = node.func.value
+            return node.id if isinstance(node, ast.Name) and node is not statement.value else None
+        target: ast.expr | None = None
+        if isinstance(statement, ast.AugAssign):
+            target = statement.target
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target = statement.targets[0]
+            if not isinstance(target, ast.Subscript):
+                return None
+        if isinstance(target, ast.Subscript):
+            target = target.value
+        return target.id if isinstance(target, ast.Name) else None
+
     def assignment_above(self, position: Position, name: str) -> Position | None:
         """The right side of the last assignment to `name` at or above a line."""
         best: Position | None = None

@@ -289,7 +289,11 @@ def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ..
         return ("0", "input")
     if label in _FLAGS:
         return ()
-    if label in _APPLIED or label == "__setitem__" or (name.startswith("torch.Tensor.") and name.endswith("data.__set__")):
+    if (
+        label in _APPLIED
+        or label == "__setitem__"
+        or (name.startswith("torch.Tensor.") and name.endswith("data.__set__"))
+    ):
         return ("0",)
     return (*_schema_writes(label), "out")
 

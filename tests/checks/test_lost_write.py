@@ -1,0 +1,160 @@
+"""Writes into copies that nobody reads, and assignments that do nothing: in many styles, and their sound twins."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.checks.lost_write import LostWrite
+from tests.recording import record_text
+
+LOST = {
+    "a mask, then a column": ("x = torch.zeros(3, 2)\nkeep = x[:, 0] == 0\nx[keep][:, 0] = 1.0\nprint(x.sum())", [3]),
+    "an index tensor": ("x = torch.rand(4, 2)\nidx = torch.tensor([0, 2])\nx[idx].sub_(1.0)\nx.sum()", [3]),
+    "a clone": ("x = torch.rand(4)\nx.clone().zero_()\nx.sum()", [2]),
+    "a dtype": ("x = torch.rand(4)\nx.double().mul_(2)\nx.sum()", [2]),
+    "a device or dtype by to": ("x = torch.rand(4)\nx.to(torch.float64)[0] = 5.0\nx.sum()", [2]),
+    "a contiguous copy": ("x = torch.rand(3, 4)\nx.t().contiguous().view(-1)[:2] = 0\nx.sum()", [2]),
+    "a reshape of what is not contiguous": ("x = torch.rand(3, 4)\nx.t().reshape(-1).fill_(1.0)\nx.sum()", [2]),
+    "in a method": (
+        """
+        class Cloud:
+            def __init__(self):
+                self.points = torch.rand(6, 3)
+            def centre(self, rows):
+                self.points[rows].sub_(self.points[rows].mean(0))
+        def main():
+            cloud = Cloud()
+            for k in range(2):
+                cloud.centre(torch.tensor([k, k + 2]))
+            return cloud.points.sum()
+        main()
+        """,
+        [5],
+    ),
+    "augmented, behind an index": ("x = torch.zeros(4, 3)\nx[[0, 1]][0] += 1\nx.sum()", [2]),
+    "by a function that writes to its argument": (
+        "def centre_(t):\n    t.sub_(t.mean())\nx = torch.rand(5)\ncentre_(x[x > 0.1])\nx.sum()",
+        [2, 4],
+    ),
+    "by an activation with inplace=True": (
+        "x = torch.randn(5)\nnn.functional.relu(x[torch.tensor([0, 1])], inplace=True)\nx.sum()",
+        [2],
+    ),
+    "by an initialisation": (
+        "w = torch.zeros(4, 4)\nrows = [0, 3]\nnn.init.ones_(w[rows])\nw.sum()",
+        [3],
+    ),
+    "under a name": (
+        "def zero_rows(x, mask):\n    rows = x[mask]\n    rows.zero_()\n    return x.sum()\n"
+        "def main():\n    x = torch.rand(4)\n    return zero_rows(x, x > 0.1)\nmain()",
+        [3, 2],
+    ),
+    "under a name, item by item": (
+        "def run():\n    x = torch.rand(3, 4)\n    flat = x.t().reshape(-1)\n    flat[0] = 7.0\n    flat += 1\n"
+        "    return x.sum()\n"
+        "run()",
+        [5, 3],
+    ),
+    "a loop over chosen rows": (
+        "def run():\n    x = torch.rand(4, 2)\n    for row in x[[0, 1]]:\n        row.zero_()\n"
+        "    return x.sum()\nrun()",
+        [4, 3],
+    ),
+    "a chain of writes": ("x = torch.rand(4)\nx[x > 0].mul_(2).add_(1)\nx.sum()", [2]),
+    "a method assigned to": ("x, y = torch.zeros(3), torch.ones(3)\nx.data.copy_ = y\nx.sum()", [2]),
+    "a flag on a module": (
+        """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad = False
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(2):
+            opt.zero_grad()
+            net(torch.ones(1, 2)).sum().backward()
+            opt.step()
+        """,
+        [2],
+    ),
+    "a flag on each child, in functions": (
+        """
+        def freeze(model):
+            for child in model.children():
+                child.requires_grad = False
+        def main():
+            net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+            freeze(net)
+            opt = torch.optim.Adam(net.parameters())
+            net(torch.ones(1, 2)).sum().backward()
+            opt.step()
+        main()
+        """,
+        [3],
+    ),
+}
+SOUND = {
+    "one index": "x = torch.zeros(3, 2)\nx[x[:, 0] == 0, 0] = 1.0\nx.sum()",
+    "a slice, then a write": "x = torch.rand(4, 2)\nx[1:3].sub_(1.0)\nx[0][1] = 5.0\nx.sum()",
+    "assigned back": "x = torch.rand(4)\nx[x > 0] -= 1\nx[[0, 1]] = x[[0, 1]].mul_(2)\nx.sum()",
+    "a copy that is used": "x = torch.rand(4)\ny = x.clone().zero_()\n(x + y).sum()",
+    "a copy that is handed on": "x = torch.rand(4)\nout = [x[x > 0].mul_(2)]\nprint(x.clone().add_(1))\nout[0].sum()",
+    "the same memory": "x = torch.rand(4)\nx.contiguous().zero_()\nx.float().add_(1)\nx.reshape(2, 2).mul_(2)\nx.sum()",
+    "a reshape that is a view": "x = torch.rand(3, 4)\nx.reshape(-1).fill_(1.0)\nx.flatten()[0] = 2\nx.sum()",
+    "read by what was called": (
+        "total = torch.zeros(())\n"
+        "def update(t):\n    t.mul_(2)\n    total.add_(t.sum())\nx = torch.rand(5)\nupdate(x[x > 0.1])\nprint(total)"
+    ),
+    "kept by what was called": (
+        "kept = []\ndef push(t):\n    t.mul_(2)\n    kept.append(t)\nx = torch.rand(5)\npush(x[x > 0.1])\n"
+        "x.sum()\nkept[0].sum()"
+    ),
+    "a named copy that is returned": (
+        "def rows_of(x, mask):\n    rows = x[mask]\n    rows.mul_(2)\n    return rows\nx = torch.rand(4)\n"
+        "rows_of(x, x > 0)\nx.sum()"
+    ),
+    "a named copy that is printed": (
+        "def show(x):\n    flat = x.t().reshape(-1)\n    flat.mul_(2)\n    print(flat)\nx = torch.rand(3, 4)\n"
+        "show(x)\nx.sum()"
+    ),
+    "a named clone as work space": (
+        "def run(x):\n    work = x.clone()\n    work.sort()\n    work.zero_()\n    return x.sum()\nrun(torch.rand(4))"
+    ),
+    "a warm-up without a copy": "torch.empty(3).normal_()\ntorch.zeros(3).add_(1)\ntorch.rand(2)",
+    "the last line of a cell": "x = torch.rand(4)\nx.sum()\nout = x[x > 0].mul_(2)",
+    "a method called": "x, y = torch.zeros(3), torch.ones(3)\nx.data.copy_(y)\nx.sum()",
+    "an attribute of somebody's own": (
+        "class Config:\n    pass\nc = Config()\nc.requires_grad = False\nc.copy_ = 1\nx = torch.rand(2)\nx.sum()"
+    ),
+    "a flag on a parameter, and by the method": """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        net[1].bias.requires_grad = False
+        opt = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+        net(torch.ones(1, 2)).sum().backward()
+        opt.step()
+        """,
+    "a flag that says what is so": """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        net[0].requires_grad = False
+        opt = torch.optim.SGD(net[1].parameters(), lr=0.1)
+        net(torch.ones(1, 2)).sum().backward()
+        opt.step()
+        """,
+}
+
+
+def lost(text: str) -> list[list[int]]:
+    """The lines of the culprits of each lost write in a piece of code."""
+    found = record_text(text).report.of_type(LostWrite)
+    return [[place.position.line for place in one.culprits] for one in found]
+
+
+@pytest.mark.parametrize(("text", "lines"), LOST.values(), ids=LOST)
+def test_what_changes_nothing_is_told(text: str, lines: list[int]) -> None:
+    """Nobody has what was written: the write is the culprit, with the line of the temporary or of the copy."""
+    assert lost(text) == [lines]
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
+def test_what_somebody_has_is_not(text: str) -> None:
+    """The write lands in what was meant, or what was written is used."""
+    assert lost(text) == []
