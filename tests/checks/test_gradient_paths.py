@@ -27,18 +27,18 @@ DISTRIBUTED = (
 # The kind, the line of a culprit, and the code.
 WRONG = {
     "scaled through detach": (
-        "graph-detached",
+        "silent-corruption",
         6,
         HEAD + "h = x * w\nh.detach().mul_(0.5)\nh.sum().backward()\nprint(w.grad)\n",
     ),
     "dropped out under no_grad": (
-        "graph-detached",
+        "silent-corruption",
         8,
         HEAD + "mask = torch.tensor([1.0, 0.0, 2.0])\nh = x * w\nwith torch.no_grad():\n    h *= mask\n"
         "h.pow(2).sum().backward()\n",
     ),
     "divided through data": (
-        "graph-detached",
+        "silent-corruption",
         6,
         HEAD + "h = x @ w\nh.data.div_(x.norm(dim=1))\n(h + 1).sum().backward()\n",
     ),
@@ -63,13 +63,13 @@ WRONG = {
         "torch.nn.functional.mse_loss(slope, -u).backward()\nopt.step()\n",
     ),
     "values for a copy": (
-        "graph-detached",
+        "lost-write",
         6,
         HEAD + "canvas = torch.zeros(4, 3)\ncanvas[torch.tensor([0, 2])][:, 1:] = w[1:] * 2\n"
         "v = torch.ones(3, requires_grad=True)\n(canvas * v).sum().backward()\nprint(w.grad)\n",
     ),
     "values added to a copy": (
-        "graph-detached",
+        "lost-write",
         7,
         HEAD + "canvas = torch.zeros(4, 3)\nkeep = canvas.sum(1) == 0\ncanvas[keep].add_(w)\n"
         "v = torch.ones(3, requires_grad=True)\n(canvas + v).sum().backward()\nprint(w.grad)\n",

@@ -17,7 +17,7 @@ from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, Stack, TensorId
 from inplace.reading.derivatives import constant_derivatives
 from inplace.reading.elsewhere import made_elsewhere
-from inplace.reading.exits import exits_into, lost_copies
+from inplace.reading.exits import exits_into
 from inplace.reading.gradient_events import SwitchedOff
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
@@ -25,7 +25,6 @@ from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, 
 from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
-from inplace.reading.unfollowed import unfollowed_writes
 from inplace.reading.zero_gradients import zero_by_definition
 
 _MOST = 6
@@ -44,7 +43,7 @@ class Cut(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """The call that cut the path is left out, or autograd records it."""
-        if self.how not in get_args(HowCut) or self.how == "copy":
+        if self.how not in get_args(HowCut):
             return ()
         return (Cure.WITH_GRAD,) if self.how == "no-grad" else (Cure.UNCUT,)
 
@@ -83,10 +82,6 @@ def _detached(index: Index) -> Iterator[Finding]:
 
 def _followed_wrongly(index: Index) -> Iterator[Unanswered]:
     """Gradients that are there, but not those of what was computed: a part of it is none of the graph's."""
-    for one in unfollowed_writes(index):
-        maker = index.history.maker(one.live, one.write.call.step)
-        victim = index.places.of(maker) if maker is not None else None
-        yield Unanswered("unfollowed", index.places.chain(one.write.call), victim, (one.live,), raised=False)
     for term in constant_derivatives(index):
         yield Unanswered("derivative", index.places.chain(term.call), None, (term.made, *term.leaves), raised=False)
 
@@ -157,8 +152,7 @@ class _Lost:
         behind = self.behind(backward)
         cuts = [cut for cut in behind.cuts if leaf in self._live(cut)]
         clean = [cut for cut in cuts if not cut.beyond]
-        out = [] if clean else [*exits_into(self._index, backward, behind), *lost_copies(self._index, backward, behind)]
-        exits = [cut for cut in out if leaf in self._live(cut)]
+        exits = [] if clean else [cut for cut in exits_into(self._index, backward, behind) if leaf in self._live(cut)]
         ranked = clean or exits or cuts
         return min(ranked, key=lambda cut: (how_cut(cut) == "dtype", cut.call.step), default=None)
 

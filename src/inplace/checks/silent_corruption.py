@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
 from inplace.reading.index import Index
 from inplace.reading.saves import Escape, culprits_of, names_of_use, unseen_uses
+from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenWrite(Finding):
-    """A write to saved bytes that the save's counter does not show: the gradient is silently wrong."""
+    """A write to saved bytes that the save's counter does not show: the gradient is silently wrong.
+
+    Where it is `unfollowed` nothing was saved, and the graph has not recorded the write: the gradient is that of the
+    values before.
+    """
 
     kind = "silent-corruption"
     keeps_values = True
     node: NodeId
     saved: str
     storage: StorageId | None
-    how: Escape
+    how: Escape | Literal["unfollowed"]
 
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that was saved."""
         return () if self.storage is None else (self.storage,)
 
-    def broken(self) -> Broken:
+    def broken(self) -> Broken | None:
         """The save whose values are others now."""
+        if self.how == "unfollowed":
+            return None
         return Broken(self.node, self.saved, "silent")
 
     def cures(self) -> tuple[Cure, ...]:
         """To write later, to write to a copy, or to save a copy."""
+        if self.how == "unfollowed":
+            return ()
         return (Cure.BEHIND_BACKWARD, Cure.CLONE_BEFORE, Cure.CLONE_SAVED)
 
 
@@ -56,3 +66,21 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
         )
         found.setdefault(finding.told_by(index.trace), finding)
     yield from found.values()
+    told = {finding.lines for finding in found.values()}
+    yield from (finding for one in unfollowed_writes(index) if (finding := _unfollowed(index, one)).lines not in told)
+
+
+def _unfollowed(index: Index, one: Unfollowed) -> UnseenWrite:
+    culprits = index.places.chain(one.write.call)
+    maker = index.history.maker(one.live, one.write.call.step)
+    place = index.places.of(maker) if maker is not None else None
+    return UnseenWrite(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim.at(place, index.trace.node_by_id[one.node].name),
+        names=index.names.told(tensors=[one.live], places=[*culprits, place]),
+        node=one.node,
+        saved="",
+        storage=one.write.before.storage,
+        how="unfollowed",
+    )

@@ -1,12 +1,12 @@
-"""Values that left what a loss was computed from: for Python or numpy, to come back, or for a copy that is lost."""
+"""Values that left autograd for Python or numpy, and came back into what a loss was computed from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from inplace.facts.model import Call, Kind, Position, StorageId, TensorId
+from inplace.facts.model import Call, Kind, Position, TensorId
 from inplace.reading.index import Index
-from inplace.reading.lineage import CutCall, Lineage, cuts_before, live_input
+from inplace.reading.lineage import CutCall, Lineage, cuts_before
 from inplace.reading.place import Place
 
 _KINDS = frozenset({Kind.TO_PYTHON, Kind.EXPORT})
@@ -34,36 +34,6 @@ def exits_into(index: Index, backward: Call, behind: Lineage) -> list[CutCall]:
             if comes.get(key):
                 found.append(cut)
     return found
-
-
-def lost_copies(index: Index, backward: Call, behind: Lineage) -> list[CutCall]:
-    """The writes before a backward of values with a gradient path into a copy that an index made, which nobody reads.
-
-    In `canvas[mask][:, 0] = values` the first index makes a copy, where it is a mask or a list: the second writes into
-    that. It is looked for among the copies of what is behind the loss.
-    """
-    states = index.trace.states
-    used = {states[argument.before].storage for call in behind.calls.values() for argument in call.inputs}
-    found = []
-    for step in index.history.columns.steps_of(lambda one: one.label == "__getitem__", backward.step):
-        call = index.trace.calls[step]
-        if len(call.outputs) != 1 or not call.inputs:
-            continue
-        copy, source = states[call.outputs[0]].storage, states[call.inputs[0].before].storage
-        writes = index.history.writes_to.get(copy, []) if copy is not None and copy != source else []
-        if source not in used or not writes or _is_read(index, copy, writes[-1].call.step):
-            continue
-        for write in writes:
-            live = live_input(index, write.call)
-            if live is not None and index.places.statement_of(write.call) == index.places.statement_of(call):
-                found.append(CutCall(write.call, live, "copy"))
-    return found
-
-
-def _is_read(index: Index, storage: StorageId | None, after: int) -> bool:
-    """Whether a call behind a step took a tensor over a storage."""
-    tensors = index.history.tensors_of.get(storage, []) if storage is not None else []
-    return any(step > after for one in tensors for step, _ in index.history.sightings.get(one, ()))
 
 
 def _exported(index: Index, before: int) -> set[object]:

@@ -12,13 +12,8 @@ from inplace.facts.rows import column
 from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
 
-HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen", "copy"]
-"""What cut a path.
-
-wrapped: a result became a new leaf (`nn.Parameter(...)`).
-frozen: there never was one.
-copy: it was written into a copy that an index made, and that is lost.
-"""
+HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen"]
+"""What cut a path: `wrapped` where a result became a new leaf (`nn.Parameter(...)`), `frozen` where none ever was."""
 
 _MOST = 20_000  # calls looked at for one lineage
 # What takes nothing but shape and kind from its argument, and what does so from all but the first.

@@ -26,7 +26,6 @@ HowRefused = Literal[
     "view",
     "cut",
     "zero",
-    "unfollowed",
     "derivative",
     "elsewhere",
 ]
@@ -43,7 +42,6 @@ no inputs: backward was told to go to no tensor at all.
 plain: nothing behind the tensor ever required grad.
 cut: the path to the tensor was cut before.
 zero: every path to it goes through a function whose derivative is zero.
-unfollowed: it is there, but a write by an alias without a path has changed what it is the gradient of.
 derivative: a derivative without a graph of its own is a term of the loss.
 elsewhere: what the loss is computed from was made where nothing is recorded, as in another thread.
 view: a view was made under `no_grad`, and it or its base is written outside.

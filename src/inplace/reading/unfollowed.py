@@ -19,17 +19,18 @@ _BENDS = frozenset(
     [
         *("mul_", "multiply_", "div_", "divide_", "true_divide_", "__imul__", "__itruediv__", "pow_", "__ipow__"),
         *("exp_", "log_", "sqrt_", "square_", "tanh_", "sigmoid_", "abs_", "reciprocal_", "neg_", "relu_"),
-        *("addcmul_", "addcdiv_", "lerp_", "renorm_"),
+        *("addcmul_", "addcdiv_", "lerp_", "renorm_", "zero_"),
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Unfollowed:
-    """A write, and the tensor with a gradient path whose values it changed."""
+    """A write, and the tensor with a gradient path whose values it changed; `node` is what had made that."""
 
     write: Write
     live: TensorId
+    node: NodeId
 
 
 def unfollowed_writes(index: Index) -> Iterator[Unfollowed]:
@@ -49,7 +50,7 @@ def unfollowed_writes(index: Index) -> Iterator[Unfollowed]:
             live = _live(index, storage, call.step, gone)
             if live is not None:
                 seen.add(call.stack)
-                yield Unfollowed(write, live)
+                yield Unfollowed(write, *live)
 
 
 def _saved(index: Index) -> dict[StorageId, list[int | None]]:
@@ -62,7 +63,7 @@ def _saved(index: Index) -> dict[StorageId, list[int | None]]:
     return found
 
 
-def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> TensorId | None:
+def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tuple[TensorId, NodeId] | None:
     """A result over a storage with the same node before and after a step, which a backward then goes through."""
     states = index.trace.states
     for tensor in index.history.tensors_of.get(storage, ()):
@@ -76,5 +77,5 @@ def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> Ten
                 break
             user = index.trace.calls[at]
             if user.grad_mode is GradMode.GRAD and not gone.isdisjoint(user.nodes) and node in gone:
-                return tensor
+                return tensor, node
     return None

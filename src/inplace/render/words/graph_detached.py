@@ -16,7 +16,6 @@ _CUTS = {
     "no-grad": "runs under `no_grad`",
     "dtype": "gives a result that can't carry a gradient",
     "wrapped": "makes a new leaf of a result",
-    "copy": "writes into a copy that the index makes, which is dropped",
 }
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
@@ -27,7 +26,6 @@ _REMEDIES = {
     "no-grad": "Move it out of the `no_grad` block.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
     "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
-    "copy": "Index once, `x[mask, 0] = ...`: the second index of a chain writes into the copy of the first.",
     "frozen": "Call `requires_grad_()` on what is to be trained.",
 }
 
@@ -55,10 +53,6 @@ _REFUSED = {
         "has a derivative of zero, and every path to {name} goes through it",
         "So the gradient is zero everywhere, whatever the loss.",
     ),
-    "unfollowed": (
-        "changes {name} through an alias that has no gradient path",
-        "The graph does not learn of it: the gradient is that of the values before, not of what was computed.",
-    ),
     "derivative": (
         "takes a derivative without a graph of its own, and it is a term of the loss",
         "To `backward()` it is a constant: that term gives no parameter a gradient.",
@@ -83,7 +77,6 @@ _REFUSED_REMEDIES = {
     "no inputs": "Give it the tensors that are to get a gradient, and let them require grad.",
     "plain": "Let it require grad, `requires_grad_()`, before anything is computed from it.",
     "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
-    "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
     "derivative": "Say `create_graph=True`, or `detach()` it where it is meant to be a constant.",
     "elsewhere": "Grad mode belongs to a thread: let no `no_grad` be around it there, or compute it in this thread.",
     "view": "Do both under `no_grad`, or both outside.",
@@ -117,7 +110,7 @@ def _did(finding: Cut) -> str:
 
 def _needs(finding: Cut) -> str:
     if finding.how in _REFUSED:
-        return "what it changes" if finding.how == "unfollowed" else "asks for it"
+        return "asks for it"
     return "made the loss" if finding.how == "frozen" else "had a path"
 
 

@@ -18,12 +18,16 @@ _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
     "external": "Edit a copy of the array (`.copy()`), or edit it after `backward()`.",
     "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
+    "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
 }
 
 
 def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
     node = trace.node_by_id[finding.node].name
+    if finding.how == "unfollowed":
+        what = f"{culprits(finding, trace)} changed {name(finding)}, and autograd recorded nothing of it."
+        return what, "The gradient is that of the values before, not of what was computed."
     saved = f"after {victim(finding, trace)} saved it"
     what = f"{culprits(finding, trace)} changed {name(finding)} {_HOW[finding.how]} {saved}"
     because = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
@@ -39,5 +43,5 @@ WORDS = Words(
     remedy=_remedy,
     did=lambda _: "changes it unseen",
     example="E18",
-    needs=lambda _: "still needed",
+    needs=lambda finding: "what it changes" if finding.how == "unfollowed" else "still needed",
 )
