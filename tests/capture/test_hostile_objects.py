@@ -362,7 +362,7 @@ def test_a_view_that_autograd_refuses_is_recorded(name: str, write: str) -> None
 # ------------------------------------------------------------ faults of ours
 
 
-@pytest.mark.parametrize("point", ["inplace.capture.naming.Naming.module_id", "inplace.capture.naming._params_of"])
+@pytest.mark.parametrize("point", ["inplace.capture.naming.Naming.module_id", "inplace.capture.naming.params_of"])
 def test_a_fault_in_naming_costs_names(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where our own naming fails that is said once, the rest is recorded, and nothing is reassured without a word."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from inplace.capture.patches.ledger import Ledger
+from inplace.capture.patches.weak_references import forgetting
 from inplace.facts.model import NodeId, TensorId, Trace
 
 
@@ -48,14 +48,10 @@ class Carried:
 
     def wait(self) -> None:
         """Until the next recording let `swap_tensors` through, which swaps no tensor that has weak references."""
-        self._ledger.replace(torch.utils, "weakref", self._without_ours)
+        self._ledger.replace(torch.utils, "weakref", lambda theirs: forgetting(theirs, self._forget))
 
-    def _without_ours(self, theirs: Any) -> Any:
-        def getweakrefs(tensor: Any) -> list[Any]:
-            self._known = [one for one in self._known if one[0]() is not tensor]
-            return list(theirs.getweakrefs(tensor))
-
-        return SimpleNamespace(**{**vars(theirs), "getweakrefs": getweakrefs})
+    def _forget(self, tensor: Any) -> None:
+        self._known = [one for one in self._known if one[0]() is not tensor]
 
     def taken(self) -> Iterator[tuple[torch.Tensor, TensorId, int, bool]]:
         """The tensors that are alive, each to be let go of soon, as `add` was given them; they are handed on once."""

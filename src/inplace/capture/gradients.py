@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from inplace.capture.code.objects import attributes_of
+from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import is_watched
@@ -153,9 +154,9 @@ class Gradients:
 
 
 def _params_of(owner: Any) -> list[torch.Tensor]:
-    if isinstance(owner, torch.nn.Module):
-        return [param for param in owner.parameters() if type(param) in PLAIN]
-    return [param for group in owner.param_groups for param in group["params"] if type(param) in PLAIN]
+    """The plain ones among the parameters of an optimizer or a module."""
+    params = owner.parameters() if isinstance(owner, torch.nn.Module) else params_of(owner)
+    return [param for param in params if type(param) in PLAIN]
 
 
 def _found_in(grads: Sequence[torch.Tensor | None], *, often: bool) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
-from inplace.capture.code.objects import attributes_of, is_a, is_one_of, iterate, message_of, name_of_class
+from inplace.capture.code.objects import is_a, is_one_of, message_of, name_of_class
+from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks, is_module_call
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import TYPES
@@ -94,7 +95,7 @@ class Naming:
         position = self._optimizers.of(optimizer)
         if position is not None and (name is None or self._raw.optimizers[position][0] is not None):
             return
-        params = tuple(self._seen.id_of(param) for param in _params_of(optimizer))
+        params = tuple(self._seen.id_of(param) for param in params_of(optimizer) if is_one_of(param, TYPES))
         if position is None:
             self._optimizers.give(optimizer)
             self._raw.optimizers.append((name, name_of_class(type(optimizer)), params))
@@ -151,15 +152,3 @@ class Naming:
             self.note_optimizer(value, path)
         else:
             self._raw.names.append((path, self._seen.id_of(value), step))
-
-
-def _params_of(optimizer: object) -> list[torch.Tensor]:
-    """The parameters that an optimizer has itself; one that wraps another may compute them, and is not asked.
-
-    No generator: an interrupt in one that is closed would be lost.
-    """
-    found = []
-    for group in iterate((attributes_of(optimizer) or {}).get("param_groups")):
-        params = iterate(dict.get(group, "params") if is_a(group, dict) else None)
-        found += [param for param in params if is_one_of(param, TYPES)]
-    return found

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType, SimpleNamespace, TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,11 +42,11 @@ from inplace.capture.patches.ledger import Hooked, Ledger
 from inplace.capture.patches.mode_off import ModeOff
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.patches.warned import Warned
-from inplace.capture.patches.weak_references import leave_ours_out
+from inplace.capture.patches.weak_references import forgetting, leave_ours_out
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
-from inplace.capture.tables.tensors import TYPES
+from inplace.capture.tables.tensors import PLAIN, TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.joined import Again, alone, first_run, joined
@@ -165,7 +165,7 @@ class Recorder(Listener):
             self._hook_steps()
             self._warned.start()
             self._mode_off.start()
-            self._mode_off.patch(torch.utils, "weakref", self._without_ours)
+            self._mode_off.patch(torch.utils, "weakref", lambda theirs: forgetting(theirs, self._forget))
             keep_our_frames_out(self._mode_off.patch)
             leave_ours_out(self._mode_off.patch)
             self._mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
@@ -295,22 +295,15 @@ class Recorder(Listener):
     def _see_inside_backward(self) -> None:
         """Let the engine run under the mode; `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it."""
         if hasattr(torch.autograd, _ENGINE):
-            self._mode_off.patch(
-                torch.autograd, _ENGINE, lambda engine: functools.partial(self._mode.run_engine, engine)
-            )
+            self._mode_off.patch(torch.autograd, _ENGINE, self._engine)
 
     def _engine(self, theirs: Any) -> Any:
         return functools.partial(self._mode.run_engine, theirs)
 
-    def _without_ours(self, theirs: Any) -> Any:
-        """`weakref` as `torch.utils.swap_tensors` is to see it, which swaps no tensor that has weak references."""
-
-        def getweakrefs(tensor: Any) -> list[Any]:
-            self._protected(self._seen.forget, tensor)
-            self._protected(self._contents.forget, tensor)
-            return list(theirs.getweakrefs(tensor))
-
-        return SimpleNamespace(**{**vars(theirs), "getweakrefs": getweakrefs})
+    def _forget(self, tensor: Any) -> None:
+        """Hold no weak reference to a tensor any more."""
+        self._protected(self._seen.forget, tensor)
+        self._protected(self._contents.forget, tensor)
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -482,8 +475,9 @@ class Recorder(Listener):
         if any(node >= 0 for node in earlier.nodes):
             self._begun = True
             for node, _ in NodesBelow(roots, LIMIT):
-                for saved in saved_tensors(node):
-                    seen.storages.meet(saved, seen.step)
+                for _, saved in saved_tensors(node):
+                    if type(saved) in PLAIN:
+                        seen.storages.meet(saved, seen.step)
             self._walk_for_session(roots, 0)
 
     def _last_walk(self) -> None:

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls.call_notes import CallNotes, argument_row
 from inplace.capture.code.objects import module_of_class
+from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.patches.mode_stack import Standing, height, modes_below, put_on, take_off
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
@@ -60,7 +61,7 @@ class OptimizerSteps:
         """A step begins in `frame`."""
         if not _is_its_own(optimizer):
             return
-        params = [param for group in optimizer.param_groups for param in group["params"]]
+        params = params_of(optimizer)
         if PLAIN.issuperset(map(type, params)) and modes_below(self._mode) == height() - 1:
             self._below = height() - 1
             self._note(optimizer, params, frame)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from inplace.capture.calls.functions import is_counted
-from inplace.capture.graph.walk import LIMIT, NodesBelow, raw_saves
+from inplace.capture.graph.walk import LIMIT, NodesBelow, saved_tensors
 from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.tensor_facts import node_of, number_of
@@ -66,12 +66,9 @@ class Saves:
         live = [tensor for tensor in self._seen.live() if self._seen.may_ask(tensor)]
         below = NodesBelow((node for tensor in live if (node := node_of(tensor)) is not None), LIMIT)
         for node, _ in below:
-            for attribute, handle in raw_saves(node):
-                for one in handle if isinstance(handle, tuple | list) else (handle,):
-                    tensor = getattr(one, "data", None)
-                    hooked = getattr(one, "unpack_hook", None) is not None
-                    if isinstance(tensor, torch.Tensor) and not hooked and not tensor.is_inference():
-                        yield node, attribute.removeprefix("_raw_saved_"), tensor
+            for name, tensor in saved_tensors(node):
+                if not tensor.is_inference():
+                    yield node, name, tensor
         if not below.is_complete:
             step = len(self._log) - 1
             self._left_out.note(Look.GRAPH, LIMIT, step, stack=self._log[step].stack)

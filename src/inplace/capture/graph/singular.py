@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from inplace.capture.graph.walk import NodesBelow, raw_saves
+from inplace.capture.graph.walk import NodesBelow, saved_tensors
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
 
@@ -83,11 +83,8 @@ def singular_nodes(roots: Iterable[Any]) -> list[int]:
 
 
 def _is_singular(node: Any, wanted: str, test: Test) -> bool:
-    for attribute, handle in raw_saves(node):
-        if attribute != f"_raw_saved_{wanted}" or getattr(handle, "unpack_hook", None) is not None:
-            continue
-        saved: Any = getattr(handle, "data", None)
-        if type(saved) in PLAIN and _is_small(saved):
+    for name, saved in saved_tensors(node):
+        if name == wanted and type(saved) in PLAIN and _is_small(saved):
             return bool(test(saved.detach(), node).any())
     return False
 

@@ -272,13 +272,13 @@ def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
             yield attribute, getattr(node, attribute)
 
 
-def saved_tensors(node: Any) -> Iterator[torch.Tensor]:
-    """The tensors that a node has saved and not lost, but for those that a hook has packed."""
-    for _, handle in raw_saves(node):
+def saved_tensors(node: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors that a node has saved and not lost, each with its name, but for those that a hook has packed."""
+    for attribute, handle in raw_saves(node):
         for one in handle if isinstance(handle, tuple | list) else (handle,):
             saved: Any = getattr(one, "data", None)
-            if getattr(one, "unpack_hook", None) is None and type(saved) in PLAIN:
-                yield saved
+            if getattr(one, "unpack_hook", None) is None and isinstance(saved, torch.Tensor):
+                yield attribute.removeprefix(_RAW), saved
 
 
 def _saving_attributes(kind: type) -> tuple[str, ...]:

@@ -36,6 +36,14 @@ _storage: Any = Storage  # given integers that are ids
 _row = Struct(f"{_FACTS}i").pack
 
 
+def is_external(storage: torch.UntypedStorage) -> bool:
+    """Whether others own the memory of a storage, who can write it without PyTorch.
+
+    Memory that another process may write is as good as somebody else's; on a GPU all of it counts as shared.
+    """
+    return not storage.resizable() or (storage.device.type == "cpu" and storage.is_shared())
+
+
 class Storages:
     """Gives out storage ids.
 
@@ -188,8 +196,7 @@ class Storages:
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
         """Meet a storage."""
         pointer, size = storage.data_ptr(), storage.nbytes()
-        # Memory that another process may write is as good as somebody else's; on a GPU all of it counts as shared.
-        external = not storage.resizable() or (tensor.is_cpu and storage.is_shared())
+        external = is_external(storage)
         if external and (twin := self._same_memory(pointer, size)) is not None:
             # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.
             self._add_second(storage, key, pointer, size, twin)
