@@ -293,9 +293,9 @@ def test_the_magic_itself_can_be_called(shell: Shell) -> None:
 def test_help_tells_what_it_does(shell: Shell) -> None:
     """`%%inplace?` and `%inplace?` explain themselves, options included."""
     told = str(shell.ip.object_inspect("%%inplace")["docstring"])
-    assert "%%inplace [--quiet] [--advise] [--strict] [--verify]" in told
+    assert "%%inplace [--quiet] [--advise] [--strict] [--verify] [--gradients]" in told
     assert "Record this cell" in told
-    assert re.search(r"--quiet +show nothing; the recording is `inplace.last`, and\s+`%inplace why`", told)
+    assert "--quiet show nothing; the recording is `inplace.last`, and `%inplace why`" in re.sub(r"\s+", " ", told)
     assert "inplace on" in str(shell.ip.object_inspect("%inplace")["docstring"])
     assert shell.run("%%inplace?").result.success
 
@@ -636,6 +636,15 @@ def test_advise_tells_below_the_picture(shell: Shell) -> None:
     ran = shell.run("%%inplace --advise\nh = torch.ones(256)\nh = h + 1\nh = h * 2")
 
     assert "line 4 h * 2: mul_ saves 1 KiB" in ran.notes[1]
+
+
+def test_gradients_are_told_below_the_picture(shell: Shell) -> None:
+    """The ledger is text of its own, for any cell."""
+    ran = shell.run("%%inplace --gradients\nw = torch.ones(2, requires_grad=True)\n(w * 2).sum().backward()")
+
+    assert ran.notes[1] == (
+        "gradients: 1 parameter, no step\n\n     at the end\n  w  there\n\n  w\n    at the end: backward line 3"
+    )
 
 
 def test_verify_proves_a_fix_on_copies(shell: Shell) -> None:

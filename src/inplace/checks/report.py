@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from inplace.checks.finding import Finding, Severity
 from inplace.facts.model import BEFORE, Look, NotLookedAt, Trace
 from inplace.reading.index import Index
+from inplace.reading.ledger import Ledger, ledger
 
 F = TypeVar("F", bound=Finding)
 
@@ -36,6 +38,11 @@ class Report:
             return self.trace.not_looked_at
         left = NotLookedAt(Look.OVERLAP, overlaps.bound, overlaps.undecided, BEFORE, None, None)
         return (*self.trace.not_looked_at, left)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What happened to the gradient of each parameter before each step."""
+        return ledger(self.index)
 
     def of_type(self, kind: type[F]) -> list[F]:
         """The findings of one type, in order."""

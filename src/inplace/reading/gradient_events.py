@@ -12,7 +12,7 @@ from inplace.reading.gradients import optimized, reads_grad
 from inplace.reading.history import History
 from inplace.reading.places import Places
 
-What = Literal["backward", "clear", "read", "clip", "step", "scaler step", "unscale"]
+What = Literal["backward", "clear", "set", "read", "clip", "step", "scaler step", "unscale"]
 _STEP = ("profile_hook_step", ".step")
 
 
@@ -20,7 +20,8 @@ _STEP = ("profile_hook_step", ".step")
 class Event:
     """One thing that happened to the gradients of some leaves; `moment` orders calls and what is between them.
 
-    `leaves` is None where they are not known. `found` is as in `GradientAct`. `step` is that of a recorded call.
+    `leaves` is None where they are not known. `found` is as in `GradientAct`, and so are `numbers`, the leaves in the
+    order of its letters. `step` is that of a recorded call.
     """
 
     moment: tuple[int, int]
@@ -29,6 +30,7 @@ class Event:
     leaves: frozenset[TensorId] | None
     found: str = ""
     step: int | None = None
+    numbers: tuple[int, ...] = ()
 
     def concerns(self, leaves: frozenset[TensorId]) -> bool:
         """Whether it may be about one of some leaves."""
@@ -81,7 +83,7 @@ class GradientEvents:
         found = []
         history, states = self._history, self._trace.states
         for call in history.calls_of(lambda one: one.kind is Kind.BACKWARD and one.label == "backward"):
-            if call.raised is None and call.within is None and not _is_in_step(call.stack):
+            if call.raised is None and call.within is None and not is_in_step(call.stack):
                 leaves = self.reach.get(call.stack)
                 found.append(Event((call.step, 1), "backward", call.stack, leaves, step=call.step))
         for call in history.calls_of(reads_grad):
@@ -89,25 +91,37 @@ class GradientEvents:
                 leaf = frozenset({states[call.inputs[0].before].tensor})
                 found.append(Event((call.step, 1), "read", call.stack, leaf, step=call.step))
         for call in history.calls_of(lambda one: one.kind is Kind.SETTER and one.label == "grad"):
-            if len(call.inputs) == 1:
+            if call.inputs:
                 leaf = frozenset({states[call.inputs[0].before].tensor})
-                found.append(Event((call.step, 1), "clear", call.stack, leaf, step=call.step))
+                what: What = "clear" if len(call.inputs) == 1 else "set"
+                found.append(Event((call.step, 1), what, call.stack, leaf, step=call.step))
         return found + self._of_libraries()
 
     def _of_libraries(self) -> list[Event]:
         """Clips and what scalers do, told by the lines that call them."""
         found: list[Event] = []
         columns = self._history.columns
-        kinds = [self._what_of(stack) for stack in columns.stacks]
-        last = None  # what the call before belonged to: one line makes a run of calls
+        kinds = [self.library(stack) for stack in columns.stacks]
+        begun = -1  # where the run of calls began that one line makes
         for step, number in enumerate(columns.stack):
             what = kinds[number]
-            if what is not None and last != (what, number):
-                found.append(Event((step, 1), what, columns.stacks[number], None, step=step))
-            last = (what, number) if what is not None else None
+            if what is not None and (begun < 0 or columns.stack[step - 1] != number):
+                begun = step
+            elif what is None:
+                begun = -1
+            if what is not None and (step + 1 == len(columns.stack) or columns.stack[step + 1] != number):
+                leaves = self._read_in(range(begun, step + 1)) or None
+                found.append(Event((begun, 1), what, columns.stacks[number], leaves, step=begun))
         return found
 
-    def _what_of(self, stack: Stack) -> What | None:
+    def _read_in(self, steps: range) -> frozenset[TensorId]:
+        """The leaves whose gradients some calls read."""
+        columns, tensors = self._history.columns, self._history.tensors_by_state
+        reads = [step for step in steps if reads_grad(columns.functions[columns.function[step]])]
+        return frozenset(TensorId(tensors[columns.before[columns.begins[step]]]) for step in reads)
+
+    def library(self, stack: Stack) -> What | None:
+        """What a line has a library do to gradients, whose calls come one behind the other."""
         entry = (stack.frames[0].entry or "") if stack.frames else ""
         if entry.startswith("GradScaler."):
             return {"GradScaler.step": "scaler step", "GradScaler.unscale_": "unscale"}.get(entry)  # type: ignore[return-value]
@@ -116,13 +130,37 @@ class GradientEvents:
 
     def _of_acts(self) -> list[Event]:
         found = []
+        leaves_of: dict[tuple[int, ...], frozenset[TensorId]] = {}  # most acts are about the same
         for number, act in enumerate(self._trace.acts):
             what = {Act.CLEARED: "clear", Act.STEPPED: "step"}.get(act.act)
-            if what is not None and not _is_in_step(act.stack, but_first=what == "step"):
-                leaves = frozenset(map(TensorId, act.numbers))
+            if what is not None and not is_in_step(act.stack, but_first=what == "step"):
+                leaves = leaves_of.get(act.numbers)
+                if leaves is None:
+                    leaves = leaves_of[act.numbers] = frozenset(map(TensorId, act.numbers))
                 moment = (act.step - 1, 2 + number)
-                found.append(Event(moment, what, act.stack, leaves, act.found))  # type: ignore[arg-type]
+                found.append(Event(moment, what, act.stack, leaves, act.found, numbers=act.numbers))  # type: ignore[arg-type]
         return found
+
+    def call_of(self, event: Event) -> int | None:
+        """The step of the call that an event is, or of the first within it; None where no call was recorded."""
+        step = event.moment[0] + 1
+        if event.step is not None or event.what != "step" or step >= len(self._trace.calls):
+            return event.step
+        sites = [frame.site for frame in self._trace.calls[step].stack.frames]
+        outer = [frame.site for frame in event.stack.frames]
+        return step if sites[len(sites) - len(outer) :] == outer else None
+
+    def has_closure(self, step: Event) -> bool:
+        """Whether a step of an optimizer computes the gradients itself, by a closure that goes backward."""
+        return step.moment in self._closures
+
+    @cached_property
+    def _closures(self) -> set[tuple[int, int]]:
+        calls = self._history.calls_of(lambda one: one.kind is Kind.BACKWARD)
+        inside = [call.step for call in calls if is_in_step(call.stack)]
+        moments = [event.moment for event in self.of("step")]
+        places = [bisect_right(moments, (step, 0)) - 1 for step in inside]
+        return {moments[place] for place in places if place >= 0}
 
     def is_scaled(self, backward: Event) -> bool:
         """Whether a backward began from a loss that a scaler had made."""
@@ -144,7 +182,7 @@ class GradientEvents:
         ]
 
 
-def _is_in_step(stack: Stack, *, but_first: bool = False) -> bool:
+def is_in_step(stack: Stack, *, but_first: bool = False) -> bool:
     """Whether an optimizer's step was running, as where a closure goes backward."""
     frames = stack.frames[1:]
     return any(any(one in (frame.entry or "") for one in _STEP) for frame in (frames if but_first else stack.frames))

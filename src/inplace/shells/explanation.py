@@ -107,6 +107,12 @@ class Explanation(Report):
 
         return diagnoses(self)
 
+    def gradients(self) -> str:
+        """What happened to the gradient of each parameter before each step, and on which lines."""
+        from inplace.render.words.ledger import ledger_text
+
+        return ledger_text(self.ledger, self.trace)
+
     def advice(self) -> str:
         """Which calls could have been in place, and what was kept for backward, with the bytes of each.
 

@@ -154,6 +154,10 @@ class Recording:
         """
         return self.report.advice()
 
+    def gradients(self) -> str:
+        """What happened to the gradient of each parameter before each step, and on which lines."""
+        return self.report.gradients()
+
     # ------------------------------------------------------------ keeping
 
     def save(self, path: str | Path) -> None:

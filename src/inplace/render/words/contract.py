@@ -9,6 +9,7 @@ from inplace.checks.finding import Finding
 from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.reading.place import Place
+from inplace.render.words.ledger import ledger_json
 from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.telling import fix_summary, message, words_of
 
@@ -27,12 +28,14 @@ def diagnoses(report: Report) -> dict[str, Any]:
             {"what": one.what.value, "bound": one.bound, "count": one.count, "message": said}
             for one, said in zip(report.not_looked_at, sentences(report), strict=True)
         ],
+        "gradients": ledger_json(report.ledger),
     }
 
 
 def no_diagnoses(calls: int) -> dict[str, Any]:
     """The public JSON value of a run that could not be looked at; why is yet to be added."""
-    return {"format": FORMAT, **_completeness([]), "error": None, "calls": calls, "diagnoses": [], "not_looked_at": []}
+    nothing: dict[str, Any] = {"error": None, "calls": calls, "diagnoses": [], "not_looked_at": [], "gradients": None}
+    return {"format": FORMAT, **_completeness([]), **nothing}
 
 
 def with_reasons(value: dict[str, Any], reasons: Sequence[str]) -> dict[str, Any]:

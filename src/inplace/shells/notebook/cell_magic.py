@@ -31,6 +31,11 @@ from inplace.shells.notebook.cells import MAGIC
     action="store_true",
     help="replay the cell with the fixes in a process of its own, and say which are proved",
 )
+@argument(
+    "--gradients",
+    action="store_true",
+    help="print what reached, cleared, clipped and used each gradient, parameters by steps",
+)
 def cell_magic(shell: Any, line: str, cell: str) -> None:
     """Record this cell and show, below its output, what was written in place and what that did to autograd.
 

@@ -215,6 +215,8 @@ class Session:
             note(_EMPTY)
         if plan.options.advise and trace.calls:
             put({"text/plain": recording.advice()})
+        if plan.options.gradients and trace.calls:
+            put({"text/plain": recording.gradients()})
 
     def _hand_on(self, recorder: Recorder) -> Trace | None:
         """The trace of the run behind those before it, which the next run gets too; None where a fault of ours ends it.

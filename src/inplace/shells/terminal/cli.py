@@ -16,6 +16,7 @@ from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.run import run
 from inplace.shells.terminal.script import Script
 
+_GRADIENTS = "print what reached, cleared, clipped and used each gradient, parameters by steps"
 _WITH_VALUE = {"--json", "--html", "--trace"}
 
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trace=options.write,
         quiet=options.quiet,
         advise=options.advise,
+        gradients=options.gradients,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
         if shown:
@@ -79,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "SCRIPT [ARGS...]",
+        "[--gradients] SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, show):
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
         command.add_argument("--html", metavar="FILE", help="write the interactive page")
+        command.add_argument("--gradients", action="store_true", help=_GRADIENTS)
         command.add_argument("--quiet", action="store_true", help="print no report")
     _add_tour(commands)
     return parser

@@ -46,6 +46,7 @@ class Outputs:
         trace: file for the trace.
         quiet: whether to leave the text out.
         advise: whether to say which calls could be in place; said even where the rest of the text is left out.
+        gradients: whether to print the ledger of gradients; so is that.
         text: where the text goes, 1 for standard output and 2 for standard error.
 
     Attributes:
@@ -53,12 +54,20 @@ class Outputs:
     """
 
     def __init__(
-        self, *, json: str | None, html: str | None, trace: str | None, quiet: bool, advise: bool = False, text: int = 2
+        self,
+        *,
+        json: str | None,
+        html: str | None,
+        trace: str | None,
+        quiet: bool,
+        advise: bool = False,
+        gradients: bool = False,
+        text: int = 2,
     ) -> None:
         self._json, self._html, self._trace = (
             None if name is None else _Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
         )
-        self._quiet, self._advise = quiet, advise
+        self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._text = _copy_of(text)
         self._found: Explanation | None = None
         self._reasons: list[str] = []  # why the report is not complete
@@ -126,6 +135,8 @@ class Outputs:
             self._say(told)
         if self._advise and trace.calls:
             self._say(self._tried("no advice", found.advice))
+        if self._gradients and trace.calls:
+            self._say(self._tried("no ledger of gradients", found.gradients))
 
     def _finish_json(self, calls: int, error: BaseException | None) -> None:
         if self._json is not None:
