@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from inplace.render.picture.diagram import diagram
 from tests.browser.conftest import Open
+from tests.browser.test_gradients import TEXT as TRAINING
 from tests.browser.traces import README, big_report, record
 
 pytestmark = pytest.mark.browser
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.browser
 PICTURES = {
     "finding": lambda: diagram(record(README)),
     "nothing": lambda: diagram(record("import torch\na = torch.ones(3)\na.add_(1)")),
+    "gradients": lambda: diagram(record(TRAINING)),
     "big": lambda: diagram(big_report(2_000)),
 }
 

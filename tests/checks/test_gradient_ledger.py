@@ -163,6 +163,10 @@ SOUND = {
     "straight through": MODEL
     + "for _ in range(2):\n    opt.zero_grad()\n    q = model(x)\n    q = q + (q.round() - q).detach()\n"
     "    (q - y).pow(2).mean().backward()\n    opt.step()\n",
+    "detached in the first turn only": HEAD
+    + "G, D = nn.Linear(3, 3), nn.Linear(3, 1)\noptG = torch.optim.SGD(G.parameters(), lr=0.1)\nfor i in range(4):\n"
+    "    fake = G(x)\n    fake = fake.detach() if i == 0 else fake\n    optG.zero_grad()\n"
+    "    (-D(fake)).mean().backward()\n    optG.step()\n",
     "averaged by hand": MODEL + "import copy\nema = copy.deepcopy(model)\nfor _ in range(3):\n"
     "    with torch.no_grad():\n        target = ema(x)\n"
     "    opt.zero_grad()\n    (model(x) - target).pow(2).mean().backward()\n"

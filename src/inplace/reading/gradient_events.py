@@ -60,6 +60,19 @@ class GradientEvents:
         return {*optimized(self._trace), *(TensorId(number) for act in acts for number in act.numbers)}
 
     @cached_property
+    def had(self) -> set[TensorId]:
+        """The parameters for which a step ever found a gradient."""
+        found: set[TensorId] = set()
+        seen: set[tuple[tuple[int, ...], str]] = set()  # most steps find the same
+        for act in self._trace.acts:
+            if act.act is Act.STEPPED and (act.numbers, act.found) not in seen:
+                seen.add((act.numbers, act.found))
+                found.update(
+                    TensorId(one) for one, letter in zip(act.numbers, act.found, strict=False) if letter != "-"
+                )
+        return found
+
+    @cached_property
     def reach(self) -> dict[Stack, frozenset[TensorId]]:
         """The leaves that the backwards of one stack walked to, as far as their graphs were looked at."""
         nodes, found = self._trace.node_by_id, dict[Stack, frozenset[TensorId]]()

@@ -8,7 +8,7 @@ left of the turn before, such as a gradient that is cleared before the next back
 NOTE [ What is known of a turn ]
 At a step, and where gradients are cleared, it was seen which parameters have a gradient. Which of them a backward goes
 to is known from the graphs that were looked at, of a line mostly the first: it is said of a later turn only where a
-gradient was there.
+gradient was there. Where one was there that had been cleared, and one line alone went backward since, it was that line.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ none: there was none. lost: it was reached, and cleared before the step.
 kept: it was there, and no backward of the turn that was looked at leads to it. reached: it is there, and the step is
 another optimizer's, or there was none. skipped: a scaler left the step out. Empty: nothing happened to it.
 """
+CALM: frozenset[State] = frozenset(["used", "reached", ""])
+"""How gradients are in most programs."""
 What = Literal["reached", "scaled", "unscaled", "clipped", "cleared", "set", "read", "used", "skipped"]
 """What happened to it; `scaled` where a backward that reached it began at a loss which a scaler had multiplied."""
 
@@ -104,7 +106,7 @@ class Ledger:
     @property
     def is_telling(self) -> bool:
         """Whether it has anything that is not as it is in most programs."""
-        return any(cell.state not in {"used", "reached", ""} for row in self.rows for cell in row.cells)
+        return any(cell.state not in CALM for row in self.rows for cell in row.cells)
 
 
 @dataclass(slots=True)
@@ -223,8 +225,8 @@ def _is_leaf(index: Index, tensor: TensorId) -> bool:
 def _name(index: Index, leaf: TensorId) -> str:
     """What the user calls a parameter; where no name reaches it, its place in its optimizer, or its shape."""
     names = index.names.of(leaf)
-    if names:
-        return names[0]
+    if names:  # `p` of a loop says less than `model.weight`
+        return next((name for name in names if "." in name), names[0])
     for optimizer in index.trace.optimizers:
         if leaf in optimizer.params:
             return f"{optimizer.name or optimizer.type} parameter {optimizer.params.index(leaf)}"
@@ -262,10 +264,28 @@ class _Cells:
 
     def cell(self, leaf: TensorId) -> Cell:
         """What happened to the gradient of one leaf."""
-        own = [event for event in self.turn.events if self._is_about(event, leaf)]
+        inferred = self._inferred(leaf)
+        own = [event for event in self.turn.events if event in inferred or self._is_about(event, leaf)]
         if not own:
             return Cell("")
         return Cell(self._state(own, leaf), self._told(own))
+
+    def _inferred(self, leaf: TensorId) -> list[Event]:
+        """The backwards that must have reached a leaf: it had a gradient at the step, and none before that one line."""
+        end = self.turn.events[-1]
+        if end.what != "step" or leaf not in (end.leaves or ()) or end.found[end.numbers.index(leaf)] == "-":
+            return []
+        cleared, after = False, list[Event]()
+        for event in self.turn.events:
+            if event.what == "clear" and leaf in (event.leaves or ()):
+                cleared, after = True, []
+            elif event.what == "backward":
+                if event.leaves is None or leaf in event.leaves:
+                    return []
+                after.append(event)
+            elif event.what == "set" and leaf in (event.leaves or ()):
+                return []
+        return after if cleared and len({event.stack for event in after}) == 1 else []
 
     def _is_about(self, event: Event, leaf: TensorId) -> bool:
         if event.what == "read" and (is_in_step(event.stack) or self.index.gradients.library(event.stack) is not None):

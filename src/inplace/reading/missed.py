@@ -13,14 +13,15 @@ from inplace.reading.lineage import is_moved_by_hand
 def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
     """Yield the wanted leaves that no backward reached, each with the backwards that may have been meant for it.
 
-    Those are the backwards before the first step that wants it, the last one first; where no step does, all of them in
-    order. What is moved by hand after it was used has no need of a gradient: a codebook that follows averages.
+    None of them had a gradient at a step. Those backwards are the ones before the first step that wants it, the last
+    one first; where no step does, all of them in order. What is moved by hand after it was used has no need of a
+    gradient: a codebook that follows averages.
     """
     backwards = [
         call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
     ]
     lines = list({call.stack: call for call in reversed(backwards)}.values())[::-1]  # of each line the first
-    missing = wanted_leaves(index) - reached_leaves(index)
+    missing = wanted_leaves(index) - reached_leaves(index) - index.gradients.had
     missing = {leaf for leaf in missing if not is_moved_by_hand(index, leaf)}
     if not missing or not backwards:
         return

@@ -62,11 +62,13 @@ class Board {
     const references = referencesPane(this);
     const autograd = autogradPane(this);
     this.list = callsPane(this);
+    const gradients = diagram.gradients.columns.length ? [gradientsPane(this)] : [];
     /** @type {Pane[]} */
-    this.panes = [topPane(this), bannerPane(this), scrubberPane(this), source, references, autograd, this.list];
+    this.panes = [topPane(this), bannerPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients];
     const [top, banner, scrubber] = this.panes;
     const notes = diagram.notes.map((/** @type {string} */ note) => h("p", {}, note));
     this.el.append(top.el, banner.el, scrubber.el, h("div", { class: "ip-grid" }, h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)));
+    this.el.append(...gradients.map((one) => one.el));
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));
     host.append(this.el);
     this.listen();
@@ -79,7 +81,7 @@ class Board {
     const { findings } = this.run.diagram;
     const first = findings[0]?.culprits.find((/** @type {any} */ spot) => spot.step !== null)?.step ?? findings[0]?.steps[0];
     const step = selected ?? first ?? Math.max(0, this.run.count - 1);
-    return { step: this.inside(step), tensor: -1, finding: findings.length ? 0 : -1, compare: true, from: -1, query: "" };
+    return { step: this.inside(step), tensor: -1, finding: findings.length ? 0 : -1, compare: true, from: -1, query: "", line: "" };
   }
 
   /** @param {number} step */
@@ -105,7 +107,7 @@ class Board {
   /** @param {Partial<State>} change */
   set(change) {
     const before = this.state;
-    this.state = { ...before, ...change };
+    this.state = { ...before, line: "", ...change };
     this.state.step = this.inside(this.state.step);
     this.paint(before);
     if (this.state.step !== before.step) this.onSelect(this.state.step);
@@ -279,6 +281,7 @@ class Board {
 
   /** @param {string} key @param {HTMLElement} target @returns {boolean} */
   act(key, target) {
+    if (this.panes.some((one) => one.key && one.el.contains(target) && one.key(key, target))) return true;
     const pane = this.panes.find((one) => one.move && one.el.contains(target));
     const pressable = target instanceof HTMLButtonElement;
     if (key === "ArrowRight") this.step(1);

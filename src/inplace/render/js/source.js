@@ -124,9 +124,10 @@ function sourcePane(board) {
     for (const [key, row] of rows) {
       flag(row, "is-chosen", key === chosen);
       row.setAttribute("aria-selected", String(key === chosen));
+      flag(row, "is-pointed", key === state.line);
       flag(row, "is-found", words.length > 1 && row.textContent.toLowerCase().includes(words));
     }
-    const row = rows.get(chosen);
+    const row = rows.get(state.line) ?? rows.get(chosen);
     if (row) {
       body.setAttribute("aria-activedescendant", row.id);
       intoSight(body, row);
@@ -138,7 +139,7 @@ function sourcePane(board) {
     el,
     update(state, before) {
       if (!before || before.finding !== state.finding) markLines(state.finding);
-      if (!before || before.step !== state.step || before.query !== state.query) update(state);
+      if (!before || before.step !== state.step || before.query !== state.query || before.line !== state.line) update(state);
     },
     relate(related) {
       for (const [key, row] of rows) flag(row, "is-related", related.lines.has(key));

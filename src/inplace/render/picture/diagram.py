@@ -11,6 +11,7 @@ from inplace.facts.progress import Tell, silent
 from inplace.reading.place import Place
 from inplace.render.picture.findings import about, lessons, verdicts
 from inplace.render.picture.graph import Graph
+from inplace.render.picture.ledger import ledger_pane
 from inplace.render.picture.model import Diagram, Ending, RunSpan
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
@@ -51,6 +52,7 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
         all_clear=all_clear(report),
         ending=_ending(trace, texts, shown),
         runs=_runs(trace),
+        gradients=ledger_pane(report, texts, shown),
     )
 
 

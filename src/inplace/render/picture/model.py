@@ -10,26 +10,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
 from typing import Literal
 
+from inplace.render.picture.ledger_model import NO_LEDGER, LedgerPane
+from inplace.render.picture.spot import Spot
 from inplace.render.picture.timeline_model import Calls, Scalar
 from inplace.render.words.phrase import Runs
 
 FORMAT = 1
 
 Role = Literal["culprit", "victim", "write", "cut", "alias", "raised"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A piece of source in the picture: `source` indexes `Diagram.sources`, -1 where that source is not shown."""
-
-    source: int
-    label: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    code: str
-    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +271,7 @@ class Diagram:
     all_clear: str
     ending: Ending | None
     runs: tuple[RunSpan, ...] = ()
+    gradients: LedgerPane = NO_LEDGER
     format: int = FORMAT
 
     def to_json(self) -> dict[str, object]:

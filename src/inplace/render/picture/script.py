@@ -18,6 +18,7 @@ PARTS = (
     "references",
     "autograd",
     "calls",
+    "gradients",
     "board",  # the bar on top, and all together
     "host",  # the theme, and the way in
 )

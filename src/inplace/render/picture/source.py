@@ -11,7 +11,8 @@ from inplace.facts.model import Position, Site, Stack
 from inplace.facts.source_code import LOOPS
 from inplace.reading.index import Index
 from inplace.reading.place import Place
-from inplace.render.picture.model import Mark, Role, SourcePane, Spot
+from inplace.render.picture.model import Mark, Role, SourcePane
+from inplace.render.picture.spot import Spot
 
 _SOURCES = 4  # sources shown at most
 _LINES = 400  # lines shown of one source at most

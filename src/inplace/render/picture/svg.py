@@ -9,6 +9,7 @@ from xml.sax.saxutils import quoteattr
 from inplace.checks.report import Report
 from inplace.render.picture.canvas import INK, PAD, SANS, SOFT, Canvas, clean, visible
 from inplace.render.picture.diagram import Diagram, diagram
+from inplace.render.picture.ledger_svg import draw_ledger
 from inplace.render.picture.model import Diff, NodeBox, NodeLink, SourcePane, TensorBox, Verdict
 from inplace.render.words.text import columns, to_text
 
@@ -36,6 +37,8 @@ def to_svg(report: Report, picture: Diagram | None = None) -> str:
     _references(canvas, picture, first)
     if picture.autograd.note or 0 < len(picture.autograd.boxes) <= _MOST_BOXES:
         _autograd(canvas, picture)
+    if report.ledger.is_telling:
+        draw_ledger(canvas, picture.gradients)
     _foot(canvas, picture, report)
     return _document(canvas, picture, first)
 
