@@ -1,4 +1,4 @@
-"""What one recording hands on to the next of the same session: what is kept of its trace, and what may live on.
+"""What one run of a session hands on to the next: what is kept of its trace, and what may live on.
 
 Nothing is kept alive: tensors are known by weak references.
 """
@@ -6,37 +6,38 @@ Nothing is kept alive: tensors are known by weak references.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 
 from inplace.capture.patches.ledger import Ledger
 from inplace.capture.patches.weak_references import forgetting
-from inplace.facts.model import NodeId, TensorId, Trace
+from inplace.facts.model import TensorId, Trace
 
 
+class Living(NamedTuple):
+    """A tensor that may live on: its id in the trace, where its memory began, and whether others may write that."""
+
+    ref: weakref.ref[torch.Tensor]
+    tensor: TensorId
+    pointer: int
+    watched: bool
+
+
+@dataclass(eq=False, repr=False)
 class Carried:
     """What is handed on.
 
     Attributes:
         trace: what is kept of the runs so far; None where there was none.
+        living: the tensors of it that may live on.
     """
 
-    def __init__(self, trace: Trace | None = None) -> None:
-        self.trace = trace
-        self._known: list[tuple[weakref.ref[torch.Tensor], TensorId, int, bool]] = []
-        self._ledger = Ledger()
-
-    @property
-    def nodes(self) -> Collection[NodeId]:
-        """The graph nodes that are known."""
-        return () if self.trace is None else self.trace.node_by_id.keys()
-
-    def add(self, tensor: weakref.ref[torch.Tensor], known: TensorId, pointer: int, *, watched: bool) -> None:
-        """Hand on a tensor: its id in the trace, where its memory began, and whether others may write that."""
-        self._known.append((tensor, known, pointer, watched))
+    trace: Trace | None = None
+    living: list[Living] = field(default_factory=list)
+    _ledger: Ledger = field(default_factory=Ledger, init=False)
 
     def rename(self, titles: Mapping[str, str]) -> None:
         """Call the runs of cells other names from now on."""
@@ -51,16 +52,16 @@ class Carried:
         self._ledger.replace(torch.utils, "weakref", lambda theirs: forgetting(theirs, self._forget))
 
     def _forget(self, tensor: Any) -> None:
-        self._known = [one for one in self._known if one[0]() is not tensor]
+        self.living = [one for one in self.living if one.ref() is not tensor]
 
-    def taken(self) -> Iterator[tuple[torch.Tensor, TensorId, int, bool]]:
-        """The tensors that are alive, each to be let go of soon, as `add` was given them; they are handed on once."""
+    def taken(self) -> Iterator[tuple[torch.Tensor, Living]]:
+        """The tensors that are alive, each to be let go of soon, with what is known of it; they are handed on once."""
         self.end()
-        known, self._known = self._known, []
-        for ref, *facts in known:
-            tensor = ref()
+        living, self.living = self.living, []
+        for one in living:
+            tensor = one.ref()
             if tensor is not None:
-                yield tensor, *facts  # type: ignore[misc]
+                yield tensor, one
             del tensor
 
     def end(self) -> None:

@@ -20,6 +20,7 @@ from inplace.capture.code.objects import attributes_of
 from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
+from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -45,10 +46,8 @@ class Gradients:
     def __init__(self, seen: TensorsSeen, stacks: Stacks, log: CallLog) -> None:
         self._seen, self._stacks, self._log = seen, stacks, log
         self._rows = array("i")
-        self._numbers: list[tuple[int, ...]] = [()]
-        self._number_ids: dict[tuple[int, ...], int] = {(): 0}
-        self._found: list[str] = [""]
-        self._found_ids: dict[str, int] = {"": 0}
+        self._numbers: Numbers[tuple[int, ...]] = Numbers()
+        self._found: Numbers[str] = Numbers()
         self._times: dict[int, int] = {}  # steps made from each stack
         self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
@@ -128,15 +127,8 @@ class Gradients:
         return tuple([self._seen.id_of(param) for param in params])
 
     def _note(self, act: Act, stack: int, numbers: tuple[int, ...], found: str) -> None:
-        known = self._number_ids.get(numbers)
-        if known is None:
-            known = self._number_ids[numbers] = len(self._numbers)
-            self._numbers.append(numbers)
-        text = self._found_ids.get(found)
-        if text is None:
-            text = self._found_ids[found] = len(self._found)
-            self._found.append(found)
-        self._rows.extend((len(self._log), _ACTS.index(act), stack, known, text))
+        row = len(self._log), _ACTS.index(act), stack, self._numbers.of(numbers), self._found.of(found)
+        self._rows.extend(row)
 
     def frozen(self, stacks: Sequence[Stack]) -> tuple[GradientAct, ...]:
         """The acts as a trace has them, in order."""
@@ -146,8 +138,8 @@ class Gradients:
                 rows[at],
                 _ACTS[rows[at + 1]],
                 stacks[rows[at + 2]],
-                self._numbers[rows[at + 3]],
-                self._found[rows[at + 4]],
+                self._numbers.values[rows[at + 3]],
+                self._found.values[rows[at + 4]],
             )
             for at in range(0, len(rows), _WIDTH)
         )
@@ -199,14 +191,9 @@ def _all_modules(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
 
 def _hidden_in(modules: Iterable[torch.nn.Module]) -> Iterator[torch.nn.Module]:
     """The modules in plain lists and dicts of others, without those that are registered somewhere among them."""
-    every: dict[int, torch.nn.Module] = {}
-    registered: set[int] = set()
-    for module in modules:
-        for one in module.modules():
-            if len(every) < _MODULES:
-                every[id(one)] = one
-                registered.update(map(id, [child for child in one.children() if child is not one]))
-    for module in list(every.values()):
+    every = _all_modules(modules)
+    registered = {id(child) for one in every for child in one.children() if child is not one}
+    for module in every:
         for name, value in list(vars(module).items()):
             if name in _KEPT_BY_TORCH:
                 continue

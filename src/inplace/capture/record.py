@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -32,10 +31,11 @@ from inplace.capture.carried import Carried
 from inplace.capture.code.objects import is_a, is_one_of, iterate
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, strip_recording
+from inplace.capture.continued import Continued
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.gradients import Gradients
 from inplace.capture.graph.singular import singular_nodes
-from inplace.capture.graph.walk import LIMIT, NodesBelow, Walked, Walker, saved_tensors
+from inplace.capture.graph.walk import LIMIT, Walked, Walker
 from inplace.capture.naming import Naming
 from inplace.capture.patches.forward_stack import keep_our_frames_out
 from inplace.capture.patches.ledger import Hooked, Ledger
@@ -46,12 +46,10 @@ from inplace.capture.patches.weak_references import forgetting, leave_ours_out
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
-from inplace.capture.tables.tensors import PLAIN, TYPES
+from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
-from inplace.facts.joined import Again, alone, first_run, joined
-from inplace.facts.kept import kept as kept_of
-from inplace.facts.model import BEFORE, Function, Kind, Look, StorageId, TensorId, Trace
+from inplace.facts.model import BEFORE, Function, Kind, Look, NodeId, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -115,13 +113,6 @@ class Recorder(Listener):
         earlier: Carried | None = None,
     ) -> None:
         self._title, self._label = title, label
-        self._earlier = earlier
-        self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
-        self._moved: set[TensorId] = set()
-        self._alive: list[tuple[weakref.ref[torch.Tensor], TensorId, int, bool]] = []
-        self._begun = False  # whether there is a walk at the beginning
-        self._exported: set[StorageId] = set()  # storages that others could write in the end
-        self._session_walks: set[int] = set()  # places of walks that only the session needs
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
@@ -146,7 +137,9 @@ class Recorder(Listener):
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
         self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
-        self._run: Trace | None = None  # for `joined`; `_trace` is the same for everybody else
+        self._continued: Continued | None = None
+        if earlier is not None:
+            self._continued = Continued(earlier, self._seen, self._raw, self._walker, self._watch)
         self._trace: Trace | None = None
 
     # ------------------------------------------------------------ beginning and end
@@ -160,8 +153,8 @@ class Recorder(Listener):
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
             self._spared(_NAMES, self._naming.note_names, BEFORE)
-            if self._earlier is not None:
-                self._spared(_EARLIER, self._meet_again, self._earlier)
+            if self._continued is not None:
+                self._spared(_EARLIER, self._continued.meet)
             self._hook_steps()
             self._warned.start()
             self._mode_off.start()
@@ -196,7 +189,7 @@ class Recorder(Listener):
             self._protected(self._restore, error)
             if not self._gave_up:
                 self._protected(self._look_at_the_end)
-            self._exported = {*self.watched, *self.asleep}
+            exported = {*self.watched, *self.asleep}
             self.undo()
             step = self._seen.step = len(self._notes.log)
             self._seen.detail = True
@@ -208,12 +201,10 @@ class Recorder(Listener):
                 self._spared(_NAMES, self._naming.note_locals, error, step)
                 self._spared(_GRAPHS, self._last_walk)
             self._note_cut_stacks()
-            earlier = self._earlier.nodes if self._earlier is not None else ()
-            known = frozenset(node for node in earlier if node >= 0)  # a leaf's has another number in each run
-            self._run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
-            self._trace = alone(self._run, self._session_walks, known)
-            if self._earlier is not None:
-                self._note_alive()
+            continued = self._continued
+            known: frozenset[NodeId] = frozenset() if continued is None else continued.known
+            run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
+            self._trace = run if continued is None else continued.end(run, exported)
         finally:
             self.undo()
             self._let_go()
@@ -221,27 +212,9 @@ class Recorder(Listener):
 
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
-        places: Sequence[TensorId] | None = None
-        if self._earlier is None or self._earlier.trace is None or self._run is None:
-            trace = first_run(self.trace)
-        else:
-            again = Again(self._again, frozenset(self._moved), self._begun)
-            trace, places = joined(self._earlier.trace, self._run, again)
-        remembered, numbers = kept_of(trace)
-        carried = Carried(remembered)
-        for ref, own, pointer, watched in self._alive:
-            number = numbers.get(own if places is None else places[own])
-            if number is not None:
-                carried.add(ref, number, pointer, watched=watched)
-        self._alive.clear()
-        return trace, carried
-
-    def _note_alive(self) -> None:
-        """Note the tensors that the next run of a session may meet again."""
-        for ref in list(self._seen.refs.values()):
-            tensor, watched = ref(), ref.storage in self._exported
-            if tensor is not None:
-                self._alive.append((weakref.ref(tensor), ref.tensor, ref.pointer, watched))
+        if self._continued is None:
+            raise RecordingError("this recording is no run of a session: give it what the run before it has handed on")
+        return self._continued.session(self.trace)
 
     def _let_go(self) -> None:
         """Reach nothing of the user's any more.
@@ -455,45 +428,13 @@ class Recorder(Listener):
         if not walked.is_complete:
             self._left_out.note(Look.GRAPH, LIMIT, step, stack=stack)
 
-    def _meet_again(self, earlier: Carried) -> None:
-        """Meet what earlier runs had seen and lives on: tensors, and the storages that live graphs have saved."""
-        seen, roots = self._seen, []
-        named = {number for _, number, _ in self._raw.names}
-        for tensor, known, pointer, watched in earlier.taken():
-            external = len(seen.storages.external)
-            number = seen.id_of(tensor)
-            if number not in named:  # it lives until some collection, and is not to be watched by chance
-                del seen.storages.external[external:]
-            self._again[number] = known
-            ref = seen.ref_of(tensor)
-            if ref is not None and ref.pointer != pointer:
-                self._moved.add(number)
-            elif watched and number in named:
-                self._watch(tensor)
-            if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
-                roots.append(node)
-        if any(node >= 0 for node in earlier.nodes):
-            self._begun = True
-            for node, _ in NodesBelow(roots, LIMIT):
-                for _, saved in saved_tensors(node):
-                    if type(saved) in PLAIN:
-                        seen.storages.meet(saved, seen.step)
-            self._walk_for_session(roots, 0)
-
     def _last_walk(self) -> None:
         seen, log = self._seen, self._notes.log
         called = seen.states.tensors_in((log.outputs, log.given[1::GIVEN_WIDTH]))
         live = [t for t in seen.live(called) if t.requires_grad and seen.may_ask(t)]
-        self._walk(live, len(self._notes.log), None)
-        if self._earlier is None:
-            return
-        others = [t for t in seen.live(self._again.keys() - called) if t.requires_grad and seen.may_ask(t)]
-        self._walk_for_session([node for t in others if (node := node_of(t)) is not None], len(self._notes.log))
-
-    def _walk_for_session(self, roots: list[Any], step: int) -> None:
-        """Note the nodes below some others, which are of no interest to who looks at the run alone."""
-        self._session_walks.add(len(self._raw.walks))
-        self._raw.walks.append((step, False, self._walker.walk(roots)))
+        self._walk(live, len(log), None)
+        if self._continued is not None:
+            self._continued.walk_rest(called, len(log))
 
     def _note_cut_stacks(self) -> None:
         """Note the stacks of which not all frames were kept."""

@@ -18,6 +18,7 @@ from inplace.capture.code.objects import message_of, name_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
+from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -65,11 +66,11 @@ class CallNotes:
 
     def __init__(self, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener) -> None:
         self.log = CallLog(sequence())
-        self.functions: list[Function] = []
+        self._numbers: Numbers[Function] = Numbers()
+        self.functions = self._numbers.values
         self._seen, self._arrivals, self._stacks, self._hooks = seen, arrivals, stacks, hooks
         seen.origin = self.log.origin
         self.known: dict[Any, Known] = {}
-        self._ids: dict[Function, int] = {}
         self.running: list[int] = []
 
     def shield(self) -> None:
@@ -186,11 +187,7 @@ class CallNotes:
 
     def function_id(self, function: Function) -> int:
         """The number of a function, given to it now if it has none."""
-        found = self._ids.get(function)
-        if found is None:
-            found = self._ids[function] = len(self.functions)
-            self.functions.append(function)
-        return found
+        return self._numbers.of(function)
 
     def end(self, known: Known, pending: Pending, result: Any) -> None:
         """Note a call that has returned."""

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inplace.capture.tables.numbers import Numbers
 from inplace.facts.model import StateId
 
 # Positions in one row of `CallLog.calls`.
@@ -54,8 +55,8 @@ class CallLog(Sequence[Row]):
         self.raised: dict[int, tuple[str, str]] = {}
         self.results: dict[int, float | int] = {}
         self.within: dict[int, int] = {}
-        self.paths = [str(number) for number in range(POSITIONS)]
-        self._path_ids = {path: number for number, path in enumerate(self.paths)}
+        self._path_numbers = Numbers(map(str, range(POSITIONS)))
+        self.paths = self._path_numbers.values
 
     def __len__(self) -> int:
         return len(self.calls) // WIDTH
@@ -105,11 +106,7 @@ class CallLog(Sequence[Row]):
 
     def path(self, text: str) -> int:
         """The number of an argument's path."""
-        found = self._path_ids.get(text)
-        if found is None:
-            found = self._path_ids[text] = len(self.paths)
-            self.paths.append(text)
-        return found
+        return self._path_numbers.of(text)
 
     def renumber(self, places: Sequence[int]) -> None:
         """Put the places that the states have in a trace for their ids, as `States.frozen` gives them."""

@@ -23,6 +23,7 @@ import torch
 
 from inplace.capture.tables.layouts import LAYOUT, Layouts
 from inplace.capture.tables.memory import Memory
+from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.refs import LiveStorage, SecondStorage, TensorRef
 from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
 from inplace.facts.model import Storage, StorageId
@@ -71,7 +72,7 @@ class Storages:
         self._died = self.dead.append  # runs no Python of ours while the user's code runs
         self._tensors, self._layouts, self._refs = tensors, layouts, refs
         self._facts = array("i")
-        self._devices: dict[torch.device, int] = {}
+        self._devices: Numbers[torch.device] = Numbers()
         self._most = _MOST  # of those not asked for, until those that have died are let go of
         self._seconds: dict[int, SecondStorage] = {}  # by the address of the `StorageImpl`, too
         self._memory = Memory()
@@ -176,9 +177,8 @@ class Storages:
         for live in self.live.values():
             if live.refs:  # they did not die
                 self._facts[live.id * _FACTS + _LAST] = _ALIVE
-        rows = StorageRows(
-            order, self._facts, self.sizes, self._tensors.rows, self._layouts, [str(one) for one in self._devices]
-        )
+        devices = [str(one) for one in self._devices.values]
+        rows = StorageRows(order, self._facts, self.sizes, self._tensors.rows, self._layouts, devices)
         return rows, places_in(order, len(self.sizes) + self._tensors.count)
 
     def allocations(self, calls: int) -> array[int]:
@@ -235,10 +235,7 @@ class Storages:
         found = StorageId(len(self.sizes))
         self.sizes.append(size)
         self.allocated.append(0)
-        number = self._devices.get(device)
-        if number is None:
-            number = self._devices[device] = len(self._devices)
-        self._facts.frombytes(_row(number, *facts))
+        self._facts.frombytes(_row(self._devices.of(device), *facts))
         return found
 
     def forget_dead(self) -> None:

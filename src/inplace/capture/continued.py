@@ -1,0 +1,119 @@
+"""What makes a recording one run of a session: what it meets again of earlier runs, and what it hands on."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+
+import torch
+
+from inplace.capture.carried import Carried, Living
+from inplace.capture.freeze import Raw
+from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker, saved_tensors
+from inplace.capture.tables.tensor_facts import node_of
+from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.facts.joined import Again, alone, first_run, joined
+from inplace.facts.kept import kept
+from inplace.facts.model import NodeId, StorageId, TensorId, Trace
+
+
+class Continued:
+    """What one run of a session has beside a recording that stands alone.
+
+    Args:
+        earlier: what the run before it has handed on.
+        seen: where tensors get their ids.
+        raw: what the recorder collects.
+        walker: walks graphs.
+        watch: is told of a tensor whose bytes others may write.
+
+    Attributes:
+        known: the nodes that earlier runs know, without those of leaves, which have other numbers in each run.
+    """
+
+    def __init__(
+        self,
+        earlier: Carried,
+        seen: TensorsSeen,
+        raw: Raw,
+        walker: Walker,
+        watch: Callable[[torch.Tensor], None],
+    ) -> None:
+        self._earlier, self._seen, self._raw, self._walker, self._watch = earlier, seen, raw, walker, watch
+        nodes: AbstractSet[NodeId] = set() if earlier.trace is None else earlier.trace.node_by_id.keys()
+        self.known = frozenset(node for node in nodes if node >= 0)
+        self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
+        self._moved: set[TensorId] = set()
+        self._begun = False  # whether there is a walk at the beginning
+        self._walks: set[int] = set()  # places of walks that only the session needs
+        self._run: Trace | None = None  # for `joined`
+        self._living: list[Living] = []
+
+    def meet(self) -> None:
+        """Meet what earlier runs had seen and lives on: tensors, and the storages that live graphs have saved."""
+        seen, roots = self._seen, []
+        named = {number for _, number, _ in self._raw.names}
+        for tensor, known in self._earlier.taken():
+            external = len(seen.storages.external)
+            number = seen.id_of(tensor)
+            if number not in named:  # it lives until some collection, and is not to be watched by chance
+                del seen.storages.external[external:]
+            self._again[number] = known.tensor
+            ref = seen.ref_of(tensor)
+            if ref is not None and ref.pointer != known.pointer:
+                self._moved.add(number)
+            elif known.watched and number in named:
+                self._watch(tensor)
+            if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
+                roots.append(node)
+        if self.known:
+            self._begun = True
+            for node, _ in NodesBelow(roots, LIMIT):
+                for _, saved in saved_tensors(node):
+                    if type(saved) in PLAIN:
+                        seen.storages.meet(saved, seen.step)
+            self._walk(roots, 0)
+
+    def walk_rest(self, called: AbstractSet[TensorId], step: int) -> None:
+        """Note, in the end, the graphs below what was met again and went into none of the run's calls."""
+        seen = self._seen
+        others = [t for t in seen.live(self._again.keys() - called) if t.requires_grad and seen.may_ask(t)]
+        self._walk([node for t in others if (node := node_of(t)) is not None], step)
+
+    def _walk(self, roots: list[object], step: int) -> None:
+        """Note the nodes below some others, which are of no interest to who looks at the run alone."""
+        self._walks.add(len(self._raw.walks))
+        self._raw.walks.append((step, False, self._walker.walk(roots)))
+
+    def end(self, run: Trace, exported: AbstractSet[StorageId]) -> Trace:
+        """The trace of the run alone; and note the tensors that the next run may meet again.
+
+        Args:
+            run: what was recorded.
+            exported: the storages that others could write in the end.
+        """
+        self._run = run
+        for ref in list(self._seen.refs.values()):
+            tensor, watched = ref(), ref.storage in exported
+            if tensor is not None:
+                self._living.append(Living(weakref.ref(tensor), ref.tensor, ref.pointer, watched))
+        return alone(run, self._walks, self.known)
+
+    def session(self, trace: Trace) -> tuple[Trace, Carried]:
+        """The run, which is `trace` alone, behind what is kept of those before it; and what the next is handed."""
+        places: Sequence[TensorId] | None = None
+        if self._earlier.trace is None or self._run is None:
+            whole = first_run(trace)
+        else:
+            again = Again(self._again, frozenset(self._moved), self._begun)
+            whole, places = joined(self._earlier.trace, self._run, again)
+        remembered, numbers = kept(whole)
+        living, self._living = self._living, []
+        found = []
+        for one in living:
+            number = numbers.get(one.tensor if places is None else places[one.tensor])
+            if number is not None:
+                found.append(one._replace(tensor=number))
+        return whole, Carried(remembered, found)
