@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding, Victim
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Function, TensorId, TensorState
 from inplace.reading.index import Index
 
@@ -28,6 +28,10 @@ class ExportRefused(Finding):
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensor that requires grad."""
         return (self.tensor,)
+
+    def cures(self) -> tuple[Cure, ...]:
+        """What is handed over is detached."""
+        return (Cure.EXPORT_DETACHED,)
 
 
 def refused_exports(index: Index) -> Iterator[Finding]:

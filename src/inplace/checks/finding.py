@@ -16,6 +16,7 @@ from inplace.reading.place import Place
 
 Severity = Literal["error", "warning", "info"]
 Role = Literal["culprit", "cut", "alias"]
+Basis = Literal["recording", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,16 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A proposed change of the user's source: from `line` on, the whole lines `old` become the whole lines `new`."""
+    """A proposed change of the user's source: from `line` on, the whole lines `old` become the whole lines `new`.
+
+    `cure` is the way in which it does so, None for one that came from outside.
+    """
 
     file: str
     line: int
     old: str
     new: str
+    cure: Cure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Proof:
 
 
 class Cure(Enum):
-    """A way to change the source that may mend a finding; `fixes/rules.py` has the rule of each."""
+    """A way to change the source that may mend a finding; `fixes/proposals.py` says where the rule of each stands."""
 
     OUT_OF_PLACE = "out of place"
     NO_FLAG = "no inplace flag"
@@ -62,11 +67,33 @@ class Cure(Enum):
     CLONE_VALUE = "a clone of what is read"
     CLONE_MADE = "a clone where it was made"
     CLONE_SAVED = "a clone where it was saved"
+    CLONE_GIVEN = "a clone that a call is given"
+    STACKED = "a stack of new pieces"
+    ACCUMULATED = "a sum over repeated indices"
     BEHIND_BACKWARD = "behind backward"
+    FORWARD_AGAIN = "the forward once more"
     WITHOUT_GRAD = "under no_grad"
     WITH_GRAD = "under enable_grad"
+    VIEW_RECORDED = "a view that is recorded"
     UPDATE_LEAF = "an update of the leaf"
+    AS_LEAF = "a new leaf"
     UNCUT = "no cut"
+    TENSORS_KEPT = "tensors instead of numbers"
+    RESULT_USED = "the result itself"
+    RETAIN_GRAD = "a gradient that is kept"
+    DETACHED = "a detached name"
+    TRAINED = "a leaf that requires grad"
+    CREATE_GRAPH = "a graph of the gradient"
+    FLOATING = "a floating point tensor"
+    EXPORT_DETACHED = "an export without history"
+    CAST = "a cast of what is written"
+    RETAIN_GRAPH = "a graph that is kept"
+    CARRIED_DETACHED = "a carried value without history"
+    REGISTERED = "a registered container"
+    GROUP_ADDED = "a parameter group"
+    CLEARED_LATER = "a clear behind the step"
+    CLIPPED_LATER = "a clip behind backward"
+    UNSCALED = "unscaled gradients"
     COPY_KEPT = "a copy where it was kept"
     COPY_SWAPPED = "copies of both ends"
 
@@ -90,6 +117,8 @@ class Finding:
     """Something worth telling. Each kind is a subclass with the evidence that its sentences need.
 
     `at` is the step of the backward, or other call, that showed it, where none of its places is that call's.
+    `basis` says how it is known that its rewrite mends it: the preconditions of its rule hold on the recording, or a
+    replay has shown it.
     """
 
     kind: ClassVar[str]
@@ -107,6 +136,7 @@ class Finding:
     victim: Victim | None
     names: tuple[str, ...]
     rewrite: Rewrite | None = None
+    basis: Basis | None = None
     proof: Proof | None = None
     at: int | None = None
 

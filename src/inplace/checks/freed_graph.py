@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from inplace.checks.finding import Finding, Victim
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -40,6 +40,10 @@ class FreedGraph(Finding):
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensors at which the freed part begins."""
         return self.shared
+
+    def cures(self) -> tuple[Cure, ...]:
+        """What is carried from turn to turn is detached; else the first of two backwards keeps the graph."""
+        return (Cure.CARRIED_DETACHED,) if self.turns else (Cure.RETAIN_GRAPH,)
 
 
 def freed_graphs(index: Index) -> Iterator[Finding]:

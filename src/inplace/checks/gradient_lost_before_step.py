@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Stack, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
 from inplace.reading.index import Index
@@ -34,6 +34,11 @@ class LostGradient(Finding):
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters, where they are known."""
         return self.leaves
+
+    def cures(self) -> tuple[Cure, ...]:
+        """The clear or the clip goes elsewhere, or the gradients are unscaled before it."""
+        ways = {"clipped early": Cure.CLIPPED_LATER, "clipped scaled": Cure.UNSCALED}
+        return (ways.get(self.how, Cure.CLEARED_LATER),)
 
 
 def lost_gradients(index: Index) -> Iterator[Finding]:

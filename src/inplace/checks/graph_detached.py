@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, Stack, TensorId
@@ -28,6 +27,18 @@ from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, read
 from inplace.reading.zero_gradients import zero_by_definition
 
 _MOST = 6
+_CURES: dict[str, tuple[Cure, ...]] = {
+    **dict.fromkeys(["detach", "data", "rebuilt"], (Cure.UNCUT,)),
+    "item": (Cure.TENSORS_KEPT,),
+    "no-grad": (Cure.WITH_GRAD,),
+    "wrapped": (Cure.RESULT_USED,),
+    **dict.fromkeys(["frozen", "plain"], (Cure.TRAINED,)),
+    "result": (Cure.RETAIN_GRAD, Cure.DETACHED),
+    "integer": (Cure.FLOATING,),
+    "out": (Cure.OUT_OF_PLACE,),
+    "view": (Cure.VIEW_RECORDED, Cure.NO_FLAG),
+    "unregistered": (Cure.REGISTERED,),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +53,8 @@ class Cut(Finding):
     raised: bool
 
     def cures(self) -> tuple[Cure, ...]:
-        """The call that cut the path is left out, or autograd records it."""
-        if self.how not in get_args(HowCut):
-            return ()
-        return (Cure.WITH_GRAD,) if self.how == "no-grad" else (Cure.UNCUT,)
+        """The call that cut the path is left out, or autograd records it; or what was asked for is made possible."""
+        return _CURES.get(self.how, ())
 
     def without_gradient(self) -> tuple[str, ...]:
         """The parameters behind the cut."""

@@ -23,8 +23,8 @@ class InferenceTensor(Finding):
         return (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
-        """To save a copy that is made in grad mode."""
-        return (Cure.CLONE_SAVED,)
+        """To give the call a copy that is made in grad mode."""
+        return (Cure.CLONE_GIVEN,)
 
 
 def inference_tensors(index: Index) -> Iterator[Finding]:

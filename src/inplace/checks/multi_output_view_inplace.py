@@ -34,10 +34,10 @@ class MultiOutputWrite(Finding):
         return (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
-        """A copy where it was made, which is one change in place of one at each write; else one before the write."""
+        """A stack of new pieces, or a copy where the view was made or before the write."""
         if self.victim is not None:
             return (Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE)
-        return (Cure.CLONE_MADE, Cure.CLONE_BEFORE)
+        return (Cure.STACKED, Cure.CLONE_MADE, Cure.CLONE_BEFORE)
 
 
 def multi_output_writes(index: Index) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Act, Call, GradientAct, TensorId
 from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.gradients import reached_leaves
@@ -41,6 +41,10 @@ class NotOptimized(Finding):
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters."""
         return self.leaves
+
+    def cures(self) -> tuple[Cure, ...]:
+        """The container is registered."""
+        return (Cure.REGISTERED,) if self.how == "hidden" else ()
 
 
 def unoptimized_parameters(index: Index) -> Iterator[Finding]:

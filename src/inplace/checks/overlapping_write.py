@@ -31,6 +31,8 @@ class OverlappingWrite(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """Copies of what is read or written, before the write or where it was made."""
+        if self.how == "indices":
+            return (Cure.ACCUMULATED,)
         value = () if self.how == "expanded" else (Cure.CLONE_VALUE,)
         return (*value, Cure.CLONE_BEFORE, Cure.CLONE_MADE)
 

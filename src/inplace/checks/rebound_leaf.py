@@ -36,8 +36,8 @@ class ReboundLeaf(Finding):
         return (self.leaf, *([self.now] if self.now is not None else []))
 
     def cures(self) -> tuple[Cure, ...]:
-        """The leaf is updated, or the result becomes one; no change of that line mends a replaced parameter."""
-        return () if self.how == "replaced" else (Cure.UPDATE_LEAF,)
+        """The leaf is updated, or the result becomes one; the optimizer is told of a parameter that it lacks."""
+        return (Cure.GROUP_ADDED,) if self.how == "replaced" else (Cure.UPDATE_LEAF, Cure.AS_LEAF)
 
 
 def rebound_leaves(index: Index) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
@@ -42,6 +42,10 @@ class ResultDoesNotFit(Finding):
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensor that was to be written to."""
         return (self.tensor,)
+
+    def cures(self) -> tuple[Cure, ...]:
+        """A cast of what is written, or a result that is a new tensor; no change of form mends a wrong shape."""
+        return (Cure.CAST, Cure.OUT_OF_PLACE) if self.how == "dtype" else ()
 
 
 def results_that_do_not_fit(index: Index) -> Iterator[Finding]:

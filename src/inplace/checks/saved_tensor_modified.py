@@ -59,8 +59,9 @@ class StaleSave(Finding):
         return Broken(self.node, self.saved, "stale", (self.version_saved, self.version_now))
 
     def cures(self) -> tuple[Cure, ...]:
-        """Not to write, to write to a copy, to write later, or to save a copy."""
-        return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD, Cure.CLONE_SAVED)
+        """Not to write, to save or to write to a copy, to write later, or to run the forward later."""
+        copies = (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_SAVED, Cure.CLONE_BEFORE)
+        return (*copies, Cure.BEHIND_BACKWARD, Cure.CARRIED_DETACHED, Cure.FORWARD_AGAIN)
 
 
 def stale_saves(index: Index) -> Iterator[Finding]:

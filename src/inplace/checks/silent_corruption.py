@@ -39,10 +39,10 @@ class UnseenWrite(Finding):
         return Broken(self.node, self.saved, "silent")
 
     def cures(self) -> tuple[Cure, ...]:
-        """To write later, to write to a copy, or to save a copy."""
+        """To save a copy, to write to one, or to write later."""
         if self.how == "unfollowed":
             return ()
-        return (Cure.BEHIND_BACKWARD, Cure.CLONE_BEFORE, Cure.CLONE_SAVED)
+        return (Cure.CLONE_SAVED, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
 
 
 def unseen_writes(index: Index) -> Iterator[Finding]:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from inplace.checks.finding import Finding
 from inplace.facts.source_code import SourceCode, node_position
+from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement, called_name
-from inplace.reading.index import Index
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
 
 
-def kept_apart(index: Index, finding: Finding, *, swapped: bool) -> Iterator[tuple[Statement, Edits]]:
-    """Copies where an item was stored, or where the other end of a swap is read."""
+def copies_kept(look: Look, finding: Finding) -> Candidates:
+    """Copies where an item was stored."""
     roots = {name.partition("[")[0].partition(".")[0] for name in finding.names}
+    yield from _apart(look, finding, lambda source, one: [*_repeated(source, one, roots), *_stored(source, one, roots)])
+
+
+def copies_swapped(look: Look, finding: Finding) -> Candidates:
+    """Copies where the other end of a swap is read."""
+    lines = {one.position.line for one in finding.culprits}
+    yield from _apart(look, finding, lambda source, one: [*_swapped(source, one)] if one.lineno in lines else [])
+
+
+def _apart(look: Look, finding: Finding, found: Callable[[SourceCode, ast.stmt], list[Edits]]) -> Candidates:
+    """What is found in the sources of a finding's culprits; a copy where something is stored changes no value then."""
     for place in {place.file: place for place in finding.culprits}.values():
-        code = index.places.code(place)
+        code = look.index.places.code(place)
         source = code.source_code
-        lines = {one.position.line for one in finding.culprits if one.file == place.file}
         for statement in source.simple_statements:
-            if not source.is_alone(node_position(statement)):
-                continue
-            if swapped:
-                found = list(_swapped(source, statement)) if statement.lineno in lines else []
-            else:
-                found = [*_repeated(source, statement, roots), *_stored(source, statement, roots)]
-            for edits in found:
-                yield Statement(place.file, code, statement, None), edits
+            if source.is_alone(node_position(statement)):
+                site = Statement(place.file, code, statement, None)
+                yield from (Candidate(site, edits, fits=True) for edits in found(source, statement))
 
 
 def _swapped(source: SourceCode, statement: ast.stmt) -> Iterator[Edits]:

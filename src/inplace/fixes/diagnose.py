@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from inplace.checks.finding import Finding
 from inplace.checks.kinds import KINDS
 from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.facts.pause import no_collection
 from inplace.facts.progress import Tell, silent
-from inplace.fixes.proposals import rewrites
+from inplace.fixes.candidate import Look
+from inplace.fixes.fitting import fitted
 from inplace.reading.index import Index
 
 _REWRITTEN = 20  # findings for which a rewrite is looked for
@@ -33,7 +32,7 @@ def analyze(trace: Trace, tell: Tell = silent) -> Report:
     broken = {storage for one in found.values() if one.broken() is not None for storage in one.storages()}
     kept = [finding for finding in found.values() if not finding.is_told_with(broken)]
     ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
-    told = tuple(_with_rewrite(index, one) for one in ordered[:_REWRITTEN]) + tuple(ordered[_REWRITTEN:])
+    told = (*fitted(Look(index), ordered[:_REWRITTEN]), *ordered[_REWRITTEN:])
     return Report(index, told, tuple(standing.values()))
 
 
@@ -47,8 +46,3 @@ def analyze_run(session: Trace, alone: Trace, tell: Tell = silent) -> Report:
     findings = tuple(finding for finding in own.findings if finding.lines in known)
     same = known == {finding.lines for finding in findings}
     return Report(own.index, findings, report.standing) if same else report
-
-
-def _with_rewrite(index: Index, finding: Finding) -> Finding:
-    found = rewrites(index, finding)
-    return replace(finding, rewrite=found[0]) if found else finding

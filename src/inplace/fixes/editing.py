@@ -67,3 +67,16 @@ def difference(file: str, old: str, new: str) -> Rewrite:
     if first + last == len(one) and last:  # nothing is taken out: a line that stays says where
         last -= 1
     return Rewrite(file, first + 1, "\n".join(one[first : len(one) - last]), "\n".join(two[first : len(two) - last]))
+
+
+def joined(text: str, rewrites: Sequence[Rewrite]) -> Rewrite | None:
+    """Several rewrites of one source text as one; None where two of them change the same line."""
+    ordered = sorted(rewrites, key=lambda one: one.line)
+    ends = [one.line + len(lines_of(one.old)) for one in ordered]
+    if any(end > later.line for end, later in zip(ends, ordered[1:], strict=False)):
+        return None
+    changed = text
+    for one in reversed(ordered):
+        changed = applied(changed, one)
+    found = difference(ordered[0].file, text, changed)
+    return Rewrite(found.file, found.line, found.old, found.new, ordered[0].cure)

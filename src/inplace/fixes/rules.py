@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from inplace.checks.thrift import TWINS
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
@@ -31,16 +32,29 @@ _IN_PLACE_ONLY = frozenset(
         "geometric_",
         "cauchy_",
         "log_normal_",
+        "bernoulli_",
+        "apply_",
+        "map_",
         "fill_diagonal_",
         "resize_",
         "set_",
+    ]
+)
+# More functions with a twin `name_` of the same values, beside those that advice knows (`torch/_torch_docs.py`).
+_MORE_TWINS = frozenset(
+    [
+        *("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "detach"),
+        *("addmm", "addmv", "addr", "baddbmm", "addbmm", "renorm", "atan2", "arctan2", "copysign", "float_power"),
+        *("index_copy", "index_put", "index_reduce", "scatter_reduce", "put", "cumsum", "cumprod", "lerp"),
+        *("subtract", "multiply", "divide", "true_divide", "floor_divide", "negative", "absolute", "clip", "fix"),
+        *("logical_not", "bitwise_not", "logical_and", "logical_or", "bitwise_and", "bitwise_or", "bitwise_xor"),
+        *("elu", "selu", "celu", "leaky_relu", "threshold", "rrelu", "hardtanh", "softmax"),
     ]
 )
 _BINDS_TIGHTEST = (  # what Python's grammar calls primaries and atoms, which need no brackets
     *(ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.JoinedStr),
     *(ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp),
 )
-_CUTTING = frozenset({"detach", "item", "numpy", "cpu", "tolist", "clone"})
 _FLAGS = {  # where functions and modules take `inplace` without its name
     **dict.fromkeys(["ReLU", "ReLU6", "SiLU", "Mish", "SELU", "Hardswish", "Hardsigmoid"], 0),
     **dict.fromkeys(["relu", "relu6", "silu", "mish", "selu", "LeakyReLU", "ELU", "CELU", "Dropout", "Dropout2d"], 1),
@@ -58,11 +72,9 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
     """`h.relu_()` -> `h = h.relu()`, `h += x` -> `h = h + x`, `torch.relu_(h)`, `F.relu(h, inplace=True)`, `out=h`."""
     statement, node, source = site.statement, site.node, site.source_code
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name | ast.Attribute):
-        if not site.may_rebind(source.text_of(statement.target)):
-            return
         operator = _OPERATORS.get(type(statement.op))
         if operator is not None:
-            target, value = source.text_of(statement.target), _operand(source, statement.value)
+            target, value = source.text_of(statement.target), operand(source, statement.value)
             text = f"{target} = {target} {operator} {value}"
             yield [in_place_of(statement, text)]
     if not isinstance(node, ast.Call):
@@ -80,17 +92,39 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
             edits = _made_like(source, node, function)
         elif function.attr in _IN_PLACE_ONLY:
             edits = [behind(function.value, ".clone()")]
-        else:
-            line, column = node_position(function).end
-            edits = [Edit(Position(line, column - 1, line, column), "")]
+        elif function.attr[:-1] in TWINS | _MORE_TWINS:
+            edits = [_without_underscore(link) for link in _links(statement, node)]
     if not edits:
         return
     if isinstance(statement, ast.Expr) and statement.value is not None and written is not None:
         holder = _innermost_receiver(written)
-        if not isinstance(holder, ast.Name | ast.Attribute) or not site.may_rebind(source.text_of(holder)):
+        if not isinstance(holder, ast.Name | ast.Attribute):
             return
         edits = [in_front_of(statement, f"{source.text_of(holder)} = "), *edits]
     yield edits
+
+
+def _links(statement: ast.stmt, node: ast.Call) -> list[ast.Attribute]:
+    """The in-place methods of a chain from one on: what they write to is what the first of them gives out."""
+    found = []
+    for one in ast.walk(statement):
+        link: ast.expr = one if isinstance(one, ast.Call) else node
+        inner = link
+        while isinstance(inner, ast.Call) and inner is not node and isinstance(inner.func, ast.Attribute):
+            inner = inner.func.value if inner.func.attr[:-1] in TWINS | _MORE_TWINS else inner.func
+        if (
+            isinstance(link, ast.Call)
+            and inner is node
+            and isinstance(link.func, ast.Attribute)
+            and link.func not in found
+        ):
+            found.append(link.func)
+    return [one for one in found if one.attr.endswith("_")]
+
+
+def _without_underscore(function: ast.Attribute) -> Edit:
+    line, column = node_position(function).end
+    return Edit(Position(line, column - 1, line, column), "")
 
 
 def _made_like(source: SourceCode, call: ast.Call, function: ast.Attribute) -> Edits:
@@ -137,7 +171,7 @@ def no_flag(site: Statement) -> Iterator[Edits]:
         yield edits
 
 
-def _operand(source: SourceCode, value: ast.expr) -> str:
+def operand(source: SourceCode, value: ast.expr) -> str:
     """The text of an expression as it may stand on either side of an operator, or before a dot."""
     text = source.text_of(value)
     return text if isinstance(value, _BINDS_TIGHTEST) else f"({text})"
@@ -149,7 +183,7 @@ def _operand(source: SourceCode, value: ast.expr) -> str:
 def clone_before(site: Statement) -> Iterator[Edits]:
     """`h = h.clone()` on the line before the write: a tensor of its own, so that the save keeps its bytes."""
     name = site.written_name()
-    if name is not None and site.may_rebind(name) and not site.is_step:
+    if name is not None and not site.is_step:
         copied = "copy" if site.is_array(name) else "clone"
         yield [_line_before(site, f"{name} = {name}.{copied}()")]
 
@@ -166,6 +200,35 @@ def clone_value(site: Statement) -> Iterator[Edits]:
         value = next((one for one in node.args if not isinstance(one, ast.Constant)), None)
     if value is not None:
         yield [cloned(source, value)]
+
+
+def clone_index(site: Statement) -> Iterator[Edits]:
+    """`m[m] = x` -> `m[m.clone()] = x`: the index is read while the tensor is written."""
+    statement = site.statement
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Tuple | ast.Slice):
+        yield [cloned(site.source_code, target.slice)]
+
+
+def put_accumulated(site: Statement, dtype: str) -> Iterator[Edits]:
+    """`x[i] += v` -> `x.index_put_((i,), v, accumulate=True)`, which adds once for each time an index comes up."""
+    statement, source = site.statement, site.source_code
+    if not isinstance(statement, ast.AugAssign) or not isinstance(statement.target, ast.Subscript):
+        return
+    if not isinstance(statement.op, ast.Add | ast.Sub):
+        return
+    index = statement.target.slice
+    indices = index.elts if isinstance(index, ast.Tuple) else [index]
+    if any(isinstance(one, ast.Slice | ast.Constant | ast.Starred) for one in indices):
+        return
+    told = ", ".join(source.text_of(one) for one in indices) + ("," if len(indices) == 1 else "")
+    value = source.text_of(statement.value)
+    if isinstance(statement.value, ast.Constant):
+        value = f"torch.tensor({value}, dtype=torch.{dtype})"
+    if isinstance(statement.op, ast.Sub):
+        value = f"-{operand(source, statement.value)}" if value == source.text_of(statement.value) else f"-{value}"
+    target = source.text_of(statement.target.value)
+    yield [in_place_of(statement, f"{target}.index_put_(({told}), {value}, accumulate=True)")]
 
 
 def clone_where_saved(site: Statement, names: Sequence[str], *, result: bool) -> Iterator[Edits]:
@@ -201,7 +264,7 @@ def clone_where_made(site: Statement) -> Iterator[Edits]:
 
 def cloned(source: SourceCode, node: ast.expr) -> Edit:
     """An expression becomes a copy of its value."""
-    return in_place_of(node, f"{_operand(source, node)}.clone()")
+    return in_place_of(node, f"{operand(source, node)}.clone()")
 
 
 # ---------------------------------------------------------------- other orders, other modes
@@ -214,64 +277,62 @@ def behind_backward(site: Statement) -> Iterator[Edits]:
         return  # what it assigns may be needed before
     statement, statements = site.enclosing()
     for later in statements[statements.index(statement) + 1 :]:
-        if _runs_backward(later) and source.is_alone(node_position(later)):
+        if runs_backward(later) and source.is_alone(node_position(later)):
             first, last = statement.lineno, statement.end_lineno or statement.lineno
             moved = "\n".join(source.lines[first - 1 : last])
             yield [Edit(Position(first, 0, last + 1, 0), ""), behind(later, f"\n{moved}")]
             return
 
 
-def _runs_backward(statement: ast.stmt) -> bool:
+def runs_backward(statement: ast.stmt) -> bool:
+    """Whether a statement goes backward by itself."""
     return isinstance(statement, ast.Expr | ast.Assign) and any(
         isinstance(one, ast.Call) and called_name(one).endswith("backward") for one in ast.walk(statement)
     )
 
 
-def without_grad(site: Statement) -> Iterator[Edits]:
-    """The update of a leaf goes under `torch.no_grad()`."""
-    statement = site.statement
-    if isinstance(statement, ast.Assign | ast.Return) and isinstance(site.node, ast.Call):
-        yield from out_of_place(site)  # its result is used, so it is a step of the forward and not an update
-        yield from no_flag(site)
-        return
-    if site.is_one_line:
-        yield [_under(site, "torch.no_grad()", site.source_code.text_of(statement))]
-    name = site.written_name()
-    if name is not None:
-        yield [_line_before(site, f"{name} = {name}.detach()")]
-    yield from out_of_place(site)
+def under_no_grad(site: Statement) -> list[Edit]:
+    """The statement goes under `torch.no_grad()`."""
+    return [_under(site, "torch.no_grad()", site.source_code.text_of(site.statement))]
 
 
-def update_leaf(site: Statement) -> Iterator[Edits]:
-    """`x = x + y` -> `x += y` under `torch.no_grad()`; else the result becomes a leaf of its own."""
+def updated(site: Statement, *, is_off: bool) -> Iterator[Edits]:
+    """`x = x + y` -> `x += y`, under `torch.no_grad()` where gradient mode isn't off already."""
     statement, source = site.statement, site.source_code
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+    if (
+        not isinstance(statement, ast.Assign)
+        or len(statement.targets) != 1
+        or not isinstance(statement.value, ast.BinOp)
+    ):
         return
     target, value = statement.targets[0], statement.value
-    operator = _OPERATORS.get(type(value.op)) if isinstance(value, ast.BinOp) else None
-    if isinstance(value, ast.BinOp) and operator and ast.unparse(value.left) == ast.unparse(target):
+    operator = _OPERATORS.get(type(value.op))
+    if operator and ast.unparse(value.left) == ast.unparse(target):
         update = f"{source.text_of(target)} {operator}= {source.text_of(value.right)}"
-        yield [_under(site, "torch.no_grad()", update)]
-    yield [in_place_of(value, f"({source.text_of(value)}).detach().requires_grad_()")]
+        yield [in_place_of(statement, update) if is_off else _under(site, "torch.no_grad()", update)]
 
 
-def uncut(site: Statement) -> Iterator[Edits]:
-    """`loss.detach()` -> `loss`, `torch.tensor(t)` -> `t`, `torch.tensor(losses)` -> `torch.stack(losses)`."""
-    node, source = site.node, site.source_code
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr in _CUTTING and not node.args:
-            yield [in_place_of(node, source.text_of(node.func.value))]
-        elif node.func.attr in {"tensor", "as_tensor", "from_numpy"} and len(node.args) == 1:
-            yield [in_place_of(node, _operand(source, node.args[0]))]
-            yield [in_place_of(node, f"torch.stack({source.text_of(node.args[0])})")]
-    elif isinstance(node, ast.Attribute) and node.attr == "data":
-        yield [in_place_of(node, source.text_of(node.value))]
+def without_data(site: Statement) -> Iterator[Edits]:
+    """`out.data[:, 0] = y` -> `out[:, 0] = y`: autograd is to know of the write."""
+    statement = site.statement
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    while isinstance(target, ast.Subscript):
+        target = target.value
+        if isinstance(target, ast.Attribute) and target.attr == "data":
+            yield [in_place_of(target, site.source_code.text_of(target.value))]
+            return
 
 
-def with_grad(site: Statement) -> Iterator[Edits]:
+def without_line(site: Statement, position: Position) -> Iterator[Edits]:
+    """The line of a decorator goes."""
+    source = site.source_code
+    if source.line(position.line).lstrip().startswith("@"):
+        yield [Edit(Position(position.line, 0, position.line + 1, 0), "")]
+
+
+def under_enable_grad(site: Statement) -> Edits:
     """A statement under `no_grad` that a gradient has to flow through goes under `torch.enable_grad()`."""
-    if site.is_one_line:
-        yield [_under(site, "torch.enable_grad()", site.source_code.text_of(site.statement))]
+    return [_under(site, "torch.enable_grad()", site.source_code.text_of(site.statement))]
 
 
 def _under(site: Statement, mode: str, text: str) -> Edit:

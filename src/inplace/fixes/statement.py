@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 
-from inplace.checks.finding import Rewrite
-from inplace.facts.source_code import LOOPS, is_simple, node_position
+from inplace.checks.finding import Cure, Rewrite
+from inplace.facts.source_code import SourceCode, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
 from inplace.reading.code import Code
 from inplace.reading.index import Index
@@ -14,13 +15,14 @@ from inplace.reading.place import Place
 
 MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
 _ARRAYS = frozenset({"np", "numpy"})
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Statement:
     """A culprit in its source: the statement that stands alone on its lines, and the expression that wrote."""
 
     def __init__(self, file: str, code: Code, statement: ast.stmt, node: ast.AST | None) -> None:
-        self._file, self._code, self.source_code = file, code, code.source_code
+        self.file, self._code, self.source_code = file, code, code.source_code
         self.statement, self.node = statement, node
 
     @classmethod
@@ -32,9 +34,13 @@ class Statement:
             return None
         return cls(place.file, code, statement, source.node(place.position))
 
-    def rewrite(self, edits: Sequence[Edit]) -> Rewrite:
+    def beside(self, statement: ast.stmt, node: ast.AST | None) -> Statement:
+        """Another statement of the same source."""
+        return Statement(self.file, self._code, statement, node)
+
+    def rewrite(self, edits: Sequence[Edit], cure: Cure | None = None) -> Rewrite:
         """The lines of the source that some edits change, before and after."""
-        return rewritten(self._file, self.source_code, edits)
+        return replace(rewritten(self.file, self.source_code, edits), cure=cure)
 
     @property
     def is_step(self) -> bool:
@@ -65,34 +71,6 @@ class Statement:
                 return f"self.{target.attr}"
             target = inner
         return target.id if isinstance(target, ast.Name) and target.id not in MODULES else None
-
-    def may_rebind(self, name: str) -> bool:
-        """Whether a variable can be given a tensor of its own here.
-
-        Not where a loop gives it out (the container keeps the old one), nor where a function never reads it again:
-        then the write was made for somebody else who has the tensor.
-        """
-        if "." in name:
-            return True
-        around = self.source_code.statements_around(node_position(self.statement))
-        scope = next((one for one in reversed(around) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)), None)
-        inside = around if scope is None else around[around.index(scope) :]
-        loops = [one for one in inside if isinstance(one, LOOPS)]
-        if any(isinstance(one, ast.For | ast.AsyncFor) and name in _names(one.target) for one in loops):
-            return False
-        if scope is None:
-            return True
-        here = node_position(self.statement)
-        reads = [
-            node_position(one)
-            for one in ast.walk(scope)
-            if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)
-        ]
-        return any(
-            read.start >= here.end or any(node_position(loop).holds(read) for loop in loops)
-            for read in reads
-            if not here.holds(read)
-        )
 
     def is_array(self, name: str) -> bool:
         """Whether the source makes a variable a numpy array, which has `copy` where a tensor has `clone`."""
@@ -132,5 +110,27 @@ def _receiver(call: ast.Call) -> ast.expr | None:
     return function.value
 
 
-def _names(target: ast.expr) -> set[str]:
-    return {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
+def written_expression(node: ast.AST) -> ast.expr | None:
+    """What a call or assignment writes to, as it is written: `h` of `h.add_(1).mul_(2)`, of `h[0] = 1` and of `h += 1`.
+
+    In-place methods give out what they wrote to, so that a chain of them writes to what it begins with.
+    """
+    if isinstance(node, ast.AugAssign):
+        node = node.target
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        node = node.targets[0]
+    if isinstance(node, ast.Subscript):
+        return node.value
+    if isinstance(node, ast.Call):
+        out = next((keyword.value for keyword in node.keywords if keyword.arg == "out"), None)
+        found = out if out is not None else _receiver(node)
+        while isinstance(found, ast.Call) and called_name(found).endswith("_"):
+            found = _receiver(found)
+        return found
+    return node if isinstance(node, ast.Name | ast.Attribute) else None
+
+
+def function_around(source: SourceCode, statement: ast.stmt) -> ast.stmt | None:
+    """The innermost function that a statement is in."""
+    around = [one for one in source.statements_around(node_position(statement)) if isinstance(one, FUNCTIONS)]
+    return around[-1] if around else None

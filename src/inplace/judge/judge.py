@@ -15,8 +15,9 @@ from pathlib import Path
 
 from inplace.checks.finding import Finding, Proof, Rewrite
 from inplace.checks.report import Report
+from inplace.fixes.candidate import Look
 from inplace.fixes.editing import applied, difference
-from inplace.fixes.proposals import rewrites
+from inplace.fixes.proposals import proposals
 from inplace.judge.compare import ReplayAnswer, compared
 from inplace.judge.fenced import Fenced
 from inplace.judge.replay import ANSWER
@@ -44,7 +45,12 @@ def _proved(report: Report, start: Start, timeout: float) -> Report:
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
     judge = _Judge(start, timeout)
     found = list(report.findings)
-    candidates = {number: ways for number, finding in enumerate(report.findings) if (ways := rewrites(index, finding))}
+    look = Look(index)
+    candidates = {
+        number: ways
+        for number, finding in enumerate(report.findings)
+        if (ways := [one.rewrite for one in proposals(look, finding)])
+    }
     tried = list(candidates)[:_PROVED]
     for number in tried:
         found[number] = judge.proved(found[number], candidates[number])

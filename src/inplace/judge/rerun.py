@@ -17,8 +17,9 @@ from inplace.capture.code.names import scan
 from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
 from inplace.facts.model import Trace
+from inplace.fixes.candidate import Look
 from inplace.fixes.diagnose import analyze
-from inplace.fixes.proposals import rewrites
+from inplace.fixes.proposals import proposals
 from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.fence.marks import BEGUN, ENDED
 
@@ -58,7 +59,8 @@ def _found(trace: Trace | None) -> dict[str, Any]:
         return {"findings": [], "following": None}
     report = analyze(trace)
     loud = [finding for finding in report.findings if finding.severity != "info"]
-    ways = [rewrite for finding in loud[:1] for rewrite in rewrites(report.index, finding)[:1]]
+    look = Look(report.index)
+    ways = [one.rewrite for finding in loud[:1] for one in proposals(look, finding)[:1]]
     return {
         "findings": [[finding.kind, finding.severity] for finding in loud],
         "following": [ways[0].file, ways[0].line, ways[0].old, ways[0].new] if ways else None,

@@ -76,7 +76,7 @@ function bannerPane(board) {
           h(line.startsWith("-") ? "del" : line.startsWith("+") ? "ins" : "span", {}, line.replace("-", "−")),
         ]),
       ),
-      diff?.proof && h("p", { class: diff.verified ? "ip-proved" : "ip-unproved" }, h("b", {}, diff.verified ? "Proof" : "No proof"), h("span", {}, diff.proof)),
+      diff?.proof && h("p", { class: diff.verified ? "ip-proved" : "ip-unproved" }, h("b", {}, diff.verified ? "Proof" : diff.verified === false ? "No proof" : "Known"), h("span", {}, diff.proof)),
       lesson(diagram.lessons?.find((/** @type {any} */ one) => one.id === finding.example)),
     );
   }

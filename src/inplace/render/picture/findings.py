@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inplace.checks.finding import Finding, Proof, Rewrite
+from inplace.checks.finding import Finding, Rewrite
 from inplace.checks.report import Report
 from inplace.facts.model import Call, NodeId, StorageId, TensorId, Trace
 from inplace.render.picture.model import Diff, Lesson, Verdict
 from inplace.render.picture.source import Texts
 from inplace.render.words.changes import changed_lines
+from inplace.render.words.cures import how_known
 from inplace.render.words.phrase import Runs
 from inplace.render.words.telling import telling, words_of
 
@@ -74,7 +75,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         facts=_held(told.facts),
         did=words.did(finding),
         needs="" if finding.victim is None else words.needs(finding),
-        diff=None if rewrite is None else _diff(rewrite, finding.proof),
+        diff=None if rewrite is None else _diff(rewrite, finding),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
         names=tuple(name[:80] for name in finding.names[:_NAMES]),
@@ -99,11 +100,10 @@ def _held(pieces: Runs) -> Runs:
     return tuple(found)
 
 
-def _diff(rewrite: Rewrite, proof: Proof | None) -> Diff:
+def _diff(rewrite: Rewrite, finding: Finding) -> Diff:
     lines = tuple(line[:_COLUMNS] for line in changed_lines(rewrite)[:_LINES])
-    if proof is None:
-        return Diff(rewrite.line, lines, None, None)
-    return Diff(rewrite.line, lines, proof.verified, proof.text[:_TEXT])
+    verified = None if finding.proof is None else finding.proof.verified
+    return Diff(rewrite.line, lines, verified, how_known(finding)[:_TEXT] or None)
 
 
 def lessons(told: tuple[Verdict, ...]) -> tuple[Lesson, ...]:

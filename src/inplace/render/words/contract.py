@@ -14,6 +14,7 @@ from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.telling import fix_summary, message, words_of
 
 FORMAT = 1
+_BASES = {"recording": "fits this recording", "replay": "proved by a replay"}
 
 
 def diagnoses(report: Report) -> dict[str, Any]:
@@ -81,6 +82,7 @@ def _fix(finding: Finding, trace: Trace) -> dict[str, Any]:
     return {
         "summary": fix_summary(finding, trace),
         "rewrite": change,
+        "basis": None if finding.basis is None else _BASES[finding.basis],
         "verified": None if proof is None else proof.verified,
         "gradients": None if proof is None else "equal" if proof.gradients else "not compared",
         "proof": None if proof is None else proof.text,

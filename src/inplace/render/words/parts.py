@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
-from inplace.reading.forms import out_of_place_form
 from inplace.reading.place import Place
 from inplace.render.words.phrase import code
 
 _LONGEST = 60  # characters of code quoted in a sentence
 _LATER = "Write out of place, change a clone, or run `backward()` first."
+_NONE_SHOWN = "Which of them keeps all that others read, the recording does not tell."
 
 
 def where(place: Place, trace: Trace) -> str:
@@ -67,7 +67,7 @@ def joined(names: tuple[str, ...]) -> str:
 
 
 def instead(finding: Finding, trace: Trace) -> str:
-    """What to do about a write to something that backward still needs."""
+    """What kind of change helps with a write to something that backward still needs, where none is shown."""
     place = finding.culprits[0] if finding.culprits else None
     if place is None:
         return _LATER
@@ -76,12 +76,7 @@ def instead(finding: Finding, trace: Trace) -> str:
         return f"Call {whole} after every `backward()` that needs the old weights, or run the forward again."
     if _is_leaf_update(place, trace):
         return f"Move {whole} behind the `backward()` that needs the old values, or run the forward again."
-    form = out_of_place_form(place.code)
-    if form is None:
-        return _LATER
-    if _is_statement(place, trace):
-        return f"Write {code(form)} instead, or change a copy (`.clone()`)."
-    return f"Write {code(form.partition(' = ')[2])} in place of {whole}, or change a copy (`.clone()`)."
+    return f"{_LATER} {_NONE_SHOWN}"
 
 
 def leaf_update(finding: Finding, _: Trace) -> str:
@@ -96,11 +91,3 @@ def _is_leaf_update(place: Place, trace: Trace) -> bool:
         return False
     written = [trace.states[argument.before] for argument in trace.writes(trace.calls[place.step])]
     return any(state.requires_grad and state.is_leaf for state in written)
-
-
-def _is_statement(place: Place, trace: Trace) -> bool:
-    """Whether the code of a place is the whole of its line, as against a part of an assignment or a chain."""
-    source = next((source for source in trace.sources if source.file == place.file), None)
-    lines = source.lines() if source is not None else ()
-    line = lines[place.position.line - 1] if 0 < place.position.line <= len(lines) else place.code
-    return line.strip().rstrip(";") == place.code.strip()

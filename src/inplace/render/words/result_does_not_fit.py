@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from inplace.checks.result_does_not_fit import ResultDoesNotFit
 from inplace.facts.model import Trace
-from inplace.reading.forms import out_of_place_form
 from inplace.render.words.parts import culprits, name
 from inplace.render.words.phrase import code
 from inplace.render.words.telling import Words
@@ -22,11 +21,10 @@ def _sentences(finding: ResultDoesNotFit, trace: Trace) -> tuple[str, str]:
 def _remedy(finding: ResultDoesNotFit, _: Trace) -> str:
     if finding.how == "shape":
         return "Bring both to one shape first, or write out of place, which gives a new tensor of the larger shape."
-    form = out_of_place_form(finding.culprits[0].code) if finding.culprits else None
-    written = f"Write out of place, {code(form)}" if form is not None else "Write out of place"
-    return (
-        f"{written}, or cast what is written: {code(f'.to({finding.names[0]}.dtype)')}." if finding.names else written
-    )
+    if not finding.names:
+        return "Write out of place, which gives a new tensor, or cast what is written."
+    cast = code(f".to({finding.names[0]}.dtype)")
+    return f"Write out of place, which gives a new tensor, or cast what is written: {cast}."
 
 
 WORDS = Words(

@@ -15,6 +15,7 @@ from typing import Any
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
+from inplace.render.words.cures import change_summary
 from inplace.render.words.evidence import evidence
 from inplace.render.words.phrase import Runs, plain, runs
 
@@ -29,7 +30,7 @@ class Words:
 
     Attributes:
         sentences: what happened, and why it matters.
-        remedy: one or two sentences that say what to do.
+        remedy: one or two sentences that say what kind of change helps, for where none is shown.
         did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
         example: the worked example that teaches the same thing; empty for none.
         needs: a few words beside the victim: a line whose result is needed, or was; empty for none.
@@ -67,7 +68,8 @@ def telling(finding: Finding, trace: Trace) -> Telling:
     """The sentences of a finding with their code marked, for pictures."""
     words = words_of(finding)
     what, because = words.sentences(finding, trace)
-    return Telling(runs(what), runs(because), runs(words.remedy(finding, trace)), runs(evidence(finding, trace)))
+    remedy = change_summary(finding) or words.remedy(finding, trace)
+    return Telling(runs(what), runs(because), runs(remedy), runs(evidence(finding, trace)))
 
 
 def headline(finding: Finding, trace: Trace) -> str:
@@ -81,8 +83,8 @@ def why(finding: Finding, trace: Trace) -> str:
 
 
 def fix_summary(finding: Finding, trace: Trace) -> str:
-    """What to write instead."""
-    return plain(words_of(finding).remedy(finding, trace))
+    """What to write instead: what the change that is shown does, else what kind of change helps."""
+    return plain(change_summary(finding) or words_of(finding).remedy(finding, trace))
 
 
 def facts(finding: Finding, trace: Trace) -> str:

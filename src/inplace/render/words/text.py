@@ -13,6 +13,7 @@ from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
 from inplace.reading.place import Place
 from inplace.render.words.changes import changed_lines
+from inplace.render.words.cures import how_known
 from inplace.render.words.not_looked_at import sentences, standing
 from inplace.render.words.phrase import plain
 from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
@@ -70,13 +71,13 @@ def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterat
     yield from _wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
     if finding.rewrite is not None:
         yield from _change(finding.rewrite)
-    if finding.proof is not None:
-        yield from _wrapped("       ", safe(finding.proof.text), width)
+    if known := how_known(finding):
+        yield from _wrapped("       ", safe(known), width)
 
 
 def _change(rewrite: Rewrite) -> Iterator[str]:
     """The lines that a rewrite takes out and puts in, those that it leaves alone not marked."""
-    yield from (safe(f"       {line}"[:_WIDEST]) for line in changed_lines(rewrite))
+    yield from (safe(f"       {line}") for line in changed_lines(rewrite))
 
 
 def _paint(finding: Finding, *, color: bool) -> tuple[str, str]:

@@ -1,0 +1,269 @@
+"""Changes where a gradient path was cut: the cut left out, autograd recording again, or values kept as tensors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Call, GradMode, Kind, Position
+from inplace.facts.source_code import node_position
+from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.editing import Edit, in_place_of
+from inplace.fixes.rules import operand, under_enable_grad, without_data, without_line
+from inplace.fixes.statement import FUNCTIONS, MODULES, Statement, called_name
+from inplace.reading.place import Place
+
+_CUTTING = frozenset({"detach", "clone", "cpu"})
+_REBUILDING = frozenset({"tensor", "as_tensor", "FloatTensor", "DoubleTensor", "Tensor"})
+
+
+def leaves_cut_out(look: Look, finding: Finding) -> Candidates:
+    """`loss.detach()` -> `loss`, `x.data` -> `x`, `torch.tensor(out)` -> `out`, `torch.tensor(xs)` -> a stack."""
+    is_alone = len({place.position.line for place in finding.culprits}) == 1
+    for place, site in look.culprits(finding):
+        node, call = site.node, look.call_of(place)
+        calls = _calls_at(look, place)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CUTTING:
+            if not node.args:
+                text = site.source_code.text_of(node.func.value)
+                yield Candidate(site, [in_place_of(node, text)], is_alone and _may_flow(look, finding, calls))
+        elif isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
+            text = site.source_code.text_of(node.value)
+            yield Candidate(site, [in_place_of(node, text)], is_alone and _may_flow(look, finding, calls))
+        elif isinstance(node, ast.Assign):
+            fits = is_alone and call is not None and _is_plain_target(look, call)
+            yield from (Candidate(site, edits, fits) for edits in without_data(site))
+        elif isinstance(node, ast.Call) and called_name(node) in _REBUILDING and call is not None:
+            yield from _rebuilt(site, node, call, look)
+
+
+def _calls_at(look: Look, place: Place) -> list[Call]:
+    """All calls of one piece of code, that of a place among them."""
+    call = look.call_of(place)
+    if call is None:
+        return []
+    columns = look.index.history.columns
+    wanted = {number for number, stack in enumerate(columns.stacks) if stack.frames[:1] == call.stack.frames[:1]}
+    return [look.index.trace.calls[step] for step, number in enumerate(columns.stack) if number in wanted]
+
+
+def _may_flow(look: Look, finding: Finding, calls: list[Call]) -> bool:
+    """Whether a gradient may flow through some cuts: no other backward goes where it leads, and nobody writes to it."""
+    trace = look.index.trace
+    given = {trace.states[one.before].node for call in calls for one in call.inputs} - {None}
+    made = {trace.states[state].tensor for call in calls for state in call.outputs}
+    if any(write.before.tensor in made for write in look.index.history.writes):
+        return False
+    others = [walk for walk in trace.walks if walk.is_backward and walk.step != finding.at]
+    return not any(node in given for walk in others for node in walk.reached)
+
+
+def _is_plain_target(look: Look, call: Call) -> bool:
+    """Whether what a call writes to is no leaf that requires grad, and nobody has saved it."""
+    states = look.index.trace.states
+    saved = {one.storage for node in look.index.trace.nodes for one in node.saved}
+    for argument in look.index.trace.writes(call):
+        state = states[argument.before]
+        others = look.index.history.tensors_of.get(state.storage, ()) if state.storage is not None else ()
+        last = [look.index.history.last_state(one) for one in others]
+        if state.storage in saved or any(one is not None and one.requires_grad and one.is_leaf for one in last):
+            return False
+    return True
+
+
+# ---------------------------------------------------------------- values made anew
+
+
+def _rebuilt(site: Statement, node: ast.Call, call: Call, look: Look) -> Candidates:
+    """What is given to `torch.tensor` itself, or a stack of it."""
+    source, states = site.source_code, look.index.trace.states
+    if len(node.args) != 1 or any(keyword.arg == "dtype" for keyword in node.keywords):
+        return
+    shapes = {one.path: states[one.before].layout.shape for one in call.inputs}
+    text = source.text_of(node.args[0])
+    if set(shapes) == {"0"}:
+        yield Candidate(site, [in_place_of(node, operand(source, node.args[0]))], fits=True)
+    elif shapes and all(path.startswith("0[") for path in shapes):
+        yield Candidate(site, [in_place_of(node, f"torch.stack({text})")], set(shapes.values()) == {()})
+
+
+def keeps_tensors(look: Look, finding: Finding) -> Candidates:
+    """Numbers read for a list, `parts.append(x.item())`, stay tensors, and `torch.tensor(parts)` stacks them."""
+    for place, site in look.culprits(finding):
+        node = site.node
+        if not isinstance(node, ast.Call) or called_name(node) != "item" or not isinstance(node.func, ast.Attribute):
+            continue
+        shapes = {
+            look.index.trace.states[one.before].layout.shape for call in _calls_at(look, place) for one in call.inputs
+        }
+        joined = _joined(shapes)
+        name = _list_of(site)
+        found = list(_rebuilding(site, name)) if name is not None else []
+        if joined is None or name is None or len(found) != 1:
+            continue
+        statement, made = found[0]
+        edits = [
+            in_place_of(node, site.source_code.text_of(node.func.value)),
+            in_place_of(made, joined.format(name)),
+        ]
+        yield Candidate(site, edits, _is_list_only(site, name, statement))
+
+
+def _joined(shapes: set[tuple[int, ...]]) -> str | None:
+    if shapes == {()}:
+        return "torch.stack({})"
+    if len(shapes) != 1 or any(size != 1 for size in next(iter(shapes))):
+        return None
+    return "torch.cat({})" if shapes == {(1,)} else "torch.cat({}).flatten()"
+
+
+def _list_of(site: Statement) -> str | None:
+    """The list that a statement puts the value of its expression into."""
+    statement = site.statement
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        call = statement.value
+        if called_name(call) == "append" and isinstance(call.func, ast.Attribute) and call.args == [site.node]:
+            return ast.unparse(call.func.value)
+    if (
+        isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.ListComp)
+        and statement.value.elt is site.node
+    ):
+        return ast.unparse(statement.targets[0])
+    return None
+
+
+def _rebuilding(site: Statement, name: str) -> Iterator[tuple[ast.stmt, ast.Call]]:
+    for statement in site.source_code.simple_statements:
+        for one in ast.walk(statement):
+            is_made = isinstance(one, ast.Call) and called_name(one) in _REBUILDING and len(one.args) == 1
+            if is_made and isinstance(one, ast.Call) and ast.unparse(one.args[0]) == name:
+                yield statement, one
+
+
+def _is_list_only(site: Statement, name: str, statement: ast.stmt) -> bool:
+    """Whether a list is read for nothing else than to be made a tensor."""
+    for one in site.source_code.nodes:
+        if isinstance(one, ast.expr) and ast.unparse(one) == name and isinstance(getattr(one, "ctx", None), ast.Load):
+            at = node_position(one)
+            if not node_position(statement).holds(at) and not node_position(site.statement).holds(at):
+                return False
+    return True
+
+
+# ---------------------------------------------------------------- gradient mode
+
+
+def records_again(look: Look, finding: Finding) -> Candidates:
+    """What runs under `no_grad` is recorded: the decorator goes, or the statements go under `torch.enable_grad()`."""
+    for place in finding.culprits:
+        function = look.index.places.code(place).statement(place.position)
+        if isinstance(function, FUNCTIONS) and any(
+            node_position(one) == place.position for one in function.decorator_list
+        ):
+            site = Statement(place.file, look.index.places.code(place), function, None)
+            yield from (Candidate(site, edits, fits=True) for edits in without_line(site, place.position))
+            return
+    sites = list(look.culprits(finding))
+    for _, site in sites:
+        node = site.node
+        if isinstance(node, ast.Call) and called_name(node) == "set_grad_enabled":
+            yield from _switched(site)
+            return
+        if isinstance(node, ast.Call) and called_name(node) == "checkpoint":
+            yield from _not_reentrant(site, node)
+            return
+    own = [(place, site) for place, site in sites if look.call_of(place) is not None and site.is_one_line]
+    distinct = {node_position(site.statement): (place, site) for place, site in own}
+    if distinct:
+        first = next(iter(distinct.values()))[1]
+        is_all = len(distinct) == len({place.spot for place in finding.culprits if place.step is not None})
+        fits = is_all and all(_is_last_cut(look, place, site) for place, site in distinct.values())
+        edits = [edit for _, site in distinct.values() for edit in under_enable_grad(site)]
+        yield Candidate(first, edits, fits)
+
+
+def _is_last_cut(look: Look, place: Place, site: Statement) -> bool:
+    """Whether what a statement gives out goes into no other call that isn't recorded, and it writes to nothing."""
+    trace = look.index.trace
+    calls = [call for call in _calls_at(look, place) if call.grad_mode is not GradMode.GRAD]
+    call = look.call_of(place)
+    if not calls or call is None or call.function.kind is not Kind.OP or isinstance(site.statement, ast.AugAssign):
+        return False
+    made = {trace.states[state].tensor for one in calls for state in one.outputs}
+    span = node_position(site.statement)
+    for tensor in made:
+        for step, _ in look.index.history.sightings.get(tensor, ()):
+            other = trace.calls[step]
+            inside = look.is_inside(other, site.file, span)
+            if not inside and other.outputs and other.grad_mode is not GradMode.GRAD and other.function.kind is Kind.OP:
+                return False
+    return all(one.grad_mode is not GradMode.INFERENCE for one in calls)
+
+
+def _switched(site: Statement) -> Candidates:
+    """`torch.set_grad_enabled(False)` at the top of a function becomes a block of `torch.no_grad()` to its end."""
+    source = site.source_code
+    around = source.statements_around(node_position(site.statement))
+    function = next((one for one in reversed(around) if isinstance(one, FUNCTIONS)), None)
+    if function is None or site.statement not in function.body or not isinstance(site.statement, ast.Expr):
+        return
+    rest = function.body[function.body.index(site.statement) + 1 :]
+    if not rest or not all(source.is_alone(node_position(one)) for one in rest):
+        return
+    last = rest[-1].end_lineno or rest[-1].lineno
+    strings = [
+        one for one in source.nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one.lineno != one.end_lineno
+    ]
+    if any(rest[0].lineno <= one.lineno <= last for one in strings):
+        return  # to indent a text of several lines would change it
+    inner = [number for number in range(rest[0].lineno, last + 1) if source.line(number).strip()]
+    edits = [in_place_of(site.statement, "with torch.no_grad():")]
+    edits += [Edit(Position(number, 0, number, 0), "    ") for number in inner]
+    node = site.node
+    off = isinstance(node, ast.Call) and [ast.unparse(one) for one in node.args] == ["False"]
+    text = "\n".join(source.lines[rest[0].lineno - 1 : last])
+    yield Candidate(site, edits, off and "set_grad_enabled" not in text and "backward" not in text)
+
+
+def _not_reentrant(site: Statement, node: ast.Call) -> Candidates:
+    """`checkpoint(f, x)` without `use_reentrant=True`, which asks that an input requires grad."""
+    flag = next((keyword.value for keyword in node.keywords if keyword.arg == "use_reentrant"), None)
+    if flag is None:
+        line, column = node_position(node).end
+        text = site.source_code.text_of(node)
+        comma = "" if text[:-1].rstrip().endswith((",", "(")) else ", "
+        yield Candidate(
+            site, [Edit(Position(line, column - 1, line, column - 1), f"{comma}use_reentrant=False")], fits=True
+        )
+    elif isinstance(flag, ast.Constant) and flag.value is True:
+        yield Candidate(site, [in_place_of(flag, "False")], fits=True)
+
+
+# ---------------------------------------------------------------- results made leaves
+
+
+def uses_result(look: Look, finding: Finding) -> Candidates:
+    """`weight = nn.Parameter(self.g * self.v)` in a forward -> `weight = self.g * self.v`."""
+    for _, site in look.culprits(finding):
+        statement = site.statement
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        if not isinstance(value, ast.Call) or called_name(value) != "Parameter" or len(value.args) != 1:
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        around = site.source_code.statements_around(node_position(statement))
+        in_function = any(isinstance(one, FUNCTIONS) and one.name != "__init__" for one in around)
+        name = ast.unparse(target) if isinstance(target, ast.Name) else None
+        fits = (
+            in_function and name is not None and not value.keywords and name not in MODULES and not _is_kept(site, name)
+        )
+        yield Candidate(site, [in_place_of(value, site.source_code.text_of(value.args[0]))], fits)
+
+
+def _is_kept(site: Statement, name: str) -> bool:
+    """Whether a name is assigned to an attribute or item, where a module would ask for a parameter."""
+    return any(
+        isinstance(one, ast.Assign) and ast.unparse(one.value) == name and not isinstance(one.targets[0], ast.Name)
+        for one in site.source_code.statements
+    )

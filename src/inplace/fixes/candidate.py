@@ -1,0 +1,130 @@
+"""A change that may mend a finding, and what is asked of a trace to know whether it does."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Call, GradMode, Position, TensorId
+from inplace.facts.source_code import node_position
+from inplace.fixes.editing import Edit
+from inplace.fixes.ownership import Ownership
+from inplace.fixes.statement import Statement, written_expression
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Edits of a source; `fits` is whether the preconditions of their rule hold on the trace."""
+
+    site: Statement
+    edits: list[Edit]
+    fits: bool
+
+
+Candidates = Iterator[Candidate]
+
+
+class Look:
+    """One trace, as the rules look at it; what several of them ask is worked out once."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    # ------------------------------------------------------------ places
+
+    def site(self, place: Place | None) -> Statement | None:
+        """The statement of a place, None where it can't be changed alone."""
+        return None if place is None else Statement.of(self.index, place)
+
+    def call_of(self, place: Place) -> Call | None:
+        """The call that a place stands for."""
+        calls = self.index.trace.calls
+        return calls[place.step] if place.step is not None and 0 <= place.step < len(calls) else None
+
+    def culprits(self, finding: Finding) -> Iterator[tuple[Place, Statement]]:
+        """The first two culprits with a statement of their own."""
+        for place in finding.culprits[:2]:
+            site = self.site(place)
+            if site is not None:
+                yield place, site
+
+    def is_inside(self, call: Call, file: str, span: Position) -> bool:
+        """Whether a call is made by a piece of code, by whatever functions."""
+        sources = self.index.trace.sources
+        sites = [self.index.places.site(frame) for frame in call.stack.frames]
+        return any(sources[site.source].file == file and span.holds(site.position) for site in sites)
+
+    # ------------------------------------------------------------ writes
+
+    @cached_property
+    def _by_statement(self) -> dict[object, list[Write]]:
+        found: dict[object, list[Write]] = defaultdict(list)
+        for write in self.index.history.writes:
+            found[self.index.places.statement_of(write.call)].append(write)
+        return found
+
+    def writes_at(self, site: Statement, finding: Finding) -> list[Write]:
+        """What a statement wrote, or would have written, of the bytes that a finding's culprits wrote."""
+        steps = {place.step for place in finding.culprits if place.step is not None}
+        made = self._by_statement.get((site.file, node_position(site.statement)), [])
+        own = {write.before.storage for write in made if write.call.step in steps}
+        return [write for write in made if write.before.storage in own]
+
+    def ownership(self, site: Statement, writes: list[Write]) -> Ownership:
+        """Who else has what a statement wrote."""
+        return Ownership(self.index, site, writes)
+
+    def named_by(self, name: str, writes: list[Write]) -> list[TensorId]:
+        """For each write the tensor that a name stands for: what was written, or what that is a view of.
+
+        Fewer than writes where it isn't known.
+        """
+        found: list[TensorId] = []
+        for write in writes:
+            place = self.index.places.of(write.call)
+            node = None if place is None else self.index.places.code(place).source_code.node(place.position)
+            written = None if node is None else written_expression(node)
+            if written is not None and ast.unparse(written) == name:
+                found.append(write.before.tensor)
+            elif write.before.base is not None and written is not None and not _is_cut(written):
+                found.append(write.before.base)
+        return found
+
+    def is_recorded(self, write: Write) -> bool:
+        """Whether autograd knows of a write: it is on the graph, or was refused, or goes to what has no gradient path.
+
+        A write to a leaf under `no_grad` is an update: who used the leaf before meant its value then.
+        """
+        before, after = write.before, write.after
+        if before.requires_grad:
+            is_on_graph = write.call.grad_mode is GradMode.GRAD and after.node != before.node
+            return is_on_graph or before.is_leaf or write.call.raised is not None
+        return not self._has_path(write)
+
+    def _has_path(self, write: Write) -> bool:
+        """Whether another tensor over the bytes that a write changes has a gradient path behind it."""
+        history, storage = self.index.history, write.before.storage
+        for tensor in history.tensors_of.get(storage, ()) if storage is not None else ():
+            seen = [state for at, state in history.sightings.get(tensor, ()) if at <= write.call.step]
+            state = self.index.trace.states[seen[-1]] if seen else None
+            is_other = state is not None and tensor != write.before.tensor and state.requires_grad and not state.is_leaf
+            if is_other and state is not None and self.index.overlaps.of(state, write.before):
+                return True
+        return False
+
+    def writes_of(self, finding: Finding) -> list[Write]:
+        """All that the culprits of a finding wrote."""
+        steps = {place.step for place in finding.culprits if place.step is not None}
+        return [write for write in self.index.history.writes if write.call.step in steps]
+
+
+def _is_cut(node: ast.expr) -> bool:
+    """Whether an expression leaves the graph on its way to what is written: `h.data`, `h.detach()`."""
+    return any(isinstance(one, ast.Attribute) and one.attr in {"data", "detach"} for one in ast.walk(node))

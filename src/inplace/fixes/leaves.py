@@ -1,0 +1,85 @@
+"""Changes where a name that stood for a leaf stands for a result: the leaf is updated, or the result becomes one."""
+
+from __future__ import annotations
+
+import ast
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Call, GradMode, Kind, TensorId
+from inplace.facts.source_code import node_position
+from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.editing import in_place_of
+from inplace.fixes.rules import updated
+from inplace.fixes.statement import Statement
+
+
+def updates_leaf(look: Look, finding: Finding) -> Candidates:
+    """`w = w - lr * w.grad` -> `w -= lr * w.grad` under `torch.no_grad()`."""
+    for place, site in look.culprits(finding):
+        call = look.call_of(place)
+        under = call is not None and call.grad_mode is not GradMode.GRAD
+        fits = _is_update(look, finding, site)
+        yield from (Candidate(site, edits, fits) for edits in updated(site, is_off=under))
+
+
+def _is_update(look: Look, finding: Finding, site: Statement) -> bool:
+    """Whether the result has the leaf's shape and dtype, and the statement reads it by the name that it assigns."""
+    states = [look.index.history.last_state(one) for one in finding.tensors()]
+    leaf, now = (states[0], states[1]) if len(states) > 1 else (None, None)
+    targets = getattr(site.statement, "targets", [])
+    if leaf is None or now is None or len(targets) != 1:
+        return False
+    same = leaf.layout.shape == now.layout.shape and leaf.layout.dtype == now.layout.dtype
+    value = getattr(site.statement, "value", None)
+    by_name = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(targets[0])
+    return same and by_name and not _is_waiting(look, leaf.tensor, site)
+
+
+def _is_waiting(look: Look, leaf: TensorId, site: Statement) -> bool:
+    """Whether a backward that was asked for behind the statement goes to the leaf as it was used before it."""
+    steps = [call.step for call in _calls_at(look, site)]
+    if not steps:
+        return False
+    graph = [walk for walk in look.index.trace.walks if walk.is_backward and walk.step > steps[0]]
+    starts = look.index.history.columns.nodes_start
+    state = look.index.history.last_state(leaf)
+    nodes = look.index.trace.node_by_id
+    for walk in graph:
+        for node in walk.reached:
+            early = 0 <= node < starts[steps[0]]
+            if early and any(state is not None and one.storage == state.storage for one in nodes[node].saved):
+                return True
+    return False
+
+
+def _calls_at(look: Look, site: Statement) -> list[Call]:
+    span = node_position(site.statement)
+    calls = look.index.history.calls_of(lambda one: one.kind is Kind.OP)
+    return [call for call in calls if look.is_inside(call, site.file, span)]
+
+
+def becomes_leaf(look: Look, finding: Finding) -> Candidates:
+    """`d = 0.1 * torch.randn(3, requires_grad=True)` -> the same with `.detach().requires_grad_()`."""
+    for _, site in look.culprits(finding):
+        statement, source = site.statement, site.source_code
+        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+            continue
+        value = statement.value
+        text = f"({source.text_of(value)}).detach().requires_grad_()"
+        yield Candidate(site, [in_place_of(value, text)], _is_left_alone(look, finding, site))
+
+
+def _is_left_alone(look: Look, finding: Finding, site: Statement) -> bool:
+    """Whether the leaf is used for nothing but the result, which is what the statement assigns to a variable."""
+    leaf, *others = finding.tensors()
+    if not others or not isinstance(getattr(site.statement, "targets", [None])[0], ast.Name):
+        return False
+    now = others[0]
+    span, index = node_position(site.statement), look.index
+    target = ast.unparse(site.statement.targets[0])  # type: ignore[attr-defined]  # an assignment
+    if target not in index.names.of(now):
+        return False
+    held = any(leaf in one.params for one in index.trace.optimizers)
+    uses = [index.trace.calls[step] for step, _ in index.history.sightings.get(leaf, ())]
+    uses = [call for call in uses if call.nodes and not look.is_inside(call, site.file, span)]
+    return not held and not uses and isinstance(site.statement.value, ast.Call | ast.BinOp | ast.UnaryOp)  # type: ignore[attr-defined]
