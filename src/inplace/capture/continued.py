@@ -10,7 +10,8 @@ import torch
 
 from inplace.capture.carried import Carried, Living
 from inplace.capture.freeze import Raw
-from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker, saved_tensors
+from inplace.capture.graph.handles import saved_tensors
+from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker
 from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen

@@ -13,6 +13,7 @@ import torch
 
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls.call_notes import CallNotes
+from inplace.capture.calls.functions import path_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.gradients import Gradients
 from inplace.capture.graph.walk import FoundNode, Walked
@@ -44,8 +45,6 @@ from inplace.facts.pause import no_collection
 from inplace.facts.rows import column
 
 _NEAR = 64  # calls of a custom function's forward that are looked at for what its node has saved
-# The argument that a saved tensor of this name was (`tools/autograd/derivatives.yaml` names them as the schema does).
-_PATHS = {"self": "0", "other": "1", "mat1": "0", "mat2": "1", "input": "0", "weight": "1"}
 # In-place functions whose derivative is written with `result`, and those whose derivative uses an argument.
 _KEEP_RESULT = frozenset(
     [
@@ -147,8 +146,12 @@ class _Nodes:
             values = (None,) * len(known)
         saved, uses = [], []
         for number, (one, version, now) in enumerate(zip(known, versions, values, strict=True)):
-            match = self._match(one, step, near)
-            saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
+            if one.storage is None and version is not None:
+                match = self._overwritten(one, step, near, version, walked)
+                saved.append(one if match is None else _saved_from(one, match))
+            else:
+                match = self._match(one, step, near)
+                saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
             if match is not None and version is not None:
                 changed = _has_changed(one, match, now)
                 uses.append(SavedUse(found.id, number, match.counter, match.version, version, changed))
@@ -164,20 +167,39 @@ class _Nodes:
         """
         if saved.storage is None:
             return None
-        if step is None:
-            candidates = self._near_states(near)
-        else:
-            row = self._rows[step]
-            before = [(path, self._states[state]) for path, state, _ in row.inputs]
-            first = [state for path, state in before if path == _PATHS.get(saved.name)]
-            outputs = [self._states[state] for state in row.outputs]
-            after = [self._states[state] for _, _, state in row.inputs]
-            inputs = first + [state for _, state in before]
-            candidates = outputs + after if saved.name.startswith("result") else inputs + outputs
+        candidates = self._candidates(saved.name, step, near)
         same_tensor = [state for state in candidates if saved.tensor is not None and state.tensor == saved.tensor]
         over = [state for state in candidates if state.storage == saved.storage]
         exact = [state for state in over if _same(saved, state)]
         return next(iter([*same_tensor, *exact, *over]), None)
+
+    def _candidates(self, name: str, step: int | None, near: int) -> list[TensorState]:
+        """The states of tensors that a node may have saved under a name, the likeliest first; see `_match`."""
+        if step is None:
+            return self._near_states(near)
+        row = self._rows[step]
+        before = [(path, self._states[state]) for path, state, _ in row.inputs]
+        outputs = [self._states[state] for state in row.outputs]
+        if name.startswith("result"):
+            return outputs + [self._states[state] for _, _, state in row.inputs]
+        wanted = path_of(self._functions[row.function].label, name)
+        return [state for path, state in before if path == wanted] + [state for _, state in before] + outputs
+
+    def _overwritten(
+        self, saved: SavedTensor, step: int | None, near: int, version: int, walked: int
+    ) -> TensorState | None:
+        """The state of the tensor behind a save that is overwritten, and so can't be read; its version now is told.
+
+        See NOTE [ Handles that show nothing ].
+        """
+        return next(
+            (
+                state
+                for state in self._candidates(saved.name, step, near)
+                if state.version is not None and state.version < version == self._all_versions.before(state, walked)
+            ),
+            None,
+        )
 
     def _inside_copy_slices(self, step: int, walked: int) -> tuple[list[SavedTensor], list[int | None]]:
         """What the function inside a `CopySlices` node saved, which PyTorch shows nobody.
@@ -207,6 +229,10 @@ class _Nodes:
         }
         return VersionsSeen(self._rows, self._states, asked)
 
+    @cached_property
+    def _all_versions(self) -> VersionsSeen:
+        return VersionsSeen(self._rows, self._states, range(len(self._functions)))
+
     def _near_states(self, near: int) -> list[TensorState]:
         """The states of the tensors around a custom function's node, which no call made; the likeliest first.
 
@@ -235,6 +261,10 @@ def _has_changed(saved: SavedTensor, match: TensorState, now: tuple[Any, ...] | 
     if now is None or match.values is None or saved.layout is None or saved.layout.shape != match.layout.shape:
         return None
     return repr(now) != repr(match.values)  # so that nan equals nan
+
+
+def _saved_from(saved: SavedTensor, state: TensorState) -> SavedTensor:
+    return replace(saved, tensor=state.tensor, storage=state.storage, offset=state.offset, layout=state.layout)
 
 
 def _same(saved: SavedTensor, state: TensorState) -> bool:

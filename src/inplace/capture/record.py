@@ -34,6 +34,7 @@ from inplace.capture.code.tracebacks import leave, strip_recording
 from inplace.capture.continued import Continued
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.gradients import Gradients
+from inplace.capture.graph.handles import NOT_SHOWN, UNPACKED, follow_hooks
 from inplace.capture.graph.singular import singular_nodes
 from inplace.capture.graph.walk import LIMIT, Walked, Walker
 from inplace.capture.naming import Naming
@@ -161,6 +162,7 @@ class Recorder(Listener):
             self._mode_off.patch(torch.utils, "weakref", lambda theirs: forgetting(theirs, self._forget))
             keep_our_frames_out(self._mode_off.patch)
             leave_ours_out(self._mode_off.patch)
+            follow_hooks(self._ledger.replace)
             self._mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
             self._see_inside_backward()
             if height():
@@ -177,6 +179,7 @@ class Recorder(Listener):
         Doing so again changes nothing; where an interrupt comes meanwhile, it is done again.
         """
         self._ledger.undo()
+        UNPACKED.end()
         self._stacks.stop()
         self._contents.stop()
         if Recorder._current is self:
@@ -200,6 +203,8 @@ class Recorder(Listener):
                 self._spared(_NAMES, self._naming.note_names, step)
                 self._spared(_NAMES, self._naming.note_locals, error, step)
                 self._spared(_GRAPHS, self._last_walk)
+            if self._walker.is_unseen:
+                self._raw.notes.append(NOT_SHOWN)
             self._note_cut_stacks()
             continued = self._continued
             known: frozenset[NodeId] = frozenset() if continued is None else continued.known

@@ -298,6 +298,23 @@ def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ..
     return (*_schema_writes(label), "out")
 
 
+# Saves of functions that call the one whose node they are, or whose schema calls its arguments otherwise.
+_PATHS = {"self": "0", "other": "1", "mat1": "0", "mat2": "1", "input": "0", "weight": "1"}
+
+
+@lru_cache(4096)
+def path_of(label: str, saved: str) -> str | None:
+    """The argument of a function that a save of this name was; None where that is not known.
+
+    `tools/autograd/derivatives.yaml` names them as the schema does.
+    """
+    for schema in torch._C._jit_get_schemas_for_operator(f"aten::{label}"):
+        for position, argument in enumerate(schema.arguments):
+            if argument.name == saved and not argument.is_out:
+                return str(position)
+    return _PATHS.get(saved)
+
+
 def is_counted(function: Function) -> bool:
     """Whether what a function changes moves the version counter; running statistics do not."""
     return function.name not in _BUFFERS and function.label not in _APPLIED

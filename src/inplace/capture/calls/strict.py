@@ -15,14 +15,13 @@ from typing import Any
 import torch
 
 from inplace.capture.calls.functions import is_counted
-from inplace.capture.graph.walk import LIMIT, NodesBelow, saved_tensors
+from inplace.capture.graph.handles import saved_tensors
+from inplace.capture.graph.walk import LIMIT, NodesBelow
 from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import CallLog
-from inplace.capture.tables.tensor_facts import node_of, number_of
+from inplace.capture.tables.tensor_facts import node_of, number_of, set_versions
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function, Look
-
-_set_versions: Any = torch._C._autograd._unsafe_set_version_counter
 
 
 class Saves:
@@ -78,9 +77,9 @@ class Saves:
 def _moved(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
     """The version counters of some tensors stand one higher in the block."""
     # Two of them may share a counter: so all are read before any is moved.
-    versions = tuple(tensor._version for tensor in tensors)
-    _set_versions(tuple(tensors), tuple(version + 1 for version in versions))
+    versions = [tensor._version for tensor in tensors]
+    set_versions(tensors, [version + 1 for version in versions])
     try:
         yield
     finally:
-        _set_versions(tuple(tensors), versions)
+        set_versions(tensors, versions)

@@ -46,6 +46,12 @@ def module_of_class(kind: type) -> str:
     return found if type(found) is str else ""
 
 
+def class_attributes(kind: type) -> Mapping[str, Any]:
+    """What stands on a class itself, not on those that it inherits from."""
+    found: Mapping[str, Any] = _class_dict(kind)
+    return found
+
+
 def attributes_of(value: object) -> dict[str, Any] | None:
     """The instance attributes of an object, None where it has none, or computes them."""
     descriptor = _on_class(type(value), "__dict__")

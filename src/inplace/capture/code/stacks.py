@@ -7,13 +7,14 @@ import inspect
 import linecache
 import site
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 import torch
 
+from inplace.capture.code.custom_forwards import APPLY, is_forward
 from inplace.capture.code.positions import position_of
 from inplace.facts.model import Site, Source, Stack, StackFrame
 from inplace.facts.source_code import SourceCode
@@ -69,6 +70,7 @@ class Stacks:
         self._is_cell = is_cell
         self._roles: dict[int, int] = {}
         self._codes: dict[int, CodeType] = {}
+        self._forwards: set[int] = set()  # the codes of custom functions' forwards that C++ calls
         self._ids: dict[Key, int] = {}
         self.times: list[int] = []
         self.cut: dict[int, int] = {}
@@ -181,6 +183,8 @@ class Stacks:
         role = self._role(code)
         self._codes[id(code)] = code  # held, so that its id stays taken
         self._roles[id(code)] = role
+        if role == USER and is_forward(code):
+            self._forwards.add(id(code))
         return role
 
     def _role(self, code: CodeType) -> int:
@@ -193,7 +197,7 @@ class Stacks:
 
     def place(self, stack: int, label: Callable[[str], str | None]) -> str | None:
         """The innermost line of a stack in words: `line 3 (h = torch.sigmoid(x))`, or with its file's name."""
-        resolver = _Resolver(self._codes, self._is_cell, label)
+        resolver = _Resolver(self._codes, self._forwards, self._is_cell, label)
         frames = resolver.stack(list(self._ids)[stack]).frames
         if not frames:
             return None
@@ -208,16 +212,20 @@ class Stacks:
 
     def freeze(self, label: Callable[[str], str | None]) -> tuple[tuple[Source, ...], tuple[Site, ...], list[Stack]]:
         """Resolve every interned stack: sources with their text, places in them, and the stacks over those."""
-        resolver = _Resolver(self._codes, self._is_cell, label)
+        resolver = _Resolver(self._codes, self._forwards, self._is_cell, label)
         stacks = [resolver.stack(key) for key in self._ids]
         return tuple(resolver.sources), tuple(resolver.sites), stacks
 
 
 class _Resolver:
     def __init__(
-        self, codes: dict[int, CodeType], is_cell: Callable[[str], bool], label: Callable[[str], str | None]
+        self,
+        codes: dict[int, CodeType],
+        forwards: Collection[int],
+        is_cell: Callable[[str], bool],
+        label: Callable[[str], str | None],
     ) -> None:
-        self._codes, self._is_cell, self._label = codes, is_cell, label
+        self._codes, self._forwards, self._is_cell, self._label = codes, forwards, is_cell, label
         self.sources: list[Source] = []
         self.codes: list[SourceCode] = []
         self.sites: list[Site] = []
@@ -225,12 +233,13 @@ class _Resolver:
         self._site_ids: dict[tuple[int, int], int] = {}
 
     def stack(self, key: Key) -> Stack:
-        triples = zip(key[0::3], key[1::3], key[2::3], strict=True)
-        return Stack(tuple(StackFrame(self._site(c, i), self._entry(e)) for c, i, e in triples))
+        above = (0, *key[0::3])  # the frame that each one called
+        called = zip(above, key[0::3], key[1::3], key[2::3], strict=False)
+        return Stack(tuple(StackFrame(self._site(c, i), self._entry(e, a)) for a, c, i, e in called))
 
-    def _entry(self, code: int) -> str | None:
+    def _entry(self, code: int, above: int) -> str | None:
         if not code:
-            return None
+            return APPLY if above in self._forwards else None
         found = self._codes[code]
         return str(getattr(found, "co_qualname", found.co_name))
 

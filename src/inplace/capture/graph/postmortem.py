@@ -12,10 +12,9 @@ from typing import Any
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
-from inplace.capture.graph.walk import LIMIT, NodesBelow, raw_saves
+from inplace.capture.graph.handles import is_packed, overwritten_version, raw_saves, shown
+from inplace.capture.graph.walk import LIMIT, NodesBelow
 from inplace.capture.tables.tensor_facts import node_of
-
-_MODIFIED = "modified by an inplace operation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class StaleNodes:
 
 def is_stale_save(error: BaseException) -> bool:
     """Whether this is the error with which autograd refuses an overwritten save."""
-    return type(error) is RuntimeError and _MODIFIED in str(error)
+    return overwritten_version(error) is not None
 
 
 def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> StaleNodes:
@@ -64,15 +63,15 @@ def _take(namespace: Mapping[str, object], named: list[tuple[str, torch.Tensor]]
 def _refused_saves(node: Any) -> list[tuple[str, torch.Tensor]]:
     """The saves of a node that it refuses to give out; those that a hook packed are not asked for."""
     found = []
-    for attribute, handle in raw_saves(node):
-        if isinstance(handle, tuple | list) or getattr(handle, "unpack_hook", None) is not None:
+    for name, handle in raw_saves(node):
+        if isinstance(handle, tuple | list) or is_packed(handle):
             continue
-        kept = getattr(handle, "data", None)
+        kept = shown(handle)
         try:
-            getattr(node, attribute.removeprefix("_raw"))
+            getattr(node, f"_saved_{name}")
         except RuntimeError as refused:
-            if kept is not None and _MODIFIED in str(refused):
-                found.append((attribute.removeprefix("_raw_saved_"), kept))
+            if kept is not None and is_stale_save(refused):
+                found.append((name, kept))
     return found
 
 

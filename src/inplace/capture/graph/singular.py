@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from inplace.capture.graph.walk import NodesBelow, saved_tensors
+from inplace.capture.graph.handles import saved_tensors
+from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
 

@@ -1,22 +1,15 @@
-"""grad_fn, edges, saved tensors and accumulate-grad nodes -> plain facts, read without unpacking anything.
-
-NOTE [ Reading what a node saved ]
-`node._saved_x` checks the version and runs the user's unpack hooks. `node._raw_saved_x` is a handle; its `data` is the
-saved tensor itself, with its live version counter, read without either (`torch/csrc/autograd/python_variable.cpp`).
-Where a hook packed the save, `data` is what the hook gave, and we only note that something was saved.
-"""
+"""grad_fn, edges, saved tensors and accumulate-grad nodes -> plain facts, read without unpacking anything."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import torch
 
+from inplace.capture.graph.handles import SHOWN, handle, name_of, saving_attributes
 from inplace.capture.tables.tensor_facts import small_values
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -26,7 +19,6 @@ from inplace.facts.pause import no_collection
 LIMIT = 20_000  # nodes that one walk visits; see also NOTE [ Deep graphs ]
 _NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
 _NAMESPACE = "torch::autograd::"
-_RAW = "_raw_saved_"
 
 # One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
 _Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
@@ -151,17 +143,22 @@ class _NodeClass:
         self.has_leaf = not self.custom and hasattr(kind, "variable")
         name = str(node.name()).removeprefix(_NAMESPACE)
         self.name = name if name == kind.__name__ else None  # None where one class serves several functions
-        self.saves = [(attribute, attribute.removeprefix(_RAW)) for attribute in _saving_attributes(kind)]
+        self.saves = [(attribute, name_of(attribute)) for attribute in saving_attributes(kind)]
 
 
 class Walker:
-    """Walks autograd graphs."""
+    """Walks autograd graphs.
+
+    Attributes:
+        is_unseen: whether this PyTorch did not show what some node from before the recording has saved.
+    """
 
     def __init__(self, seen: TensorsSeen) -> None:
         self._seen = seen
         self._anonymous = -1_000_000_000
         self._kinds: dict[type, _NodeClass] = {}
         self._lost = False  # whether the node just read had lost what it saved
+        self.is_unseen = False
 
     @no_collection()
     def walk(self, roots: list[Any]) -> Walked:
@@ -220,17 +217,20 @@ class Walker:
         lost = False
         for attribute, name in kind.saves:
             try:
-                handle = getattr(node, attribute)
+                found = handle(node, attribute)
             except RuntimeError:  # an earlier backward has released it: lists say so, and custom functions
                 lost = True
                 continue
-            several = type(handle) is tuple or type(handle) is list
-            for position, one in enumerate(handle if several else (handle,)):
+            several = type(found) is tuple or type(found) is list
+            for position, one in enumerate(found if several else (found,)):
                 said = f"{name}[{position}]" if several else name
                 if getattr(one, "unpack_hook", None) is not None:
+                    self.is_unseen = self.is_unseen or (not SHOWN and number < self._seen.origin)
                     kept.append((said, None, None, 0, None, False, None, None))
                 elif one is not None and type(data := one.data) in PLAIN:
                     kept.append(self._fact(said, data, number, counted=True))
+                elif (version := getattr(one, "version", None)) is not None:  # overwritten, and so not to be read
+                    kept.append((said, None, None, 0, None, True, version, None))
                 else:
                     lost = lost or one is not None
         self._lost = lost and not kept  # a node may have saved some tensors and left out others, but releases all
@@ -263,34 +263,3 @@ class Walker:
 def _attributes_kept(node: Any) -> list[tuple[str, torch.Tensor]]:
     """What the forward of a custom function has kept as attributes."""
     return [(name, value) for name, value in list(vars(node).items()) if type(value) in PLAIN]
-
-
-def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
-    """The handles of what a node saved, by attribute; none of those that an earlier backward has released."""
-    for attribute in _saving_attributes(type(node)):
-        with contextlib.suppress(RuntimeError):
-            yield attribute, getattr(node, attribute)
-
-
-def saved_tensors(node: Any) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors that a node has saved and not lost, each with its name, but for those that a hook has packed."""
-    for attribute, handle in raw_saves(node):
-        for one in handle if isinstance(handle, tuple | list) else (handle,):
-            saved: Any = getattr(one, "data", None)
-            if getattr(one, "unpack_hook", None) is None and isinstance(saved, torch.Tensor):
-                yield attribute.removeprefix(_RAW), saved
-
-
-def _saving_attributes(kind: type) -> tuple[str, ...]:
-    """Where nodes of a type keep the handles of what they saved."""
-    # What remembers the class of a custom function keeps the script's variables, to which it belongs, to the very end.
-    if issubclass(kind, torch.autograd.function.BackwardCFunction):
-        return _handles_of(kind)
-    return _known_handles_of(kind)  # type: ignore[arg-type]  # a class is hashable
-
-
-def _handles_of(kind: type) -> tuple[str, ...]:
-    return tuple(name for name in dir(kind) if name.startswith(_RAW))
-
-
-_known_handles_of = lru_cache(4096)(_handles_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -74,6 +75,16 @@ def creation_of(tensor: torch.Tensor) -> int | None:
 def creation_name(number: int) -> str:
     """The name of a `CreationMeta` in lower case."""
     return str(torch._C._autograd.CreationMeta(number).name).lower()
+
+
+def set_versions(tensors: Sequence[torch.Tensor], versions: Sequence[int]) -> None:
+    """Set the version counters of some tensors."""
+    change: Any = torch._C._autograd._unsafe_set_version_counter
+    try:
+        change(list(tensors), list(versions))
+    except TypeError:  # up to PyTorch 2.6 it takes one tensor
+        for tensor, version in zip(tensors, versions, strict=True):
+            change(tensor, version)
 
 
 def is_watched() -> bool:
