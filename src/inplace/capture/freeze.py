@@ -79,6 +79,7 @@ _KEEP_ARGUMENTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 APPLY = frozenset({"Function.apply", "apply"})
 
+FailureFacts = tuple[str, str, int | None, tuple[Name, ...], str]  # as `Failure` has them, the stack by its number
 WalkFacts = tuple[int, bool, Walked]  # the step, and whether that is a backward's
 
 
@@ -91,7 +92,7 @@ class Raw:
         self.modules: list[str] = []
         self.optimizers: list[tuple[str | None, str, tuple[TensorId, ...]]] = []
         self.notes: list[str] = []
-        self.failure: tuple[str, str, int | None] | None = None
+        self.failure: FailureFacts | None = None
         self.contents: Contents | None = None
         self.left_out = LeftOut()
         self.gradients: Gradients | None = None
@@ -348,8 +349,8 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
     )
 
 
-def _failure_at(facts: tuple[str, str, int | None] | None, stacks: list[Stack]) -> Failure | None:
+def _failure_at(facts: FailureFacts | None, stacks: list[Stack]) -> Failure | None:
     if facts is None:
         return None
-    kind, message, stack = facts
-    return Failure(kind, message, stacks[stack] if stack is not None else None)
+    kind, message, stack, there, custom = facts
+    return Failure(kind, message, stacks[stack] if stack is not None else None, there, custom)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.code.at_failure import custom_function_in, tensors_on_line
 from inplace.capture.code.names import borrow_locals, scan
 from inplace.capture.code.objects import is_a, is_one_of, message_of, name_of_class
 from inplace.capture.code.optimizers import params_of
@@ -16,7 +17,7 @@ from inplace.capture.code.stacks import Stacks, is_module_call
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import Look
+from inplace.facts.model import Look, Name
 
 
 class _Numbers:
@@ -76,10 +77,25 @@ class Naming:
         if self._namespace is not None:
             self._take_names(self._namespace, step)
 
-    def note_error(self, error: BaseException) -> None:
+    def note_error(self, error: BaseException, step: int) -> None:
         """Note where an exception has left the user's code."""
         stack = self._stacks.key_of_traceback(error.__traceback__)
-        self._raw.failure = (name_of_class(type(error)), message_of(error, self._stacks.is_user), stack)
+        said = name_of_class(type(error)), message_of(error, self._stacks.is_user)
+        self._raw.failure = (*said, stack, (), "")
+        self._raw.failure = (*said, stack, tuple(self._on_line(error, step)), custom_function_in(error.__traceback__))
+
+    def _on_line(self, error: BaseException, step: int) -> list[Name]:
+        """The tensors on the line that an exception has left."""
+        found: list[Name] = []
+
+        def take(path: str, tensor: torch.Tensor) -> None:
+            try:
+                found.append(Name(path, self._seen.id_of(tensor), step))
+            except Exception as fault:
+                self._failed(fault)
+
+        tensors_on_line(error.__traceback__, self._stacks.is_user, take)
+        return found
 
     def note_locals(self, error: BaseException | None, step: int) -> None:
         """Note the variables of the functions that an exception went through; there may be none."""

@@ -198,7 +198,7 @@ class Recorder(Listener):
             self._seen.detail = True
             self._seen.bury()  # what has died since the last call
             if error is not None:
-                self._spared("Not all of the error", self._naming.note_error, error)
+                self._spared("Not all of the error", self._naming.note_error, error, step)
             if not self._gave_up:
                 self._spared(_NAMES, self._naming.note_names, step)
                 self._spared(_NAMES, self._naming.note_locals, error, step)

@@ -8,9 +8,11 @@ from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Node, NodeId
+from inplace.reading.custom_endings import custom_ending
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+from inplace.reading.refusals import Why, refusals
 from inplace.reading.saves import (
     Use,
     counted_writes,
@@ -21,25 +23,32 @@ from inplace.reading.saves import (
     writes_after,
 )
 
+_HOOKED = "BackwardHookFunction"  # what wraps the arguments and results of a module with a full backward hook
 # Nodes that hand the very tensor they are given on to several inputs (`derivatives.yaml`: `grad` as it is).
 _SHARING = frozenset({"AddBackward0"})
 # Nodes that hand on a view of the gradient, so an edit below them still reaches the shared bytes.
 _VIEWING = frozenset({"ViewBackward0", "TBackward0", "TransposeBackward0", "UnsqueezeBackward0", "SqueezeBackward1"})
 
 
+_EDITS = frozenset({"save", "context", "input", "gradient"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomFunction(Finding):
-    """A custom autograd function whose save, context, input or gradient was edited.
+    """A custom autograd function, a hook, a checkpoint or a transformed function that broke what autograd asks of it.
 
     `how`: a `save` that backward refused, one on `ctx` that it read (`context`), an `input` that was not marked dirty,
-    or a `gradient` that another branch was given too. `saved` is the name under which the node keeps it.
+    a `gradient` that another branch was given too, a `view` that it gave out and that was written, or what PyTorch
+    refused (`custom_endings.py` has them). `saved` is the name under which the node keeps it, `parts` are the numbers
+    and shapes of the refusal.
     """
 
     kind = "custom-function"
     keeps_values = True
     node: NodeId | None
     saved: str
-    how: Literal["save", "context", "input", "gradient"]
+    how: str
+    parts: tuple[str, ...] = ()
 
     def broken(self) -> Broken | None:
         """The save of the custom function's node."""
@@ -48,7 +57,11 @@ class CustomFunction(Finding):
         return Broken(self.node, self.saved, "silent" if self.how == "context" else "stale")
 
     def cures(self) -> tuple[Cure, ...]:
-        """Not to write, to write to a copy, or to write later."""
+        """Not to write, to write to a copy, or to write later; what it gives out wrongly has another cure each."""
+        if self.how == "view":
+            return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE)
+        if self.how not in _EDITS:
+            return ()
         return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
 
 
@@ -57,6 +70,38 @@ def custom_functions(index: Index) -> Iterator[Finding]:
     yield from edited_saves(index)
     yield from edited_inputs(index)
     yield from edited_gradients(index)
+    yield from written_views(index)
+    refused = custom_ending(index)
+    if refused is not None:
+        yield CustomFunction(
+            severity="error",
+            culprits=refused.places,
+            victim=Victim.at(refused.victim),
+            names=refused.names,
+            node=None,
+            saved="",
+            how=refused.how,
+            parts=refused.parts,
+            at=len(index.trace.calls),
+        )
+
+
+def written_views(index: Index) -> Iterator[Finding]:
+    """Yield refused writes to a view that a custom function gave out, as the full backward hook of a module does."""
+    for one in refusals(index, Why.CUSTOM_VIEW):
+        call = one.write.call
+        module = [] if call.module is None else [index.trace.modules[call.module]]
+        raised = "" if call.raised is None else call.raised.message
+        yield CustomFunction(
+            severity="error",
+            culprits=index.places.chain(call),
+            victim=None,
+            names=index.names.told(first=one.names(index), last=module),
+            node=None,
+            saved="",
+            how="view",
+            parts=("hook",) if _HOOKED in raised else (),
+        )
 
 
 def edited_saves(index: Index) -> Iterator[Finding]:
@@ -97,8 +142,12 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
     A tensor that was marked has the custom function's node as its `grad_fn` afterwards.
     """
     told: set[tuple[Place, ...]] = set()
+    ending = index.ending
+    unfinished = f"{ending.failure.custom}.forward" if ending is not None and ending.failure.custom else None
     for write in index.history.writes:
         frame = index.places.apply_frame(write.call)
+        if unfinished is not None and index.places.site(write.call.stack.frames[0]).function.endswith(unfinished):
+            continue  # `apply` raised: what it marked was not looked at
         if frame is None or not write.before.requires_grad or write.before.is_leaf or write.call.raised is not None:
             continue
         earlier_first = index.history.calls_at(range(write.call.step, -1, -1))

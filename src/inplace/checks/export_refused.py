@@ -1,4 +1,4 @@
-"""export-refused: a tensor that autograd records was to be handed to numpy or dlpack."""
+"""export-refused: a tensor that autograd records was to be handed to numpy, dlpack or another process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Function, TensorId, TensorState
 from inplace.reading.index import Index
+from inplace.reading.place import Place
 
-_How = Literal["numpy", "dlpack"]
+_How = Literal["numpy", "dlpack", "process"]
+_ENDINGS: dict[str, _How] = {"numpy": "numpy", "dlpack": "dlpack", "serialized": "process"}
 _EXPORTS: dict[str, _How] = {"numpy": "numpy", "__array__": "numpy", "__dlpack__": "dlpack"}
 
 
@@ -22,12 +24,12 @@ class ExportRefused(Finding):
     """
 
     kind = "export-refused"
-    tensor: TensorId
+    tensor: TensorId | None
     how: _How
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensor that requires grad."""
-        return (self.tensor,)
+        return () if self.tensor is None else (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
         """What is handed over is detached."""
@@ -36,24 +38,36 @@ class ExportRefused(Finding):
 
 def refused_exports(index: Index) -> Iterator[Finding]:
     """Yield the exports that raised of tensors that require grad."""
-    raised, columns = index.history.columns.raised, index.history.columns
+    raised, columns, told = index.history.columns.raised, index.history.columns, False
     for step in sorted(raised):
         how = _how(columns.functions[columns.function[step]])
         call = index.trace.calls[step] if how is not None else None
         if call is None or how is None or not call.inputs:
             continue
-        state: TensorState = index.trace.states[call.inputs[0].before]
+        state = index.trace.states[call.inputs[0].before]
         if state.requires_grad:
-            maker, place = index.history.maker(state.tensor, step), index.places.of(call)
-            made = index.places.chain(maker) if maker is not None and not state.is_leaf else ()
-            yield ExportRefused(
-                severity="error",
-                culprits=made or index.places.chain(call),
-                victim=Victim(place, "") if place is not None and made else None,
-                names=index.names.told(tensors=[state.tensor], places=[place]),
-                tensor=state.tensor,
-                how=how,
-            )
+            told = True
+            yield _finding(index, how, state, step, index.places.chain(call))
+    ending = index.ending
+    refused = _ENDINGS.get(ending.what) if ending is not None else None
+    if ending is not None and refused is not None and not told:
+        given = ending.first(lambda state: state.requires_grad)
+        yield _finding(index, refused, None if given is None else given[1], len(index.trace.calls), ending.places)
+
+
+def _finding(index: Index, how: _How, state: TensorState | None, step: int, here: tuple[Place, ...]) -> ExportRefused:
+    """What is said of a tensor that was to be handed out at a step, on some lines; None where it is not known."""
+    maker = index.history.maker(state.tensor, step) if state is not None and not state.is_leaf else None
+    made = index.places.chain(maker) if maker is not None else ()
+    return ExportRefused(
+        severity="error",
+        culprits=made or here,
+        victim=Victim.at(here[0]) if here and made else None,
+        names=index.names.told(tensors=[] if state is None else [state.tensor], places=here[:1]),
+        tensor=None if state is None else state.tensor,
+        how=how,
+        at=step,
+    )
 
 
 def _how(function: Function) -> _How | None:

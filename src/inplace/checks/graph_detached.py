@@ -23,6 +23,7 @@ from inplace.reading.index import Index
 from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, live_input
 from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
+from inplace.reading.refused_asks import refused_ask
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 from inplace.reading.zero_gradients import zero_by_definition
 
@@ -70,7 +71,7 @@ def detached_graphs(index: Index) -> Iterator[Finding]:
 
 
 def _detached(index: Index) -> Iterator[Finding]:
-    without = unanswered(index)
+    without = unanswered(index) or refused_ask(index)
     if without is not None and not _is_rebound(index, without):
         cuts = lineage(index, without.tensors[0], len(index.trace.calls)).cuts if without.how == "cut" else []
         yield _finding(index, cuts, _behind(index, cuts), raised=True) if cuts else _of_unanswered(index, without)

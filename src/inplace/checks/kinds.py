@@ -25,6 +25,7 @@ from inplace.checks.safe_in_place import SafeWrite, safe_writes
 from inplace.checks.saved_tensor_modified import StaleSave, stale_saves
 from inplace.checks.shared_reference import SharedReference, shared_references
 from inplace.checks.silent_corruption import UnseenWrite, unseen_writes
+from inplace.checks.view_impossible import ViewImpossible, impossible_views
 from inplace.checks.view_of_leaf_inplace import LeafViewWrite, leaf_view_writes
 from inplace.reading.index import Index
 
@@ -45,6 +46,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(InferenceTensor, inference_tensors),
     FindingKind(OverlappingWrite, overlapping_writes),
     FindingKind(ResultDoesNotFit, results_that_do_not_fit),
+    FindingKind(ViewImpossible, impossible_views),
     FindingKind(ExportRefused, refused_exports),
     FindingKind(FreedGraph, freed_graphs),
     FindingKind(NonScalarLoss, non_scalar_losses),

@@ -44,7 +44,9 @@ def multi_output_writes(index: Index) -> Iterator[Finding]:
     """Yield the calls that were refused for what they would have written to, then the uses of views that are void."""
     for one in refusals(index, Why.FORBIDDING_VIEW):
         state, call = one.write.before, one.write.call
-        if state.creation == "no_grad_mode" and is_single_view(index, state, call.step):
+        if call.function.label == "detach_":
+            continue  # which writes no bytes: any view refuses it
+        if one.write.after.creation == "no_grad_mode" and is_single_view(index, state, call.step):
             continue  # what is lost there is the gradient path
         maker = index.history.maker(state.tensor, call.step)
         yield MultiOutputWrite(
@@ -53,7 +55,7 @@ def multi_output_writes(index: Index) -> Iterator[Finding]:
             victim=None,
             names=one.names(index),
             tensor=state.tensor,
-            creation=state.creation or "",
+            creation=one.write.after.creation or "",
             made=index.places.of(maker) if maker is not None else None,
         )
     yield from _void_views(index)

@@ -43,7 +43,7 @@ def non_finite_gradients(index: Index) -> Iterator[Finding]:
         return
     before, leaves = found
     behind = [call for call in backwards if call.step < before]
-    reaching = [call for call in behind if not leaves.isdisjoint(events.reach.get(call.stack, leaves))]
+    reaching = [call for call in behind if not leaves or not leaves.isdisjoint(events.reach.get(call.stack, leaves))]
     if reaching:
         yield _finding(index, reaching[-1], leaves)
 

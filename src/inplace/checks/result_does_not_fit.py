@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Cure, Finding
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import TensorId, TensorState
+from inplace.reading.definitions import is_write
+from inplace.reading.ending import Ending
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.items import SET_ITEM, fits, shape_of, value_of
+from inplace.reading.place import Place
 from inplace.reading.refusals import Why, refusals
 
 # Functions of which each element of the result comes from the elements at the same place.
@@ -26,22 +29,41 @@ _DIVIDING = frozenset({"div_", "divide_", "true_divide_", "float_power_", "xlogy
 _TAKING_ANY = frozenset({"copy_", "masked_fill_", "lerp_"})  # another kind of number is cast, or refused otherwise
 _SAME_DTYPE = {"scatter_add_": "3", "scatter_": "3", "index_add_": "3", "index_copy_": "3", "masked_scatter_": "2"}
 _SOURCES = frozenset({"src", "source"})
+_ANYWHERE = frozenset({"sizes", "expanded"})  # said of calls that write nothing too
+_DTYPES = {  # the names of `c10/core/ScalarType.h`, which texts have
+    "Float": "float32",
+    "Double": "float64",
+    "Half": "float16",
+    "BFloat16": "bfloat16",
+    "Bool": "bool",
+    "Long": "int64",
+    "Int": "int32",
+    "Short": "int16",
+    "Char": "int8",
+    "Byte": "uint8",
+    "ComplexFloat": "complex64",
+    "ComplexDouble": "complex128",
+}
 _CATEGORIES = ("bool", "int", "float", "complex")  # of numbers, each of which holds those before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultDoesNotFit(Finding):
-    """A refused in-place call: `target` and `other` are the shapes or dtypes, as `how` says, that don't go together."""
+    """A refused in-place call: `target` and `other` are the shapes or dtypes, as `how` says, that don't go together.
+
+    Empty where they are not known. A `gradient` has another dtype than what it is the gradient of, which shows in
+    backward; then the culprit is the call that was given both dtypes.
+    """
 
     kind = "result-does-not-fit"
-    tensor: TensorId
-    how: Literal["shape", "dtype"]
+    tensor: TensorId | None
+    how: Literal["shape", "dtype", "gradient"]
     target: str
     other: str
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensor that was to be written to."""
-        return (self.tensor,)
+        return () if self.tensor is None else (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
         """A cast of what is written, or a result that is a new tensor; no change of form mends a wrong shape."""
@@ -50,9 +72,11 @@ class ResultDoesNotFit(Finding):
 
 def results_that_do_not_fit(index: Index) -> Iterator[Finding]:
     """Yield the refused calls whose arguments show that the result has no place in the target."""
+    told = False
     for one in refusals(index, Why.OTHER):
         found = _misfit(index, one.write)
         if found is not None:
+            told = True
             how, target, other = found
             yield ResultDoesNotFit(
                 severity="error",
@@ -64,6 +88,65 @@ def results_that_do_not_fit(index: Index) -> Iterator[Finding]:
                 target=target,
                 other=other,
             )
+    if not told and index.ending is not None:
+        yield from _of_ending(index, index.ending)
+
+
+def _of_ending(index: Index, ending: Ending) -> Iterator[Finding]:
+    """What PyTorch says does not fit, where the line is an in-place one; else that is about other functions too."""
+    said = _said(ending)
+    statement = index.places.code(ending.place).source_code.node(ending.place.position)
+    in_place = statement is not None and is_write(statement)
+    if said is None or (ending.what in _ANYWHERE and not in_place):
+        return
+    how, target, other = said
+    mixed = _mixed(index, ending) if how == "gradient" else ()
+    if how == "gradient" and not mixed:
+        return
+    written = index.names.at(ending.place)[:1]
+    found = ending.first(lambda _: True)
+    there = next(((name, state) for name, state in ending.there if name in written), found)
+    yield ResultDoesNotFit(
+        severity="error",
+        culprits=mixed or ending.places,
+        victim=Victim.at(ending.place) if mixed else None,
+        names=index.names.told(first=written, places=[*mixed, ending.place], last=[name for name, _ in ending.there]),
+        tensor=there[1].tensor if there is not None and not mixed else None,
+        how=how,
+        target=target,
+        other=other,
+        at=len(index.trace.calls),
+    )
+
+
+def _said(ending: Ending) -> tuple[Literal["shape", "dtype", "gradient"], str, str] | None:
+    """What PyTorch's text says of the two: of the target first."""
+    match ending.what, ending.parts:
+        case (("broadcast" | "sizes" | "expanded"), (target, other)):
+            return "shape", target, other
+        case "indexed", (other, target):
+            return "shape", target, other
+        case "more elements", _:
+            return "shape", "", ""
+        case "cast", (other, target):
+            return "dtype", _DTYPES.get(target, target), _DTYPES.get(other, other)
+        case (("put dtypes" | "same dtype"), (target, other)):
+            return "dtype", _DTYPES.get(target, target), _DTYPES.get(other, other)
+        case "same dtype", _:
+            return "dtype", "", ""
+        case "found dtype", (other, target):
+            return "gradient", _DTYPES.get(target, target), _DTYPES.get(other, other)
+    return None
+
+
+def _mixed(index: Index, ending: Ending) -> tuple[Place, ...]:
+    """The last call before the backward that raised which was given tensors of the two dtypes, or that call itself."""
+    wanted = {_DTYPES.get(part, part) for part in ending.parts}
+    before = len(index.trace.calls) if ending.call is None else ending.call.step + 1
+    for call in index.history.calls_at(range(before - 1, -1, -1)):
+        if wanted <= {index.trace.states[one.before].layout.dtype for one in call.inputs}:
+            return index.places.chain(call)
+    return ()
 
 
 def _misfit(index: Index, write: Write) -> tuple[Literal["shape", "dtype"], str, str] | None:

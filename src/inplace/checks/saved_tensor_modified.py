@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
@@ -23,6 +24,12 @@ from inplace.reading.saves import (
     writes_after,
 )
 
+_MOST = 4  # calls told of one refusal of which no node is known
+_ENDINGS = {
+    "saved detached": frozenset({"detach_"}),
+    "slope": frozenset({"leaky_relu", "leaky_relu_", "rrelu", "rrelu_"}),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleSave(Finding):
@@ -31,6 +38,8 @@ class StaleSave(Finding):
     `disjoint` is whether the bytes written and the bytes saved share no byte: only the counter is shared.
     A checkpoint's save has no node in the graph that was looked at.
     It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
+    `how`: by its `version`, or because the tensor was `detached` in place, or because a `slope` can't be told from what
+    an activation in place has left; no node is known then.
     """
 
     kind = "saved-tensor-modified"
@@ -42,6 +51,7 @@ class StaleSave(Finding):
     version_now: int | None
     disjoint: bool = False
     pending: bool = False
+    how: Literal["version", "detached", "slope"] = "version"
 
     @property
     def stands(self) -> bool:
@@ -76,6 +86,7 @@ def stale_saves(index: Index) -> Iterator[Finding]:
             found[finding.told_by(index.trace)] = finding
     yield from found.values()
     yield from _of_checkpoints(index)
+    yield from _of_ending(index)
     yield from _pending(index, {finding.lines for finding in found.values()})
 
 
@@ -113,6 +124,32 @@ def _of_checkpoint(index: Index, region: Checkpoint, write: Write, step: int) ->
         at=step,
         version_saved=write.before.version,
         version_now=writes[-1].after.version,
+    )
+
+
+def _of_ending(index: Index) -> Iterator[Finding]:
+    """What backward refused of a save whose version stands still: detached in place, or made by a negative slope."""
+    ending = index.ending
+    labels = _ENDINGS.get(ending.what) if ending is not None else None
+    if ending is None or labels is None or ending.call is None:
+        return
+    before = list(index.history.calls_of(lambda function: function.label in labels, ending.call.step))
+    places = dict.fromkeys(place for call in before[-_MOST:] for place in index.places.chain(call))
+    given = [index.trace.states[call.inputs[0].before] for call in before[-_MOST:] if call.inputs]
+    if not places:
+        return
+    yield StaleSave(
+        severity="error",
+        culprits=tuple(places),
+        victim=Victim.at(ending.place),
+        names=index.names.told(tensors=[state.tensor for state in given], places=[*places]),
+        node=None,
+        saved="",
+        storage=given[-1].storage if given else None,
+        version_saved=None,
+        version_now=None,
+        how="detached" if ending.what == "saved detached" else "slope",
+        at=ending.call.step,
     )
 
 

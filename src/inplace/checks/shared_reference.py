@@ -21,14 +21,15 @@ _MOST = 6
 _JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
-_How = Literal["repeated", "snapshot", "swap"]
+_How = Literal["repeated", "snapshot", "swap", "groups"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedReference(Finding):
     """Names or container items that reach the same bytes, where one of them was written and another read later.
 
-    `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`.
+    `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`, or
+    `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     """
 
@@ -44,6 +45,8 @@ class SharedReference(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A copy where it was kept, or of both ends of a swap."""
+        if self.how == "groups":
+            return ()
         return (Cure.COPY_SWAPPED,) if self.how == "swap" else (Cure.COPY_KEPT,)
 
     def is_told_with(self, broken: AbstractSet[StorageId]) -> bool:
@@ -58,6 +61,27 @@ def shared_references(index: Index) -> Iterator[Finding]:
         told.add(finding.storage)
         yield finding
     yield from _names_sharing(index, told)
+    yield from _in_two_groups(index)
+
+
+def _in_two_groups(index: Index) -> Iterator[SharedReference]:
+    """An optimizer refused a parameter that it was given twice: the parameters that two names of its line reach."""
+    ending = index.ending
+    if ending is None or ending.what != "parameter twice":
+        return
+    given = index.names.at(ending.place)
+    reached = {tensor: [name for name in names if root_of(name) in given] for tensor, names in index.names.seen.items()}
+    shared = next((names for names in reached.values() if len({root_of(name) for name in names}) > 1), [])
+    yield SharedReference(
+        severity="error",
+        culprits=ending.places,
+        victim=None,
+        names=tuple(dict.fromkeys([*shared, *given])),
+        storage=None,
+        how="groups",
+        reaching=tuple(shared),
+        at=len(index.trace.calls),
+    )
 
 
 def _repeated(index: Index) -> Iterator[SharedReference]:

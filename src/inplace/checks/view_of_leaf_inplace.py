@@ -16,12 +16,12 @@ class LeafViewWrite(Finding):
     """An in-place call on a view of a leaf that requires grad, refused by PyTorch."""
 
     kind = "view-of-leaf-inplace"
-    tensor: TensorId
-    base: TensorId
+    tensor: TensorId | None
+    base: TensorId | None
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The view, and the leaf."""
-        return (self.tensor, self.base)
+        return tuple(one for one in (self.tensor, self.base) if one is not None)
 
     def cures(self) -> tuple[Cure, ...]:
         """The update goes where autograd does not record."""
@@ -30,7 +30,19 @@ class LeafViewWrite(Finding):
 
 def leaf_view_writes(index: Index) -> Iterator[Finding]:
     """Yield the calls that were refused for what they would have written to."""
-    for one in refusals(index, Why.VIEW_OF_LEAF):
+    found = list(refusals(index, Why.VIEW_OF_LEAF))
+    ending = index.ending
+    if not found and ending is not None and ending.what == "view of leaf written":
+        yield LeafViewWrite(
+            severity="error",
+            culprits=ending.places,
+            victim=None,
+            names=index.names_of_ending(),
+            tensor=None,
+            base=None,
+            at=len(index.trace.calls),
+        )
+    for one in found:
         yield LeafViewWrite(
             severity="error",
             culprits=index.places.chain(one.write.call),

@@ -11,8 +11,10 @@ from inplace.facts.model import (
     BEFORE,
     Act,
     Call,
+    Failure,
     GradientAct,
     Layout,
+    Name,
     Node,
     NotLookedAt,
     SavedTensor,
@@ -49,11 +51,11 @@ def _tests(trace: Trace) -> Iterator[bool]:
         yield change.stack is None or _is_stack(change.stack, trace)
         yield 0 <= change.start <= change.stop
         yield BEFORE <= change.after <= change.before <= len(trace.calls)
-    yield all(_among(name.tensor, trace.tensors) and BEFORE <= name.step <= len(trace.calls) for name in trace.names)
+    yield all(_is_name(name, trace) for name in trace.names)
     yield all(_among(param, trace.tensors) for optimizer in trace.optimizers for param in optimizer.params)
     yield all(_is_act(act, trace) for act in trace.acts)
     yield all(_is_left_out(one, trace) for one in trace.not_looked_at)
-    yield trace.failure is None or trace.failure.stack is None or _is_stack(trace.failure.stack, trace)
+    yield trace.failure is None or _is_failure(trace.failure, trace)
 
 
 def _among(number: int | None, items: Sized) -> bool:
@@ -67,6 +69,15 @@ def _is_step(step: int | None, trace: Trace) -> bool:
 def _is_moment(step: int | None, trace: Trace) -> bool:
     """Whether something can begin or end there, as it also can after the last call."""
     return step is None or BEFORE <= step <= len(trace.calls)
+
+
+def _is_name(name: Name, trace: Trace) -> bool:
+    return _among(name.tensor, trace.tensors) and BEFORE <= name.step <= len(trace.calls)
+
+
+def _is_failure(failure: Failure, trace: Trace) -> bool:
+    placed = failure.stack is None or _is_stack(failure.stack, trace)
+    return placed and all(_is_name(name, trace) for name in failure.there)
 
 
 def _is_site(site: Site, sources: int) -> bool:

@@ -153,7 +153,8 @@ class _Ids(Renumbered):
         return self.calls if step == BEFORE else step + self.calls
 
     def failure(self, failure: Failure) -> Failure:
-        return replace(failure, stack=optional(self.stack, failure.stack))
+        there = tuple(map(self.name, failure.there))
+        return replace(failure, stack=optional(self.stack, failure.stack), there=there)
 
 
 def _behind_all(earlier: Sequence[object], later: Sequence[object]) -> range:

@@ -291,7 +291,7 @@ class _Cut(Renumbered):
             yield NotLookedAt(Look.HISTORY, CALLS, count, BEFORE, None, None)
 
     def _run(self, run: CellRun) -> CellRun:
-        failure: Failure | None = None if run.failure is None else replace(run.failure, stack=None)
+        failure: Failure | None = None if run.failure is None else replace(run.failure, stack=None, there=())
         return CellRun(run.title, self.moment(run.begin), failure)
 
 

@@ -473,11 +473,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The exception that ended the recorded code; `stack` is where, None if no line of the user's is known."""
+    """The exception that ended the recorded code; `stack` is where, None if no line of the user's is known.
+
+    `there` are the tensors that the innermost line of the user's mentions, under the names that they have there.
+    `custom` is the class of the `torch.autograd.Function` that was at work when it was raised, empty where none was.
+    """
 
     type: str
     message: str
     stack: Stack | None
+    there: tuple[Name, ...] = ()
+    custom: str = ""
 
 
 @dataclass(frozen=True, slots=True)

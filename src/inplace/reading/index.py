@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from inplace.facts.model import Call, NodeId, TensorId, Trace
+import ast
+from functools import cached_property
+
+from inplace.facts.model import Call, Failure, NodeId, TensorId, Trace
 from inplace.reading.custom_nodes import CustomNodes
+from inplace.reading.definitions import Definitions
+from inplace.reading.ending import Ending, recognized
 from inplace.reading.flow import Flow
 from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.history import History
@@ -24,6 +29,7 @@ class Index:
         overlaps: which of its tensors share bytes.
         custom: which calls are around the nodes of custom functions.
         gradients: what happened to gradients, in order.
+        definitions: what the source defines.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -34,7 +40,39 @@ class Index:
         self.overlaps = Overlaps()
         self.custom = CustomNodes(self.history, self.places)
         self.gradients = GradientEvents(self.history, self.places)
+        self.definitions = Definitions(trace, self.places)
         self._flows: dict[str, Flow] = {}
+
+    @cached_property
+    def ending(self) -> Ending | None:
+        """The exception that ended the recorded code on a line of the user's, if one did."""
+        failure = self.trace.failure
+        if failure is None or failure.stack is None or not failure.stack.frames:
+            return None
+        call = self._raised_by(failure)
+        places = self.places.chain_of(failure.stack, None if call is None else call.step)
+        last = [(name.path, self.history.last_state(name.tensor)) for name in failure.there]
+        there = tuple((path, state) for path, state in last if state is not None)
+        own = isinstance(self.places.code(places[0]).statement(places[0].position), ast.Raise | ast.Assert)
+        what, parts = ("", ()) if own else recognized(failure.message)  # what the user raises is not PyTorch's
+        return Ending(what, parts, failure, places, there, call)
+
+    def names_of_ending(self, *first: str) -> tuple[str, ...]:
+        """The names of a finding about the line that raised: some that say more, its tensors, its variables."""
+        ending = self.ending
+        if ending is None:
+            return first
+        there = [name for name, _ in ending.there]
+        return self.names.told(first=[*first, *there], places=ending.places[:1])
+
+    def _raised_by(self, failure: Failure) -> Call | None:
+        """The recorded call that raised an exception; a backward's hook may have raised it before the backward did."""
+        for step in sorted(self.history.columns.raised, reverse=True):
+            call = self.trace.calls[step]
+            raised = call.raised
+            if raised is not None and raised.type == failure.type and failure.message.startswith(raised.message):
+                return call
+        return None
 
     def flow(self, place: Place) -> Flow:
         """What flows where in the source that a place is in."""

@@ -11,7 +11,7 @@ from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.items import SET_ITEM
 
-_FORBIDDING = frozenset({"multi_output_node", "multi_output_safe", "no_grad_mode", "in_custom_function"})
+_FORBIDDING = frozenset({"multi_output_node", "multi_output_safe", "no_grad_mode"})
 
 
 class Why(Enum):
@@ -20,6 +20,7 @@ class Why(Enum):
     LEAF = "leaf"
     VIEW_OF_LEAF = "view of a leaf"
     FORBIDDING_VIEW = "view that forbids it"
+    CUSTOM_VIEW = "view that a custom function gave out"
     INFERENCE = "inference tensor"
     OTHER = "something else"
 
@@ -46,14 +47,16 @@ def refusals(index: Index, why: Why) -> Iterator[Refusal]:
 
 
 def _why(index: Index, write: Write) -> Why:
-    state = write.before
+    state, creation = write.before, write.after.creation
     if write.call.grad_mode is not GradMode.GRAD:
         return Why.OTHER
     base = index.history.last_state(state.base) if state.base is not None else None
     if state.base is None and state.requires_grad and state.is_leaf:
         return Why.VIEW_OF_LEAF if _through_view(write) else Why.LEAF
     of_leaf = base is not None and base.requires_grad and base.is_leaf
-    if state.creation in _FORBIDDING and state.base is not None and not (of_leaf and state.creation == "no_grad_mode"):
+    if creation == "in_custom_function" and state.base is not None:
+        return Why.CUSTOM_VIEW
+    if creation in _FORBIDDING and state.base is not None and not (of_leaf and creation == "no_grad_mode"):
         return Why.FORBIDDING_VIEW
     if of_leaf and state.base is not None:
         return Why.VIEW_OF_LEAF

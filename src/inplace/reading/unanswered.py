@@ -24,6 +24,11 @@ HowRefused = Literal[
     "no inputs",
     "plain",
     "view",
+    "detached view",
+    "node",
+    "elements",
+    "frozen module",
+    "hooked",
     "cut",
     "zero",
     "derivative",
@@ -45,6 +50,11 @@ zero: every path to it goes through a function whose derivative is zero.
 derivative: a derivative without a graph of its own is a term of the loss.
 elsewhere: what the loss is computed from was made where nothing is recorded, as in another thread.
 view: a view was made under `no_grad`, and it or its base is written outside.
+detached view: a view was to be detached in place.
+node: the `grad_fn` was to be deleted.
+elements: each element of a computed tensor was to be given to a Python function.
+frozen module: no parameter of a module requires grad.
+hooked: a hook that waits for `.grad` was put on a tensor that is computed.
 """
 
 _REAL = ("float", "bfloat", "complex", "half", "double")
@@ -67,20 +77,10 @@ def unanswered(index: Index) -> Unanswered | None:
     failure = index.trace.failure
     if failure is None or failure.stack is None or not failure.stack.frames:
         return None
-    call = _refused_call(index, failure)
-    if call is not None:
-        return _of_call(index, call)
+    ending = index.ending
+    if ending is not None and ending.call is not None:
+        return _of_call(index, ending.call)
     return _of_line(index, failure)
-
-
-def _refused_call(index: Index, failure: Failure) -> Call | None:
-    """The recorded call that raised the exception which ended the code."""
-    for step in sorted(index.history.columns.raised, reverse=True):
-        call = index.trace.calls[step]
-        raised = call.raised
-        if raised is not None and raised.type == failure.type and failure.message.startswith(raised.message):
-            return call
-    return None
 
 
 def _of_call(index: Index, call: Call) -> Unanswered | None:
@@ -88,7 +88,7 @@ def _of_call(index: Index, call: Call) -> Unanswered | None:
     states = [index.trace.states[argument.before] for argument in call.inputs]
     if not states or place is None:
         return None
-    first, here = states[0], index.places.chain(call)
+    first, after, here = states[0], index.trace.states[call.inputs[0].after], index.places.chain(call)
     if call.function.kind is Kind.BACKWARD:
         return _of_backward(index, call, place)
     if label in {"requires_grad", "requires_grad_"} and first.creation != "inference":
@@ -97,9 +97,12 @@ def _of_call(index: Index, call: Call) -> Unanswered | None:
         return None if first.is_leaf else Unanswered("result", here, None, (first.tensor,))
     if label == "register_hook" and not first.requires_grad:
         return _plain(index, first.tensor, call.step, place)
-    if any(argument.path == "out" for argument in call.inputs) and any(state.requires_grad for state in states):
+    room = [state for argument, state in zip(call.inputs, states, strict=True) if argument.path.startswith("out")]
+    if room and any(state.requires_grad and state.is_leaf for state in room):
+        return None  # that is a leaf which was to be written
+    if room and any(state.requires_grad for state in states):
         return Unanswered("out", here, None, tuple(state.tensor for state in states))
-    if first.creation == "no_grad_mode" and is_single_view(index, first, call.step):
+    if after.creation == "no_grad_mode" and is_single_view(index, first, call.step):
         return Unanswered("view", here, None, (first.tensor,))
     if label == "__deepcopy__" and first.requires_grad and not first.is_leaf:
         return _made(index, "copied", first, call.step, place)
@@ -141,6 +144,10 @@ def _of_backward(index: Index, call: Call, place: Place) -> Unanswered | None:
     root = index.trace.states[call.inputs[0].before]
     if walk is None or not root.requires_grad:
         return None
+    roots = [index.trace.states[one.before] for one in call.inputs if one.path.split("[")[0] in {"0", "tensors"}]
+    lost = next((state for state in roots if not state.requires_grad), None)
+    if lost is not None:
+        return _plain(index, lost.tensor, call.step, place)
     failure = index.trace.failure
     if failure is not None and failure.type == "NotImplementedError":
         begun = [node for node in walk.released if node >= 0]
@@ -151,6 +158,8 @@ def _of_backward(index: Index, call: Call, place: Place) -> Unanswered | None:
         for argument in call.inputs:
             state = index.trace.states[argument.before]
             asked = argument.path.startswith(("1", "inputs"))
+            if asked and not state.requires_grad and (plain := _plain(index, state.tensor, call.step, place)):
+                return plain
             if asked and state.tensor not in reached and state.node not in walk.reached:
                 found = _made(index, "unused", state, call.step, place)
                 return found or Unanswered("unused", index.places.chain(call), None, (state.tensor,))
@@ -189,13 +198,13 @@ def _of_line(index: Index, failure: Failure) -> Unanswered | None:
     if entry.endswith("Parameter.__new__"):
         found = [one for one in asked if not one.layout.dtype.removeprefix("torch.").startswith(_REAL)]
         return Unanswered("integer", (place,), None, tuple(one.tensor for one in found)) if found else None
-    if failure.type == "ValueError" and entry.endswith(".__init__") and not asked:
+    if index.ending is not None and index.ending.what == "no parameters":
         return _no_parameters(index, place)
     method = _method(index, place)
     if method == "retain_grad" and asked and not asked[0].requires_grad:
         return _plain(index, asked[0].tensor, end, place)
     if method == "register_post_accumulate_grad_hook" and asked and not asked[0].is_leaf:
-        return _made(index, "result", asked[0], end, place)
+        return _made(index, "hooked", asked[0], end, place)
     if entry == "GradScaler.step":
         return _never_reached(index, place)
     if failure.type == "RuntimeError":

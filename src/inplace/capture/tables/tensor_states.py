@@ -102,6 +102,10 @@ class States:
         """The packed facts of a state: autograd's flags, creation and layout."""
         return self._tensors.fact(first_state(state), FACTS) if state < 0 else self._facts[state * _WIDTH + 4]
 
+    def creation(self, state: StateId) -> int:
+        """The `CreationMeta` of a state as `creation_flag` packs it."""
+        return self.facts(state) & (1 << LAYOUT) - (1 << _CREATION)
+
     def placed(self, state: StateId) -> tuple[int, int]:
         """Offset in elements, and the number of the layout, of a state."""
         if state < 0:

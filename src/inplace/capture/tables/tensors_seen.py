@@ -172,6 +172,9 @@ class TensorsSeen:
                 return known.state
         except RuntimeError:  # it has no shape
             pass
+        if tensor._base is not None and self.states.creation(known.state) != creation_flag(creation_of(tensor)):
+            # `apply` of a custom function has made another kind of view of what its forward gave out.
+            return self.read(tensor, fresh=self.may_ask(tensor))
         return self.see(tensor)
 
     def bury(self) -> None:

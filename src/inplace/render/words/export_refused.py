@@ -7,10 +7,11 @@ from inplace.facts.model import Trace
 from inplace.render.words.parts import culprits, name, victim
 from inplace.render.words.telling import Words
 
-_HOW = {"numpy": "handed to numpy", "dlpack": "handed to another library"}
+_HOW = {"numpy": "handed to numpy", "dlpack": "handed to another library", "process": "sent to another process"}
 _WHY = {
     "numpy": "PyTorch refuses: autograd would not see what is done with the array.",
     "dlpack": "PyTorch refuses: autograd would not see what is done with the bytes.",
+    "process": "PyTorch refuses: the graph can't be sent with it, and without it the gradient would get lost.",
 }
 
 

@@ -61,6 +61,23 @@ _REFUSED = {
         "gives {name} a tensor without a gradient path, in code that was not recorded, such as another thread's",
         "`backward()` raises: the loss it starts from does not require grad.",
     ),
+    "detached view": (
+        "detaches a view in place",
+        "PyTorch refuses: the view is a part of its base, whose history can't be cut there.",
+    ),
+    "node": ("deletes the `grad_fn` of {name}", "PyTorch refuses: only `detach` takes a tensor off its graph."),
+    "elements": (
+        "gives the elements of {name} to a Python function",
+        "PyTorch refuses: {name} requires grad, and autograd can't record what the function does.",
+    ),
+    "frozen module": (
+        "leaves the module without a parameter that requires grad",
+        "`DistributedDataParallel` has nothing to average then.",
+    ),
+    "hooked": (
+        "makes {name} the result of a call, and a hook is put on it that waits for its `.grad`",
+        "Only a leaf accumulates a gradient: that of a result is passed on.",
+    ),
     "view": (
         "writes, and a view that was made under `no_grad` is involved",
         "PyTorch refuses: the view has no history, and the write would have to go into it.",
@@ -79,6 +96,11 @@ _REFUSED_REMEDIES = {
     "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
     "derivative": "Say `create_graph=True`, or `detach()` it where it is meant to be a constant.",
     "elsewhere": "Grad mode belongs to a thread: let no `no_grad` be around it there, or compute it in this thread.",
+    "detached view": "Write `detach()`, which gives a new tensor, or detach the whole before the view is taken.",
+    "node": "Write `.detach()`, which gives a tensor without a graph.",
+    "elements": "Use PyTorch's own functions, or work on `.detach()` where no gradient is needed.",
+    "frozen module": "Call `requires_grad_()` on what is to be trained, or use the module without it.",
+    "hooked": "Use `register_hook(...)`, which is given the gradient that passes; on a leaf this hook works.",
     "view": "Do both under `no_grad`, or both outside.",
 }
 

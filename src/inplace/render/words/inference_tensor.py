@@ -9,6 +9,9 @@ from inplace.render.words.telling import Words
 
 
 def _sentences(finding: InferenceTensor, trace: Trace) -> tuple[str, str]:
+    if finding.victim is None:
+        what = f"{culprits(finding, trace)} asks autograd to track {name(finding)}, made under `inference_mode`."
+        return what, "PyTorch refuses: such a tensor has no version counter."
     what = f"{culprits(finding, trace)} made {name(finding)} under `inference_mode`."
     return (
         what,

@@ -10,15 +10,27 @@ from inplace.render.words.telling import Words
 
 
 def _sentences(finding: ResultDoesNotFit, trace: Trace) -> tuple[str, str]:
+    if finding.how == "gradient":
+        what = f"{culprits(finding, trace)} is given {code(finding.other)} and {code(finding.target)} together"
+        return f"{what}.", f"`backward()` raises: the gradient is {code(finding.other)}, and its tensor is not."
     what = f"{culprits(finding, trace)} would write to {name(finding)} what does not fit into it"
     if finding.how == "shape":
-        told = f"{what}: what is written to has the shape {finding.target}, and the other has {finding.other}."
-        return told, "PyTorch refuses: an in-place call can't change the shape of its target, only expand the other."
-    told = f"{what}: it is {code(finding.target)}, and the result is {code(finding.other)}."
-    return told, "PyTorch refuses: an in-place call can't change the dtype of its target."
+        shapes = f": what is written to has {_size(finding.target)}, and the other has {_size(finding.other)}"
+        because = "PyTorch refuses: an in-place call can't change the shape of its target, only expand the other."
+        return f"{what}{shapes if finding.target else ''}.", because
+    dtypes = f": it is {code(finding.target)}, and the result is {code(finding.other)}"
+    because = "PyTorch refuses: an in-place call can't change the dtype of its target."
+    return f"{what}{dtypes if finding.target else ''}.", because
+
+
+def _size(told: str) -> str:
+    """A shape, or the size of one dimension."""
+    return f"the shape {told}" if told.startswith("[") else f"{told} elements in that dimension"
 
 
 def _remedy(finding: ResultDoesNotFit, _: Trace) -> str:
+    if finding.how == "gradient":
+        return f"Bring both to one dtype first: `.to(torch.{finding.target})`, or `.float()` for the input data."
     if finding.how == "shape":
         return "Bring both to one shape first, or write out of place, which gives a new tensor of the larger shape."
     if not finding.names:

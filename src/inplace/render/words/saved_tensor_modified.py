@@ -8,8 +8,24 @@ from inplace.render.words.keeps import keeps
 from inplace.render.words.parts import culprits, instead, name, victim
 from inplace.render.words.telling import Words
 
+_OTHER = {
+    "detached": (
+        "detaches {0} in place, which was saved for backward",
+        "`backward()` raises: the save has lost the graph that it belongs to.",
+        "Write `detach()` without the underscore, which gives a new tensor, or do it after `backward()`.",
+    ),
+    "slope": (
+        "overwrites its own input, which the derivative needs for a negative slope",
+        "`backward()` raises: from the result alone it can't be told which side of zero the input was on.",
+        "Use `inplace=False`, or a slope that is positive.",
+    ),
+}
+
 
 def _sentences(finding: StaleSave, trace: Trace) -> tuple[str, str]:
+    if finding.how in _OTHER:
+        said, because, _ = _OTHER[finding.how]
+        return f"{culprits(finding, trace)} {said.format(name(finding))}.", because
     what = f"{culprits(finding, trace)} changed {name(finding)} after {victim(finding, trace)} saved it for backward"
     versions = f"version is {finding.version_now}, version {finding.version_saved} was saved"
     because = f"`backward()` {'through it would raise' if finding.pending else 'raises'}: {versions}."
@@ -21,14 +37,20 @@ def _sentences(finding: StaleSave, trace: Trace) -> tuple[str, str]:
     return f"{what} ({keeps(node, finding.saved)}).", because
 
 
+def _remedy(finding: StaleSave, trace: Trace) -> str:
+    return instead(finding, trace) if finding.how not in _OTHER else _OTHER[finding.how][2]
+
+
 def _did(finding: StaleSave) -> str:
+    if finding.how == "detached":
+        return "detaches it"
     return "moves its version" if finding.disjoint else "overwrites it"
 
 
 WORDS = Words(
     sentences=_sentences,
-    remedy=instead,
+    remedy=_remedy,
     did=_did,
     example="E25",
-    needs=lambda _: "still needed",
+    needs=lambda finding: "still needed" if finding.how not in _OTHER else "raised here",
 )

@@ -1,0 +1,1 @@
+"""Scripts for the texts that PyTorch raises, and what is to be told of each."""
