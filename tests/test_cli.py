@@ -69,6 +69,8 @@ def test_json_on_standard_output(tmp_path: Path) -> None:
         "calls": 0,
         "diagnoses": [],
         "not_looked_at": [],
+        "process": None,
+        "compared": None,
     }
 
 
@@ -84,7 +86,7 @@ def test_a_script_cannot_take_the_report_away(tmp_path: Path) -> None:
     assert json.loads(ours.stdout.removeprefix("mine\n"))["calls"] == 2
     assert "2 calls" in ours.stderr
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
-    assert json.loads((tmp_path / "trace.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "trace.json").read_text())["format"] == 4
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,8 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
         "calls": calls,
         "diagnoses": [],
         "not_looked_at": [],
+        "process": None,
+        "compared": None,
     }
 
 

@@ -23,6 +23,7 @@ from inplace.capture.tables.call_table import CallRows
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.capture.tables.versions_seen import VersionsSeen
 from inplace.facts.model import (
+    Collective,
     ContentChange,
     Failure,
     Function,
@@ -33,6 +34,7 @@ from inplace.facts.model import (
     NodeId,
     Note,
     Optimizer,
+    Process,
     SavedTensor,
     SavedUse,
     Stack,
@@ -96,6 +98,8 @@ class Raw:
         self.contents: Contents | None = None
         self.left_out = LeftOut()
         self.gradients: Gradients | None = None
+        self.collectives: list[Collective] = []
+        self.process: Process | None = None
 
 
 class _Nodes:
@@ -309,6 +313,8 @@ def freeze(
         title=title,
         not_looked_at=raw.left_out.frozen(frozen_stacks, stored),
         acts=raw.gradients.frozen(frozen_stacks) if raw.gradients is not None else (),
+        process=raw.process,
+        collectives=tuple(raw.collectives),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -17,7 +17,7 @@ from inplace.capture.code.stacks import Stacks, is_module_call
 from inplace.capture.freeze import Raw
 from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import Look, Name
+from inplace.facts.model import Look, Name, TensorId
 
 
 class _Numbers:
@@ -148,6 +148,14 @@ class Naming:
             if is_a(module, torch.nn.Module) and self._around.of(module) is None:
                 self._around.give(module)
             frame = frame.f_back
+
+    def note_buffers(self, buffers: Iterable[tuple[weakref.ref[torch.nn.Module], str, TensorId, int]]) -> None:
+        """Note the names of buffers, each as its model, its name below that, its tensor, and when it had that name."""
+        for ref, name, tensor, step in buffers:
+            model = ref()
+            found = "" if model is None else self._raw.modules[self.module_id(model)]
+            is_known = model is not None and found != name_of_class(type(model))
+            self._raw.names.append((f"{found}.{name}" if is_known else name, tensor, step))
 
     def live_modules(self) -> list[torch.nn.Module]:
         """The modules that have a number, or ran around others, and are still there."""

@@ -21,6 +21,7 @@ from torch.optim.optimizer import (
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls import mode as call_mode
 from inplace.capture.calls.call_notes import CallNotes
+from inplace.capture.calls.collectives import Collectives
 from inplace.capture.calls.functions import prepare
 from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
@@ -44,6 +45,7 @@ from inplace.capture.patches.mode_off import ModeOff
 from inplace.capture.patches.mode_stack import ModeOn, height, is_handed_on
 from inplace.capture.patches.warned import Warned
 from inplace.capture.patches.weak_references import forgetting, leave_ours_out
+from inplace.capture.process import process_here
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
@@ -59,6 +61,7 @@ _ENGINE = "_engine_run_backward"
 # What a fault of ours may cost.
 _NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
 _EARLIER = "Not all of what earlier cells did"
+_BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
 _SINGULAR = 8  # backwards of one line before which infinite derivatives are looked for; then ever more rarely
@@ -95,6 +98,7 @@ class Recorder(Listener):
         thorough: whether to look at the graph before every backward, and not before the first of each line only.
         earlier: what the recording before it in the same session has handed on, `Carried()` for the first; None where
             there is no session.
+        child: how this process was started and the id of the one whose recording it is a child of; None for no child.
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -112,7 +116,9 @@ class Recorder(Listener):
         strict: bool = False,
         thorough: bool = False,
         earlier: Carried | None = None,
+        child: tuple[str, int] | None = None,
     ) -> None:
+        self._child = child
         self._title, self._label = title, label
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
@@ -136,6 +142,7 @@ class Recorder(Listener):
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
+        self._collectives = Collectives(self._notes, self._seen, self._stacks, self.written_unseen)
         self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._continued: Continued | None = None
@@ -165,6 +172,7 @@ class Recorder(Listener):
             follow_hooks(self._ledger.replace)
             self._mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
             self._see_inside_backward()
+            self._follow_collectives()
             if height():
                 self._mode.shield()
             self._ledger.make(ModeOn(self._mode))
@@ -191,6 +199,7 @@ class Recorder(Listener):
             self._mode.active = False
             self._protected(self._restore, error)
             if not self._gave_up:
+                self._protected(self._collectives.settle)
                 self._protected(self._look_at_the_end)
             exported = {*self.watched, *self.asleep}
             self.undo()
@@ -206,6 +215,9 @@ class Recorder(Listener):
             if self._walker.is_unseen:
                 self._raw.notes.append(NOT_SHOWN)
             self._note_cut_stacks()
+            self._spared(_BUFFERS, self._naming.note_buffers, self._collectives.buffers)
+            self._raw.collectives = self._collectives.found
+            self._raw.process = process_here(self._collectives.rank, len(self._collectives.world), self._child)
             continued = self._continued
             known: frozenset[NodeId] = frozenset() if continued is None else continued.known
             run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
@@ -278,6 +290,48 @@ class Recorder(Listener):
     def _engine(self, theirs: Any) -> Any:
         return functools.partial(self._mode.run_engine, theirs)
 
+    def _follow_collectives(self) -> None:
+        """Be told of what collectives write that no mode sees."""
+        c10d = sys.modules.get("torch.distributed.distributed_c10d")
+        if c10d is not None:
+            self._mode_off.patch(c10d.Work, "wait", self._on_wait)
+            self._mode_off.patch(torch.nn.parallel.DistributedDataParallel, "_sync_buffers", self._on_sync)
+
+    def _on_wait(self, theirs: Any) -> Any:
+        """`Work.wait`, after which what an asynchronous collective wrote is there."""
+
+        def wait(*args: Any, **kwargs: Any) -> Any:
+            try:
+                found = theirs(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                leave(error)
+                raise
+            if self._mode.is_here():
+                self._protected(self._collectives.settle)
+            return found
+
+        return wait
+
+    def _on_sync(self, theirs: Any) -> Any:
+        """`DistributedDataParallel._sync_buffers`; see NOTE [ Buffers of DistributedDataParallel ]."""
+
+        @functools.wraps(theirs)
+        def _sync_buffers(*args: Any, **kwargs: Any) -> Any:
+            is_here = self._mode.is_here() and args
+            held = self._spared(_BUFFERS, self._collectives.held_by, args[0]) if is_here else None
+            try:
+                found = theirs(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs, held
+                leave(error)
+                raise
+            if held and self._mode.is_here():
+                self._spared(_BUFFERS, self._collectives.overwritten, args[0], held, sys._getframe(1))
+            return found
+
+        return _sync_buffers
+
     def _forget(self, tensor: Any) -> None:
         """Hold no weak reference to a tensor any more."""
         self._protected(self._seen.forget, tensor)
@@ -324,7 +378,10 @@ class Recorder(Listener):
     def before(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any], stack: int) -> None:
         if self.watched or self.external:
             self.look()
+        if known.collective:
+            self._collectives.begin(known, args, kwargs)
         if known.kind is Kind.BACKWARD:
+            self._collectives.settle()
             roots = _tensors_of_backward(args, kwargs)
             for root in roots:
                 self._seen.reread(root)
@@ -363,7 +420,12 @@ class Recorder(Listener):
         if self.watched or self.external:
             self.settle()
 
+    def wrote(self, tensors: list[torch.Tensor]) -> None:
+        self._collectives.end(tensors)
+
     def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
+        if known.collective:
+            self._collectives.leave()
         if known.kind is Kind.BACKWARD and step not in self._walked_steps:
             self._walk(tensors, step, self._notes.log[step].stack)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
+from inplace.facts.collectives import may_lie_within
 from inplace.facts.model import GradMode, TensorId, TensorState
+from inplace.reading.collectives import is_own_part
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.items import SET_ITEM, part_of, value_of
@@ -59,6 +61,8 @@ def overlapping_writes(index: Index) -> Iterator[Finding]:
 def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"] | None:
     state = write.before
     refused = write.call.raised is not None
+    if may_lie_within(write.call.function.label) and is_own_part(index, write.call):
+        return None
     if refused and (state.requires_grad and state.is_leaf and write.call.grad_mode is GradMode.GRAD):
         return None  # refused for being a leaf, before any overlap was looked at
     whole = write.call.function.label in {"fill_", "zero_"}  # one value everywhere: the order can't matter

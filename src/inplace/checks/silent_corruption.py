@@ -39,9 +39,14 @@ class UnseenWrite(Finding):
         return Broken(self.node, self.saved, "silent")
 
     def cures(self) -> tuple[Cure, ...]:
-        """To save a copy, to write to one, or to write later."""
+        """To save a copy, to write to one, or to write later.
+
+        A collective is not moved behind backward: that other ranks would meet it there is not known of this one.
+        """
         if self.how == "unfollowed":
             return ()
+        if self.how in {"broadcast", "collective"}:
+            return (Cure.CLONE_SAVED,)
         return (Cure.CLONE_SAVED, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
 
 

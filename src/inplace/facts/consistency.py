@@ -55,6 +55,7 @@ def _tests(trace: Trace) -> Iterator[bool]:
     yield all(_among(param, trace.tensors) for optimizer in trace.optimizers for param in optimizer.params)
     yield all(_is_act(act, trace) for act in trace.acts)
     yield all(_is_left_out(one, trace) for one in trace.not_looked_at)
+    yield all(0 <= one.step < len(trace.calls) for one in trace.collectives)
     yield trace.failure is None or _is_failure(trace.failure, trace)
 
 

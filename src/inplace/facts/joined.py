@@ -107,6 +107,8 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
         title=later.title,
         not_looked_at=(*earlier.not_looked_at, *map(ids.left_out, later.not_looked_at)),
         acts=(*earlier.acts, *map(ids.act, later.acts)),
+        process=later.process,
+        collectives=tuple(replace(one, step=ids.moment(one.step)) for one in later.collectives),
         runs=(*earlier.runs, CellRun(later.title, ids.calls, failure)),
     )
     return trace, ids.tensors

@@ -21,6 +21,7 @@ from typing import NewType
 
 from msgspec import Struct
 
+from inplace.facts.collectives import is_collective
 from inplace.facts.lines import lines_of
 
 TensorId = NewType("TensorId", int)
@@ -487,6 +488,37 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """The process that was recorded, where it is one of several.
+
+    `rank`, `local_rank` and `world_size` are None where no process group was set up. `started_as` says how it came to
+    be: `torchrun`, `script`, or as a child by `fork`, `spawn` or `forkserver`. `parent` is the id of the process whose
+    recording it is a child of, None where there is none.
+    """
+
+    rank: int | None
+    local_rank: int | None
+    world_size: int | None
+    host: str
+    pid: int
+    started_as: str
+    parent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """What is known of a call that talks to other processes beside its arguments.
+
+    `group` are the ranks that take part, in order; empty where they could not be told. `is_async` is whether the call
+    came back before the others had answered.
+    """
+
+    step: int
+    group: tuple[int, ...]
+    is_async: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellRun:
     """One run of a notebook's cell in a trace of several: what it is called, its first step, and what ended it."""
 
@@ -503,6 +535,7 @@ class Trace:
     trace is of; none where there was nothing before it. `failure` and `title` are those of the last.
     `calls`, `states`, `tensors` and `storages` may build their items when asked for them: keep what you need of an
     item, not a list of all; `rows.column` gives a field of all.
+    `process` is None where the recording knows of one process only.
     """
 
     torch: str
@@ -524,6 +557,8 @@ class Trace:
     not_looked_at: tuple[NotLookedAt, ...] = ()
     acts: tuple[GradientAct, ...] = ()
     runs: tuple[CellRun, ...] = ()
+    process: Process | None = None
+    collectives: tuple[Collective, ...] = ()
 
     @property
     def begin(self) -> int:
@@ -561,6 +596,8 @@ class Trace:
         Found from what moved (version counter, storage) and from what the function's schema says, never from its name.
         """
         declared = [a for a in call.inputs if a.path.split("[", 1)[0] in call.function.writes]
+        if is_collective(call.function.name):  # NOTE [ Collectives ]
+            declared = [a for a in declared if a.before != a.after]
         yield from declared
         others = [a for a in call.inputs if a.before != a.after and a not in declared]
         if others:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from inplace.facts.collectives import is_collective
 from inplace.facts.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
 
-HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen"]
+HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen", "collective"]
 """What cut a path: `wrapped` where a result became a new leaf (`nn.Parameter(...)`), `frozen` where none ever was."""
 
 _MOST = 20_000  # calls looked at for one lineage
@@ -283,6 +284,8 @@ def how_cut(cut: CutCall) -> HowCut:
     label = call.function.label
     if call.function.kind is Kind.TO_PYTHON:
         return "item"
+    if is_collective(call.function.name):
+        return "collective"
     if call.function.kind is Kind.EXPORT:
         return "numpy"
     if label in {"detach", "detach_", "data"}:

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from inplace.facts.collectives import SYNC_BUFFERS, is_collective
 from inplace.facts.model import ContentChange, GraphWalk, Node, SavedTensor, SavedUse, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-Escape = Literal["data", "external", "buffers", "replaced"]
-"""How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, without moving any, or by
-giving the tensor other memory."""
+Escape = Literal["data", "external", "buffers", "replaced", "collective", "broadcast"]
+"""How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, without moving any, by
+giving the tensor other memory, by a collective, or by the broadcast of a model's buffers."""
 
 _MOST = 8  # culprit lines named for one save
 
@@ -94,8 +95,17 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
     changes = changes_after(index, one)
     if not writes and not changes:
         return None
-    counted: Escape = "data" if all(write.counted for write in writes) else "buffers"
-    return Unseen(writes, changes, "external" if changes else "replaced" if replaced else counted)
+    return Unseen(writes, changes, "external" if changes else "replaced" if replaced else _escape(writes))
+
+
+def _escape(writes: list[Write]) -> Escape:
+    """How writes that PyTorch knows of escaped the counter of a save."""
+    if all(write.counted for write in writes):
+        return "data"
+    names = [write.call.function.name for write in writes if not write.counted]
+    if SYNC_BUFFERS in names:
+        return "broadcast"
+    return "collective" if any(map(is_collective, names)) else "buffers"
 
 
 def _own_buffer(index: Index, one: Use) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from inplace.facts.collectives import is_collective
 from inplace.facts.model import Call, Kind, Position, StackFrame, StorageId
 from inplace.facts.source_code import node_position
 from inplace.reading.history import Write
@@ -71,6 +72,8 @@ class _CopiesOnly:
     def maker(self, storage: StorageId, write: Write) -> Call | None:
         """The call that made the bytes of a storage as a copy; None where they came about in another way."""
         trace = self._index.trace
+        if is_collective(write.call.function.name):  # what a rank hands on is read by others
+            return None
         if write.call.function.kind is not Kind.OP or write.call.raised is not None or write.call.within is not None:
             return None
         first = self._index.history.tensors_of[storage][0]

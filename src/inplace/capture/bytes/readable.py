@@ -22,7 +22,7 @@ def is_readable(tensor: torch.Tensor) -> bool:
     if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
         return False
     try:
-        start, stop = _reach(tensor)
+        start, stop = reach(tensor)
         if start == stop:
             return True
         storage = tensor.untyped_storage()
@@ -38,7 +38,7 @@ def is_readable(tensor: torch.Tensor) -> bool:
 def is_covered(tensor: torch.Tensor) -> bool:
     """Whether the storage of a tensor, on any device, reaches to its last element; True where it has none."""
     try:
-        start, stop = _reach(tensor)
+        start, stop = reach(tensor)
         return start == stop or stop <= tensor.untyped_storage().nbytes()
     except (RuntimeError, NotImplementedError):
         return True
@@ -52,7 +52,7 @@ def bytes_of(storage: Any, memory: ForeignMemory) -> memoryview | None:
     return memory.read(pointer, size) if pointer and size else None
 
 
-def _reach(tensor: torch.Tensor) -> tuple[int, int]:
+def reach(tensor: torch.Tensor) -> tuple[int, int]:
     """The first byte of a storage that a tensor stands for, and the one after the last; equal for no elements."""
     count = tensor.numel()
     if count and not tensor.is_contiguous():

@@ -207,6 +207,8 @@ class CallNotes:
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result
+            if known.collective:
+                self._hooks.wrote(tensors)
             self._hooks.after(known, tensors, result)
         elif self._hooks.watched or self._hooks.external:
             self._hooks.settle()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from inplace.capture.code.tracebacks import HANDLE
+from inplace.facts.collectives import is_collective, written_by
 from inplace.facts.model import Function, Kind
 
 Called = Callable[..., Any]
@@ -283,6 +284,8 @@ def _kind_of(name: str, label: str) -> Kind:
 
 
 def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
+    if is_collective(name):
+        return written_by(name)
     if name in _BUFFERS:
         return _BUFFERS[name][3] if variant else ()
     if variant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inplace.capture.calls.functions import FunctionFacts, drops
+from inplace.facts.collectives import is_collective
 from inplace.facts.model import Kind
 
 
@@ -13,6 +14,7 @@ class Known:
         id: its number in the recording, -1 before it is given one.
         writing: the same for what it is when a flag among its arguments makes it change one of them.
         short: whether what it gives out may be a new tensor.
+        collective: whether it talks to other processes.
         switches: whether it switches gradient mode on or off.
         brief: whether its calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
@@ -23,6 +25,7 @@ class Known:
         "aliases",
         "backward",
         "brief",
+        "collective",
         "drops",
         "facts",
         "fresh",
@@ -52,7 +55,8 @@ class Known:
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
         self.brief = self.pure or self.open
-        self.plain = self.kind is Kind.OP
+        self.collective = is_collective(facts.name)
+        self.plain = self.kind is Kind.OP and not self.collective
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)

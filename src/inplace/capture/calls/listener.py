@@ -46,6 +46,10 @@ class Listener:
         """A call that is no plain operation has returned."""
         raise NotImplementedError
 
+    def wrote(self, tensors: list[torch.Tensor]) -> None:
+        """A collective has returned."""
+        raise NotImplementedError
+
     def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
         """A call has raised."""
         raise NotImplementedError

@@ -36,15 +36,23 @@ def to_html(diagram: Diagram) -> str:
     return page(diagram.title, [diagram])
 
 
-def page(title: str, diagrams: Sequence[Diagram]) -> str:
-    """A whole HTML page that shows several diagrams below each other."""
+def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str = "", start: str = _START) -> str:
+    """A whole HTML page that shows several diagrams, below each other if not told otherwise.
+
+    Args:
+        title: of the page.
+        diagrams: as data, `inplace-0` and so on.
+        body: markup with a place for each; empty to have them below each other.
+        style: of that markup.
+        start: the script that draws them.
+    """
     script = widget_script()
-    style = _STYLE.read_text(encoding="utf-8")
+    own = _STYLE.read_text(encoding="utf-8")
     data = "\n".join(
         f'<script type="application/json" id="inplace-{number}">{as_data(one)}</script>'
         for number, one in enumerate(diagrams)
     )
-    hosts = "\n".join(f'<div data-inplace="inplace-{number}"></div>' for number in range(len(diagrams)))
+    hosts = body or "\n".join(f'<div data-inplace="inplace-{number}"></div>' for number in range(len(diagrams)))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -52,7 +60,7 @@ def page(title: str, diagrams: Sequence[Diagram]) -> str:
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(_writable(title))} - inplace</title>
-<style>{_PAGE_STYLE}{style}</style>
+<style>{_PAGE_STYLE}{style}{own}</style>
 </head>
 <body>
 <main>
@@ -61,7 +69,7 @@ def page(title: str, diagrams: Sequence[Diagram]) -> str:
 {data}
 <script type="module">
 {script}
-{_START}</script>
+{start}</script>
 </body>
 </html>
 """

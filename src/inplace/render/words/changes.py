@@ -10,6 +10,11 @@ from inplace.checks.finding import Rewrite
 
 def changed_lines(rewrite: Rewrite) -> tuple[str, ...]:
     """The lines, each after `- `, `+ ` or two spaces; their common indentation is left out."""
-    old = len(rewrite.old.splitlines())
-    both = textwrap.dedent(f"{rewrite.old}\n{rewrite.new}").splitlines()
+    return changed_lines_of(rewrite.old, rewrite.new)
+
+
+def changed_lines_of(before: str, after: str) -> tuple[str, ...]:
+    """The same of what some lines were and what they become."""
+    old = len(before.splitlines())
+    both = textwrap.dedent(f"{before}\n{after}").splitlines()
     return tuple(line.rstrip() for line in difflib.ndiff(both[:old], both[old:]) if not line.startswith("?"))

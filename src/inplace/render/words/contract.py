@@ -7,10 +7,11 @@ from typing import Any
 
 from inplace.checks.finding import Finding
 from inplace.checks.report import Report
-from inplace.facts.model import Trace
+from inplace.facts.model import Process, Trace
 from inplace.reading.place import Place
 from inplace.render.words.ledger import ledger_json
 from inplace.render.words.not_looked_at import sentences
+from inplace.render.words.processes import compared, process_facts
 from inplace.render.words.telling import fix_summary, message, words_of
 
 FORMAT = 1
@@ -30,13 +31,24 @@ def diagnoses(report: Report) -> dict[str, Any]:
             for one, said in zip(report.not_looked_at, sentences(report), strict=True)
         ],
         "gradients": ledger_json(report.ledger),
+        "process": process_facts(report.trace.process),
+        "compared": compared(report.index),
     }
 
 
-def no_diagnoses(calls: int) -> dict[str, Any]:
+def no_diagnoses(calls: int, process: Process | None = None) -> dict[str, Any]:
     """The public JSON value of a run that could not be looked at; why is yet to be added."""
-    nothing: dict[str, Any] = {"error": None, "calls": calls, "diagnoses": [], "not_looked_at": [], "gradients": None}
-    return {"format": FORMAT, **_completeness([]), **nothing}
+    return {
+        "format": FORMAT,
+        **_completeness([]),
+        "error": None,
+        "calls": calls,
+        "diagnoses": [],
+        "not_looked_at": [],
+        "gradients": None,
+        "process": process_facts(process),
+        "compared": None,
+    }
 
 
 def with_reasons(value: dict[str, Any], reasons: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ _CUTS = {
     "no-grad": "runs under `no_grad`",
     "dtype": "gives a result that can't carry a gradient",
     "wrapped": "makes a new leaf of a result",
+    "collective": "hands the values on, and no gradient comes back from other ranks",
 }
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
@@ -27,6 +28,8 @@ _REMEDIES = {
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
     "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
     "frozen": "Call `requires_grad_()` on what is to be trained.",
+    "collective": "Put this rank's own part back behind the call (`parts[rank] = own`), "
+    "or use the functions of `torch.distributed.nn.functional`, which have a backward.",
 }
 
 

@@ -13,6 +13,8 @@ _HOW = {
     "external": "from outside PyTorch (numpy, dlpack, shared memory)",
     "buffers": "without moving its version (running statistics)",
     "replaced": "by giving it other memory (`.data = ...`)",
+    "collective": "in place, as collectives do without moving a version,",
+    "broadcast": "to rank 0's values, since DistributedDataParallel broadcasts buffers before a forward,",
 }
 _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
@@ -20,6 +22,8 @@ _REMEDIES = {
     "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
     "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
+    "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
+    "broadcast": "Use a `.clone()` of the buffer in forward, or build the model with `broadcast_buffers=False`.",
 }
 
 

@@ -18,11 +18,11 @@ from inplace.render.words.not_looked_at import sentences, standing
 from inplace.render.words.phrase import plain
 from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
 
-_MARKS = {"error": "✗", "warning": "!", "info": "·"}
+MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
 _RESET = "\x1b[0m"
-_WIDEST = 110  # columns of a source line that are shown
-_MOST_INFO = 8
+WIDEST = 110  # columns of a source line that are shown
+MOST_INFO = 8
 _Line = tuple[tuple[str, str], int]  # the label and file of a source, and a line of it
 
 
@@ -40,8 +40,8 @@ def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
     if quiet:
         blocks.append("\n".join(_notes(quiet, report.trace, width, color=color)))
     notes = [f"note: {safe(note.text)}" for note in report.trace.notes]
-    left_out = [line for one in sentences(report) for line in _wrapped("not looked at: ", safe(one), width)]
-    stands = _wrapped("note: ", safe(plain(standing(report))), width) if report.standing else []
+    left_out = [line for one in sentences(report) for line in wrapped("not looked at: ", safe(one), width)]
+    stands = wrapped("note: ", safe(plain(standing(report))), width) if report.standing else []
     blocks.append("\n".join([*notes, *left_out, *stands, _count(report)]))
     return "\n\n".join(blocks)
 
@@ -60,19 +60,19 @@ def columns(text: str) -> int:
 
 
 def _block(finding: Finding, trace: Trace, width: int, *, color: bool) -> Iterator[str]:
-    mark = _MARKS[finding.severity]
-    yield from _wrapped(f"{mark} {finding.kind}: ", safe(headline(finding, trace)), width, _paint(finding, color=color))
+    mark = MARKS[finding.severity]
+    yield from wrapped(f"{mark} {finding.kind}: ", safe(headline(finding, trace)), width, _paint(finding, color=color))
     yield ""
     yield from _excerpt(finding, trace)
     yield ""
-    yield from _wrapped("  why  ", safe(why(finding, trace)), width)
+    yield from wrapped("  why  ", safe(why(finding, trace)), width)
     if seen := facts(finding, trace):
-        yield from _wrapped("  seen ", safe(seen), width)
-    yield from _wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
+        yield from wrapped("  seen ", safe(seen), width)
+    yield from wrapped("  fix  ", safe(fix_summary(finding, trace)), width)
     if finding.rewrite is not None:
         yield from _change(finding.rewrite)
     if known := how_known(finding):
-        yield from _wrapped("       ", safe(known), width)
+        yield from wrapped("       ", safe(known), width)
 
 
 def _change(rewrite: Rewrite) -> Iterator[str]:
@@ -84,7 +84,8 @@ def _paint(finding: Finding, *, color: bool) -> tuple[str, str]:
     return (_COLOURS[finding.severity], _RESET) if color else ("", "")
 
 
-def _wrapped(lead: str, text: str, width: int, paint: tuple[str, str] = ("", "")) -> list[str]:
+def wrapped(lead: str, text: str, width: int, paint: tuple[str, str] = ("", "")) -> list[str]:
+    """A text in lines of at most `width` columns, the first of which begins with `lead`."""
     indent = " " * (2 if len(lead) > width // 3 else len(lead))
     lines = textwrap.wrap(text, width, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False)
     return [f"{paint[0]}{line}{paint[1]}" for line in lines] or [lead.rstrip()]
@@ -124,13 +125,13 @@ def _line(
     lines = source.lines() if source is not None else ()
     text = lines[line - 1] if 0 < line <= len(lines) else marks[0][0].code
     shown = safe(text.expandtabs(4))
-    yield f"{line:>5} │ {shown[:_WIDEST]}".rstrip()
+    yield f"{line:>5} │ {shown[:WIDEST]}".rstrip()
     under = [" "] * (columns(shown) + 1)
     for place, sign in marks:
         start, stop = _span(text, place)
         under[start:stop] = sign * (stop - start)
     label = f" {needs}" if needs and all(sign == "~" for _, sign in marks) else ""
-    yield f"{'':>5} │ {''.join(under).rstrip()[:_WIDEST]}{label}"
+    yield f"{'':>5} │ {''.join(under).rstrip()[:WIDEST]}{label}"
 
 
 def _span(text: str, place: Place) -> tuple[int, int]:
@@ -147,10 +148,10 @@ def _span(text: str, place: Place) -> tuple[int, int]:
 
 def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) -> Iterator[str]:
     order = sorted(findings, key=lambda finding: not finding.reassures)
-    for finding in order[:_MOST_INFO]:
-        yield from _wrapped(f"{_MARKS['info']} ", safe(headline(finding, trace)), width, _paint(finding, color=color))
-    if len(order) > _MOST_INFO:
-        yield f"{_MARKS['info']} and {len(order) - _MOST_INFO} more like these"
+    for finding in order[:MOST_INFO]:
+        yield from wrapped(f"{MARKS['info']} ", safe(headline(finding, trace)), width, _paint(finding, color=color))
+    if len(order) > MOST_INFO:
+        yield f"{MARKS['info']} and {len(order) - MOST_INFO} more like these"
 
 
 def _count(report: Report) -> str:
@@ -161,10 +162,10 @@ def _count(report: Report) -> str:
     ops = [step for step in columns.may_write if step >= trace.begin and is_op[columns.function[step]]]
     writes = sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
-    verdict = ", ".join(_number(count, severity) for severity, count in found.items() if count) or (
+    verdict = ", ".join(number_of(count, severity) for severity, count in found.items() if count) or (
         _nothing(report) if trace.failure is None else f"ended by {trace.failure.type}"
     )
-    return f"{_number(calls, 'call')}, {writes} in place: {verdict}"
+    return f"{number_of(calls, 'call')}, {writes} in place: {verdict}"
 
 
 def _nothing(report: Report) -> str:
@@ -176,5 +177,6 @@ def _nothing(report: Report) -> str:
     return "nothing wrong in what was looked at" if report.not_looked_at else "nothing wrong"
 
 
-def _number(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
+    """A number of things: `1 call`, `2 calls`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""`inplace run SCRIPT`, `inplace show TRACE` and `inplace tour`: reads the command line and calls what it asks for."""
+"""`inplace run`, `show`, `merge` and `tour`: reads the command line and calls what it asks for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
 from inplace.shells.terminal.complaint import UNUSABLE, complain
 from inplace.shells.terminal.outputs import Outputs
+from inplace.shells.terminal.per_process import file_of_rank
 from inplace.shells.terminal.run import run
 from inplace.shells.terminal.script import Script
 
@@ -30,11 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     if options.command == "tour":
         return _tour(options)
+    if options.command == "run":
+        _name_by_rank(options)
     problem = _problem(options)
     if problem is not None:
         complain(problem)
         return UNUSABLE
-    shown = options.command == "show"
+    shown = options.command in {"show", "merge"}
     with Outputs(
         json=options.json,
         html=options.html,
@@ -44,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gradients=options.gradients,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
+        if options.command == "merge":
+            return _merge(options.files, outputs)
         if shown:
             return _show(options.trace, outputs)
         script = Script(options.script, theirs)
@@ -95,7 +100,12 @@ def _parser() -> argparse.ArgumentParser:
         "--advise", action="store_true", help="say which calls could be in place, and what backward keeps"
     )
     show.set_defaults(write=None)
-    for command in (run, show):
+    merge = commands.add_parser("merge", help="join the reports of several processes into one", allow_abbrev=False)
+    merge.add_argument(
+        "files", metavar="FILE", nargs="+", help="written by --json, or by --trace: a page (--html) needs traces"
+    )
+    merge.set_defaults(write=None, advise=False)
+    for command in (run, show, merge):
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
         command.add_argument("--html", metavar="FILE", help="write the interactive page")
         command.add_argument("--gradients", action="store_true", help=_GRADIENTS)
@@ -122,20 +132,21 @@ def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _problem(options: argparse.Namespace) -> str | None:
     """What makes the command line unusable, in one sentence; None if nothing does."""
-    given = options.script if options.command == "run" else options.trace
-    kind = "script" if options.command == "run" else "trace file"
-    if Path(given).is_dir():
-        return f"{given} is a directory: name a {kind} in it."
-    try:
-        _try_to_read(Path(given))
-    except (OSError, ValueError) as error:
-        return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
+    kind = {"run": "script", "show": "trace file", "merge": "report"}[options.command]
+    read = options.files if options.command == "merge" else [options.script if kind == "script" else options.trace]
+    for given in read:
+        if Path(given).is_dir():
+            return f"{given} is a directory: name a {kind} in it."
+        try:
+            _try_to_read(Path(given))
+        except (OSError, ValueError) as error:
+            return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
     asked = (("--json", options.json), ("--html", options.html), ("--trace", options.write))
     wanted = [(option, target) for option, target in asked if target is not None]
     for number, (option, target) in enumerate(wanted):
         if (option, target) == ("--json", "-"):
             continue
-        if _is_same(target, given):
+        if any(_is_same(target, given) for given in read):
             return f"{target} is the {kind} itself and would be overwritten: choose another file."
         try:
             _try_to_write(Path(target))
@@ -183,6 +194,23 @@ def _tour(options: argparse.Namespace) -> int:
     if options.list:
         return show_list()
     return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser)
+
+
+# ---------------------------------------------------------------- several processes
+
+
+def _name_by_rank(options: argparse.Namespace) -> None:
+    """Have each process of a job write files of its own."""
+    for name in ("json", "html", "write"):
+        given = getattr(options, name)
+        if given is not None:
+            setattr(options, name, file_of_rank(given))
+
+
+def _merge(files: Sequence[str], outputs: Outputs) -> int:
+    from inplace.shells.terminal.merge import merge
+
+    return merge(files, outputs)
 
 
 # ---------------------------------------------------------------- show

@@ -12,13 +12,14 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
 from inplace.shells.terminal.ending import with_error
+from inplace.shells.terminal.per_process import is_of_job
 from inplace.shells.terminal.signals import TerminatedError, interruptible
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Outputs:
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._text = _copy_of(text)
         self._found: Explanation | None = None
+        self._calls = 0
         self._reasons: list[str] = []  # why the report is not complete
         self._is_cut_short = False  # whether an interrupt has come
         self.is_terminated = False
@@ -85,6 +87,23 @@ class Outputs:
             with contextlib.suppress(OSError):
                 self._text.close()
 
+    @property
+    def patience(self) -> Callable[[], None] | None:
+        """What is told of SIGTERM while the report of one process of a job is made; None to end it at once."""
+        return self._hold if is_of_job() else None
+
+    def _hold(self) -> None:
+        """The process is to end: what takes long is left out, and what there is so far is written in any case."""
+        self.is_terminated = self._is_cut_short = True
+        if self._found is None and self._json is not None and self._json.is_file:
+            early = [*self._reasons, _UNFINISHED]
+            self._written(self._json, lambda: _json_of(None, self._calls, None, early), is_told=False)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a page was asked for."""
+        return self._html is not None
+
     def report(
         self,
         trace: Trace | BaseException,
@@ -95,8 +114,8 @@ class Outputs:
 
         A fault of ours, which may be there in place of a trace, is told in one line and changes nothing else.
         """
-        with interruptible():
-            calls = 0 if isinstance(trace, BaseException) else len(trace.calls)
+        with interruptible(self.patience):
+            calls = self._calls = 0 if isinstance(trace, BaseException) else len(trace.calls)
             try:
                 if isinstance(trace, BaseException):
                     self._told(_NO_REPORT, trace)
@@ -141,6 +160,20 @@ class Outputs:
     def _finish_json(self, calls: int, error: BaseException | None) -> None:
         if self._json is not None:
             self._written(self._json, lambda: _json_of(self._found, calls, error, self._reasons))
+
+    def report_merged(self, values: Sequence[dict[str, Any]], pictured: Sequence[Explanation]) -> None:
+        """Print and write what several processes say as one; `pictured` are those of them that can be drawn."""
+        from inplace.render.words.merged import merged
+        from inplace.render.words.merged_text import to_text
+
+        with interruptible():
+            value = merged(values)
+            if not self._quiet:
+                self._say(self._tried("no text", lambda: to_text(value)))
+            if self._json is not None:
+                self._written(self._json, lambda: _as_json(value))
+            if self._html is not None:
+                self._written(self._html, lambda: _page_of_ranks(value, pictured), is_slow=True)
 
     # ------------------------------------------------------------ each for itself
 
@@ -311,12 +344,29 @@ def _page_of(found: Explanation, bar: Progress) -> str:
 
 
 def _json_of(found: Explanation | None, calls: int, error: BaseException | None, reasons: list[str]) -> str:
-    import json  # not before the script has run, which may have a module of this name
+    return _as_json(_value_of(found, calls, error, reasons))
 
+
+def _value_of(
+    found: Explanation | None, calls: int, error: BaseException | None, reasons: Sequence[str]
+) -> dict[str, Any]:
+    """The public JSON value of a run."""
     from inplace.render.words.contract import no_diagnoses, with_reasons
 
     value: dict[str, Any] = no_diagnoses(calls) if found is None else found.to_json()
-    return json.dumps(with_reasons(with_error(value, error), reasons), indent=2) + "\n"
+    return with_reasons(with_error(value, error), reasons)
+
+
+def _as_json(value: dict[str, Any]) -> str:
+    import json  # not before the script has run, which may have a module of this name
+
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _page_of_ranks(value: dict[str, Any], pictured: Sequence[Explanation]) -> str:
+    from inplace.render.picture.ranks import ranks_page
+
+    return ranks_page(value, [(found.trace.process, found.diagram()) for found in pictured])
 
 
 # ---------------------------------------------------------------- why something was not

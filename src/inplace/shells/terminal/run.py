@@ -42,7 +42,7 @@ def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verif
     )
     termination = Termination(lambda frame: _leave_report(recorder, frame, script, outputs))
     error = _run(script, recorder, termination)
-    trace = _ended(recorder, script, error)
+    trace = _ended(recorder, script, error, outputs)
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
         _flush()
@@ -76,10 +76,12 @@ def _run(script: Script, recorder: DeferredRecorder, termination: Termination) -
     return error
 
 
-def _ended(recorder: DeferredRecorder, script: Script, error: BaseException | None) -> Trace | BaseException:
+def _ended(
+    recorder: DeferredRecorder, script: Script, error: BaseException | None, outputs: Outputs
+) -> Trace | BaseException:
     """The trace of a script that has ended, or why there is none."""
     try:
-        with interruptible(), script.as_it_was_read():
+        with interruptible(outputs.patience), script.as_it_was_read():
             trace: Trace | BaseException = recorder.stop(None if isinstance(error, SystemExit) else error)
     except (Exception, KeyboardInterrupt, TerminatedError) as fault:
         trace = fault

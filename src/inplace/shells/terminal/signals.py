@@ -126,10 +126,12 @@ def end_by(number: int) -> None:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(hold: Callable[[], None] | None = None) -> Iterator[None]:
     """A block that SIGINT and SIGTERM end by an exception, whatever a script has set up that would be felt in it.
 
-    Afterwards its handlers, its alarm, its filters of warnings and its recursion limit are as it left them.
+    With `hold` it goes on at SIGTERM, of which `hold` is told: whoever starts several processes tells the others to
+    end when one has failed, and gives them time for it. Afterwards the script's
+    handlers, its alarm, its filters of warnings and its recursion limit are as it left them.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -142,7 +144,7 @@ def interruptible() -> Iterator[None]:
                 alarm = _functions.setitimer(signal.ITIMER_REAL, 0)
                 stack.callback(_functions.setitimer, signal.ITIMER_REAL, *alarm)
             _handle(stack, signal.SIGINT, signal.default_int_handler)
-            _handle(stack, signal.SIGTERM, _raise)
+            _handle(stack, signal.SIGTERM, _raise if hold is None else lambda *_: hold())
         yield
 
 

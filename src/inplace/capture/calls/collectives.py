@@ -1,0 +1,222 @@
+"""What collectives write, told by the bytes that changed; see NOTE [ Collectives ].
+
+NOTE [ When a collective writes ]
+One that was begun with `async_op=True` writes from then until its `Work.wait()`, which no mode sees: so what it may
+write is compared again when somebody has waited, before each backward and collective, and at the end. The write is
+told as that of the call that began it.
+
+NOTE [ Buffers of DistributedDataParallel ]
+Before a forward it overwrites the buffers of every rank by those of rank 0, and since PyTorch 2.13 puts their version
+counters back (`_sync_buffers`, under `_unsafe_preserve_version_counter`). That is noted as a call of its own, made by
+the line of the user's that called the model.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import weakref
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from inplace.capture.bytes.readable import is_readable, reach
+from inplace.capture.calls.arguments import nested_in
+from inplace.capture.calls.call_notes import CallNotes, argument_row
+from inplace.capture.calls.known import Known
+from inplace.capture.code.objects import attributes_of, is_a, is_one_of
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, WIDTH
+from inplace.capture.tables.tensors import TYPES
+from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.facts.collectives import SYNC_BUFFERS
+from inplace.facts.model import Collective, Function, Kind, TensorId
+
+_C10D = "torch.distributed.distributed_c10d"
+_KEPT = 1 << 12  # bytes that are kept to compare; more are compared by checksum
+_WHOLE = 1 << 20  # bytes of a tensor that are compared; of a larger one parts are
+_PARTS = 16
+_PART = 1 << 14  # bytes of each part
+_ALWAYS_ASYNC = frozenset({"isend", "irecv"})
+_BUFFERS = Function(SYNC_BUFFERS, "_sync_buffers", Kind.OP, ("buffers",))
+
+Contents = tuple[bool, "bytes | int"]
+"""Whether it is all that a tensor holds, and that, or what it is known by."""
+
+
+@dataclass(slots=True)
+class _Target:
+    """A tensor that a collective may write: where its state afterwards is noted, and what it held before."""
+
+    at: int
+    tensor: Callable[[], Any]
+    before: Contents | None
+    is_source: bool
+
+
+class Collectives:
+    """Notes the collectives of one recording.
+
+    Args:
+        notes: where the calls are noted.
+        seen: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        unseen: is told of a write that no version counter shows.
+
+    Attributes:
+        found: the collectives, in order.
+        buffers: what the buffers of a model are called below it: the model, the name, the tensor, the step.
+        rank: that of this process, None where no collective was seen.
+        world: all ranks, none where no collective was seen.
+    """
+
+    def __init__(self, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, unseen: Callable[[], None]) -> None:
+        self._notes, self._seen, self._stacks, self._unseen = notes, seen, stacks, unseen
+        self.found: list[Collective] = []
+        self._targets: list[tuple[torch.Tensor, Contents | None, bool]] = []  # of the call that runs
+        self._open: list[_Target] = []  # of those that were begun and may not have ended
+        self._groups: weakref.WeakKeyDictionary[Any, tuple[int, ...]] = weakref.WeakKeyDictionary()
+        self.world: tuple[int, ...] = ()
+        self.rank: int | None = None
+        self.buffers: list[tuple[weakref.ref[torch.nn.Module], str, TensorId, int]] = []
+
+    def begin(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """A collective is about to run: take down what it may write."""
+        self.settle()
+        step = len(self._notes.log)
+        is_async = bool(kwargs.get("async_op")) or known.label in _ALWAYS_ASYNC
+        self.found.append(Collective(step, self._group(kwargs.get("group")), is_async))
+        written = known.facts.function.writes
+        is_source = known.label == "broadcast" and self._is_source(kwargs)
+        self._targets = [
+            (tensor, _contents(tensor), is_source)
+            for name, value in (*enumerate(args), *kwargs.items())
+            if str(name) in written
+            for _, tensor in nested_in(str(name), value)
+        ]
+
+    def end(self, tensors: list[torch.Tensor]) -> None:
+        """It has returned: note what it wrote, or that it may yet write."""
+        log, running = self._notes.log, self._targets
+        self._targets = []
+        start = log.calls[(len(log) - 1) * WIDTH + GIVEN]
+        places = {id(tensor): start + number * GIVEN_WIDTH for number, tensor in enumerate(tensors)}
+        targets = [
+            _Target(places[id(tensor)], ref, before, is_source)
+            for tensor, before, is_source in running
+            if (ref := self._seen.ref_of(tensor)) is not None and id(tensor) in places
+        ]
+        if self.found[-1].is_async:
+            self._open += targets
+        else:
+            for target in targets:
+                self._note(target)
+
+    def leave(self) -> None:
+        """It has raised."""
+        self._targets = []
+
+    def settle(self, *, waited: bool = False) -> None:
+        """Note what those have written meanwhile that were begun; all of them are over once somebody has `waited`."""
+        if not self._open:
+            return
+        left = [target for target in self._open if not self._note(target)]
+        self._open = [] if waited else left
+
+    def _note(self, target: _Target) -> bool:
+        """Note the state of a tensor after a collective if its bytes changed; whether they did, or never will."""
+        tensor, given = target.tensor(), self._notes.log.given
+        if tensor is None:
+            return True
+        if given[target.at + 1] == given[target.at + 2]:
+            if target.is_source or not _may_have_changed(target.before, tensor):
+                return target.is_source
+            ref = self._seen.ref_of(tensor)
+            is_counted = ref is not None and ref.version is not None and tensor._version != ref.version
+            given[target.at + 2] = self._seen.read(tensor, fresh=tensor._base is None)
+            if not is_counted:
+                self._unseen()
+        return True
+
+    def _is_source(self, kwargs: Mapping[str, Any]) -> bool:
+        """Whether a collective hands out what this rank has."""
+        group = self._group(kwargs.get("group"))
+        source, within = kwargs.get("src"), kwargs.get("group_src")
+        if source is None and within is None:
+            source = 0
+        if source is None:
+            return within is not None and within < len(group) and group[within] == self.rank
+        return bool(source == self.rank)
+
+    def _group(self, group: Any) -> tuple[int, ...]:
+        """The ranks that take part in a collective of some group, None for all."""
+        c10d = sys.modules[_C10D]
+        if self.rank is None:
+            self.rank = int(c10d.get_rank())
+        if group is None:
+            if not self.world:
+                self.world = tuple(range(c10d.get_world_size()))
+            return self.world
+        try:
+            found = self._groups.get(group)
+            if found is None:
+                found = self._groups[group] = tuple(c10d.get_process_group_ranks(group))
+        except (TypeError, KeyError, ValueError, RuntimeError):  # somebody's own kind of group
+            return ()
+        return found
+
+    # ------------------------------------------------------------ buffers
+
+    def held_by(self, model: Any) -> list[tuple[str, torch.Tensor, Contents | None]]:
+        """The buffers of a model that are about to be overwritten, by their names below it, and what they hold."""
+        module = (attributes_of(model) or {}).get("_modules", {}).get("module")
+        named = module.named_buffers() if is_a(module, torch.nn.Module) else ()
+        return [(name, one, _contents(one)) for name, one in named if is_one_of(one, TYPES)]
+
+    def overwritten(self, model: Any, held: list[tuple[str, torch.Tensor, Contents | None]], frame: FrameType) -> None:
+        """They have been: note that as a call of the line that called the model, if any byte changed."""
+        seen, log, notes = self._seen, self._notes.log, self._notes
+        changed = [(name, one) for name, one, before in held if _may_have_changed(before, one)]
+        if not changed:
+            return
+        if seen.dead:
+            seen.bury()
+        stack, _ = self._stacks.key_of(frame)
+        step, times = len(log), self._stacks.times
+        seen.step, seen.detail = step, times[stack] < notes.detailed
+        times[stack] += 1
+        sequence = torch._C._autograd._get_sequence_nr() - log.origin
+        reference, rows, known = weakref.ref(model), b"", len(log.given)
+        for number, (name, one) in enumerate(changed):
+            state = seen.see(one)
+            rows += argument_row(log.path(f"buffers[{number}]"), state, seen.read(one, fresh=one._base is None))
+            self.buffers.append((reference, f"module.{name}", seen.id_of(one), step))
+        log.calls.extend((notes.function_id(_BUFFERS), stack, 1, -1, sequence, sequence, known, 0, 0))
+        log.given.frombytes(rows)
+        self._unseen()
+
+
+def _contents(tensor: torch.Tensor) -> Contents | None:
+    """What a tensor holds now, to be compared; None where that can't be read here."""
+    if not is_readable(tensor):
+        return None
+    start, stop = reach(tensor)
+    size, pointer = stop - start, tensor.untyped_storage().data_ptr() + start
+    if size <= _WHOLE:
+        block = memoryview((ctypes.c_char * size).from_address(pointer))
+        return True, bytes(block) if size <= _KEPT else zlib.crc32(block)
+    found = 0
+    for part in range(_PARTS):
+        begin = pointer + part * (size - _PART) // (_PARTS - 1)
+        found = zlib.crc32(memoryview((ctypes.c_char * _PART).from_address(begin)), found)
+    return False, found
+
+
+def _may_have_changed(before: Contents | None, tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds something else than before; True too where not all of it was compared."""
+    now = _contents(tensor) if before is not None else None
+    return before is None or now is None or before != now or not before[0]

@@ -1,0 +1,65 @@
+"""Processes in the public JSON and in sentences: which one, and what it is compared with others by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from inplace.facts.model import Process
+from inplace.reading.compared import CollectiveCall, Compared
+from inplace.reading.index import Index
+
+
+def process_facts(process: Process | None) -> dict[str, Any] | None:
+    """A process as the JSON tells of it; None where there is only one."""
+    return None if process is None else asdict(process)
+
+
+def compared(index: Index) -> dict[str, Any] | None:
+    """What a process is compared with others by; None where there is only one."""
+    if index.trace.process is None:
+        return None
+    found = Compared(index)
+    kinds: dict[CollectiveCall, int] = {}
+    order = [kinds.setdefault(one, len(kinds)) for one in found.order]
+    lines = [{"file": file, "function": name, "lines": lines} for (file, name), lines in found.lines.items()]
+    return {
+        "collectives": [_collective(one) for one in kinds],
+        "order": order,
+        "collectives_called": found.count,
+        "lines": lines,
+        "reached": found.reached,
+    }
+
+
+def _collective(one: CollectiveCall) -> dict[str, Any]:
+    return {
+        "name": one.label,
+        "group": list(one.group),
+        "shape": list(one.shape),
+        "dtype": one.dtype,
+        "file": one.place.file,
+        "line": one.place.position.line,
+        "code": one.place.code,
+    }
+
+
+def tag(processes: Sequence[dict[str, Any]]) -> str:
+    """Which processes something is true of: `[ranks 0-3]`, `[rank 1, pid 123]`."""
+    ranks = sorted({one["rank"] for one in processes if one["rank"] is not None})
+    others = [one for one in processes if one["rank"] is None]
+    told = [f"rank{'s' if len(ranks) > 1 else ''} {spans(ranks)}"] if ranks else []
+    told += [f"{'main' if one['parent'] is None else 'pid'} {one['pid']}" for one in others]
+    return f"[{', '.join(told)}]"
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Numbers in short: `0-3, 5`."""
+    found: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)

@@ -1,0 +1,1 @@
+"""Tests with two processes of one job."""
