@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -189,15 +189,17 @@ def _all_modules(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     return list(every.values())
 
 
-def _hidden_in(modules: Iterable[torch.nn.Module]) -> Iterator[torch.nn.Module]:
-    """The modules in plain lists and dicts of others, without those that are registered somewhere among them."""
-    every = _all_modules(modules)
+def _hidden_in(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """The modules in plain lists and dicts of others, without those that are registered somewhere among them.
+
+    No generator: an interrupt in one that is closed would be lost.
+    """
+    every, found = _all_modules(modules), []
     registered = {id(child) for one in every for child in one.children() if child is not one}
     for module in every:
         for name, value in list(vars(module).items()):
             if name in _KEPT_BY_TORCH:
                 continue
             items = value.values() if type(value) is dict else value if type(value) in {list, tuple} else ()
-            for item in list(items):
-                if isinstance(item, torch.nn.Module) and id(item) not in registered:
-                    yield item
+            found += [item for item in list(items) if isinstance(item, torch.nn.Module) and id(item) not in registered]
+    return found

@@ -19,7 +19,7 @@ import functools
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -60,11 +60,16 @@ def name_of(attribute: str) -> str:
     return attribute.removeprefix(_RAW)
 
 
-def raw_saves(node: Any) -> Iterator[tuple[str, Any]]:
-    """The handles of what a node saved, by name; none of those that an earlier backward has released."""
+def raw_saves(node: Any) -> list[tuple[str, Any]]:
+    """The handles of what a node saved, by name; none of those that an earlier backward has released.
+
+    No generator: an interrupt in one that is closed would be lost.
+    """
+    found = []
     for attribute in saving_attributes(type(node)):
         with contextlib.suppress(RuntimeError):
-            yield name_of(attribute), handle(node, attribute)
+            found.append((name_of(attribute), handle(node, attribute)))
+    return found
 
 
 def is_packed(one: Any) -> bool:
@@ -77,13 +82,15 @@ def shown(one: Any) -> Any:
     return getattr(one, "data", None)
 
 
-def saved_tensors(node: Any) -> Iterator[tuple[str, torch.Tensor]]:
+def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
     """The tensors that a node has saved and not lost, each with its name, but for those that a hook has packed."""
-    for name, found in raw_saves(node):
-        for one in found if isinstance(found, tuple | list) else (found,):
+    found = []
+    for name, handles in raw_saves(node):
+        for one in handles if isinstance(handles, tuple | list) else (handles,):
             saved = shown(one)
             if not is_packed(one) and isinstance(saved, torch.Tensor):
-                yield name, saved
+                found.append((name, saved))
+    return found
 
 
 def overwritten_version(error: BaseException) -> int | None:
