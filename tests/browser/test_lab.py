@@ -24,6 +24,7 @@ def test_widget_lives_in_lab(jupyter: Any) -> None:
     notebook = jupyter.open(jupyter.write("alone.ipynb", SHOW, "print('selected is', w.selected)"))
     notebook.run()
     widget = notebook.cell(0).locator(".ip")
+    widget.locator(".ip-tab[data-tab='all']").click()
     widget.locator(".ip-call").first.wait_for()
     widget.locator(".ip-list").focus()
 

@@ -28,9 +28,10 @@ def test_the_cell_shows_its_finding_in_notebook_7(jupyter: Any) -> None:
 
     notebook.run()
     widget = notebook.cell(1).locator(".ip")
+    widget.locator(".ip-tab[data-tab='all']").click()
     widget.locator(".ip-call").first.wait_for()
 
-    marked = widget.locator(".ip-line:has(.ip-mark.ip-role-culprit)")
+    marked = widget.locator(".ip-code .ip-line:has(.ip-mark.ip-role-culprit)")
     assert marked.get_attribute("data-line") == "0:4"
     assert marked.locator(".ip-u-culprit").inner_text() == "h.relu_()"
     assert "is-chosen" in str(marked.get_attribute("class"))

@@ -28,7 +28,7 @@ def test_opens_at_the_line_that_did_it(open_page: Open, readme: Diagram) -> None
 
     assert page.locator(".ip-line.is-chosen").get_attribute("data-line") == "0:8"
     assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "5"
-    assert page.locator(".ip-row.is-written").get_attribute("data-tensor") == "3"
+    assert page.locator(".ip-references .ip-row.is-written").get_attribute("data-tensor") == "3"
     assert "h.relu_()" in page.locator(".ip-headline h2").inner_text()
     assert page.locator(".ip-broken").count() == 1
 
@@ -40,9 +40,9 @@ def test_choosing_a_line_links_the_panes(open_page: Open, readme: Diagram) -> No
     page.locator(".ip-line[data-line='0:5']").click()
 
     assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "2"
-    assert page.locator(".ip-row.is-written").get_attribute("data-tensor") == "0"
-    assert page.locator(".ip-row.is-other").get_attribute("data-tensor") == "1"
-    assert page.locator(".ip-row.is-other").locator(".ip-cell").all_inner_texts() == ["2\n12", "3\n13"]
+    assert page.locator(".ip-references .ip-row.is-written").get_attribute("data-tensor") == "0"
+    assert page.locator(".ip-references .ip-row.is-other").get_attribute("data-tensor") == "1"
+    assert page.locator(".ip-references .ip-row.is-other").locator(".ip-cell").all_inner_texts() == ["2\n12", "3\n13"]
     assert "also changes what c reads" in page.locator(".ip-did").inner_text()
 
 
@@ -60,7 +60,7 @@ def test_hovering_a_tensor_lights_its_lines_and_node(open_page: Open, readme: Di
     """The pointer over a tensor lights the lines that use it and the node that keeps it."""
     page = open_page(readme)
 
-    page.locator(".ip-row[data-tensor='3'] .ip-card").hover()
+    page.locator(".ip-references .ip-row[data-tensor='3'] .ip-card").hover()
 
     assert page.locator(".ip-line.is-related").evaluate_all("rows => rows.map(row => row.dataset.line)") == [
         "0:7",
@@ -80,9 +80,9 @@ def test_arrow_keys_step_through_the_calls(open_page: Open, readme: Diagram) -> 
     page.keyboard.press("ArrowRight")
 
     assert page.locator(".ip-range").input_value() == "2"
-    assert page.locator(".ip-row[data-tensor='0'] .ip-badge").inner_text() == "v0 → v1"
+    assert page.locator(".ip-references .ip-row[data-tensor='0'] .ip-badge").inner_text() == "v0 → v1"
     page.keyboard.press("ArrowLeft")
-    assert page.locator(".ip-row[data-tensor='0'] .ip-badge").inner_text() == "v0"
+    assert page.locator(".ip-references .ip-row[data-tensor='0'] .ip-badge").inner_text() == "v0"
     page.keyboard.press("End")
     assert "RuntimeError" in page.locator(".ip-did").inner_text()
 
@@ -107,21 +107,21 @@ def test_scrubbing_shows_what_was_there_then(open_page: Open, readme: Diagram) -
 
     page.locator(".ip-range").fill("1")
 
-    assert page.locator(".ip-row[data-tensor='0'] .ip-cell").all_inner_texts() == ["1", "2", "3"]
-    assert page.locator(".ip-row[data-tensor='3'] .ip-badge").inner_text() == "not made yet"
+    assert page.locator(".ip-references .ip-row[data-tensor='0'] .ip-cell").all_inner_texts() == ["1", "2", "3"]
+    assert page.locator(".ip-references .ip-row[data-tensor='3'] .ip-badge").inner_text() == "not made yet"
 
 
 def test_comparing_shows_before_and_after(open_page: Open, readme: Diagram) -> None:
     """The toggle shows old values above new ones, and without it only the new ones."""
     page = open_page(readme)
     page.locator(".ip-line[data-line='0:5']").click()
-    cells = page.locator(".ip-row[data-tensor='0'] .ip-cell")
+    cells = page.locator(".ip-references .ip-row[data-tensor='0'] .ip-cell")
     assert cells.all_inner_texts() == ["1\n11", "2\n12", "3\n13"]
 
     page.locator(".ip-toggle").click()
 
     assert cells.all_inner_texts() == ["11", "12", "13"]
-    assert page.locator(".ip-row[data-tensor='0'] .ip-cell.is-changed").count() == 3
+    assert page.locator(".ip-references .ip-row[data-tensor='0'] .ip-cell.is-changed").count() == 3
 
 
 def test_search_finds_calls_by_name_line_and_op(open_page: Open, readme: Diagram) -> None:
@@ -140,19 +140,18 @@ def test_search_finds_calls_by_name_line_and_op(open_page: Open, readme: Diagram
     assert page.locator(".ip-count").inner_text() == "no call"
 
 
-def test_the_worked_example_opens_beside_the_finding_and_stays(open_page: Open, readme: Diagram) -> None:
-    """The example that teaches the finding is shown with its code, and stepping on does not close it."""
+def test_the_worked_example_follows_the_finding(open_page: Open, readme: Diagram) -> None:
+    """The example that teaches the finding stands behind its tab, with its code; the next finding has its own."""
     page = open_page(readme)
+    page.locator(".ip-tab[data-tab='evidence']").click()
     lesson = page.locator(".ip-lesson")
 
-    assert "Worked example E25" in lesson.locator("summary").inner_text()
-    assert not lesson.locator("pre").is_visible()
-    lesson.locator("summary").click()
+    assert lesson.locator("h4").inner_text().startswith("Worked example E25")
     assert "torch.sigmoid" in lesson.locator("pre").inner_text()
     assert "`" not in lesson.locator("p").first.inner_text()
     page.keyboard.press("n")
 
-    assert "Worked example E15" in lesson.locator("summary").inner_text()
+    assert lesson.locator("h4").inner_text().startswith("Worked example E15")
     assert lesson.locator("pre").is_visible()
 
 
@@ -197,7 +196,7 @@ def test_nothing_overflows_at_any_width(open_page: Open, readme: Diagram, width:
 
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     wide = "els => els.filter(el => el.scrollWidth > el.clientWidth + 1).map(el => el.className)"
-    assert page.locator(".ip, .ip-pane, .ip-code, .ip-stores, .ip-list, .ip-banner").evaluate_all(wide) == []
+    assert page.locator(".ip, .ip-pane, .ip-code, .ip-stores, .ip-list, .ip-first, .ip-excerpt").evaluate_all(wide) == []
 
 
 def test_theme_follows_the_host(open_page: Open, readme: Diagram) -> None:
@@ -246,7 +245,7 @@ def test_everything_can_be_reached_by_tab(open_page: Open, readme: Diagram) -> N
     """Each control and each pane is a tab stop with a visible ring."""
     page = open_page(readme)
     seen = []
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
         seen.append(
             page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.textContent")
@@ -264,7 +263,7 @@ def test_a_hundred_thousand_calls_open_and_scroll(open_page: Open) -> None:
     page = open_page(diagram(big_report()))
     opened = page.evaluate("document.querySelectorAll('*').length")
 
-    page.locator(".ip-link-button").click()
+    page.locator(".ip-calls .ip-link-button").click()
     shown, most = page.evaluate(
         """async () => {
           const list = document.querySelector(".ip-list");
@@ -369,7 +368,7 @@ def test_what_was_measured_is_told(open_page: Open) -> None:
     code = "import torch\nx = torch.ones(4, requires_grad=True)\nh = x.exp()\nh[1:3].zero_()\nh.sum().backward()\n"
     page = open_page(diagram(record(code)))
 
-    assert "0 to 16 were saved and 4 to 12 written" in page.locator(".ip-facts").inner_text()
+    assert "0 to 16 were saved and 4 to 12 written" in page.locator(".ip-evidence .ip-sentence", has_text="Seen").inner_text()
 
 
 def test_a_missing_layout_engine_is_told_in_the_pane(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,10 +36,8 @@ def test_each_pane_names_the_run(open_page: Open) -> None:
     """The places of the finding, the calls and the tensors say which run of a cell they are of."""
     page = open_page(diagram(play(*CELLS)[-1].findings))
 
-    assert page.locator(".ip-place-said").all_inner_texts()[:2] == [
-        "overwrites it · In[3] line 1",
-        "still needed · In[2] line 1",
-    ]
+    assert page.locator(".ip-excerpt-file").all_inner_texts() == ["In[2]", "In[3]", "In[4]"]
+    assert page.locator(".ip-role").all_inner_texts() == ["still needed", "overwrites it", "raised here"]
     assert page.locator(".ip-call-run").all_inner_texts() == ["In[1]", "In[2]", "In[3]", "In[4]"]
     assert "made in In[2] · version moved in In[3]" in page.locator(".ip-card-past").all_inner_texts()
 

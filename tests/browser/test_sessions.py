@@ -56,9 +56,13 @@ window.addEventListener("transitionrun", ({target}) => { window.motions += targe
 
 
 def _drawn(notebook: Any, number: int) -> Any:
-    """The widget below a cell, once it is drawn; Lab lays out only what is in sight."""
+    """The widget below a cell, once it is drawn and open; Lab lays out only what is in sight."""
     notebook.cell(number).scroll_into_view_if_needed()
     widget = notebook.cell(number).locator(".ip")
+    everything = widget.locator(".ip-tab[data-tab='all']")
+    everything.wait_for()
+    if everything.get_attribute("aria-expanded") == "false":
+        everything.click()
     widget.locator(".ip-call").first.wait_for()
     return widget
 

@@ -49,6 +49,8 @@ def page(chromium: Any, tmp_path: Path) -> Any:
     )
     found = chromium.new_page()
     found.goto(file.as_uri())
+    for tab in found.locator(".ip-tab[data-tab='all']").all():
+        tab.click()
     found.wait_for_selector(".ip-call")
     yield found
     found.close()

@@ -42,7 +42,7 @@ def test_the_cell_shows_its_finding_in_jupyterlab(page: Any) -> None:
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     cell = page.locator(".jp-CodeCell").nth(1)
     outputs = cell.locator(".jp-OutputArea-child")
-    outputs.nth(1).locator(".ip-call").filter(has_text="relu_").wait_for(state="visible")  # rows that only a widget has
+    outputs.nth(1).locator(".ip-told-line").filter(has_text="relu_").wait_for(state="visible")  # only a widget has them
     assert [outputs.nth(number).is_visible() for number in range(outputs.count())] == [True, True, False]
     assert "RuntimeError" in outputs.nth(0).inner_text()
     assert "----> 7 g.sum().backward()" in outputs.nth(0).inner_text()

@@ -64,6 +64,6 @@ def test_the_tutorial_opens_with_its_widgets(
 
     assert said.splitlines()[-1] == "opens build/tutorial/01-start-here.ipynb"
     page = open_notebook(ROOT / "build" / "tutorial", tmp_path, "01-start-here.ipynb")
-    page.locator(".ip-call").first.wait_for(state="visible")
+    page.locator(".ip-headline").first.wait_for(state="visible")
     assert page.locator("text=model not found").count() == 0
     assert "h.relu_()" in page.locator(".ip-headline").nth(1).inner_text()

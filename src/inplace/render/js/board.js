@@ -1,48 +1,11 @@
 // @ts-check
-// The bar on top.
-
-/** @param {Board} board @returns {Pane} */
-function topPane(board) {
-  const found = h("span", { class: "ip-count", "aria-live": "polite" });
-  const input = h("input", {
-    type: "search", class: "ip-search", placeholder: "Search name, line or op", "aria-label": "Search calls by name, line or op", spellcheck: "false", autocomplete: "off",
-    oninput: () => board.search(input.value),
-    onkeydown: (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Enter") board.nextMatch(event.shiftKey ? -1 : 1);
-      else if (event.key === "Escape") {
-        input.value = "";
-        board.search("");
-        board.el.focus();
-      }
-    },
-  });
-  const el = h(
-    "header",
-    { class: "ip-top" },
-    h("span", { class: "ip-brand" }, "inplace"),
-    h("span", { class: "ip-title" }, board.run.diagram.title),
-    h("span", { class: "ip-find", role: "search" }, input, found),
-    h("span", { class: "ip-keys", "aria-hidden": "true" }, h("kbd", {}, "←"), h("kbd", {}, "→"), " step ", h("kbd", {}, "n"), " finding ", h("kbd", {}, "/"), " search"),
-  );
-  return {
-    el,
-    update(state) {
-      if (board.matches === null) found.textContent = "";
-      else if (!board.matches.size) found.textContent = "no call";
-      else {
-        const at = board.matches.has(state.step) ? `${board.matchOrder.indexOf(state.step) + 1} of ` : "";
-        found.textContent = `${at}${counted(board.matches.size, "call")}`;
-      }
-    },
-  };
-}
-
-// ------------------------------------------------------------------ all together
+// All together: the state that the panes share.
 
 /** The state that the panes share, and everything that changes it. */
 class Board {
-  /** @param {HTMLElement} host @param {any} diagram @param {{selected?: number | null, onSelect?: (step: number) => void}} given */
+  /** @param {HTMLElement} host @param {any} diagram @param {Given} given */
   constructor(host, diagram, given) {
+    this.host = host;
     this.uid = `ip${Math.random().toString(36).slice(2, 9)}`;
     this.run = new Run(diagram);
     this.onSelect = given.onSelect ?? (() => {});
@@ -56,7 +19,7 @@ class Board {
     this.byLine = undefined;
     /** @type {Related} */
     this.related = { steps: new Set(), tensors: new Set(), lines: new Set(), nodes: new Set() };
-    this.state = this.opening(given.selected);
+    this.state = this.opening(given.selected, given.tab ?? "");
     this.el = h("div", { class: "ip", tabindex: "-1", role: "region", "aria-label": `inplace: ${diagram.title}`, "data-lm-suppress-shortcuts": "true" });
     const source = sourcePane(this);
     const references = referencesPane(this);
@@ -64,11 +27,13 @@ class Board {
     this.list = callsPane(this);
     const gradients = diagram.gradients.columns.length ? [gradientsPane(this)] : [];
     /** @type {Pane[]} */
-    this.panes = [topPane(this), bannerPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients];
-    const [top, banner, scrubber] = this.panes;
+    this.panes = [findingPane(this), barPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients, evidencePane(this)];
+    const [finding, bar, scrubber] = this.panes;
+    const evidence = this.panes[this.panes.length - 1];
+    this.columns = [h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)];
+    this.stage = h("div", { class: "ip-stage", id: `${this.uid}-stage` }, scrubber.el, h("div", { class: "ip-grid" }, this.columns), gradients.map((one) => one.el), evidence.el);
     const notes = diagram.notes.map((/** @type {string} */ note) => h("p", {}, note));
-    this.el.append(top.el, banner.el, scrubber.el, h("div", { class: "ip-grid" }, h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)));
-    this.el.append(...gradients.map((one) => one.el));
+    this.el.append(finding.el, bar.el, this.stage);
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));
     host.append(this.el);
     this.listen();
@@ -76,12 +41,12 @@ class Board {
   }
 
   /** Where a reader begins: at the write of the first finding, or at the end.
-   * @param {number | null | undefined} selected @returns {State} */
-  opening(selected) {
+   * @param {number | null | undefined} selected @param {string} tab @returns {State} */
+  opening(selected, tab) {
     const { findings } = this.run.diagram;
     const first = findings[0]?.culprits.find((/** @type {any} */ spot) => spot.step !== null)?.step ?? findings[0]?.steps[0];
     const step = selected ?? first ?? Math.max(0, this.run.count - 1);
-    return { step: this.inside(step), tensor: -1, finding: findings.length ? 0 : -1, compare: true, from: -1, query: "", line: "" };
+    return { step: this.inside(step), tensor: -1, finding: findings.length ? 0 : -1, compare: true, from: -1, query: "", line: "", tab };
   }
 
   /** @param {number} step */
@@ -115,9 +80,32 @@ class Board {
 
   /** @param {State | null} before */
   paint(before) {
+    if (before?.tab !== this.state.tab) this.unfold();
     this.related = this.relatedTo(this.hovered ?? this.chosen());
     for (const pane of this.panes) pane.update(this.state, before);
     for (const pane of this.panes) pane.relate?.(this.related);
+  }
+
+  /** Show what the chosen tab has, and nothing of the others. */
+  unfold() {
+    const { tab } = this.state;
+    this.el.dataset.tab = tab;
+    this.stage.hidden = !tab;
+    for (const el of this.stage.querySelectorAll(".ip-pane")) el.hidden = tab !== "all" && !el.classList.contains(`ip-${tab}`);
+    for (const column of this.columns) column.hidden = [...column.children].every((child) => child.hidden);
+    this.resize(); // what was hidden could not be measured
+  }
+
+  /** Open one part of the picture, or close all.
+   * @param {string} tab */
+  open(tab) {
+    this.set({ tab });
+  }
+
+  /** Go to a call, and open the picture where it is closed.
+   * @param {number} step */
+  go(step) {
+    this.set({ step, tab: this.state.tab || "all" });
   }
 
   /** What is lit when nothing is hovered: the chosen tensor, else the chosen call. */
@@ -238,6 +226,7 @@ class Board {
    * @param {string} query */
   search(query) {
     const words = query.trim().toLowerCase();
+    if (words && !this.state.tab) this.open("calls");
     this.matches = words ? this.matching(words) : null;
     this.matchOrder = this.matches ? [...this.matches].sort((a, b) => a - b) : [];
     this.set({ query: words });
@@ -284,16 +273,18 @@ class Board {
     if (this.panes.some((one) => one.key && one.el.contains(target) && one.key(key, target))) return true;
     const pane = this.panes.find((one) => one.move && one.el.contains(target));
     const pressable = target instanceof HTMLButtonElement;
-    if (key === "ArrowRight") this.step(1);
-    else if (key === "ArrowLeft") this.step(-1);
+    if (key === "ArrowRight") this.go(this.state.step + 1);
+    else if (key === "ArrowLeft") this.go(this.state.step - 1);
     else if (key === "ArrowDown" && pane) pane.move?.(1);
     else if (key === "ArrowUp" && pane) pane.move?.(-1);
     else if (key === "PageDown" && pane === this.list) pane?.move?.(12);
     else if (key === "PageUp" && pane === this.list) pane?.move?.(-12);
-    else if (key === "Home") this.choose(0);
-    else if (key === "End") this.choose(this.run.count - 1);
+    else if (key === "Home") this.go(0);
+    else if (key === "End") this.go(this.run.count - 1);
     else if (key === "n") this.nextFinding(1);
     else if (key === "p") this.nextFinding(-1);
+    else if (key === "o") this.open(this.state.tab ? "" : "all");
+    else if (key === "?") /** @type {HTMLElement} */ (this.el.querySelector(".ip-keys")).click();
     else if (key === "c") this.set({ compare: !this.state.compare });
     else if (key === "m") this.set({ from: this.state.from === this.state.step ? -1 : this.state.step });
     else if (key === "/") /** @type {HTMLElement} */ (this.el.querySelector(".ip-search")).focus();

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The picture of one run: a finding, the source, the references, the autograd graph and the timeline, all linked.
+ * The picture of one run: a finding at first sight; behind it the source, references, autograd graph and timeline, all linked.
  *
  * It draws the Diagram it is given (`picture/model.py` says what each field means) and reports the chosen step back.
  * Text of the user's is only ever put into the page as text, nothing is fetched, and nothing is evaluated.
@@ -14,7 +14,8 @@ const FEW = 6; // calls of one line that are listed without their modules
 const ROW = 26; // height of a row of the list of calls, in pixels: the same as in widget.css
 const PLAY_MS = 700;
 
-/** @typedef {{step: number, tensor: number, finding: number, compare: boolean, from: number, query: string, line: string}} State */
+/** @typedef {{step: number, tensor: number, finding: number, compare: boolean, from: number, query: string, line: string, tab: string}} State */
+/** @typedef {{selected?: number | null, tab?: string, onSelect?: (step: number) => void}} Given */
 /** @typedef {{steps: Set<number>, tensors: Set<number>, lines: Set<string>, nodes: Set<number>}} Related */
 /** @typedef {{el: HTMLElement, update: (state: State, before: State | null) => void, relate?: (related: Related) => void,
  *   move?: (by: number) => void, key?: (key: string, target: HTMLElement) => boolean, resize?: () => void}} Pane */

@@ -1,101 +1,53 @@
 // @ts-check
-// The finding.
+// The finding: what went wrong, where in the source, in which bytes, and what to do. All of it fits one glance.
+
+const GLANCE = 9; // lines of source shown with a finding
+const HELD = 2; // tensors shown with a finding
 
 /** @param {Board} board @returns {Pane} */
-function bannerPane(board) {
-  const { diagram } = board.run;
-  const el = h("section", { class: "ip-banner", "aria-label": "Finding", "aria-live": "polite" });
-  let openLesson = false; // the banner is drawn anew for each step; what the reader has opened stays open
-
-  /** @param {string} role @param {any} spot @param {string} said */
-  function place(role, spot, said) {
-    const go = () => spot.step !== null && board.choose(spot.step);
-    return h(
-      "button",
-      { class: `ip-place ip-role-${role}`, type: "button", onclick: go, disabled: spot.step === null },
-      h("span", { class: "ip-place-said" }, icon(/** @type {any} */ (role)), `${said} · ${lineOf(spot, diagram)}`),
-      h("code", {}, spot.code.split("\n")[0]),
-    );
-  }
+function findingPane(board) {
+  const { run } = board;
+  const { diagram } = run;
+  const el = h("section", { class: "ip-first", "aria-label": "Finding", "aria-live": "polite" });
+  /** @type {ReturnType<typeof memoryView> | null} */
+  let memory = null;
 
   /** @param {any} finding */
-  function story(finding) {
-    const parts = [];
-    if (finding.culprits.length) parts.push(place(finding.role, finding.culprits[0], finding.did));
-    if (finding.victim) parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("victim", finding.victim, finding.needs));
-    else if (board.run.diagram.ending?.spot && finding.severity === "error") {
-      parts.push(h("span", { class: "ip-arrow", "aria-hidden": "true" }), place("raised", board.run.diagram.ending.spot, "raised at"));
-    }
-    return h("div", { class: "ip-story" }, parts);
-  }
-
-  /** A sentence in pieces of prose and code by turns.
-   * @param {string[]} pieces */
-  const runs = (pieces) => pieces.map((part, number) => (number % 2 ? h("code", {}, part) : part));
-
-  /** A sentence in which code stands in backticks.
-   * @param {string} text */
-  const prose = (text) => runs(text.split("`"));
-
-  /** The worked example that teaches what a finding is about.
-   * @param {any} one */
-  function lesson(one) {
-    if (!one) return null;
-    const box = /** @type {HTMLDetailsElement} */ (h(
-      "details",
-      { class: "ip-lesson" },
-      h("summary", {}, h("b", {}, "Worked example"), ` ${one.id}: ${one.title}`),
-      h("div", { class: "ip-lesson-body" },
-        h("pre", { tabindex: "0", "aria-label": `Code of example ${one.id}` }, one.code.trimEnd()),
-        h("div", {},
-          h("p", {}, h("b", {}, "One hears"), h("span", {}, ...prose(one.claim))),
-          h("p", {}, h("b", {}, "PyTorch"), h("span", {}, ...prose(one.lesson))),
-          h("p", { class: "ip-verdict" }, h("b", {}, "So it is"), h("span", {}, one.verdict)),
-        ),
-      ),
-    ));
-    box.open = openLesson;
-    box.addEventListener("toggle", () => { openLesson = box.open; });
-    return box;
-  }
-
-  /** @param {any} finding */
-  function remedy(finding) {
-    const diff = finding.diff;
-    return h(
-      "div",
-      { class: "ip-remedy" },
-      h("p", {}, h("b", {}, "Why"), h("span", {}, ...runs(finding.why))),
-      h("p", {}, h("b", {}, "Fix"), h("span", {}, ...runs(finding.fix))),
-      finding.facts.length ? h("p", { class: "ip-facts" }, h("b", {}, "Seen"), h("span", {}, ...runs(finding.facts))) : null,
-      diff && h(
-        "pre",
-        { class: "ip-diff", "aria-label": `Proposed change of line ${diff.line}` },
-        ...diff.lines.flatMap((/** @type {string} */ line, /** @type {number} */ number) => [
-          number ? "\n" : "",
-          h(line.startsWith("-") ? "del" : line.startsWith("+") ? "ins" : "span", {}, line.replace("-", "−")),
-        ]),
-      ),
-      diff?.proof && h("p", { class: diff.verified ? "ip-proved" : "ip-unproved" }, h("b", {}, diff.verified ? "Proof" : diff.verified === false ? "No proof" : "Known"), h("span", {}, diff.proof)),
-      lesson(diagram.lessons?.find((/** @type {any} */ one) => one.id === finding.example)),
-    );
-  }
-
-  /** @param {State} state */
-  function told(state) {
-    const finding = diagram.findings[state.finding];
+  function told(finding) {
     const all = diagram.findings.length + diagram.findings_hidden;
+    memory = memoryOf(finding);
     return [
+      h("div", { class: "ip-eyebrow" }, brand(), all > 1 ? turner(board.state.finding, all) : null),
+      headline(finding.severity, runsOfCode(finding.headline)),
       h(
         "div",
-        { class: "ip-headline" },
-        h("span", { class: "ip-severity" }, finding.severity),
-        h("h2", {}, ...runs(finding.headline)),
-        all > 1 ? turner(state.finding, all) : null,
+        { class: "ip-told" },
+        h("div", { class: "ip-seen" }, excerpt(board, finding), sentence("Why", finding.why)),
+        h("div", { class: "ip-remedy" }, memory?.el ?? null, sentence("Fix", finding.fix), change(board, finding)),
       ),
-      story(finding),
-      remedy(finding),
     ];
+  }
+
+  function brand() {
+    return h("span", { class: "ip-brand" }, h("b", {}, "inplace"), h("span", { class: "ip-title" }, diagram.title));
+  }
+
+  /** @param {string} severity @param {any[]} text @param {any[]} after */
+  function headline(severity, text, ...after) {
+    return h("div", { class: "ip-headline" }, h("span", { class: "ip-severity" }, severity), h("h2", {}, ...text), ...after);
+  }
+
+  /** The one storage that a finding is about, with the names that reach it.
+   * @param {any} finding */
+  function memoryOf(finding) {
+    const held = finding.tensors.map((/** @type {number} */ id) => run.tensors.get(id)).filter(Boolean);
+    const storage = [...finding.storages, ...held.map((/** @type {any} */ tensor) => tensor.storage)].map((id) => run.storages.get(id)).find(Boolean);
+    if (!storage) return null;
+    const about = (/** @type {number} */ id) => (finding.tensors.includes(id) ? 2 : 0) + (run.tensors.get(id)?.names.length ? 1 : 0);
+    const shown = [...storage.tensors].sort((one, two) => about(two) - about(one)).slice(0, HELD);
+    const view = memoryView(board, "about", "Tensors of the finding");
+    view.add(storage, storage.tensors.filter((/** @type {number} */ id) => shown.includes(id)));
+    return view;
   }
 
   /** @param {number} at @param {number} all */
@@ -113,21 +65,220 @@ function bannerPane(board) {
 
   function quiet() {
     const { ending, calls } = diagram;
-    const text = ending ? `${ending.type}: ${ending.message}` : diagram.all_clear;
-    const writes = new Set(board.run.writeSteps).size;
-    return [
-      h("div", { class: "ip-headline" }, h("span", { class: "ip-severity" }, ending ? "raised" : "no finding"), h("h2", {}, text)),
-      h("p", { class: "ip-message" }, `${counted(calls.count + calls.hidden, "call")} recorded; ${counted(writes, "call")} wrote to a tensor in place.`),
-    ];
+    const writes = new Set(run.writeSteps).size;
+    const said = `${counted(calls.count + calls.hidden, "call")}, ${writes.toLocaleString("en")} in place`;
+    if (ending) return [h("div", { class: "ip-eyebrow" }, brand()), headline("raised", [`${ending.type}: ${ending.message}`]), h("p", { class: "ip-message" }, `${said}.`)];
+    const open = h("button", { type: "button", class: "ip-link-button", onclick: () => board.open("all") }, "open");
+    return [h("div", { class: "ip-line-only" }, brand(), h("span", { class: "ip-severity" }, "no finding"), h("span", { class: "ip-said" }, `${said}. ${diagram.all_clear}`), open)];
   }
 
   return {
     el,
     update(state, before) {
-      if (before && before.finding === state.finding) return;
-      const finding = diagram.findings[state.finding];
-      board.el.dataset.severity = finding ? finding.severity : "none";
-      el.replaceChildren(...(finding ? told(state) : quiet()).filter(Boolean));
+      if (!before || before.finding !== state.finding) {
+        const finding = diagram.findings[state.finding];
+        memory = null;
+        board.el.dataset.severity = finding ? finding.severity : "none";
+        board.el.dataset.quiet = String(!finding && !diagram.ending);
+        el.replaceChildren(...(finding ? told(finding) : quiet()).filter(Boolean));
+        memory?.update(state, null);
+        memory?.resize();
+      } else memory?.update(state, before);
+    },
+    relate(related) {
+      memory?.relate(related);
+    },
+    resize() {
+      memory?.resize();
     },
   };
+}
+
+/** A sentence in pieces of prose and code by turns.
+ * @param {string[]} pieces */
+function runsOfCode(pieces) {
+  return pieces.map((part, number) => (number % 2 ? h("code", {}, part) : part));
+}
+
+/** @param {string} word @param {string[]} pieces */
+function sentence(word, pieces) {
+  return pieces.length ? h("p", { class: "ip-sentence" }, h("b", {}, word), h("span", { title: pieces.join("") }, ...runsOfCode(pieces))) : null;
+}
+
+// ------------------------------------------------------------------ the lines it is about
+
+/** The lines of a finding in the source, each with what it did.
+ * @param {Board} board @param {any} finding */
+function excerpt(board, finding) {
+  const { diagram } = board.run;
+  const spots = finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => ({ spot, role: at ? furtherRole(board, spot) : finding.role, said: at ? "" : finding.did }));
+  if (finding.victim) spots.push({ spot: finding.victim, role: "victim", said: finding.needs });
+  if (diagram.ending?.spot && finding.severity === "error") spots.push({ spot: diagram.ending.spot, role: "raised", said: "raised here" });
+  const el = h("div", { class: "ip-excerpt" });
+  /** @type {Map<string, any[]>} */
+  const files = new Map();
+  for (const one of [...spots].sort((a, b) => (a.spot.step ?? Infinity) - (b.spot.step ?? Infinity))) {
+    const key = `${one.spot.source} ${one.spot.label}`;
+    files.set(key, [...(files.get(key) ?? []), one]);
+  }
+  for (const [, told] of files) {
+    const [{ spot }] = told;
+    const where = lineOf(spot, diagram).split("line ")[0].trim();
+    if (where || files.size > 1) el.append(h("div", { class: "ip-excerpt-file" }, where || spot.label || diagram.title));
+    el.append(...excerptLines(board, told, Math.floor(GLANCE / files.size)));
+  }
+  return el;
+}
+
+/** What a culprit after the first is marked as in the source.
+ * @param {Board} board @param {any} spot */
+function furtherRole(board, spot) {
+  const marks = board.run.diagram.sources[spot.source]?.marks ?? [];
+  return marks.find((/** @type {any} */ mark) => mark.finding === board.state.finding && mark.line === spot.line && mark.column === spot.column)?.role ?? "culprit";
+}
+
+/** The lines of some places in one source, with a line around each where there is room.
+ * @param {Board} board @param {any[]} told @param {number} room */
+function excerptLines(board, told, room) {
+  const source = board.run.diagram.sources[told[0].spot.source];
+  const own = new Set(told.flatMap(({ spot }) => upTo(spot.line, Math.min(spot.end_line, spot.line + 2))));
+  const near = new Set([...own].flatMap((line) => [line - 1, line, line + 1]));
+  const there = (/** @type {number} */ line) => source && line >= source.first && line < source.first + source.lines.length;
+  const wide = [...near].filter(there);
+  const lines = (wide.length <= room ? wide : [...own]).sort((a, b) => a - b).slice(0, room);
+  const rows = [];
+  const textOf = (/** @type {number} */ line) => (there(line) ? source.lines[line - source.first] : "");
+  const cut = Math.min(...lines.filter((line) => textOf(line).trim()).map((line) => textOf(line).length - textOf(line).trimStart().length), 40);
+  lines.forEach((line, i) => {
+    if (i && line > lines[i - 1] + 1) rows.push(h("div", { class: "ip-gap", "aria-hidden": "true" }, "⋯"));
+    const at = told.filter(({ spot }) => spot.line <= line && line <= spot.end_line);
+    const bare = told.find(({ spot }) => spot.line === line)?.spot.code.split("\n")[0] ?? "";
+    rows.push(there(line) ? excerptLine(board, line, textOf(line).slice(cut), at, cut) : excerptLine(board, line, bare, at, null));
+  });
+  return rows;
+}
+
+/** @param {number} from @param {number} to */
+function upTo(from, to) {
+  return Array.from({ length: Math.max(0, to - from) + 1 }, (_, i) => from + i);
+}
+
+/** A line of a finding; `cut` letters of its indentation are left out, null where nothing but a piece of it is known.
+ * @param {Board} board @param {number} line @param {string} text @param {any[]} told @param {number | null} cut */
+function excerptLine(board, line, text, told, cut) {
+  const at = (/** @type {any} */ spot) => (cut === null ? { column: 0, end_column: text.length, end_line: line } : { column: spot.column - cut, end_column: spot.end_column - cut });
+  const marks = told.map(({ spot, role }) => ({ ...spot, ...at(spot), role, told: true }));
+  const first = told.filter(({ spot }) => spot.line === line);
+  const step = first[0]?.spot.step ?? null;
+  const inner = [
+    h("span", { class: "ip-no" }, String(line)),
+    h("span", { class: "ip-gutter" }, first.slice(0, 1).map(({ role }) => badge({ role, told: true }))),
+    codeOf(text, line, marks),
+    h("span", { class: `ip-role ip-role-${first[0]?.role ?? "none"}` }, first.map(({ said }) => said).filter(Boolean).join(", ")),
+  ];
+  if (step === null) return h("div", { class: "ip-told-line" }, inner);
+  return h("button", { class: "ip-told-line", type: "button", title: "Show this call", onclick: () => board.go(step) }, inner);
+}
+
+// ------------------------------------------------------------------ the change it needs
+
+/** The proposed change with its buttons.
+ * @param {Board} board @param {any} finding */
+function change(board, finding) {
+  const { diff } = finding;
+  const said = h("span", { class: "ip-copied", role: "status" });
+  const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) => h("button", { type: "button", class: "ip-button", onclick }, label);
+  const copy = (/** @type {string} */ label, /** @type {() => string} */ text) => button(label, () => copyText(text()).then((done) => { said.textContent = done ? "Copied." : "The browser does not let us copy."; }));
+  const buttons = [copy("Copy as Markdown", () => markdown(board, finding))];
+  if (diff) {
+    buttons.unshift(copy("Copy the change", () => diff.lines.join("\n")));
+    const place = cellPlace(board, finding);
+    if (place) buttons.unshift(button("Apply to the cell", () => { said.textContent = place.apply() ? "Changed; Ctrl+Z takes it back. Nothing was run." : "The cell has other lines now."; }));
+    if (diff.proof) buttons.push(button(diff.verified ? "Show the proof" : diff.verified === false ? "Why there is no proof" : "How it is known", () => board.open("evidence")));
+  }
+  return h(
+    "div",
+    { class: "ip-change" },
+    diff && h(
+      "pre",
+      { class: "ip-diff", tabindex: "0", "aria-label": `Proposed change of line ${diff.line}` },
+      ...diff.lines.flatMap((/** @type {string} */ line, /** @type {number} */ number) => [
+        number ? "\n" : "",
+        h(line.startsWith("-") ? "del" : line.startsWith("+") ? "ins" : "span", {}, line.replace("-", "−")),
+      ]),
+    ),
+    h("div", { class: "ip-buttons" }, buttons, said),
+  );
+}
+
+/** A finding as text for an issue or a forum.
+ * @param {Board} board @param {any} finding */
+function markdown(board, finding) {
+  const { diagram } = board.run;
+  const prose = (/** @type {string[]} */ pieces) => pieces.map((part, number) => (number % 2 ? `\`${part}\`` : part)).join("");
+  const spots = [...finding.culprits.slice(0, 3).map((/** @type {any} */ spot) => [spot, finding.did]), ...(finding.victim ? [[finding.victim, finding.needs]] : [])];
+  const lines = spots.map(([spot, said]) => `${lineOf(spot, diagram)}: ${spot.code.split("\n")[0]}  # ${said}`);
+  const parts = [`**${finding.kind}** (${diagram.title}, PyTorch ${diagram.torch}): ${prose(finding.headline)}`, `\`\`\`\n${lines.join("\n")}\n\`\`\``];
+  if (finding.why.length) parts.push(`**Why:** ${prose(finding.why)}`);
+  if (finding.fix.length) parts.push(`**Fix:** ${prose(finding.fix)}`);
+  if (finding.diff) parts.push(`\`\`\`diff\n${finding.diff.lines.join("\n")}\n\`\`\``);
+  return `${parts.join("\n\n")}\n`;
+}
+
+/** @param {string} text @returns {Promise<boolean>} */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // A page that is not served over https has no clipboard of its own.
+    const area = document.body.appendChild(h("textarea", { style: "position: fixed; opacity: 0" }));
+    area.value = text;
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+// ------------------------------------------------------------------ the cell around us
+
+/** Where the change of a finding goes in the editor of the cell that shows us; null where there is no such place.
+ * @param {Board} board @param {any} finding */
+function cellPlace(board, finding) {
+  const [culprit] = finding.culprits;
+  const { diagram } = board.run;
+  if (!culprit || !(diagram.sources[culprit.source]?.is_cell ?? false) || lineOf(culprit, diagram) !== `line ${culprit.line}`) return null;
+  const lines = finding.diff.lines;
+  const old = lines.filter((/** @type {string} */ line) => !line.startsWith("+ ")).map((/** @type {string} */ line) => line.slice(2));
+  const fresh = lines.filter((/** @type {string} */ line) => !line.startsWith("- ")).map((/** @type {string} */ line) => line.slice(2));
+  const found = () => {
+    const view = editorAround(board.host);
+    const at = view ? linesAt(view.state.doc.toString().split("\n"), old, finding.diff.line) : -1;
+    return at < 0 ? null : { view, at };
+  };
+  if (!found()) return null;
+  return {
+    apply() {
+      const place = found();
+      if (!place) return false;
+      const { view, at } = place;
+      view.dispatch({ changes: { from: view.state.doc.line(at + 1).from, to: view.state.doc.line(at + old.length).to, insert: fresh.join("\n") }, scrollIntoView: true });
+      return true;
+    },
+  };
+}
+
+/** The CodeMirror of the notebook cell that an element is an output of.
+ * @param {HTMLElement} host @returns {any} */
+function editorAround(host) {
+  const content = /** @type {any} */ (host.closest(".jp-CodeCell")?.querySelector(".jp-Editor .cm-content"));
+  return content?.cmTile?.view ?? content?.cmView?.view ?? content?.cmView?.rootView?.view ?? null; // names of releases from 6.39 and before
+}
+
+/** Where some lines stand in a text, as near to a line as can be; -1 for nowhere.
+ * @param {string[]} text @param {string[]} wanted @param {number} near */
+function linesAt(text, wanted, near) {
+  const places = text.map((_, at) => at).filter((at) => wanted.every((line, i) => text[at + i] === line));
+  return places.sort((one, two) => Math.abs(one + 1 - near) - Math.abs(two + 1 - near))[0] ?? -1;
 }

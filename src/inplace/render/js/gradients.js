@@ -114,7 +114,7 @@ function gradientsPane(board) {
     if (!spot) return h("button", { type: "button", class: "ip-chain-mark", disabled: true }, one.did + times);
     const go = () => {
       const step = spot.step !== null && spot.step < board.run.count ? { step: spot.step } : {};
-      board.set({ ...step, line: `${spot.source}:${spot.line}` });
+      board.set({ ...step, line: `${spot.source}:${spot.line}`, tab: "all" });
     };
     return h("button", { type: "button", class: "ip-chain-mark", title: spot.code, onclick: go }, h("span", {}, `${one.did}${times} ${lineOf(spot, diagram)}`, h("code", {}, spot.code.split("\n")[0])));
   }

@@ -42,7 +42,8 @@ function hostIsDark(system) {
 
 /**
  * Draw a diagram into an element; returns the board, whose `destroy()` takes it away again.
- * @param {HTMLElement} host @param {any} diagram @param {{selected?: number | null, onSelect?: (step: number) => void}} [given]
+ * `given.tab` is what is open at first: nothing but the finding without it, `all` for everything.
+ * @param {HTMLElement} host @param {any} diagram @param {Given} [given]
  */
 function mount(host, diagram, given = {}) {
   return new Board(host, diagram, given);
@@ -65,6 +66,11 @@ function render({ model, el }) {
     if (board && step !== null && step !== board.state.step) board.choose(step);
   };
   draw();
+  if (model.get("fresh")) {
+    model.set("fresh", false); // a page that is loaded again does not move
+    model.save_changes();
+    if (model.get("diagram").ending) requestAnimationFrame(() => requestAnimationFrame(() => intoView(el)));
+  }
   model.on("change:diagram", draw);
   model.on("change:selected", chosen);
   return () => {
@@ -72,6 +78,13 @@ function render({ model, el }) {
     model.off("change:selected", chosen);
     board?.destroy();
   };
+}
+
+/** Bring what was found of a cell that raised into sight, behind its long traceback; not where the reader has gone on.
+ * @param {HTMLElement} el */
+function intoView(el) {
+  const cell = (el.closest(".jp-Cell") ?? el).getBoundingClientRect();
+  if (cell.bottom > 0 && cell.top < window.innerHeight) el.scrollIntoView({ block: "nearest" });
 }
 
 export default { render };

@@ -3,27 +3,35 @@
 
 /** @param {Board} board @returns {Pane} */
 function referencesPane(board) {
+  const { references } = board.run.diagram;
+  const view = memoryView(board, "tensor", "Tensors");
+  for (const storage of references.storages) view.add(storage, storage.tensors);
+  view.addLoose(references.tensors.filter((/** @type {any} */ tensor) => tensor.storage < 0));
+  if (!references.storages.length) view.el.append(h("p", { class: "ip-none" }, "No name of yours reached a tensor."));
+  const hidden = [];
+  if (references.storages_hidden) hidden.push(counted(references.storages_hidden, "more storage"));
+  if (references.tensors_hidden) hidden.push(counted(references.tensors_hidden, "more tensor"));
+  if (hidden.length) view.el.append(h("p", { class: "ip-more" }, `… ${hidden.join(", ")} not drawn: no name reaches them`));
+  return { ...view, el: pane("references", "Names and memory", "names → tensors → bytes", view.el) };
+}
+
+/**
+ * Storages with the tensors and names that reach them; `role` tells the ids of its rows from another view's.
+ * @param {Board} board @param {string} role @param {string} label
+ */
+function memoryView(board, role, label) {
   const { run } = board;
   const { references } = run.diagram;
   const wires = s("svg", { class: "ip-wires", "aria-hidden": "true" });
-  const list = h("div", { class: "ip-stores", role: "listbox", tabindex: "0", "aria-label": "Tensors" }, wires);
+  const list = h("div", { class: "ip-stores", role: "listbox", tabindex: "0", "aria-label": label }, wires);
   /** @type {Map<number, any>} */
   const rows = new Map();
   /** @type {number[]} */
   const order = [];
-  for (const storage of references.storages) list.append(store(storage));
-  const loose = references.tensors.filter((/** @type {any} */ tensor) => tensor.storage < 0);
-  if (loose.length) list.append(h("div", { class: "ip-store" }, loose.flatMap((/** @type {any} */ tensor) => row(tensor, null, 2))));
-  if (!references.storages.length) list.append(h("p", { class: "ip-none" }, "No name of yours reached a tensor."));
-  const hidden = [];
-  if (references.storages_hidden) hidden.push(counted(references.storages_hidden, "more storage"));
-  if (references.tensors_hidden) hidden.push(counted(references.tensors_hidden, "more tensor"));
-  if (hidden.length) list.append(h("p", { class: "ip-more" }, `… ${hidden.join(", ")} not drawn: no name reaches them`));
-  const el = pane("references", "Names and memory", "names → tensors → bytes", list);
 
-  /** @param {any} storage */
-  function store(storage) {
-    const tensors = storage.tensors.map((/** @type {number} */ id) => run.tensors.get(id));
+  /** @param {any} storage @param {number[]} ids those of its tensors that are drawn */
+  function store(storage, ids) {
+    const tensors = ids.map((/** @type {number} */ id) => run.tensors.get(id));
     const frame = h("div", { class: "ip-frame" });
     frame.style.gridRow = `1 / ${tensors.length + 2}`;
     for (const [start, stop] of storage.shared) {
@@ -32,7 +40,9 @@ function referencesPane(board) {
       frame.append(hatch);
     }
     const dead = storage.external ? " · memory of another library" : "";
-    const more = storage.tensors_hidden ? `… ${counted(storage.tensors_hidden, "more tensor")}, unnamed` : "";
+    const rest = storage.tensors.length - ids.length;
+    const unnamed = storage.tensors_hidden && !rest ? ", unnamed" : "";
+    const more = rest + storage.tensors_hidden ? `… ${counted(rest + storage.tensors_hidden, "more tensor")}${unnamed}` : "";
     return h(
       "div",
       { class: "ip-store", "data-storage": storage.id },
@@ -78,7 +88,7 @@ function referencesPane(board) {
     const lane = h("div", { class: "ip-lane" });
     const cells = storage ? fillLane(lane, tensor, storage) : [];
     const names = h("div", { class: "ip-names" }, chips);
-    const hit = h("div", { class: "ip-row", role: "option", id: `${board.uid}-tensor-${tensor.id}`, "aria-selected": "false", "data-tensor": tensor.id,
+    const hit = h("div", { class: "ip-row", role: "option", id: `${board.uid}-${role}-${tensor.id}`, "aria-selected": "false", "data-tensor": tensor.id,
       onclick: () => board.set({ tensor: board.state.tensor === tensor.id ? -1 : tensor.id }),
       onpointerenter: () => board.hover({ tensor: tensor.id }), onpointerleave: () => board.hover(null) }, names, card, lane);
     hit.style.gridRow = String(at);
@@ -205,7 +215,17 @@ function referencesPane(board) {
   }
 
   return {
-    el,
+    el: list,
+    /** @param {any} storage @param {number[]} ids */
+    add(storage, ids) {
+      list.append(store(storage, ids));
+    },
+    /** Tensors of which no storage is known.
+     * @param {any[]} loose */
+    addLoose(loose) {
+      if (loose.length) list.append(h("div", { class: "ip-store" }, loose.flatMap((/** @type {any} */ tensor) => row(tensor, null, 2))));
+    },
+    /** @param {State} state @param {State | null} before */
     update(state, before) {
       if (!before || before.step !== state.step || before.compare !== state.compare || before.tensor !== state.tensor || before.from !== state.from) update(state);
       if (before && before.tensor !== state.tensor && rows.has(state.tensor)) intoSight(list, rows.get(state.tensor).card);
@@ -214,10 +234,12 @@ function referencesPane(board) {
         if (about !== undefined) intoSight(list, rows.get(about).card);
       }
     },
+    /** @param {Related} related */
     relate(related) {
       for (const [id, row] of rows) flag(row.hit, "is-related", related.tensors.has(id));
       for (const path of wires.querySelectorAll("[data-of]")) flag(path, "is-related", related.tensors.has(Number(path.getAttribute("data-of"))));
     },
+    /** @param {number} by */
     move(by) {
       const at = order.indexOf(board.state.tensor);
       if (order.length) board.set({ tensor: order[at < 0 ? 0 : Math.min(order.length - 1, Math.max(0, at + by))] });

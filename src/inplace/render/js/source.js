@@ -49,7 +49,7 @@ function sourcePane(board) {
       },
       h("span", { class: "ip-no" }, String(line)),
       h("span", { class: "ip-gutter" }),
-      h("code", {}, pieces(text, line, [])),
+      codeOf(text, line, []),
       h("span", { class: "ip-times" }, times > 1 ? `${times.toLocaleString("en")} calls` : ""),
     );
     if (marks.length) marked.push({ row, text, line, marks });
@@ -66,45 +66,8 @@ function sourcePane(board) {
       const kept = own.filter((/** @type {any} */ mark, /** @type {number} */ i) => mark.line === line && own.findIndex((/** @type {any} */ one) => one.line === line && one.role === mark.role) === i);
       const shown = kept.filter((/** @type {any} */ mark) => mark.told || kept.length === 1 || !kept.some((/** @type {any} */ one) => one.told)).slice(0, kept.some((/** @type {any} */ one) => one.told) ? 2 : 1);
       row.children[1].replaceChildren(...shown.map(badge));
-      row.children[2].replaceChildren(...pieces(text, line, own));
+      row.children[2].replaceChildren(...linePieces(text, line, own));
     }
-  }
-
-  /** @param {any} mark */
-  function badge(mark) {
-    const said = SAID[/** @type {keyof typeof SAID} */ (mark.role)];
-    return h("i", { class: `ip-mark ip-role-${mark.role} ${mark.told ? "is-told" : ""}`, title: said }, icon(mark.role, said));
-  }
-
-  /** A line of text in runs of equal colour and underline.
-   * @param {string} text @param {number} line @param {any[]} marks */
-  function pieces(text, line, marks) {
-    const letters = Array.from(text);
-    const look = letters.map(() => ["", ""]);
-    for (const match of text.matchAll(TOKEN)) {
-      const word = WORDS[match.slice(1).findIndex((part) => part !== undefined) + 1];
-      const start = Array.from(text.slice(0, match.index)).length;
-      Array.from(match[0]).forEach((_, i) => { look[start + i][0] = word; });
-    }
-    for (const mark of [...marks].reverse()) {
-      const from = mark.line === line ? mark.column : letters.length - text.trimStart().length;
-      const to = mark.end_line === line ? mark.end_column : letters.length;
-      for (let i = from; i < Math.min(to, letters.length); i += 1) look[i][1] = `${mark.role}${mark.told ? " is-told" : ""}`;
-    }
-    return runsOf(letters, look);
-  }
-
-  /** @param {string[]} letters @param {string[][]} look */
-  function runsOf(letters, look) {
-    const found = [];
-    for (let start = 0, i = 1; i <= letters.length; i += 1) {
-      if (i < letters.length && look[i][0] === look[start][0] && look[i][1] === look[start][1]) continue;
-      const [word, role] = look[start];
-      const text = letters.slice(start, i).join("");
-      found.push(word || role ? h("span", { class: `${word && `ip-t-${word}`} ${role && `ip-u ip-u-${role}`}` }, text) : text);
-      start = i;
-    }
-    return found.length ? found : ["\u200b"];
   }
 
   /** The call of a line that comes next after the chosen one, else its first.
@@ -149,6 +112,51 @@ function sourcePane(board) {
       if (keys.length) chooseLine(keys[Math.min(keys.length - 1, Math.max(0, keys.indexOf(active) + by))]);
     },
   };
+}
+
+/** The sign in the gutter for a mark.
+ * @param {any} mark */
+function badge(mark) {
+  const said = SAID[/** @type {keyof typeof SAID} */ (mark.role)];
+  return h("i", { class: `ip-mark ip-role-${mark.role} ${mark.told ? "is-told" : ""}`, title: said }, icon(mark.role, said));
+}
+
+/** A line of text; where it wraps, what follows stands further in than it begins.
+ * @param {string} text @param {number} line @param {any[]} marks */
+function codeOf(text, line, marks) {
+  const indent = text.length - text.trimStart().length + 2;
+  return h("code", { style: `--indent: ${Math.min(indent, 30)}` }, linePieces(text, line, marks));
+}
+
+/** A line of text in runs of equal colour and underline.
+ * @param {string} text @param {number} line @param {any[]} marks */
+function linePieces(text, line, marks) {
+  const letters = Array.from(text);
+  const look = letters.map(() => ["", ""]);
+  for (const match of text.matchAll(TOKEN)) {
+    const word = WORDS[match.slice(1).findIndex((part) => part !== undefined) + 1];
+    const start = Array.from(text.slice(0, match.index)).length;
+    Array.from(match[0]).forEach((_, i) => { look[start + i][0] = word; });
+  }
+  for (const mark of [...marks].reverse()) {
+    const from = mark.line === line ? mark.column : letters.length - text.trimStart().length;
+    const to = mark.end_line === line ? mark.end_column : letters.length;
+    for (let i = from; i < Math.min(to, letters.length); i += 1) look[i][1] = `${mark.role}${mark.told ? " is-told" : ""}`;
+  }
+  return runsOf(letters, look);
+}
+
+/** @param {string[]} letters @param {string[][]} look */
+function runsOf(letters, look) {
+  const found = [];
+  for (let start = 0, i = 1; i <= letters.length; i += 1) {
+    if (i < letters.length && look[i][0] === look[start][0] && look[i][1] === look[start][1]) continue;
+    const [word, role] = look[start];
+    const text = letters.slice(start, i).join("");
+    found.push(word || role ? h("span", { class: `${word && `ip-t-${word}`} ${role && `ip-u ip-u-${role}`}` }, text) : text);
+    start = i;
+  }
+  return found.length ? found : ["\u200b"];
 }
 
 /** How many calls each line made.

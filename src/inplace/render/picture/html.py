@@ -26,7 +26,7 @@ main > div { min-width: 0; }
 
 _START = """
 for (const host of document.querySelectorAll("[data-inplace]")) {
-  mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent));
+  mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent), { tab: "all" });
 }
 """
 

@@ -12,14 +12,16 @@ _FOLDER = Path(__file__).parents[1] / "js"
 PARTS = (
     "elements",  # making elements, words and numbers
     "run",  # what the diagram says, indexed
-    "finding",
+    "finding",  # what is seen at first sight
+    "bar",  # what opens the rest
     "scrubber",
     "source",
     "references",
     "autograd",
     "calls",
     "gradients",
-    "board",  # the bar on top, and all together
+    "evidence",
+    "board",  # all together
     "host",  # the theme, and the way in
 )
 

@@ -1,4 +1,4 @@
-"""Diagram -> anywidget: two synced traits, nothing computed."""
+"""Diagram -> anywidget: three synced traits, nothing computed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     Attributes:
         diagram: the Diagram as JSON values.
         selected: the step of the chosen call, None before one is chosen; set it to choose one.
+        fresh: whether no front end has shown it yet; the first one brings it into sight where the code raised.
     """
 
     _esm = script()
     _css = _STYLE
     diagram = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+    fresh = traitlets.Bool(True).tag(sync=True)
 
     @classmethod
     def of(cls, diagram: Diagram) -> DiagramWidget:

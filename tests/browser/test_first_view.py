@@ -1,0 +1,142 @@
+"""The first view: the finding in one glance, the rest behind a bar that opens it in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inplace.render.picture.diagram import Diagram, diagram
+from inplace.render.picture.html import page as page_of
+from tests.browser.traces import README, record
+
+pytestmark = pytest.mark.browser
+
+GLANCE = 420  # CSS pixels that the finding may take, in a notebook of 1366 x 768
+
+CLASS = """\
+import torch
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = torch.nn.Linear(4, 8)
+        self.head = torch.nn.Linear(8, 1)
+
+    def forward(self, batch_of_features_with_a_long_name):
+        hidden_representation = torch.sigmoid(self.encoder(batch_of_features_with_a_long_name))
+        hidden_representation += 0.1 * torch.ones_like(hidden_representation) + batch_of_features_with_a_long_name.mean()
+        return self.head(hidden_representation)
+
+net = Net()
+x = torch.randn(16, 4)
+for epoch in range(3):
+    loss = net(x).pow(2).mean()
+    loss.backward()
+"""
+ALIAS = "import torch\na = torch.zeros(4)\nb = a[1:]\nkept = [a]\na += 1\nprint(kept[0], b)\n"
+MANY = "import torch\nx = torch.ones(3, requires_grad=True)\n" + "".join(
+    f"h{n} = x.exp()\nh{n}.add_({n})\n" for n in range(12)
+) + "sum(h.sum() for h in (h0, h1, h2)).backward()\n"
+
+
+@pytest.fixture
+def closed(chromium: Any, tmp_path: Path) -> Any:
+    """Opens a diagram as a widget is opened: with nothing but the finding."""
+    pages = []
+
+    def opened(picture: Diagram, width: int = 1100) -> Any:
+        file = tmp_path / "first.html"
+        file.write_text(page_of("first", [picture]).replace('{ tab: "all" }', "{}"), encoding="utf-8")
+        page = chromium.new_page(viewport={"width": width, "height": 700})
+        page.goto(file.as_uri())
+        page.wait_for_selector(".ip-first")
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize("code", [README, CLASS, ALIAS, MANY], ids=["readme", "class", "alias", "many"])
+def test_the_finding_fits_one_glance(closed: Any, code: str) -> None:
+    """Verdict, lines, names, bytes, fix and buttons are at most 420 pixels tall; nothing is cut at the side."""
+    page = closed(diagram(record(code)))
+
+    assert page.locator(".ip").bounding_box()["height"] <= GLANCE
+    assert not page.locator(".ip-stage").is_visible()
+    wide = "els => els.filter(el => el.scrollWidth > el.clientWidth + 1).map(el => el.className)"
+    assert page.locator(".ip, .ip-first, .ip-excerpt, .ip-told-line").evaluate_all(wide) == []
+
+
+def test_the_lines_say_what_they_did(closed: Any) -> None:
+    """Culprit, victim and the line that raised are there, each with its word; the bytes and the name beside them."""
+    page = closed(diagram(record(README)))
+
+    told = page.locator(".ip-told-line:has(.ip-mark)")
+    assert [" ".join(text.split()) for text in told.all_inner_texts()] == [
+        "7 h = torch.sigmoid(x) still needed",
+        "8 g = h.relu_() overwrites it",
+        "9 g.sum().backward() raised here",
+    ]
+    assert page.locator(".ip-first .ip-name").all_inner_texts() == ["g", "h"]
+    assert page.locator(".ip-first .ip-badge").first.inner_text() == "v0 → v1"
+
+
+def test_each_tab_opens_its_part_in_place(closed: Any) -> None:
+    """A tab shows one pane, a second press closes it, and a line of the finding opens the whole at its call."""
+    page = closed(diagram(record(README)))
+    panes = page.locator(".ip-pane")
+    shown = "els => els.filter(el => el.offsetParent).map(el => el.getAttribute('aria-label'))"
+
+    page.locator(".ip-tab[data-tab='autograd']").click()
+    assert panes.evaluate_all(shown) == ["Autograd graph"]
+    assert int(page.locator(".ip-graph").get_attribute("width")) > 100
+    page.locator(".ip-tab[data-tab='calls']").click()
+    assert panes.evaluate_all(shown) == ["Calls"]
+    assert page.locator(".ip-call.is-chosen").is_visible()
+    page.locator(".ip-tab[data-tab='calls']").click()
+    assert panes.evaluate_all(shown) == []
+    page.locator(".ip-told-line", has_text="sigmoid").click()
+    assert len(panes.evaluate_all(shown)) == panes.count()
+    assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "4"
+
+
+def test_keys_open_what_they_move_in(closed: Any) -> None:
+    """An arrow key opens the picture at the call it goes to, `o` closes it, and `?` lists the keys."""
+    page = closed(diagram(record(README)))
+    page.locator(".ip-tab").first.focus()
+
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "4"
+    page.keyboard.press("o")
+    assert not page.locator(".ip-stage").is_visible()
+    assert not page.locator(".ip-help").is_visible()
+    page.keyboard.press("?")
+    assert "search" in page.locator(".ip-help").inner_text()
+
+
+def test_a_run_without_findings_is_one_line(closed: Any) -> None:
+    """How much was called and written, in one line that opens."""
+    page = closed(diagram(record("import torch\na = torch.ones(3)\na.add_(1)\n")))
+
+    assert page.locator(".ip").bounding_box()["height"] <= 60
+    assert "2 calls, 1 in place" in page.locator(".ip-first").inner_text()
+    page.locator(".ip-first .ip-link-button").click()
+    assert page.locator(".ip-call").count() == 2
+
+
+def test_the_change_and_the_finding_can_be_copied(closed: Any) -> None:
+    """The change as plain `-` and `+` lines; the finding as Markdown with the lines, the reason and the change."""
+    page = closed(diagram(record(README)))
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: {}, configurable: true}); navigator.clipboard.writeText = async text => { window.copied = text; }")
+
+    page.get_by_text("Copy the change").click()
+    assert page.evaluate("window.copied") == "- g = h.relu_()\n+ g = h.relu()"
+    page.get_by_text("Copy as Markdown").click()
+    page.wait_for_function("window.copied.includes('**saved-tensor-modified**')")
+    told = page.evaluate("window.copied")
+    assert "line 8: h.relu_()  # overwrites it" in told
+    assert "```diff\n- g = h.relu_()\n+ g = h.relu()\n```" in told
+    assert page.locator(".ip-copied").inner_text() == "Copied."
