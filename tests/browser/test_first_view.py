@@ -35,9 +35,11 @@ for epoch in range(3):
     loss.backward()
 """
 ALIAS = "import torch\na = torch.zeros(4)\nb = a[1:]\nkept = [a]\na += 1\nprint(kept[0], b)\n"
-MANY = "import torch\nx = torch.ones(3, requires_grad=True)\n" + "".join(
-    f"h{n} = x.exp()\nh{n}.add_({n})\n" for n in range(12)
-) + "sum(h.sum() for h in (h0, h1, h2)).backward()\n"
+MANY = (
+    "import torch\nx = torch.ones(3, requires_grad=True)\n"
+    + "".join(f"h{n} = x.exp()\nh{n}.add_({n})\n" for n in range(12))
+    + "sum(h.sum() for h in (h0, h1, h2)).backward()\n"
+)
 
 
 @pytest.fixture
@@ -130,7 +132,9 @@ def test_a_run_without_findings_is_one_line(closed: Any) -> None:
 def test_the_change_and_the_finding_can_be_copied(closed: Any) -> None:
     """The change as plain `-` and `+` lines; the finding as Markdown with the lines, the reason and the change."""
     page = closed(diagram(record(README)))
-    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: {}, configurable: true}); navigator.clipboard.writeText = async text => { window.copied = text; }")
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: {}, configurable: true}); navigator.clipboard.writeText = async text => { window.copied = text; }"
+    )
 
     page.get_by_text("Copy the change").click()
     assert page.evaluate("window.copied") == "- g = h.relu_()\n+ g = h.relu()"

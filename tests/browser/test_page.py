@@ -196,7 +196,9 @@ def test_nothing_overflows_at_any_width(open_page: Open, readme: Diagram, width:
 
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     wide = "els => els.filter(el => el.scrollWidth > el.clientWidth + 1).map(el => el.className)"
-    assert page.locator(".ip, .ip-pane, .ip-code, .ip-stores, .ip-list, .ip-first, .ip-excerpt").evaluate_all(wide) == []
+    assert (
+        page.locator(".ip, .ip-pane, .ip-code, .ip-stores, .ip-list, .ip-first, .ip-excerpt").evaluate_all(wide) == []
+    )
 
 
 def test_theme_follows_the_host(open_page: Open, readme: Diagram) -> None:
@@ -368,7 +370,10 @@ def test_what_was_measured_is_told(open_page: Open) -> None:
     code = "import torch\nx = torch.ones(4, requires_grad=True)\nh = x.exp()\nh[1:3].zero_()\nh.sum().backward()\n"
     page = open_page(diagram(record(code)))
 
-    assert "0 to 16 were saved and 4 to 12 written" in page.locator(".ip-evidence .ip-sentence", has_text="Seen").inner_text()
+    assert (
+        "0 to 16 were saved and 4 to 12 written"
+        in page.locator(".ip-evidence .ip-sentence", has_text="Seen").inner_text()
+    )
 
 
 def test_a_missing_layout_engine_is_told_in_the_pane(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,78 @@
+"""The first view in a real JupyterLab of 1366 x 768: seen after running a cell, and its change applied to the cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+APP = "jupyterlab"
+FIRST = "import torch\n%load_ext inplace"
+CELL = """%%inplace
+x = torch.linspace(-1, 1, 3, requires_grad=True)
+h = torch.sigmoid(x)
+g = h.relu_()
+g.sum().backward()"""
+MORE = [f"# {number}\n" + "\n" * 12 for number in range(4)]
+IN_SIGHT = """el => {
+  const [box, view] = [el.getBoundingClientRect(), el.closest('.jp-WindowedPanel-outer').getBoundingClientRect()];
+  return box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
+}"""
+
+
+@pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
+def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
+    """Whether the next cell is chosen or this one stays: the headline and the change are seen without scrolling."""
+    notebook = jupyter.open(jupyter.write(f"sight{len(keys)}.ipynb", FIRST, CELL, *MORE))
+    notebook.page.set_viewport_size({"width": 1366, "height": 768})
+    notebook.cell(0).locator(".cm-content").click()
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.cell(1).locator(".cm-content").click()
+
+    notebook.page.keyboard.press(keys)
+
+    first = notebook.cell(1).locator(".ip-first")
+    first.wait_for()
+    notebook.page.wait_for_function(f"el => ({IN_SIGHT})(el)", arg=first.element_handle())
+    assert first.bounding_box()["height"] < 420
+    assert notebook.faults == []
+
+
+def test_a_page_loaded_again_does_not_move(jupyter: Any) -> None:
+    """Only what was just run is brought into sight."""
+    notebook = jupyter.open(
+        jupyter.write(
+            "again2.ipynb",
+            FIRST,
+            CELL,
+            "import gc; print([w.fresh for w in gc.get_objects() if type(w).__name__ == 'DiagramWidget'])",
+        )
+    )
+    notebook.cell(0).locator(".cm-content").click()
+    notebook.run()
+    notebook.cell(1).locator(".ip-first").wait_for()
+    notebook.cell(2).locator(".cm-content").click()
+    notebook.command("notebook:run-cell")
+
+    notebook.cell(2).get_by_text("[False]").wait_for()
+
+
+def test_the_change_is_applied_to_the_cell_and_undone(jupyter: Any) -> None:
+    """The button edits the line in the editor, runs nothing, and the editor's own undo takes it back."""
+    notebook = jupyter.open(jupyter.write("apply.ipynb", FIRST, CELL))
+    notebook.run()
+    cell = notebook.cell(1)
+    cell.locator(".ip-first").wait_for()
+    editor = cell.locator(".cm-content")
+    prompt = cell.locator(".jp-InputPrompt").inner_text()
+
+    cell.get_by_text("Apply to the cell").click()
+
+    assert "g = h.relu()" in editor.inner_text().splitlines()
+    assert cell.locator(".jp-InputPrompt").inner_text() == prompt
+    editor.click()
+    notebook.page.keyboard.press("Control+z")
+    assert "g = h.relu_()" in editor.inner_text().splitlines()
+    assert notebook.faults == []
