@@ -25,7 +25,7 @@ class Net(torch.nn.Module):
 
     def forward(self, batch_of_features_with_a_long_name):
         hidden_representation = torch.sigmoid(self.encoder(batch_of_features_with_a_long_name))
-        hidden_representation += 0.1 * torch.ones_like(hidden_representation) + batch_of_features_with_a_long_name.mean()
+        hidden_representation += 0.1 * torch.ones_like(hidden_representation) + batch_of_features_with_a_long_name
         return self.head(hidden_representation)
 
 net = Net()
@@ -133,7 +133,9 @@ def test_the_change_and_the_finding_can_be_copied(closed: Any) -> None:
     """The change as plain `-` and `+` lines; the finding as Markdown with the lines, the reason and the change."""
     page = closed(diagram(record(README)))
     page.evaluate(
-        "Object.defineProperty(navigator, 'clipboard', {value: {}, configurable: true}); navigator.clipboard.writeText = async text => { window.copied = text; }"
+        """() => Object.defineProperty(navigator, "clipboard", {
+          value: { writeText: async text => { window.copied = text; } }, configurable: true,
+        })"""
     )
 
     page.get_by_text("Copy the change").click()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inplace.render.picture.diagram import Diagram, diagram
 from inplace.render.picture.layout import MISSING
+from inplace.shells.explanation import Explanation
 from tests.browser.conftest import Open
 from tests.browser.traces import README, big_report, record
 
@@ -385,3 +388,43 @@ def test_a_missing_layout_engine_is_told_in_the_pane(open_page: Open, monkeypatc
 
     assert page.locator(".ip-autograd .ip-none").inner_text() == MISSING
     assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "2"
+
+
+@pytest.mark.parametrize("policy", ["script", "header"])
+def test_without_scripts_the_still_picture_is_there(chromium: Any, tmp_path: Path, policy: str) -> None:
+    """Where scripts are off or forbidden by the place that shows the page, the still picture and the text are seen."""
+    file = tmp_path / "page.html"
+    file.write_text(Explanation.of(record(README).trace).to_html(), encoding="utf-8")
+    context = chromium.new_context(java_script_enabled=policy != "script")
+    page = context.new_page()
+    if policy == "header":
+        forbidding = {"Content-Security-Policy": "script-src 'none'", "Content-Type": "text/html"}
+        page.route("**/*", lambda route: route.fulfill(body=file.read_text(encoding="utf-8"), headers=forbidding))
+    page.goto(file.as_uri() if policy == "script" else "http://viewer.invalid/page.html")
+
+    assert page.locator("main svg").is_visible()
+    assert "changed h after line 7 saved it" in page.locator("main pre").inner_text()
+    context.close()
+
+
+def test_the_script_takes_the_still_picture_away(chromium: Any, tmp_path: Path) -> None:
+    """Where scripts run there is one picture."""
+    file = tmp_path / "page.html"
+    file.write_text(Explanation.of(record(README).trace).to_html(), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector(".ip-call")
+
+    assert page.locator("main > div > *").count() == 1
+    page.close()
+
+
+def test_paper_has_the_finding_and_no_controls(open_page: Open, readme: Diagram) -> None:
+    """Printed, the finding, the source and the whole graph are there; nothing to press is, and nothing is cut."""
+    page = open_page(readme)
+    page.emulate_media(media="print")
+
+    assert page.locator(".ip-headline").is_visible()
+    assert not page.locator(".ip-bar, .ip-buttons, .ip-transport").first.is_visible()
+    cut = "els => els.filter(el => el.scrollHeight > el.clientHeight + 1).map(el => el.className)"
+    assert page.locator(".ip-code, .ip-canvas, .ip-excerpt, .ip-diff").evaluate_all(cut) == []

@@ -87,7 +87,7 @@ class Explanation(Report):
         """One self-contained interactive page that needs no network."""
         from inplace.render.picture.html import to_html
 
-        return to_html(self.diagram())
+        return to_html(self.diagram(), self.to_svg(), str(self))
 
     def to_svg(self) -> str:
         """One self-contained picture."""

@@ -24,7 +24,10 @@ function barPane(board) {
       }
     },
   });
-  const there = TABS.filter(([name]) => name !== "gradients" || board.run.diagram.gradients.columns.length);
+  const { diagram } = board.run;
+  /** @type {Record<string, number>} */
+  const holds = { gradients: diagram.gradients.columns.length, evidence: diagram.findings.length };
+  const there = TABS.filter(([name]) => holds[name] !== 0);
   const tabs = there.map(([name, label]) =>
     h("button", { type: "button", class: "ip-tab", "data-tab": name, "aria-expanded": "false", "aria-controls": `${board.uid}-stage`, onclick: () => board.open(board.state.tab === name ? "" : name) }, label));
   const keys = h("dl", { class: "ip-help", id: `${board.uid}-keys`, hidden: true }, KEYS.flatMap(([key, does]) => [h("dt", {}, key.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, does)]));

@@ -25,13 +25,13 @@ class Board {
     const references = referencesPane(this);
     const autograd = autogradPane(this);
     this.list = callsPane(this);
+    const evidence = diagram.findings.length ? [evidencePane(this)] : [];
     const gradients = diagram.gradients.columns.length ? [gradientsPane(this)] : [];
     /** @type {Pane[]} */
-    this.panes = [findingPane(this), barPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients, evidencePane(this)];
+    this.panes = [findingPane(this), barPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients, ...evidence];
     const [finding, bar, scrubber] = this.panes;
-    const evidence = this.panes[this.panes.length - 1];
     this.columns = [h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)];
-    this.stage = h("div", { class: "ip-stage", id: `${this.uid}-stage` }, scrubber.el, h("div", { class: "ip-grid" }, this.columns), gradients.map((one) => one.el), evidence.el);
+    this.stage = h("div", { class: "ip-stage", id: `${this.uid}-stage` }, scrubber.el, h("div", { class: "ip-grid" }, this.columns), [...gradients, ...evidence].map((one) => one.el));
     const notes = diagram.notes.map((/** @type {string} */ note) => h("p", {}, note));
     this.el.append(finding.el, bar.el, this.stage);
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));

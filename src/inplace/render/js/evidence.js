@@ -49,9 +49,7 @@ function evidencePane(board) {
     el,
     update(state, before) {
       if (before && before.finding === state.finding) return;
-      const finding = diagram.findings[state.finding];
-      const shown = finding ? told(finding) : [];
-      body.replaceChildren(...(shown.length ? shown : [h("p", { class: "ip-none" }, "Nothing was found, so there is nothing to prove or to teach here.")]));
+      body.replaceChildren(...told(diagram.findings[state.finding]));
     },
   };
 }

@@ -9,8 +9,9 @@ function findingPane(board) {
   const { run } = board;
   const { diagram } = run;
   const el = h("section", { class: "ip-first", "aria-label": "Finding", "aria-live": "polite" });
-  /** @type {ReturnType<typeof memoryView> | null} */
-  let memory = null;
+  /** The memory of the finding that is told.
+   * @type {ReturnType<typeof memoryView>[]} */
+  let memory = [];
 
   /** @param {any} finding */
   function told(finding) {
@@ -23,7 +24,7 @@ function findingPane(board) {
         "div",
         { class: "ip-told" },
         h("div", { class: "ip-seen" }, excerpt(board, finding), sentence("Why", finding.why)),
-        h("div", { class: "ip-remedy" }, memory?.el ?? null, sentence("Fix", finding.fix), change(board, finding)),
+        h("div", { class: "ip-remedy" }, memory.map((view) => view.el), sentence("Fix", finding.fix), change(board, finding)),
       ),
     ];
   }
@@ -42,12 +43,12 @@ function findingPane(board) {
   function memoryOf(finding) {
     const held = finding.tensors.map((/** @type {number} */ id) => run.tensors.get(id)).filter(Boolean);
     const storage = [...finding.storages, ...held.map((/** @type {any} */ tensor) => tensor.storage)].map((id) => run.storages.get(id)).find(Boolean);
-    if (!storage) return null;
+    if (!storage) return [];
     const about = (/** @type {number} */ id) => (finding.tensors.includes(id) ? 2 : 0) + (run.tensors.get(id)?.names.length ? 1 : 0);
     const shown = [...storage.tensors].sort((one, two) => about(two) - about(one)).slice(0, HELD);
     const view = memoryView(board, "about", "Tensors of the finding");
     view.add(storage, storage.tensors.filter((/** @type {number} */ id) => shown.includes(id)));
-    return view;
+    return [view];
   }
 
   /** @param {number} at @param {number} all */
@@ -77,19 +78,21 @@ function findingPane(board) {
     update(state, before) {
       if (!before || before.finding !== state.finding) {
         const finding = diagram.findings[state.finding];
-        memory = null;
+        memory = [];
         board.el.dataset.severity = finding ? finding.severity : "none";
         board.el.dataset.quiet = String(!finding && !diagram.ending);
         el.replaceChildren(...(finding ? told(finding) : quiet()).filter(Boolean));
-        memory?.update(state, null);
-        memory?.resize();
-      } else memory?.update(state, before);
+        for (const view of memory) {
+          view.update(state, null);
+          view.resize();
+        }
+      } else for (const view of memory) view.update(state, before);
     },
     relate(related) {
-      memory?.relate(related);
+      for (const view of memory) view.relate(related);
     },
     resize() {
-      memory?.resize();
+      for (const view of memory) view.resize();
     },
   };
 }
@@ -146,6 +149,7 @@ function excerptLines(board, told, room) {
   const there = (/** @type {number} */ line) => source && line >= source.first && line < source.first + source.lines.length;
   const wide = [...near].filter(there);
   const lines = (wide.length <= room ? wide : [...own]).sort((a, b) => a - b).slice(0, room);
+  /** @type {HTMLElement[]} */
   const rows = [];
   const textOf = (/** @type {number} */ line) => (there(line) ? source.lines[line - source.first] : "");
   const cut = Math.min(...lines.filter((line) => textOf(line).trim()).map((line) => textOf(line).length - textOf(line).trimStart().length), 40);

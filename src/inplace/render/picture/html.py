@@ -1,4 +1,8 @@
-"""Diagram -> one offline interactive page: the widget's own script and style, and the diagram as data beside them."""
+"""Diagram -> one offline interactive page: the widget's own script and style, and the diagram as data beside them.
+
+Where no script runs (mail previews, viewers of CI artifacts, `script-src 'none'`), the still picture and the text that
+stand in the page are seen; the script takes them away.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +25,26 @@ _PAGE_STYLE = """
 body { margin: 0; padding: clamp(0px, 2vw, 28px); background: #eef0f3; }
 main { max-width: 1440px; margin: 0 auto; display: grid; gap: 24px; }
 main > div { min-width: 0; }
+main > div > svg { display: block; max-width: 100%; height: auto; }
+main > div > pre { overflow: auto; font: 13px/1.5 ui-monospace, monospace; }
 @media (prefers-color-scheme: dark) { body { background: #0c0e11; } }
 """
 
 _START = """
 for (const host of document.querySelectorAll("[data-inplace]")) {
+  host.replaceChildren();
   mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent), { tab: "all" });
 }
 """
 
 
-def to_html(diagram: Diagram) -> str:
-    """A whole HTML page that shows a diagram, with everything in it that it needs."""
-    return page(diagram.title, [diagram])
+def to_html(diagram: Diagram, still: str = "", text: str = "") -> str:
+    """A whole HTML page that shows a diagram, with everything in it that it needs.
+
+    `still` (an SVG) and `text` are what is seen of it where no script runs.
+    """
+    stand_in = f"{still}<pre>{html.escape(_writable(text))}</pre>" if still else ""
+    return page(diagram.title, [diagram], body=f'<div data-inplace="inplace-0">{stand_in}</div>')
 
 
 def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str = "", start: str = _START) -> str:
