@@ -365,7 +365,7 @@ def test_code_in_a_sentence_is_code(open_page: Open, readme: Diagram) -> None:
     page = open_page(readme)
 
     assert page.locator(".ip-headline h2 code").all_inner_texts() == ["h.relu_()", "h"]
-    assert page.locator(".ip-remedy p", has_text="Fix").locator("code").first.inner_text() == "h.relu()"
+    assert page.locator(".ip-remedy p", has_text="Fix").locator("code").first.inner_text() == "g = h.relu()"
 
 
 def test_what_was_measured_is_told(open_page: Open) -> None:
