@@ -10,9 +10,9 @@ from inplace.checks.finding import Cure, Finding
 from inplace.facts.collectives import may_lie_within
 from inplace.facts.model import GradMode, TensorId, TensorState
 from inplace.reading.collectives import is_own_part
-from inplace.reading.history import Write
+from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
-from inplace.reading.items import SET_ITEM, part_of, value_of
+from inplace.reading.items import part_of, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import TensorId, TensorState
 from inplace.reading.definitions import is_write
 from inplace.reading.ending import Ending
-from inplace.reading.history import Write
+from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
-from inplace.reading.items import SET_ITEM, fits, shape_of, value_of
+from inplace.reading.items import fits, shape_of, value_of
 from inplace.reading.place import Place
 from inplace.reading.refusals import Why, refusals
 

@@ -9,27 +9,39 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from inplace.checks.finding import Cure, Finding, Severity
+from inplace.checks.finding import Cure, Finding, Severity, Victim
 from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
+from inplace.reading.aliases import AliasRead, alias_reads
+from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
+from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, foreign_writes
 from inplace.reading.code import root_of
-from inplace.reading.history import Write
+from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
-from inplace.reading.items import SET_ITEM, value_of
+from inplace.reading.items import value_of
 from inplace.reading.place import Place
+from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
 
 _MOST = 6
 _JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
-_How = Literal["repeated", "snapshot", "swap", "groups"]
+_How = Literal[
+    "repeated", "snapshot", "swap", "compared", "restored", "kept", "argument", "default", "item", "foreign", "groups"
+]
+_PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
+_NOT_KEPT: frozenset[_How] = frozenset({"groups", "argument", "default", "item", "foreign"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedReference(Finding):
     """Names or container items that reach the same bytes, where one of them was written and another read later.
 
-    `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`, or
-    `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
+    `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`;
+    `compared` (a tensor with itself), `restored` (copied onto itself) and `kept` (read back in another way), where the
+    victim is the call that did so, and `keep` the line that kept the other reference; an `argument` that a function
+    wrote in place for its own use, a `default` one that it wrote in each of its calls, and an `item` of a data set,
+    where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
+    or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     """
 
@@ -38,6 +50,7 @@ class SharedReference(Finding):
     storage: StorageId | None
     how: _How
     reaching: tuple[str, ...]
+    keep: Place | None = None
 
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that is shared."""
@@ -45,7 +58,7 @@ class SharedReference(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A copy where it was kept, or of both ends of a swap."""
-        if self.how == "groups":
+        if self.how in _NOT_KEPT:
             return ()
         return (Cure.COPY_SWAPPED,) if self.how == "swap" else (Cure.COPY_KEPT,)
 
@@ -57,7 +70,23 @@ class SharedReference(Finding):
 def shared_references(index: Index) -> Iterator[Finding]:
     """Yield repeated items first (they are hardly ever meant), then swaps, then names that share what was written."""
     told: set[StorageId | None] = set()
-    for finding in (*_repeated(index), *_swaps(index)):
+    kept = [_read_back(index, one, "compared") for one in compared(index)]
+    kept += [_read_back(index, one, "restored") for one in restored(index)]
+    kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
+    kept += [_read_alias(index, one) for one in alias_reads(index)]
+    kept += [_written_argument(index, one, "argument") for one in written_arguments(index)]
+    kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
+    kept += [_written_argument(index, one, "item") for one in written_items(index)]
+    kept += [_read_array(index, one) for one in array_reads(index)]
+    kept += [_foreign(index, one) for one in foreign_writes(index)]
+    once: dict[object, SharedReference] = {}
+    spots: set[object] = set()
+    for finding in (*_repeated(index), *_swaps(index), *kept):
+        writer = finding.culprits[0].spot if finding.culprits else None
+        if finding.lines in once or (finding.how in _PLAINEST and writer in spots):
+            continue  # another has told more of that write
+        once[finding.lines] = finding
+        spots.add(writer)
         told.add(finding.storage)
         yield finding
     yield from _names_sharing(index, told)
@@ -96,6 +125,90 @@ def _repeated(index: Index) -> Iterator[SharedReference]:
             told.add((storage, call.stack))
             written = bool(writes) or _moved_unseen(index, states)
             yield _finding(index, storage, writes, [*sources, call], "repeated", "warning" if written else "info")
+
+
+def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:
+    """Bytes that were kept by reference, written, and compared with, or copied onto, themselves."""
+    storage = one.kept.storage
+    writers = index.places.chain(one.write.call) if one.write is not None else ()
+    keepers = index.places.chain(one.keep)
+    culprits = tuple({place.spot: place for place in (*writers, *keepers)}.values())
+    read = index.places.of(one.read)
+    named = [one.shown] if one.shown is not None else []
+    return SharedReference(
+        severity="warning" if one.is_meant_apart else "info",
+        culprits=culprits,
+        victim=Victim.at(read),
+        names=index.names.told(first=[*named, *index.names.of(one.kept.tensor)], places=[*culprits, read]),
+        storage=storage,
+        how=how,
+        reaching=tuple(index.names.over(storage)),
+        keep=keepers[0] if keepers else None,
+    )
+
+
+def _read_alias(index: Index, one: AliasRead) -> SharedReference:
+    """A tensor that was given a second name, written under one of the two, and read under the other."""
+    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
+    return SharedReference(
+        severity="warning" if one.is_meant_apart else "info",
+        culprits=culprits,
+        victim=Victim(one.reader, ""),
+        names=index.names.told(first=[one.shown], tensors=[one.state.tensor], places=[*culprits, one.reader]),
+        storage=one.state.storage,
+        how="kept",
+        reaching=tuple(index.names.over(one.state.storage)),
+        keep=one.keep,
+    )
+
+
+def _written_argument(index: Index, one: WrittenArgument, how: _How) -> SharedReference:
+    """An argument, a default or an item that was written to, though it is not the writer's own."""
+    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
+    read, state = index.places.of(one.read), one.write.before
+    first = [one.shown] if one.shown else []
+    return SharedReference(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim.at(read),
+        names=index.names.told(first=first, tensors=[state.tensor], places=[*culprits, read]),
+        storage=state.storage,
+        how=how,
+        reaching=tuple(index.names.over(state.storage)),
+        keep=one.keep,
+    )
+
+
+def _read_array(index: Index, one: ArrayRead) -> SharedReference:
+    """An array that was kept, and read after the tensor behind it was written."""
+    keepers = index.places.chain(one.keep)
+    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), *keepers)}.values())
+    state = one.write.before
+    return SharedReference(
+        severity="warning" if one.compared else "info",
+        culprits=culprits,
+        victim=Victim(one.reader, ""),
+        names=index.names.told(first=[one.name], tensors=[state.tensor], places=[*culprits, one.reader]),
+        storage=state.storage,
+        how="compared" if one.compared else "kept",
+        reaching=tuple(index.names.over(state.storage)),
+        keep=keepers[0],
+    )
+
+
+def _foreign(index: Index, one: ForeignWrite) -> SharedReference:
+    """Memory of somebody else's that calls wrote to."""
+    writers = [place for write in one.writes[:_MOST] for place in index.places.chain(write.call)]
+    culprits = tuple({place.spot: place for place in [*writers, *([one.keep] if one.keep else [])]}.values())
+    return SharedReference(
+        severity="info",
+        culprits=culprits[:_MOST],
+        victim=None,
+        names=index.names.told(first=[one.name], places=culprits[:_MOST], storage=one.storage),
+        storage=one.storage,
+        how="foreign",
+        reaching=(one.name,),
+    )
 
 
 def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:

@@ -95,6 +95,11 @@ class SourceCode:
         return tuple(statement for statement in self.statements if is_simple(statement))
 
     @cached_property
+    def simple(self) -> frozenset[ast.stmt]:
+        """The same as a set."""
+        return frozenset(self.simple_statements)
+
+    @cached_property
     def _node_at(self) -> dict[Position, ast.expr | ast.stmt]:
         found: dict[Position, ast.expr | ast.stmt] = {}
         for kind in (ast.expr, ast.stmt):  # an expression may be a whole statement, and says more

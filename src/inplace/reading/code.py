@@ -7,11 +7,12 @@ import operator
 from collections.abc import Callable, Mapping
 
 from inplace.facts.model import Position, Source
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import LOOPS, SourceCode, node_position
 
 _MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
 
+_PUTTING = frozenset({"append", "extend", "insert", "appendleft", "add", "update", "setdefault", "put", "push"})
 _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -130,6 +131,43 @@ class Code:
             target = target.value
         return target.id if isinstance(target, ast.Name) else None
 
+    def holds(self, position: Position) -> bool:
+        """Whether the statement around a range makes a list or dict of it, or puts it into one."""
+        if self.puts_away(position):
+            return True
+        statement = self.statement(position)
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        return isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp)
+
+    def collects(self, position: Position) -> bool:
+        """Whether the statement around a range puts it, in a loop, into a variable that was there before the loop."""
+        if not self.puts_away(position):
+            return False
+        around = self.source_code.statements_around(position)
+        statement = around[-1]
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            target = statement.value.func
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+        function = self.source_code.function_around(position)
+        loops = [one for one in around if isinstance(one, LOOPS)]
+        inside = [one for one in loops if function is None or node_position(function).holds(node_position(one))]
+        if not isinstance(target, ast.Name) or not inside:
+            return False
+        made = [node_position(one) for one in self.source_code.statements if _assigns(one, target.id)]
+        made = [at for at in made if function is None or node_position(function).holds(at)]
+        return bool(made) and not any(node_position(inside[0]).holds(at) for at in made)
+
+    def puts_away(self, position: Position) -> bool:
+        """Whether the statement around a range puts something into a container: `kept.append(...)`, `kept[k] = ...`."""
+        statement = self.statement(position)
+        if isinstance(statement, ast.Assign):
+            return isinstance(statement.targets[0], ast.Subscript)
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        method = call.func if isinstance(call, ast.Call) else None
+        return isinstance(method, ast.Attribute) and method.attr in _PUTTING
+
     def assignment_above(self, position: Position, name: str) -> Position | None:
         """The right side of the last assignment to `name` at or above a line."""
         best: Position | None = None
@@ -234,6 +272,12 @@ class Code:
             if name not in _LIBRARY_NAMES:
                 found[name] = None
         return tuple(found)
+
+
+def _assigns(statement: ast.stmt, name: str) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    flat = [part for one in targets for part in (one.elts if isinstance(one, ast.Tuple | ast.List) else [one])]
+    return any(isinstance(one, ast.Name) and one.id == name for one in flat)
 
 
 def root_of(expression: str) -> str:

@@ -22,6 +22,9 @@ from inplace.facts.model import (
 )
 from inplace.facts.rows import NOTHING, CallColumns, call_columns, column, some
 
+SET_ITEM = "__setitem__"
+"""The function that an item assignment calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -78,6 +81,10 @@ class History:
                 if storage is not None:
                     found[storage].append(write)
         return found
+
+    def writes_of(self, state: TensorState | None) -> list[Write]:
+        """The writes that happened to the storage of a tensor, in order."""
+        return self.writes_to.get(state.storage, []) if state is not None and state.storage is not None else []
 
     @cached_property
     def leaf_storages(self) -> set[StorageId]:

@@ -16,6 +16,7 @@ from inplace.reading.names import Names
 from inplace.reading.overlaps import Overlaps
 from inplace.reading.place import Place
 from inplace.reading.places import Places
+from inplace.reading.spelled import Spelled
 
 
 class Index:
@@ -26,6 +27,7 @@ class Index:
         history: who gave out and wrote what.
         places: where the user's code did it.
         names: what the user calls it.
+        spelled: how the arguments of its calls were spelled.
         overlaps: which of its tensors share bytes.
         custom: which calls are around the nodes of custom functions.
         gradients: what happened to gradients, in order.
@@ -37,6 +39,7 @@ class Index:
         self.history = History(trace)
         self.places = Places(trace)
         self.names = Names(self.history, self.places)
+        self.spelled = Spelled(self.places)
         self.overlaps = Overlaps()
         self.custom = CustomNodes(self.history, self.places)
         self.gradients = GradientEvents(self.history, self.places)

@@ -13,8 +13,6 @@ from inplace.reading.code import number_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
-SET_ITEM = "__setitem__"
-
 
 def value_of(index: Index, write: Write) -> TensorState | None:
     """The tensor that an item assignment copies from; None where it is a number."""

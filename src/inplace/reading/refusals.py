@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from inplace.facts.model import GradMode
-from inplace.reading.history import Write
+from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
-from inplace.reading.items import SET_ITEM
 
 _FORBIDDING = frozenset({"multi_output_node", "multi_output_safe", "no_grad_mode"})
 

@@ -19,7 +19,7 @@ from inplace.capture.code.positions import position_of
 from inplace.facts.model import Site, Source, Stack, StackFrame
 from inplace.facts.source_code import SourceCode
 
-USER, LIBRARY, STOP, MODULE = 0, 1, 2, 3
+USER, LIBRARY, STOP, MODULE, BETWEEN = 0, 1, 2, 3, 4
 _WITH = frozenset({"BEFORE_WITH", "SETUP_WITH"})  # what runs when a `with` block is entered
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 # What runs cells and tests: above it is nothing of the user's, but dozens of frames.
@@ -28,6 +28,7 @@ _DEEPEST = 48  # user frames kept of a stack; recursion beyond it says nothing n
 
 Key = tuple[int, ...]
 _OURS = str(Path(__file__).resolve().parents[2])
+_BETWEEN = str(Path(_OURS) / "capture" / "patches" / "mode_off.py")  # what runs functions of PyTorch's for the user
 _TORCH = str(Path(torch.__file__).resolve().parent)
 _MODULE_CALL = torch.nn.Module._call_impl.__code__
 
@@ -48,6 +49,8 @@ def _role_of_file(name: str) -> int:
     if name.startswith("<") and not name.startswith("<ipython-input"):
         return LIBRARY
     path = str(Path(name).resolve()) if not name.startswith("<") else name
+    if path == _BETWEEN:
+        return BETWEEN
     if path.startswith(_OURS) or Path(path).as_posix().endswith(_RUNNERS):
         return STOP
     return LIBRARY if path.startswith(_LIBRARIES) else USER
@@ -134,7 +137,7 @@ class Stacks:
                     break
             elif role == STOP:
                 break
-            else:
+            elif role == MODULE:
                 entry = code
                 if module is None:
                     module = frame

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from inplace.checks.shared_reference import SharedReference
 from inplace.facts.model import Trace
-from inplace.render.words.parts import culprits, joined, quote, where
+from inplace.render.words.parts import culprits, joined, name, quote, victim, where
 from inplace.render.words.telling import Words
 
 _REMEDIES = {
+    "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
+    "default": "Let the default be `None`, and make the tensor in the function.",
+    "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
 }
+
+
+_READS = {
+    "compared": "compares them with themselves",
+    "restored": "copies them onto themselves",
+    "kept": "reads them back",
+}
+
+_ARGUMENTS = {
+    "argument": "works in place on {name}, which its caller goes on with ({keep})",
+    "default": "writes to the default of {name}, which is made once ({keep})",
+    "item": "writes to {name} in place, and so to what the data set keeps ({keep})",
+}
+_OF_ARGUMENTS = {
+    "argument": "{read} reads it again, and finds what was made of it.",
+    "default": "The next call begins with what the last has left in it: {read} wrote to the same tensor.",
+    "item": "Each time the item is taken out it is changed again: {read} wrote to the same bytes.",
+}
+
+
+def _writers(finding: SharedReference, trace: Trace) -> str:
+    first = finding.culprits[0]
+    return "that line" if first == finding.keep else f"{where(first, trace)} ({quote(first)})"
 
 
 def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
@@ -22,6 +48,19 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         shared = f" ({joined(finding.reaching)})" if finding.reaching else ""
         what = f"{culprits(finding, trace)} gives an optimizer the same parameter in two groups{shared}."
         return what, "The optimizer refuses: each of its steps would move it twice."
+    if finding.how in _ARGUMENTS and finding.keep is not None:
+        keep = f"{where(finding.keep, trace)}: {quote(finding.keep)}"
+        what = _ARGUMENTS[finding.how].format(name=name(finding), keep=keep)
+        return f"{writer} {what}.", _OF_ARGUMENTS[finding.how].format(read=victim(finding, trace))
+    if finding.keep is not None and finding.victim is not None:
+        kept = f"{where(finding.keep, trace)} kept the same bytes ({quote(finding.keep)})"
+        read = f"{where(finding.victim.place, trace)} {_READS[finding.how]}"
+        return (
+            f"{kept}, {_writers(finding, trace)} wrote them, and {read}.",
+            "What was kept is a reference, not a copy: it shows what was written since.",
+        )
+    if finding.how == "foreign":
+        return f"{writer} wrote {names}, which is memory of an array.", "Whoever has the array finds it changed."
     if finding.how == "swap":
         what = f"{culprits(finding, trace)} copies from a view that the same statement has overwritten already."
         return what, "`x[0]` and `x[1]` are views, not copies, so both ends of the swap read the same bytes."
@@ -32,7 +71,7 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
 
 
 def _remedy(finding: SharedReference, _: Trace) -> str:
-    return _REMEDIES[finding.how]
+    return _REMEDIES.get(finding.how, _REMEDIES["snapshot"])
 
 
 def _did(finding: SharedReference) -> str:

@@ -1,0 +1,150 @@
+"""Two names for one tensor: a name that is given to what another stands for, in the source, and seen so in calls."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inplace.facts.model import Call, Position, TensorId, TensorState
+from inplace.facts.source_code import node_position
+from inplace.reading.code import Code
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.mentions import Mention, Mentions
+from inplace.reading.place import Place
+from inplace.reading.spelled import is_path
+
+_MOST = 400  # assignments of one name to another that are looked at in one source
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """An assignment that gives what one name stands for another: `kept = name`.
+
+    It is `local` where both are variables of one function, or of the cell.
+    """
+
+    source: int
+    position: Position
+    kept: str
+    name: str
+    function: ast.stmt | None
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRead:
+    """A tensor that was given a second name at `keep`, written under one, and read under the other, `shown`.
+
+    `is_meant_apart` is whether a function has two variables of its own for it, which are used one after the other.
+    """
+
+    keep: Place
+    write: Write
+    read: Call
+    reader: Place
+    state: TensorState
+    shown: str
+    is_meant_apart: bool
+
+
+def alias_reads(index: Index) -> Iterator[AliasRead]:
+    """Yield the tensors that were written under one of two names and read under the other, once for each assignment."""
+    found = [alias for number, code in enumerate(index.places.codes) for alias in _aliases(number, code)]
+    if not found or not index.history.writes_to:
+        return
+    wanted: dict[int, set[str]] = {}
+    for alias in found:
+        wanted.setdefault(alias.source, set()).update((alias.kept, alias.name))
+    mentions = Mentions(index, wanted)
+    for alias in found:
+        one = _read_of(index, mentions, alias)
+        if one is not None:
+            yield one
+
+
+def _aliases(number: int, code: Code) -> Iterator[Alias]:
+    left = _MOST
+    for statement in code.source_code.simple_statements:
+        for target, value in _pairs(statement):
+            if left and is_path(target) and is_path(value) and ast.unparse(target) != ast.unparse(value):
+                left -= 1
+                at = node_position(statement)
+                local = isinstance(target, ast.Name) and isinstance(value, ast.Name)
+                function = code.source_code.function_around(at)
+                yield Alias(number, at, ast.unparse(target), ast.unparse(value), function, local)
+
+
+def _pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if not isinstance(statement, ast.Assign):
+        return
+    for target in statement.targets:
+        if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
+            yield from zip(target.elts, statement.value.elts, strict=False)
+        else:
+            yield target, statement.value
+
+
+def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None:
+    """The first read of a tensor under one name after a write under the other."""
+    kept = [one for one in mentions.of(alias.source, alias.kept) if _is_in_scope(alias, alias.kept, one)]
+    named = [one for one in mentions.of(alias.source, alias.name) if _is_in_scope(alias, alias.name, one)]
+    known = {tensor for one in named for tensor in mentions.tensors(one)}
+    shared = list(dict.fromkeys(tensor for one in kept for tensor in mentions.tensors(one) if tensor in known))
+    for tensor in shared:
+        state = index.history.last_state(tensor)
+        writes = index.history.writes_of(state)
+        if state is None or not writes:
+            continue
+        for readers, others, shown in ((kept, named, alias.kept), (named, kept, alias.name)):
+            if shown == alias.name and not alias.local:
+                continue  # a shorthand: written under the short name, and read under the other
+            read = _after_write(mentions, readers, others, writes, tensor)
+            if read is not None and (shown == alias.kept or _is_in_order(index, alias, *read)):
+                apart = alias.local and _is_in_order(index, alias, *read)
+                return _found(index, alias, state, *read, shown, is_meant_apart=apart)
+    return None
+
+
+def _after_write(
+    mentions: Mentions, readers: list[Mention], writers: list[Mention], writes: list[Write], tensor: TensorId
+) -> tuple[Write, Mention] | None:
+    """The first of some mentions that read a tensor after a write that was made under another name."""
+    own, others = {one.step for one in readers}, {one.step for one in writers}
+    first = next((write for write in writes if write.call.step in others and write.call.step not in own), None)
+    if first is None:
+        return None
+    written = {write.call.step for write in writes}
+    for one in readers:
+        if one.step > first.call.step and one.step not in written and mentions.took(one, tensor):
+            return first, one
+    return None
+
+
+def _is_in_scope(alias: Alias, text: str, mention: Mention) -> bool:
+    """Whether a mention is of the variable that an assignment is about; attributes and items are told by their text."""
+    if not text.isidentifier() or alias.function is None:
+        return True
+    return node_position(alias.function).holds(mention.position)
+
+
+def _is_in_order(index: Index, alias: Alias, write: Write, read: Mention) -> bool:
+    """Whether the write and the read both stand behind the assignment in its function, in this order."""
+    function, source = alias.function, index.places.codes[alias.source].source_code
+    if source.function_around(read.position) is not function:
+        return False
+    for frame in write.call.stack.frames:
+        site = index.places.site(frame)
+        if site.source == alias.source and source.function_around(site.position) is function:
+            return alias.position.end <= site.position.start < read.position.start
+    return False
+
+
+def _found(
+    index: Index, alias: Alias, state: TensorState, write: Write, read: Mention, shown: str, *, is_meant_apart: bool
+) -> AliasRead:
+    source, code = index.trace.sources[alias.source], index.places.codes[alias.source]
+    keep = Place(source.label, source.file, alias.position, code.text(alias.position), None)
+    reader = Place(source.label, source.file, read.position, code.text(read.position), read.step)
+    return AliasRead(keep, write, index.trace.calls[read.step], reader, state, shown, is_meant_apart)

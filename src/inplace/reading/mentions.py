@@ -1,0 +1,101 @@
+"""Where the user's variables went into calls: by every frame of a call's stack, as each spelled what it handed on."""
+
+from __future__ import annotations
+
+import ast
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from inplace.facts.model import Call, Position, Stack, TensorId
+from inplace.reading.code import Code
+from inplace.reading.index import Index
+from inplace.reading.spelled import is_path
+
+_DEEPEST = 12  # frames of a stack that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A call under a line that handed a variable on; `position` is that of the line's expression."""
+
+    step: int
+    depth: int
+    position: Position
+
+
+class Mentions:
+    """The mentions of some variables, each by its source and text (`self.best`, `out['features']`).
+
+    Args:
+        index: of the trace.
+        wanted: the texts that are looked for, by the number of their source.
+    """
+
+    def __init__(self, index: Index, wanted: dict[int, set[str]]) -> None:
+        self._index = index
+        self._found: dict[tuple[int, str], list[Mention]] = {}
+        columns = index.history.columns
+        by_stack = [list(self._of_stack(stack, wanted)) for stack in columns.stacks] if wanted else []
+        if any(by_stack):
+            for step, stack in enumerate(columns.stack):
+                for key, depth, position in by_stack[stack]:
+                    self._found.setdefault(key, []).append(Mention(step, depth, position))
+
+    def _of_stack(self, stack: Stack, wanted: dict[int, set[str]]) -> Iterator[tuple[tuple[int, str], int, Position]]:
+        for depth, frame in enumerate(stack.frames[:_DEEPEST]):
+            site = self._index.places.site(frame)
+            texts = wanted.get(site.source)
+            if texts:
+                code = self._index.places.codes[site.source]
+                for text in _handed_on(code, site.position):
+                    if text in texts:
+                        yield (site.source, text), depth, site.position
+
+    def of(self, source: int, text: str, after: int = -1) -> list[Mention]:
+        """The mentions of a variable in calls behind a step, in order."""
+        found = self._found.get((source, text), [])
+        return found[bisect_right(found, after, key=lambda one: one.step) :]
+
+    def took(self, mention: Mention, tensor: TensorId) -> bool:
+        """Whether the call of a mention was given a tensor."""
+        return tensor in self.tensors(mention)
+
+    def tensors(self, mention: Mention) -> Collection[TensorId]:
+        """What the call of a mention was given."""
+        columns, tensors = self._index.history.columns, self._index.history.tensors_by_state
+        first, last = columns.begins[mention.step], columns.begins[mention.step + 1]
+        return [tensors[state] for state in columns.before[first:last]]
+
+    def call(self, mention: Mention) -> Call:
+        """The call of a mention."""
+        return self._index.trace.calls[mention.step]
+
+
+def _handed_on(code: Code, position: Position) -> Iterator[str]:
+    """The variables that an expression hands on to what it calls."""
+    node = code.source_code.node(position)
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.Call):
+        parts = [*node.args, *(keyword.value for keyword in node.keywords)]
+        parts += [node.func.value] if isinstance(node.func, ast.Attribute) else []
+    elif isinstance(node, ast.BinOp):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.AugAssign):
+        parts = [node.target, node.value]
+    elif isinstance(node, ast.Compare):
+        parts = [node.left, *node.comparators]
+    elif isinstance(node, ast.UnaryOp):
+        parts = [node.operand]
+    elif isinstance(node, ast.Subscript):
+        parts = [node, node.value]
+        statement = code.statement(position)
+        if isinstance(statement, ast.Assign) and statement.targets[0] is node:
+            parts.append(statement.value)
+    elif isinstance(node, ast.Attribute):
+        parts = [node, node.value]
+    elif isinstance(node, ast.Name):
+        parts = [node]
+    for part in parts:
+        inside = part.elts if isinstance(part, ast.List | ast.Tuple) else [part]
+        yield from (ast.unparse(one) for one in inside if is_path(one))
