@@ -88,10 +88,14 @@ def _pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None:
     """The first read of a tensor under one name after a write under the other."""
-    kept = [one for one in mentions.of(alias.source, alias.kept) if _is_in_scope(alias, alias.kept, one)]
-    named = [one for one in mentions.of(alias.source, alias.name) if _is_in_scope(alias, alias.name, one)]
-    known = {tensor for one in named for tensor in mentions.tensors(one)}
-    shared = list(dict.fromkeys(tensor for one in kept for tensor in mentions.tensors(one) if tensor in known))
+    code = index.places.codes[alias.source]
+    kept = [one for one in mentions.of(alias.source, alias.kept) if _is_in_scope(code, alias, alias.kept, one)]
+    named = [one for one in mentions.of(alias.source, alias.name) if _is_in_scope(code, alias, alias.name, one)]
+    first = [tensor for one in kept for tensor in mentions.exact(one, alias.kept)]
+    second = [tensor for one in named for tensor in mentions.exact(one, alias.name)]
+    both = set(first).intersection(second)
+    stays = alias.local and all(code.is_set_before(one, alias.position) for one in (alias.kept, alias.name))
+    shared = [one for one in dict.fromkeys([*first, *second]) if one in both or stays]
     for tensor in shared:
         state = index.history.last_state(tensor)
         writes = index.history.writes_of(state)
@@ -122,11 +126,14 @@ def _after_write(
     return None
 
 
-def _is_in_scope(alias: Alias, text: str, mention: Mention) -> bool:
+def _is_in_scope(code: Code, alias: Alias, text: str, mention: Mention) -> bool:
     """Whether a mention is of the variable that an assignment is about; attributes and items are told by their text."""
-    if not text.isidentifier() or alias.function is None:
+    if not text.isidentifier():
         return True
-    return node_position(alias.function).holds(mention.position)
+    if alias.function is not None and not node_position(alias.function).holds(mention.position):
+        return False
+    function = code.source_code.function_around(mention.position)
+    return function is alias.function or (function is not None and text not in code.own_names(function))
 
 
 def _is_in_order(index: Index, alias: Alias, write: Write, read: Mention) -> bool:

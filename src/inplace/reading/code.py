@@ -25,6 +25,7 @@ class Code:
 
     def __init__(self, source: Source) -> None:
         self.source_code = SourceCode(source.text)
+        self._own_names: dict[ast.stmt, frozenset[str]] = {}
 
     def text(self, position: Position) -> str:
         """The source text of exactly that range."""
@@ -158,6 +159,29 @@ class Code:
         made = [node_position(one) for one in self.source_code.statements if _assigns(one, target.id)]
         made = [at for at in made if function is None or node_position(function).holds(at)]
         return bool(made) and not any(node_position(inside[0]).holds(at) for at in made)
+
+    def own_names(self, function: ast.stmt) -> frozenset[str]:
+        """The parameters of a function, and the variables that it gives a value."""
+        found = self._own_names.get(function)
+        if found is None:
+            nodes = list(ast.walk(function))
+            given = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+            found = self._own_names[function] = frozenset(
+                given | {one.arg for one in nodes if isinstance(one, ast.arg)}
+            )
+        return found
+
+    def is_set_before(self, name: str, position: Position) -> bool:
+        """Whether a variable gets no value in the function around an assignment but there and above it."""
+        function = self.source_code.function_around(position)
+        for node in self.source_code.names.get(name, ()):
+            at = node_position(node)
+            below = isinstance(node.ctx, ast.Store) and at.start > position.end
+            if below and self.source_code.function_around(at) is function:
+                statement = self.statement(at)
+                if not isinstance(statement, ast.AugAssign):  # of a tensor that is a write
+                    return False
+        return True
 
     def puts_away(self, position: Position) -> bool:
         """Whether the statement around a range puts something into a container: `kept.append(...)`, `kept[k] = ...`."""

@@ -67,6 +67,14 @@ class Mentions:
         first, last = columns.begins[mention.step], columns.begins[mention.step + 1]
         return [tensors[state] for state in columns.before[first:last]]
 
+    def exact(self, mention: Mention, text: str) -> list[TensorId]:
+        """What a variable itself was, where the call of a mention stands on its own line; nothing elsewhere."""
+        call = self.call(mention)
+        if mention.depth or not self._index.spelled.of(call):
+            return []
+        given = [one for one in call.inputs if self._index.spelled.text(call, one.path) == text]
+        return [self._index.trace.states[one.before].tensor for one in given]
+
     def call(self, mention: Mention) -> Call:
         """The call of a mention."""
         return self._index.trace.calls[mention.step]

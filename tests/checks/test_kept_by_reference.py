@@ -1,0 +1,283 @@
+"""What was kept by reference, written and read back, in many styles: the three lines; and the sound twins of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.checks.shared_reference import SharedReference
+from tests.recording import record_text
+
+NET = "net = nn.Linear(2, 1)\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\nx = torch.ones(3, 2)\n"
+STEP = "opt.zero_grad()\nnet(x).pow(2).mean().backward()\nopt.step()\n"
+FIT = "def fit(net, opt, x):\n    opt.zero_grad()\n    net(x).pow(2).mean().backward()\n    opt.step()\n"
+STOPPER = """
+class Stopper:
+    def __init__(self):
+        self.state = None
+    def keep(self, model):
+        self.state = {kept}
+    def restore(self, model):
+        model.load_state_dict(self.state)
+"""
+
+# The code, the lines of the culprits, and the line of the victim.
+WARNED = {
+    "a state dict compared with the model": (
+        NET + "best = net.state_dict()\n" + STEP + "torch.equal(best['weight'], net.weight)",
+        [7, 4],
+        8,
+    ),
+    "a detached weight in a distance": (
+        FIT + "def main():\n    net = nn.Linear(2, 1)\n    opt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "    old = net.weight.detach()\n    fit(net, opt, torch.ones(3, 2))\n"
+        "    return (net.weight - old).norm()\nmain()",
+        [4, 8],
+        10,
+    ),
+    "targets written into the prediction": (
+        "def targets(q):\n    t = q.detach()\n    t[:, 0] = 1.0\n    return t\n"
+        "q = nn.Linear(2, 2)(torch.ones(3, 2))\nloss = nn.functional.mse_loss(q, targets(q))\nloss.backward()",
+        [3, 2],
+        6,
+    ),
+    "data kept in a dict, and compared": (
+        NET
+        + "before = {name: p.data for name, p in net.named_parameters()}\n"
+        + STEP
+        + "for name, p in net.named_parameters():\n    torch.allclose(before[name], p)",
+        [7, 4],
+        9,
+    ),
+    "a view of a row, and the row": ("x = torch.zeros(3, 2)\nrow = x[0]\nx.add_(1)\n(row - x[0]).sum()", [3, 2], 4),
+    "a state dict restored by an object": (
+        STOPPER.format(kept="model.state_dict()") + NET + "s = Stopper()\ns.keep(net)\n" + STEP + "s.restore(net)",
+        [15, 5],
+        7,
+    ),
+    "detached weights copied back": (
+        NET
+        + "kept = [p.detach() for p in net.parameters()]\n"
+        + STEP
+        + "with torch.no_grad():\n    for p, k in zip(net.parameters(), kept):\n        p.copy_(k)",
+        [7, 4],
+        10,
+    ),
+    "gradients compared": (
+        NET + "net(x).sum().backward()\nkept = [p.grad for p in net.parameters()]\nnet.zero_grad(set_to_none=False)\n"
+        "net(x).pow(2).sum().backward()\ntorch.cosine_similarity(kept[0], net.weight.grad)",
+        [6, 5],
+        8,
+    ),
+    "a gradient in an object's attribute": (
+        "class Watch:\n    def __init__(self, p):\n        self.p, self.last = p, None\n    def drift(self):\n"
+        "        now = self.p.grad\n        out = None if self.last is None else (self.last - now).abs().sum()\n"
+        "        self.last = now\n        return out\n" + NET + "w = Watch(net.weight)\nfor _ in range(2):\n"
+        "    net.zero_grad(set_to_none=False)\n    net(x).pow(2).sum().backward()\n    w.drift()",
+        [14, 5],
+        6,
+    ),
+    "gradients of tasks collected": (
+        "def collect(net, x):\n    found = []\n    for power in (1, 2):\n        net.zero_grad(set_to_none=False)\n"
+        "        net(x).pow(power).sum().backward()\n        found.append([p.grad for p in net.parameters()])\n"
+        "    return found\nnet, x = nn.Linear(2, 1), torch.ones(3, 2)\nfor p in net.parameters():\n"
+        "    p.grad = torch.zeros_like(p)\nfor grads in collect(net, x):\n"
+        "    torch.cat([g.flatten() for g in grads]).norm()",
+        [4, 6],
+        12,
+    ),
+    "detached states collected in a loop": (
+        "def roll(steps):\n    h, seen = torch.zeros(2), []\n    for t in range(steps):\n        h.add_(1)\n"
+        "        seen.append(h.detach())\n    return [one.norm() for one in seen]\nroll(3)",
+        [4, 5],
+        6,
+    ),
+    "a second name before a write": (
+        "def run(x):\n    old = x\n    x += 1\n    return (x * old).sum()\nrun(torch.ones(2))",
+        [3, 2],
+        4,
+    ),
+    "noise for the input, and the clean target": (
+        "def loss(img, net):\n    noisy = img\n    noisy.add_(torch.rand(2, 2))\n    out = net(noisy)\n"
+        "    return nn.functional.mse_loss(out, img)\nloss(torch.rand(2, 2), nn.Linear(2, 2)).backward()",
+        [3, 2],
+        5,
+    ),
+    "an array kept for a difference": (
+        "t = torch.ones(4)\nbefore = t.numpy()\nt += 1\ndelta = torch.tensor(t.numpy() - before)",
+        [3, 2],
+        4,
+    ),
+    "dropout in place on what the caller keeps": (
+        "class Head(nn.Module):\n    def forward(self, x):\n"
+        "        x = nn.functional.dropout(x, 0.5, True, inplace=True)\n"
+        "        return x.sum()\ndef run(net, head, x):\n    z = net(x)\n    out = head(z)\n"
+        "    return out + z.pow(2).sum()\n"
+        "run(nn.Linear(2, 2), Head(), torch.ones(3, 2)).backward()",
+        [3, 7],
+        8,
+    ),
+    "relu in place by a module of a block": (
+        "class Block(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.act = nn.ReLU(inplace=True)\n"
+        "        self.fc = nn.Linear(2, 2)\n    def forward(self, x):\n        return self.fc(self.act(x))\n"
+        "x = torch.randn(3, 2)\ny = Block()(x) + x",
+        [7, 9],
+        9,
+    ),
+    "a default that grows": (
+        "def total(rows, acc=torch.zeros(2)):\n    for r in rows:\n        acc += r\n    return acc\n"
+        "a = total(torch.ones(3, 2)).clone()\nb = total(torch.ones(3, 2))",
+        [3, 1],
+        3,
+    ),
+    "a data set that normalises what it keeps": (
+        "class Data:\n    def __init__(self):\n        self.images = torch.rand(3, 4)\n"
+        "    def __getitem__(self, i):\n"
+        "        image = self.images[i]\n        return image.sub_(0.5).div_(0.25)\ndata = Data()\n"
+        "for epoch in range(2):\n    torch.stack([data[i] for i in range(3)]).mean()",
+        [6],
+        6,
+    ),
+}
+# Told without alarm: nobody can say that it was not to follow.
+INFORMED = {
+    "a closure": (
+        "class Mean:\n    def __init__(self):\n        self.mean = torch.zeros(2)\n    def update(self, x):\n"
+        "        self.mean.mul_(0.5).add_(x)\n    def centre(self):\n        mean = self.mean\n"
+        "        def apply(x):\n            return x - mean\n        return apply\n"
+        "m = Mean()\nf = m.centre()\nm.update(torch.ones(2))\nf(torch.ones(2))",
+        [5, 7],
+        9,
+    ),
+    "data of a weight, read once the training is over": (
+        NET + "w = net.weight.data\n" + STEP + "w.norm()",
+        [7, 4],
+        8,
+    ),
+    "an item under a second key": (
+        "def get(images):\n    item = {}\n    img = images[0].clone()\n    item['raw'] = img\n    img.sub_(0.5)\n"
+        "    return item\nitem = get(torch.rand(2, 3))\nitem['raw'].sum()",
+        [5, 4],
+        8,
+    ),
+    "an array looked at": ("t = torch.ones(4)\nseen = t.numpy()\nt += 1\ntorch.tensor(seen).sum()", [3, 2], 4),
+}
+SOUND = {
+    "a copied state dict": NET + "import copy\nbest = copy.deepcopy(net.state_dict())\n"
+    "" + STEP + "torch.equal(best['weight'], net.weight)",
+    "cloned and restored": STOPPER.format(kept="{k: v.clone() for k, v in model.state_dict().items()}")
+    + NET
+    + "s = Stopper()\ns.keep(net)\n"
+    + STEP
+    + "s.restore(net)",
+    "a straight-through difference": "x = torch.rand(3, requires_grad=True)\ny = x + (x.round() - x).detach()\n"
+    "(y - y.detach()).exp().sum().backward()",
+    "a state dict saved and loaded at once": NET + STEP + "net.load_state_dict(net.state_dict())",
+    "a tied weight": (
+        "class Tied(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.emb = nn.Embedding(4, 2)\n"
+        "        self.out = nn.Linear(2, 4, bias=False)\n        self.out.weight = self.emb.weight\n"
+        "    def forward(self, i):\n        return self.out(self.emb(i))\nnet = Tied()\n"
+        "opt = torch.optim.SGD(net.parameters(), lr=0.1)\nfor _ in range(2):\n    opt.zero_grad()\n"
+        "    net(torch.tensor([0, 1])).sum().backward()\n    opt.step()\n"
+        "print(torch.equal(net.out.weight, net.emb.weight))"
+    ),
+    "a short name for an attribute": (
+        "class Mean:\n    def __init__(self):\n        self.mean = torch.zeros(2)\n    def update(self, x):\n"
+        "        mean = self.mean\n        mean.mul_(0.5).add_(x)\n        return self.mean.sum()\n"
+        "m = Mean()\nm.update(torch.ones(2))\nm.update(torch.ones(2))"
+    ),
+    "handles of gradients": (
+        NET + "for _ in range(3):\n    net.zero_grad(set_to_none=False)\n    net(x).sum().backward()\n"
+        "    grads = []\n    for p in net.parameters():\n        grads.append(p.grad)\n"
+        "    total = torch.cat([g.flatten() for g in grads]).norm()\n    opt.step()"
+    ),
+    "gradients cloned": (
+        NET + "net(x).sum().backward()\nkept = [p.grad.clone() for p in net.parameters()]\n"
+        "net.zero_grad(set_to_none=False)\n"
+        "net(x).pow(2).sum().backward()\ntorch.cosine_similarity(kept[0], net.weight.grad)"
+    ),
+    "written through a view, and read": "x = torch.zeros(3, 2)\nrow = x[0]\nrow.add_(1)\n(x[0] - 1).sum()\nx.sum()",
+    "a second name after the write": "def run(x):\n    x += 1\n    old = x\n    return (x * old).sum()\n"
+    "run(torch.ones(2))",
+    "a name that gets its own tensor": "def run(x):\n    old = x\n    x = x + 1\n    x.mul_(2)\n"
+    "    return (x - old).sum()\nrun(torch.ones(2))",
+    "the same name in a function": (
+        "def corrupt(image):\n    image.add_(1).clamp_(0, 1)\n    return image\nimage = torch.rand(4)\n"
+        "baseline = image\n"
+        "noisy = corrupt(image.clone())\n(noisy - baseline).pow(2).mean()"
+    ),
+    "an activation in place between layers": (
+        "net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True), nn.Linear(2, 1))\n"
+        "net(torch.ones(3, 2)).sum().backward()"
+    ),
+    "an activation in place that is given back": (
+        "class Act(nn.Module):\n    def forward(self, x):\n        return nn.functional.relu(x, inplace=True)\n"
+        "def run(act, x):\n    h = x * 2\n    h = act(h)\n    return h.sum() + h.pow(2).sum()\n"
+        "run(Act(), torch.randn(3, requires_grad=True)).backward()"
+    ),
+    "a default that is only read": "def f(x, w=torch.ones(2)):\n    return (x * w).sum()\nf(torch.ones(2))\n"
+    "f(torch.ones(2))",
+    "a default that each call replaces": "def f(x, acc=None):\n    acc = torch.zeros(2) if acc is None else acc\n"
+    "    acc += x\n    return acc\nf(torch.ones(2))\nf(torch.ones(2))",
+    "a data set that clones": (
+        "class Data:\n    def __init__(self):\n        self.images = torch.rand(3, 4)\n"
+        "    def __getitem__(self, i):\n"
+        "        return self.images[i].clone().sub_(0.5)\ndata = Data()\nfor epoch in range(2):\n    data[0].mean()"
+    ),
+    "a data set that fills its cache": (
+        "class Data:\n    def __init__(self):\n        self.cache, self.done = torch.zeros(3, 4), set()\n"
+        "    def __getitem__(self, i):\n"
+        "        if i not in self.done:\n            self.cache[i].copy_(torch.rand(4)).sub_(0.5)\n"
+        "            self.done.add(i)\n"
+        "        return self.cache[i]\ndata = Data()\nfor epoch in range(2):\n    (data[0] + data[1]).mean()"
+    ),
+    "counts of classes": "counts = torch.zeros(3)\nfor i in (0, 1, 0):\n    counts[i].add_(1)\n"
+    "(counts / counts.sum()).sum()",
+    "an array that is a copy": "t = torch.ones(4)\nbefore = t.numpy().copy()\nt += 1\ntorch.tensor(t.numpy() - before)",
+    "an array taken anew": "t = torch.ones(4)\nfor _ in range(2):\n    now = t.numpy()\n"
+    "    torch.tensor(now).sum()\n    t += 1",
+    "an average of weights": (
+        NET
+        + "import copy\nema = copy.deepcopy(net)\n"
+        + STEP
+        + "with torch.no_grad():\n    for a, b in zip(ema.parameters(), net.parameters()):\n        a.lerp_(b, 0.1)"
+    ),
+}
+
+
+def told(text: str) -> list[tuple[str, list[int], int | None]]:
+    """Each shared reference of a piece of code: how grave, the lines of its culprits, and that of its victim."""
+    found = record_text(text).report.of_type(SharedReference)
+    return [
+        (
+            one.severity,
+            [place.position.line for place in one.culprits],
+            one.victim.place.position.line if one.victim is not None else None,
+        )
+        for one in found
+        if one.keep is not None
+    ]
+
+
+@pytest.mark.parametrize(("text", "culprits", "victim"), WARNED.values(), ids=WARNED)
+def test_the_three_lines_are_named(text: str, culprits: list[int], victim: int) -> None:
+    """The writing line first, then the one that kept, and the victim is the one that reads it back."""
+    loud = [(lines, line) for severity, lines, line in told(text.strip("\n")) if severity == "warning"]
+
+    assert loud[:1] == [(culprits, victim)]
+
+
+@pytest.mark.parametrize(("text", "culprits", "victim"), INFORMED.values(), ids=INFORMED)
+def test_what_may_be_meant_is_told_without_alarm(text: str, culprits: list[int], victim: int) -> None:
+    """A reference that follows may be wanted."""
+    assert ("info", culprits, victim) in told(text)
+    assert [one for one in record_text(text).report.findings if one.severity != "info"] == []
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
+def test_sound_code_is_quiet(text: str) -> None:
+    """Copies, fresh values, and names that are meant to follow."""
+    loud = [(one.kind, one.culprits) for one in record_text(text.strip("\n")).report.findings if one.severity != "info"]
+
+    assert loud == []
