@@ -28,6 +28,7 @@ from inplace.facts.model import Act, GradientAct, Stack
 
 _WIDTH = 5  # step, act, stack, parameters, what was found
 _ACTS = tuple(Act)
+_NUMBERS = {act: number for number, act in enumerate(_ACTS)}
 _SHOWN = 8  # steps of one line before which values are looked at; then ever more rarely
 _SMALL = 4096  # elements of all gradients of an optimizer up to which they are looked at before every step
 _MODULES = 2000  # modules looked at for others that they hold without registering them
@@ -49,6 +50,7 @@ class Gradients:
         self._numbers: Numbers[tuple[int, ...]] = Numbers()
         self._found: Numbers[str] = Numbers()
         self._times: dict[int, int] = {}  # steps made from each stack
+        self._small: dict[int, bool] = {}  # by the number of some parameters whether they are looked at at every step
         self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
 
@@ -59,7 +61,7 @@ class Gradients:
     def cleared(self, owner: Any, frame: FrameType) -> None:
         """`zero_grad` of an optimizer or a module is about to run."""
         params = _params_of(owner)
-        found = "".join(["-" if param.grad is None else "?" for param in params])
+        found = _there([param.grad for param in params])
         self._note(Act.CLEARED, self._stacks.key_of(frame)[0], self._ids(params), found)
 
     def built(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
@@ -71,19 +73,23 @@ class Gradients:
         """An optimizer is about to use the gradients of its parameters."""
         stack = self._stacks.key_of(frame)[0]
         params = _params_of(optimizer)
+        grads = [param.grad for param in params]
         times = self._times[stack] = self._times.get(stack, 0) + 1
-        often = times <= _SHOWN or not times & (times - 1)
-        self._note(Act.STEPPED, stack, self._ids(params), _found_in([param.grad for param in params], often=often))
+        known = self._numbers.of(self._ids(params))
+        is_due = times <= _SHOWN or not times & (times - 1) or self._are_small(known, params)
+        self._add(Act.STEPPED, stack, known, (_found_in(grads) if is_due else None) or _there(grads))
+
+    def knows(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether modules were looked at for an optimizer."""
+        return id(optimizer) in self._hidden_of
 
     def hidden(
         self, known: Callable[[], list[torch.nn.Module]], optimizer: torch.optim.Optimizer, frame: FrameType
     ) -> None:
-        """Note, once for an optimizer, the parameters of modules that others hold but do not register.
+        """Note, at the first step of an optimizer, the parameters of modules that others hold but do not register.
 
         With them those of modules on which somebody set a flag that no module reads.
         """
-        if id(optimizer) in self._hidden_of:
-            return
         self._hidden_of.add(id(optimizer))
         modules = [*known(), *self._global_modules(frame)]
         self._note_unread(modules, frame)
@@ -124,11 +130,26 @@ class Gradients:
             self._note(Act.SINGULAR, stack, tuple(nodes), "")
 
     def _ids(self, params: Sequence[torch.Tensor]) -> tuple[int, ...]:
-        return tuple([self._seen.id_of(param) for param in params])
+        if self._seen.dead:
+            self._seen.bury()
+        refs = self._seen.refs
+        try:
+            return tuple([refs[id(param)].tensor for param in params])
+        except KeyError:  # one was not met before
+            return tuple([self._seen.id_of(param) for param in params])
+
+    def _are_small(self, known: int, params: Sequence[torch.Tensor]) -> bool:
+        """Whether the gradients of some parameters have few elements together."""
+        small = self._small.get(known)
+        if small is None:
+            small = self._small[known] = sum([param.numel() for param in params]) <= _SMALL
+        return small
 
     def _note(self, act: Act, stack: int, numbers: tuple[int, ...], found: str) -> None:
-        row = len(self._log), _ACTS.index(act), stack, self._numbers.of(numbers), self._found.of(found)
-        self._rows.extend(row)
+        self._add(act, stack, self._numbers.of(numbers), found)
+
+    def _add(self, act: Act, stack: int, known: int, found: str) -> None:
+        self._rows.extend((len(self._log), _NUMBERS[act], stack, known, self._found.of(found)))
 
     def frozen(self, stacks: Sequence[Stack]) -> tuple[GradientAct, ...]:
         """The acts as a trace has them, in order."""
@@ -151,14 +172,17 @@ def _params_of(owner: Any) -> list[torch.Tensor]:
     return [param for param in params if type(param) in PLAIN]
 
 
-def _found_in(grads: Sequence[torch.Tensor | None], *, often: bool) -> str:
-    """A letter for each gradient: `-` none, `0` zero everywhere, `f` finite, `x` not finite, `?` not looked at."""
+def _there(grads: Sequence[torch.Tensor | None]) -> str:
+    """A letter for each gradient whose values are not looked at: `-` for none, `?` for one that is there."""
+    return "".join(["-" if grad is None else "?" for grad in grads])
+
+
+def _found_in(grads: Sequence[torch.Tensor | None]) -> str | None:
+    """A letter for each gradient by its values, `0` zero everywhere, `f` finite, `x` not finite; None if unreadable."""
     there = [grad for grad in grads if grad is not None]
     readable = [grad for grad in there if type(grad) in PLAIN and _is_readable(grad)]
     if not there or len(readable) < len(there) or is_watched():
-        return "".join(["-" if grad is None else "?" for grad in grads])
-    if not often and sum([grad.numel() for grad in there]) > _SMALL:
-        return "".join(["-" if grad is None else "?" for grad in grads])
+        return None
     largest = iter(_largest([grad.detach() if grad.requires_grad else grad for grad in there]))
     return "".join(["-" if grad is None else _letter(next(largest)) for grad in grads])
 

@@ -515,8 +515,9 @@ class Recorder(Listener):
         if not self._mode.is_here():
             return
         frame = sys._getframe(1)
-        self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
-        self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
+        if not self._gradients.knows(optimizer):
+            self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
+            self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
         self._spared(_GRADIENTS, self._gradients.stepped, optimizer, frame)
         if not args[1:] and not kwargs:  # a closure is the user's code
             self._protected(self._begin_step, optimizer, frame)

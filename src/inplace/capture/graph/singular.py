@@ -7,6 +7,7 @@ is not a number. So what is found here is told of only where a gradient turned o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -77,10 +78,16 @@ def singular_nodes(roots: Iterable[Any]) -> list[int]:
         return []
     found = []
     for node, _ in NodesBelow(roots, _NODES):
-        test = _TESTS.get(str(node.name()).removeprefix("torch::autograd::").partition("Backward")[0])
+        test = _test_of(node.name())
         if test is not None and _is_singular(node, *test):
             found.append(int(node._sequence_nr()))
     return sorted(found)
+
+
+@lru_cache(1024)
+def _test_of(name: str) -> tuple[str, Test] | None:
+    """Which save of a node by this name is looked at, and how; None for those that are not."""
+    return _TESTS.get(name.removeprefix("torch::autograd::").partition("Backward")[0])
 
 
 def _is_singular(node: Any, wanted: str, test: Test) -> bool:
