@@ -109,7 +109,9 @@ def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears that drop what the line computed from whose last backward the step's gradient comes, each time."""
     found: dict[Stack, None] = {}
-    for _, before in _before_each(_about(events, leaves), steps, events.since):
+    others = [one for one in events.of("step") if not one.concerns(leaves)]
+    about = sorted([*_about(events, leaves), *others], key=lambda one: one.moment)
+    for _, before in _before_each(about, steps, events.since):
         dropped = _dropped(before)
         if not dropped:
             return []
@@ -118,7 +120,10 @@ def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: li
 
 
 def _dropped(events: list[Event]) -> list[Event]:
-    """The clears of gradients that nobody had read, where the last backward is another turn of the same line."""
+    """The clears of gradients that nobody had read or used, where the last backward is another turn of the same line.
+
+    A step of another optimizer has used them where that backward goes to its parameters too: they are trained by turns.
+    """
     backwards = [one for one in events if one.what == "backward"]
     if not backwards:
         return []
@@ -129,6 +134,8 @@ def _dropped(events: list[Event]) -> list[Event]:
         elif event.what == "clear":
             found += [event] if pending else []
             pending = False
+        elif event.what == "step":
+            pending = pending and not event.concerns(backwards[-1].leaves or frozenset())
         else:
             pending = False
     return found
