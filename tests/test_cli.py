@@ -69,6 +69,7 @@ def test_json_on_standard_output(tmp_path: Path) -> None:
         "calls": 0,
         "diagnoses": [],
         "not_looked_at": [],
+        "gradients": None,
         "process": None,
         "compared": None,
     }
@@ -187,6 +188,7 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
         "calls": calls,
         "diagnoses": [],
         "not_looked_at": [],
+        "gradients": None,
         "process": None,
         "compared": None,
     }

@@ -34,6 +34,11 @@ def process_here(rank: int | None, world_size: int, child: tuple[str, int] | Non
     return Process(rank, local, world_size or None, socket.gethostname(), os.getpid(), started, parent)
 
 
+def parent_of_others() -> Process:
+    """This process, which is the parent of others and of no rank."""
+    return Process(None, None, None, socket.gethostname(), os.getpid(), "script", None)
+
+
 def _of_group() -> tuple[int | None, int]:
     """The rank in the process group that is set up, and how many there are."""
     c10d = sys.modules.get(_C10D)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -62,6 +64,7 @@ _ENGINE = "_engine_run_backward"
 _NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
 _EARLIER = "Not all of what earlier cells did"
 _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
+_FORKED = "this process was forked while the recording went on, which is that of its parent"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
 _SINGULAR = 8  # backwards of one line before which infinite derivatives are looked for; then ever more rarely
@@ -105,6 +108,7 @@ class Recorder(Listener):
     """
 
     _current: Recorder | None = None
+    _is_told_of_forks = False
 
     def __init__(
         self,
@@ -118,7 +122,7 @@ class Recorder(Listener):
         earlier: Carried | None = None,
         child: tuple[str, int] | None = None,
     ) -> None:
-        self._child = child
+        self._child, self._process = child, os.getpid()
         self._title, self._label = title, label
         self._seen = TensorsSeen()
         self._stacks = Stacks(is_cell)
@@ -157,7 +161,8 @@ class Recorder(Listener):
         if Recorder._current is not None:
             raise RecordingError("a recording is going on already: end it before you begin another")
         try:
-            Recorder._current = self
+            Recorder._current, self._process = self, os.getpid()
+            _be_told_of_forks()
             self._protected(prepare)
             self._protected(self._stacks.enter, frame)
             self._spared(_NAMES, self._naming.note_names, BEFORE)
@@ -194,7 +199,13 @@ class Recorder(Listener):
             Recorder._current = None
 
     def stop(self, error: BaseException | None = None) -> Trace:
-        """End the recording and give its trace; `error` is the exception that ended the user's code, if one did."""
+        """End the recording and give its trace; `error` is the exception that ended the user's code, if one did.
+
+        Raises:
+            RecordingError: in a process that was forked while it went on: it is its parent's.
+        """
+        if self._process != os.getpid():
+            raise RecordingError(_FORKED)
         try:
             self._mode.active = False
             self._protected(self._restore, error)
@@ -564,6 +575,23 @@ class Recorder(Listener):
     def _restore(self, error: BaseException | None) -> None:
         if self._steps.restore() and not is_in_step(error):
             self._raw.notes.append(LOST)
+
+
+def _be_told_of_forks() -> None:
+    """Have a process that is forked while we record be none of ours, whoever forks it."""
+    if not Recorder._is_told_of_forks and hasattr(os, "register_at_fork"):
+        Recorder._is_told_of_forks = True
+        os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def _leave_to_the_parent() -> None:
+    """In a forked child: the recording that goes on is the parent's, and another may begin here."""
+    recorder = Recorder._current
+    if recorder is not None:
+        recorder._mode.active = False
+        with contextlib.suppress(Exception):
+            recorder.undo()
+        Recorder._current = None
 
 
 def _told(fault: BaseException) -> str:

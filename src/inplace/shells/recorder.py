@@ -21,6 +21,7 @@ def recorder_of(
     strict: bool = False,
     thorough: bool = False,
     earlier: Carried | None = None,
+    child: tuple[str, int] | None = None,
 ) -> Recorder:
     """A recorder, yet to be started, of the code that Python knows by some file names.
 
@@ -35,6 +36,7 @@ def recorder_of(
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward.
         earlier: what the recording before it in the same session has handed on; None where there is no session.
+        child: how this process was started and the id of the one whose recording it is a child of; None for no child.
     """
     from inplace.capture.record import Recorder
 
@@ -57,6 +59,7 @@ def recorder_of(
         strict=strict,
         thorough=thorough,
         earlier=earlier,
+        child=child,
     )
 
 

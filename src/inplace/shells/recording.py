@@ -89,6 +89,8 @@ class Recording:
     def _why_no_trace(self) -> str:
         if self._fault is None:
             return "this recording has not ended yet: look at it after the with block"
+        if isinstance(self._fault, RecordingError):
+            return str(self._fault)
         told = " ".join(f"{type(self._fault).__name__}: {self._fault}".split())
         return f"there is no recording, because of a fault of ours ({told}): please report it"
 

@@ -34,11 +34,10 @@ def merged(values: Sequence[Value]) -> Value:
     _follow(processes)
     causes = [one for one in processes if one["error"] is not None and one["follows"] is None]
     cause = min(causes or [one for one in processes if one["error"] is not None], key=_rank, default=None)
-    reasons = [f"{tag([one])[1:-1]}: {one['reason']}" for one in processes if one["reason"]]
     return {
         "format": 1,
         "complete": all(value["complete"] for value in order),
-        "reason": " ".join(reasons) or None,
+        "reason": _reasons(processes) or None,
         "error": None if cause is None else cause["error"],
         "calls": sum(value["calls"] for value in order),
         "diagnoses": _said_once(order, processes),
@@ -49,6 +48,15 @@ def merged(values: Sequence[Value]) -> Value:
         "processes": processes,
         "differences": list(_differences(order, processes)),
     }
+
+
+def _reasons(processes: Sequence[Value]) -> str:
+    """Why some are not complete, each reason once with those that it is true of."""
+    found: dict[str, list[Value]] = defaultdict(list)
+    for one in processes:
+        if one["reason"]:
+            found[one["reason"]].append(one)
+    return " ".join(f"{tag(some)} {reason}" for reason, some in found.items())
 
 
 def _place_of(value: Value) -> tuple[bool, int, bool, int]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
+from inplace.shells.terminal.children import Family, parent_here
 from inplace.shells.terminal.complaint import UNUSABLE, complain
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.per_process import file_of_rank
@@ -31,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     if options.command == "tour":
         return _tour(options)
-    if options.command == "run":
+    launcher = parent_here() if options.command == "run" else None
+    if launcher is not None:
+        _leave_to(launcher, options)
+    elif options.command == "run":
         _name_by_rank(options)
     problem = _problem(options)
     if problem is not None:
@@ -43,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         html=options.html,
         trace=options.write,
         quiet=options.quiet,
-        advise=options.advise,
+        advise=options.advise and launcher is None,
         gradients=options.gradients,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
@@ -51,8 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _merge(options.files, outputs)
         if shown:
             return _show(options.trace, outputs)
-        script = Script(options.script, theirs)
-        return run(script, outputs, strict=options.strict, thorough=options.advise, verify=options.verify)
+        script = Script.of_module(options.module, theirs) if options.module else Script(options.script, theirs)
+        return run(
+            script,
+            outputs,
+            strict=options.strict,
+            thorough=options.advise,
+            verify=options.verify,
+            family=_family(options, script, launcher),
+            child=None if launcher is None else ("torchrun", launcher[0]),
+        )
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -62,6 +74,9 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     position = 1
     while position < len(arguments):
         word = arguments[position]
+        if word == "-m":
+            position += 1
+            break
         if word == "--" or not word.startswith("-"):
             position += word == "--"
             break
@@ -93,7 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
     run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
     run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
-    run.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
+    run.add_argument("--no-children", dest="children", action="store_false", help="record no child processes")
+    what = run.add_mutually_exclusive_group(required=True)
+    what.add_argument("-m", metavar="MODULE", dest="module", help="a module in place of a script, as of python -m")
+    what.add_argument("script", metavar="SCRIPT", nargs="?", help="what is behind it goes to the script")
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
     show.add_argument(
@@ -134,6 +152,8 @@ def _problem(options: argparse.Namespace) -> str | None:
     """What makes the command line unusable, in one sentence; None if nothing does."""
     kind = {"run": "script", "show": "trace file", "merge": "report"}[options.command]
     read = options.files if options.command == "merge" else [options.script if kind == "script" else options.trace]
+    if kind == "script" and options.module is not None:
+        read = []
     for given in read:
         if Path(given).is_dir():
             return f"{given} is a directory: name a {kind} in it."
@@ -211,6 +231,21 @@ def _merge(files: Sequence[str], outputs: Outputs) -> int:
     from inplace.shells.terminal.merge import merge
 
     return merge(files, outputs)
+
+
+def _leave_to(launcher: tuple[int, str], options: argparse.Namespace) -> None:
+    """Have this process, which a launcher under `inplace run` has started, leave its trace to that and say nothing."""
+    options.json = options.html = None
+    options.write = str(Path(launcher[1]) / f"{os.getpid()}.trace")
+    options.quiet = True
+
+
+def _family(options: argparse.Namespace, script: Script, launcher: tuple[int, str] | None) -> Family | None:
+    """What the children of a script are to know; None where they are left alone."""
+    if not options.children:
+        return None
+    folder = Family.new_folder() if launcher is None else launcher[1]
+    return Family(script.file, folder, strict=options.strict, thorough=options.advise)
 
 
 # ---------------------------------------------------------------- show

@@ -61,7 +61,7 @@ class DeferredRecorder:
             raise self._fault
         if self._recorder is None and _AWAITED in sys.modules:
             raise RecordingError(_ELSEWHERE)
-        self._trace = _empty_trace() if self._recorder is None else self._recorder.stop(error)
+        self._trace = empty_trace() if self._recorder is None else self._recorder.stop(error)
         return self._trace
 
     def stop_at(self, frame: FrameType | None) -> Trace:
@@ -74,7 +74,7 @@ class DeferredRecorder:
             self._recorder.leave_calls(frame)
         elif self._trace is None and self._fault is None:
             self._ledger.undo()
-            self._trace = _empty_trace()
+            self._trace = empty_trace()
         trace = self._trace or self.stop(None)
         return replace(trace, notes=(*trace.notes, Note(_TERMINATED)))
 
@@ -96,7 +96,8 @@ class DeferredRecorder:
             self._recorder = recorder
 
 
-def _empty_trace() -> Trace:
+def empty_trace() -> Trace:
+    """The trace of a recording that never began."""
     from inplace.facts.model import Trace
 
     return Trace("", (), (), (), (), (), (), (), (), (), (), (), (), ())

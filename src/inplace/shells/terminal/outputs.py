@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
 from inplace.shells.terminal.ending import with_error
-from inplace.shells.terminal.per_process import is_of_job
+from inplace.shells.terminal.per_process import is_of_job, with_part, without_rank
 from inplace.shells.terminal.signals import TerminatedError, interruptible
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
     from inplace.shells.explanation import Explanation
+    from inplace.shells.terminal.together import Together
 
 _T = TypeVar("_T")
 _NO_REPORT = "no full report"
+_NO_CHILDREN = "nothing is told of the children"
 _NO_PROOF = "the fixes were not proved"
 _UNFINISHED = "The report was ended before it was finished."
 _SILENT = "inplace: this script called no tensor function, so there is nothing to show."
@@ -69,6 +71,8 @@ class Outputs:
             None if name is None else _Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
         )
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
+        self._is_kept_only = quiet and trace is not None and not (json or html or advise or gradients)
+        self._together: Together | None = None
         self._text = _copy_of(text)
         self._found: Explanation | None = None
         self._calls = 0
@@ -109,8 +113,13 @@ class Outputs:
         trace: Trace | BaseException,
         error: BaseException | None = None,
         start: Callable[[], Start] | None = None,
+        children: Sequence[Trace] = (),
+        *,
+        is_launcher: bool = False,
     ) -> None:
         """Print and write what was asked for; `error` is what ended the script, from `start` its fixes are proved.
+
+        What its `children` have shown is told with it; a launcher has nothing of its own to tell.
 
         A fault of ours, which may be there in place of a trace, is told in one line and changes nothing else.
         """
@@ -120,20 +129,38 @@ class Outputs:
                 if isinstance(trace, BaseException):
                     self._told(_NO_REPORT, trace)
                 else:
-                    self._report(trace, error, start)
+                    self._report(trace, error, start, children, is_launcher=is_launcher)
                 self._finish_json(calls, error)
             except (KeyboardInterrupt, TerminatedError) as late:  # between two outputs
                 self._told(_NO_REPORT, late)
                 self._finish_json(calls, error)
 
-    def _report(self, trace: Trace, error: BaseException | None, start: Callable[[], Start] | None) -> None:
+    def _report(
+        self,
+        trace: Trace,
+        error: BaseException | None,
+        start: Callable[[], Start] | None,
+        children: Sequence[Trace],
+        *,
+        is_launcher: bool,
+    ) -> None:
+        if self._trace is not None and self._is_kept_only:
+            self._dump(trace, self._trace)
+            return
+        if children:
+            trace = _as_one_of_several(trace)
         bar = Progress(self._show_bar, len(trace.calls))
         found = self._found = self._tried(_NO_REPORT, lambda: _explained(trace, bar, drawn=self._html is not None))
-        if found is not None and self._json is not None and self._json.is_file and (start or self._html or self._trace):
+        if found is not None and children:
+            plain = found
+            self._together = self._tried(_NO_CHILDREN, lambda: _together(plain, children, is_launcher=is_launcher))
+        is_slow = start or self._html or self._trace
+        if found is not None and self._json is not None and self._json.is_file and is_slow:
             early = [*self._reasons, _UNFINISHED]
             self._written(self._json, lambda: _json_of(found, len(trace.calls), error, early), is_told=False)
         if self._trace is not None:
             self._dump(trace, self._trace)
+            self._dump_children(self._trace)
         if found is not None and start is not None:
             begin, plain = start, found
             found = self._found = self._tried(_NO_PROOF, lambda: plain.proved(begin()), is_slow=True) or plain
@@ -142,14 +169,18 @@ class Outputs:
             self._print(found, error)
             if self._html is not None:
                 page = found
-                self._written(self._html, lambda: _page_of(page, bar), is_slow=True)
+                self._written(self._html, lambda: self._page_of(page, bar, error), is_slow=True)
                 self._wipe(bar)
         elif self._html is not None:
             self._lost(self._html)
 
     def _print(self, found: Explanation, error: BaseException | None) -> None:
         trace = found.trace
-        if not self._quiet and (error is None or trace.calls):
+        together = self._together
+        if not self._quiet and together is not None:
+            own = _value_of(found, len(trace.calls), error, self._reasons)
+            self._say(self._tried("no text", lambda: together.text(own)))
+        elif not self._quiet and (error is None or trace.calls):
             told = self._tried("no text", lambda: str(found) if trace.calls or trace.notes else _SILENT)
             self._say(told)
         if self._advise and trace.calls:
@@ -158,8 +189,39 @@ class Outputs:
             self._say(self._tried("no ledger of gradients", found.gradients))
 
     def _finish_json(self, calls: int, error: BaseException | None) -> None:
-        if self._json is not None:
+        if self._json is None:
+            return
+        together = self._together
+        if together is None:
             self._written(self._json, lambda: _json_of(self._found, calls, error, self._reasons))
+            return
+        own = _value_of(self._found, calls, error, self._reasons)
+        if not self._json.is_file:
+            self._written(self._json, lambda: _as_json(together.merged(own)))
+            return
+        for part, child in zip(together.parts(), together.children, strict=True):
+            with self._json.of_child(part) as target:
+                self._written(target, lambda child=child: _as_json(child.to_json()))  # type: ignore[misc]
+        if is_of_job():  # the ranks are merged with each other; what the children of one say stands beside it
+            self._written(self._json, lambda: _as_json(own))
+            return
+        if together.own is not None:
+            with self._json.of_child(f"pid{os.getpid()}") as target:
+                self._written(target, lambda: _as_json(own))
+        self._written(self._json, lambda: _as_json(together.merged(own)))
+
+    def _dump_children(self, target: _Target) -> None:
+        together = self._together
+        if together is None or not target.is_file:
+            return
+        for part, child in zip(together.parts(), together.children, strict=True):
+            with target.of_child(part) as other:
+                self._dump(child.trace, other)
+
+    def _page_of(self, found: Explanation, bar: Progress, error: BaseException | None) -> str:
+        if self._together is not None:
+            return self._together.page(_value_of(found, self._calls, error, self._reasons))
+        return _page_of(found, bar)
 
     def report_merged(self, values: Sequence[dict[str, Any]], pictured: Sequence[Explanation]) -> None:
         """Print and write what several processes say as one; `pictured` are those of them that can be drawn."""
@@ -293,6 +355,15 @@ class _Target:
             with whole.open(encoding="utf-8") as file, _flushed(self._stream) as stream:
                 shutil.copyfileobj(file, stream)
 
+    @contextlib.contextmanager
+    def of_child(self, part: str) -> Iterator[_Target]:
+        """The file beside this one that belongs to another process, called by its part of the name."""
+        target = _Target(with_part(without_rank(self._path), part))
+        try:
+            yield target
+        finally:
+            target.close()
+
     def close(self) -> None:
         """Let go of a stream."""
         if self._stream is not None:
@@ -334,6 +405,21 @@ def _explained(trace: Trace, bar: Progress, *, drawn: bool) -> Explanation:
     from inplace.shells.explanation import ANALYSIS, Explanation
 
     return Explanation.of(trace, bar.part(0, ANALYSIS if drawn else 1))
+
+
+def _as_one_of_several(trace: Trace) -> Trace:
+    """A trace that says which process it is of."""
+    from dataclasses import replace
+
+    from inplace.capture.process import parent_of_others
+
+    return replace(trace, process=trace.process or parent_of_others())
+
+
+def _together(found: Explanation, children: Sequence[Trace], *, is_launcher: bool) -> Together:
+    from inplace.shells.terminal.together import Together
+
+    return Together.of(found, children, is_launcher=is_launcher)
 
 
 def _page_of(found: Explanation, bar: Progress) -> str:

@@ -28,6 +28,13 @@ def is_of_job() -> bool:
     return os.environ.get("RANK", "").isdecimal() and os.environ.get("WORLD_SIZE", "").isdecimal()
 
 
+def without_rank(name: str) -> str:
+    """The name that was given for all ranks, of that of this one."""
+    rank = os.environ.get("RANK", "")
+    path = Path(name)
+    return str(path.with_name(path.stem.removesuffix(f".rank{rank}") + path.suffix)) if is_of_job() else name
+
+
 def with_part(given: str, part: str) -> str:
     """A file's name with a part before its last suffix: `out.rank0.json`."""
     path = Path(given)

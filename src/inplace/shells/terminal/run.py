@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inplace.capture.patches.ledger import Ledger
 from inplace.shells.recorder import recorder_of
+from inplace.shells.terminal.children import Family, is_waited_for
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames, last_words
 from inplace.shells.terminal.outputs import Outputs
@@ -20,11 +22,21 @@ from inplace.shells.terminal.signals import TerminatedError, Termination, end_by
 if TYPE_CHECKING:
     from types import FrameType
 
+    from inplace.capture.record import Recorder
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
 
 
-def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verify: bool) -> int:
+def run(
+    script: Script,
+    outputs: Outputs,
+    *,
+    strict: bool,
+    thorough: bool,
+    verify: bool,
+    family: Family | None = None,
+    child: tuple[str, int] | None = None,
+) -> int:
     """Run a script as Python does, and report; gives the exit status.
 
     Args:
@@ -33,20 +45,32 @@ def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verif
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward, for advice.
         verify: whether to replay the script with the fixes.
+        family: what its children are to know; None to leave them alone.
+        child: how this process was started and the id of the run whose child it is, which reports of it; None for none.
     """
     process = os.getpid()
     script.become_main()
     file, space = script.file, script.module.__dict__
-    recorder = DeferredRecorder(
-        lambda: recorder_of([file], space, title=Path(file).name, strict=strict, thorough=thorough)
-    )
+    ledger = Ledger()
+
+    def make() -> Recorder:
+        if family is not None:
+            family.follow(ledger)
+        return recorder_of([file], space, title=Path(file).name, strict=strict, thorough=thorough, child=child)
+
+    recorder = DeferredRecorder(make)
+    if family is not None and script.is_launcher:
+        family.launch(ledger)
     termination = Termination(lambda frame: _leave_report(recorder, frame, script, outputs))
     error = _run(script, recorder, termination)
     trace = _ended(recorder, script, error, outputs)
+    ledger.undo()
     status = 0 if error is None else last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
         _flush()
-        outputs.report(trace, error, (lambda: _start(script)) if verify else None)
+        traces = [] if family is None or child is not None else _of_children(family)
+        start = (lambda: _start(script)) if verify else None
+        outputs.report(trace, error, start, traces, is_launcher=script.is_launcher)
     termination.stop()
     if outputs.is_terminated:
         atexit._run_exitfuncs()  # the script had come to its end
@@ -56,6 +80,19 @@ def run(script: Script, outputs: Outputs, *, strict: bool, thorough: bool, verif
         sys.excepthook = lambda *_: None
         raise KeyboardInterrupt
     return status
+
+
+def _of_children(family: Family) -> list[Trace]:
+    """The traces of the children of a script that has ended; those that still run are waited for as Python does."""
+    if is_waited_for():
+        atexit._run_exitfuncs()  # joins them, but for daemons, which it ends
+    try:
+        with interruptible():
+            return family.traces()
+    except (Exception, KeyboardInterrupt, TerminatedError):
+        return []
+    finally:
+        family.remove()
 
 
 def _start(script: Script) -> Start:

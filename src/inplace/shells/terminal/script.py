@@ -12,6 +12,9 @@ from types import ModuleType
 
 from inplace.shells.terminal.empty_stack import call_below_nothing
 
+_LAUNCHERS = frozenset({"torch.distributed.run", "torch.distributed.launch"})
+_LAUNCHING = frozenset({"torchrun", "accelerate"})
+
 
 class Script:
     """One script that is to be run in this process.
@@ -21,6 +24,7 @@ class Script:
         argv: its name and arguments, as it finds them in `sys.argv`.
         module: what it runs in, which is `__main__` from now on.
         source: its text as it was read, None before; the file may be another one by the time of the report.
+        is_launcher: whether it only starts others: `torchrun`, `accelerate launch`.
     """
 
     def __init__(self, given: str, arguments: Sequence[str]) -> None:
@@ -28,13 +32,36 @@ class Script:
         self.file = given if Path(given).is_absolute() else f"{Path.cwd()}/{given}"
         self.module = _main_module(self.file)
         self.source: bytes | None = None
+        self.is_launcher = Path(given).name in _LAUNCHING
+        self._folder: str | None = None  # what stands first in `sys.path`; None for that of the file
+
+    @classmethod
+    def of_module(cls, name: str, arguments: Sequence[str]) -> Script:
+        """A module that is to be run as `python -m` does: from the folder we are in, by the name it is imported by.
+
+        Raises:
+            ImportError: if there is none, or it can't be run.
+        """
+        import runpy
+
+        folder = str(Path.cwd())
+        if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+            sys.path[0] = folder  # it may be there
+        _, spec, _ = runpy._get_module_details(name, ImportError)  # type: ignore[attr-defined]
+        script = cls(str(spec.origin), arguments)
+        script._folder = folder
+        script.is_launcher = name in _LAUNCHERS or name.partition(".")[0] == "accelerate"
+        script.module.__dict__.update(
+            __spec__=spec, __package__=spec.parent, __loader__=spec.loader, __cached__=spec.cached
+        )
+        return script
 
     def become_main(self) -> None:
         """Put the script's module, arguments and folder where Python has them."""
         sys.modules["__main__"] = self.module
         sys.argv[:] = self.argv
         if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
-            sys.path[0] = str(Path(self.file).resolve().parent)
+            sys.path[0] = str(Path(self.file).resolve().parent) if self._folder is None else self._folder
 
     def run(self) -> None:
         """Run the script, letting through whatever it raises."""

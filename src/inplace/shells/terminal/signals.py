@@ -126,6 +126,19 @@ def end_by(number: int) -> None:
 
 
 @contextlib.contextmanager
+def held() -> Iterator[None]:
+    """A block in which SIGTERM waits; one that has come by then is handled before it."""
+    if not hasattr(_functions, "pthread_sigmask"):
+        yield
+        return
+    before = _functions.pthread_sigmask(_functions.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        _functions.pthread_sigmask(_functions.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def interruptible(hold: Callable[[], None] | None = None) -> Iterator[None]:
     """A block that SIGINT and SIGTERM end by an exception, whatever a script has set up that would be felt in it.
 
