@@ -190,6 +190,27 @@ both(
     HEADS.format(collected="parts = [torch.zeros_like(z) for _ in range(2)]\ndist.all_gather(parts, z)\nevery = z"),
 )
 
+# ------------------------------------------------------------ parameters that DistributedDataParallel waits for
+
+UNUSED = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+    def forward(self, x, both):
+        return self.b(self.a(x)) if both else self.a(x)
+model = DDP(Net(){options})
+for both in ({turns}):
+    loss = model(torch.randn(3, 4), both).sum()
+    loss.backward()
+""".strip()
+both("unused", UNUSED.format(options="", turns="False, False"), (CUT, 9))
+both("unused in the second turn", UNUSED.format(options="", turns="True, False, True"), (CUT, 9))
+both("unused in the last turn", UNUSED.format(options="", turns="True, False"))
+both("unused and looked for", UNUSED.format(options=", find_unused_parameters=True", turns="False, True"))
+RAISING = {"unused": "finished reduction", "unused in the second turn": "finished reduction"}
+"""What ends a program, where something does."""
+
 # ------------------------------------------------------------ overlaps
 
 OUT = "out = torch.zeros(8)\nout[R * 4:R * 4 + 4] = R + 1.0\n"

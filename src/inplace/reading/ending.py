@@ -65,6 +65,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("nothing to hook", r"cannot register a hook on a tensor that doesn't require gradient"),
     ("non-leaf optimized", r"can't optimize a non-leaf Tensor"),
     ("no parameters", r"optimizer got an empty parameter list"),
+    ("unreduced", r"(?s)Expected to have finished reduction.*did not receive grad for rank \d+: ([\d ]+)"),
     ("tensor for parameter", r"cannot assign '.*' as parameter '(.*?)' \(torch\.nn\.Parameter or None expected\)"),
     ("parameter twice", r"some parameters appear in more than one parameter group"),
     # Where gradients are asked for.

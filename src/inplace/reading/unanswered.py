@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inplace.facts.model import Call, Failure, Kind, TensorId, TensorState
@@ -33,6 +33,7 @@ HowRefused = Literal[
     "zero",
     "derivative",
     "elsewhere",
+    "unreduced",
 ]
 """Why there is no gradient.
 
@@ -43,6 +44,7 @@ copied: a tensor with a graph was to be copied with it.
 no formula: a function on the path has no derivative.
 unused: the loss does not depend on the tensor.
 unregistered: an optimizer got no parameters.
+unreduced: DistributedDataParallel waits for the gradients of parameters that the last loss did not depend on.
 no inputs: backward was told to go to no tensor at all.
 plain: nothing behind the tensor ever required grad.
 cut: the path to the tensor was cut before.
@@ -200,6 +202,8 @@ def _of_line(index: Index, failure: Failure) -> Unanswered | None:
         return Unanswered("integer", (place,), None, tuple(one.tensor for one in found)) if found else None
     if index.ending is not None and index.ending.what == "no parameters":
         return _no_parameters(index, place)
+    if index.ending is not None and index.ending.what == "unreduced":
+        return _unreduced(index, len(index.ending.parts[0].split()), place)
     method = _method(index, place)
     if method == "retain_grad" and asked and not asked[0].requires_grad:
         return _plain(index, asked[0].tensor, end, place)
@@ -278,6 +282,32 @@ def _without(index: Index, missed: tuple[TensorId, ...], before: int, place: Pla
         if places:
             return Unanswered("unused", places, place, missed)
     return None
+
+
+def _unreduced(index: Index, count: int, place: Place) -> Unanswered | None:
+    """DistributedDataParallel begins a forward, and the last backward has not reached `count` of its parameters.
+
+    It says their numbers; they are known by name where so many with one were not reached.
+    """
+    backwards = list(index.history.calls_of(lambda function: function.kind is Kind.BACKWARD))
+    if not backwards:
+        return None
+    last, before = backwards[-1].step, max((one.step for one in backwards[:-1]), default=-1)
+    walks = [walk for walk in index.trace.walks if walk.is_backward and walk.step == last]
+    reached = {index.trace.node_by_id[node].leaf for walk in walks for node in walk.reached}
+    left = [
+        state.tensor
+        for state in index.history.last_states()
+        if index.trace.tensors[state.tensor].type == "Parameter"
+        and state.requires_grad
+        and state.tensor not in reached
+        and (walks or not any(before < use.step < last for use in index.gradients.uses(state.tensor)))
+        and index.names.of(state.tensor)
+    ]
+    below = [leaf for leaf in left if any(".module." in name for name in index.names.of(leaf))]
+    missed = next((tuple(some) for some in (left, below) if len(some) == count), ())
+    found = _without(index, missed, len(index.trace.calls), place)
+    return None if found is None else replace(found, how="unreduced")
 
 
 def _makers(index: Index, tensor: TensorId, step: int) -> Iterator[Call]:

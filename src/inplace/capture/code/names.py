@@ -149,9 +149,14 @@ def _inside_module(module: object) -> Iterator[tuple[str, object]]:
         for name, item in items_of(own.get(kind, {})):
             if type(name) is str:
                 yield (f"[{name}]" if name.isdigit() else f".{name}"), item
+    if module_of_class(type(module)).startswith(_WRAPPERS):
+        return  # what they keep of the module that they were given is the user's by its own name
     for name, item in own.items():
         if not name.startswith("_") and name != "training":
             yield f".{name}", item
+
+
+_WRAPPERS = ("torch.nn.parallel.", "torch.distributed.")
 
 
 def _own_attributes(value: object) -> list[tuple[str, Any]]:

@@ -46,6 +46,10 @@ _REFUSED = {
     ),
     "no formula": ("runs a function that has no derivative", "`backward()` raises when it comes to it."),
     "unused": ("is computed without {name}", "So there is no path to {name}, and no gradient for it."),
+    "unreduced": (
+        "makes a loss that does not depend on {lost}",
+        "DistributedDataParallel waits for the gradient of every parameter, and its next forward raises.",
+    ),
     "unregistered": (
         "leaves the optimizer without parameters",
         "Only modules, parameters, and what an `nn.ModuleList` or `nn.ModuleDict` holds are registered.",
@@ -87,6 +91,8 @@ _REFUSED = {
     ),
 }
 _REFUSED_REMEDIES = {
+    "unreduced": "Use every parameter in the loss, freeze what is not trained before the model is wrapped, "
+    "or build it with `find_unused_parameters=True`.",
     "result": "Call `retain_grad()` on it before `backward()`, or use a hook; to stop its gradient, `detach()` it.",
     "integer": "Convert it with `.float()` first; what is not trained is a buffer.",
     "out": "Leave `out=` away, or put the call under `torch.no_grad()`.",
@@ -110,7 +116,7 @@ _REFUSED_REMEDIES = {
 
 def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
     if finding.how in _REFUSED:
-        what, because = (text.replace("{name}", name(finding)) for text in _REFUSED[finding.how])
+        what, because = (_filled(text, finding) for text in _REFUSED[finding.how])
         return f"{culprits(finding, trace)} {what}.", because
     lost = joined(finding.without_grad)
     if finding.how == "frozen":
@@ -121,6 +127,10 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
     if finding.raised:
         return what, "`backward()` raises: the loss it starts from does not require grad."
     return what, f"{lost} get{'s' if len(finding.without_grad) <= 1 else ''} no gradient: `.grad` stays `None`."
+
+
+def _filled(text: str, finding: Cut) -> str:
+    return text.replace("{name}", name(finding)).replace("{lost}", joined(finding.without_grad))
 
 
 def _remedy(finding: Cut, _: Trace) -> str:

@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -74,10 +75,9 @@ class Family:
 
     def launch(self, ledger: Ledger) -> None:
         """Have what torchrun, or what is built on it, starts from here run under `inplace run`."""
-        import torch.distributed.launcher.api
-
+        launcher = import_module("torch.distributed.launcher.api")
         Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        ledger.replace(torch.distributed.launcher.api, "launch_agent", self._launched)
+        ledger.replace(launcher, "launch_agent", self._launched)
 
     def _launched(self, theirs: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(theirs)
