@@ -146,3 +146,55 @@ def test_the_change_and_the_finding_can_be_copied(closed: Any) -> None:
     assert "line 8: h.relu_()  # overwrites it" in told
     assert "```diff\n- g = h.relu_()\n+ g = h.relu()\n```" in told
     assert page.locator(".ip-copied").inner_text() == "Copied."
+
+
+WIDE = (
+    "import torch\nx = torch.ones(3, requires_grad=True)\nh = x.exp()\nk = h\n"
+    + "".join(f"k = k.sin() + {n}\n" for n in range(30))
+    + "h.mul_(2)\nk.sum().backward()\n"
+)
+
+
+def test_the_graph_is_sized_and_moved(closed: Any) -> None:
+    """Buttons, keys and Ctrl with the wheel size it, a drag moves it, and it stays as the reader has put it."""
+    page = closed(diagram(record(WIDE)))
+    page.set_viewport_size({"width": 1100, "height": 1300})
+    page.locator(".ip-tab[data-tab='autograd']").click()
+    canvas, graph = page.locator(".ip-canvas"), page.locator(".ip-graph")
+
+    def width() -> int:
+        return int(str(graph.get_attribute("width")))
+
+    def top() -> int:
+        return int(canvas.evaluate("el => el.scrollTop"))
+
+    both = "els => els.map(el => el.getBoundingClientRect()).map(box => [box.top, box.bottom])"
+    box = canvas.bounding_box()
+    for begin, end in page.locator(".ip-box.is-told").evaluate_all(both):
+        assert box["y"] <= begin
+        assert end <= box["y"] + box["height"]
+
+    first = width()
+    page.get_by_label("Larger (+)").click()
+    assert width() > first
+    page.get_by_label("Fit (0)").click()
+    assert canvas.evaluate("el => el.scrollHeight - el.clientHeight") <= 1
+    fitted = width()
+    graph.focus()
+    page.keyboard.press("+")
+    canvas.hover()
+    page.keyboard.down("Control")
+    for _ in range(4):
+        page.mouse.wheel(0, -200)
+    page.keyboard.up("Control")
+    page.wait_for_function(f"Number(document.querySelector('.ip-graph').getAttribute('width')) > {2 * fitted}")
+    before = top()
+    x, y = box["x"] + 8, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 60)
+    page.mouse.up()
+    assert top() == before - 60
+    chosen = width()
+    page.locator(".ip-tab[data-tab='all']").click()
+    assert width() == chosen

@@ -1,6 +1,9 @@
 // @ts-check
 // The autograd graph.
 
+const ZOOM = 1.25;
+const [SMALLEST, LARGEST] = [0.05, 3];
+
 /** @param {Board} board @returns {Pane} */
 function autogradPane(board) {
   const { run } = board;
@@ -21,6 +24,23 @@ function autogradPane(board) {
   const hidden = autograd.hidden ? `… ${counted(autograd.hidden, "more node")} of ${autograd.total.toLocaleString("en")} not drawn` : "";
   const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", scroll, hidden && h("p", { class: "ip-more" }, hidden));
   let active = -1;
+  let scale = 1;
+  let byHand = false; // a size that the reader chose stays
+  const zooming = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ onclick) => h("button", { type: "button", "aria-label": label, title: label, onclick }, sign);
+  if (autograd.boxes.length) {
+    el.querySelector("header")?.append(h(
+      "span",
+      { class: "ip-zoom", role: "group", "aria-label": "Size of the graph" },
+      zooming("Smaller (−)", "−", () => zoom(1 / ZOOM)), zooming("Larger (+)", "+", () => zoom(ZOOM)), zooming("Fit (0)", "fit", () => whole()),
+    ));
+    scroll.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
+      if (!event.ctrlKey) return; // a pinch arrives as this too
+      event.preventDefault();
+      const box = scroll.getBoundingClientRect();
+      zoom(Math.exp(-event.deltaY / 200), event.clientX - box.left, event.clientY - box.top);
+    }, { passive: false });
+    scroll.addEventListener("pointerdown", drag);
+  }
 
   /** @param {string} id @param {string} name */
   function arrowHead(id, name) {
@@ -89,18 +109,74 @@ function autogradPane(board) {
     board.set({ ...(box.step >= 0 ? { step: box.step } : {}), ...(tensor !== undefined ? { tensor } : {}) });
   }
 
-  /** Draw at full size where it fits, shrunk to no less than 70 % where it does not. */
-  function fit() {
-    const room = scroll.clientWidth - 24;
-    const scale = Math.max(0.7, Math.min(1, room / Math.max(1, autograd.width)));
+  /** @param {number} size */
+  function draw(size) {
+    scale = Math.max(SMALLEST, Math.min(LARGEST, size));
     drawing.setAttribute("width", String(Math.round(autograd.width * scale)));
     drawing.setAttribute("height", String(Math.round(autograd.height * scale)));
   }
 
-  /** @param {any} box */
-  function show(box) {
-    const scale = Number(drawing.getAttribute("width")) / Math.max(1, autograd.width) || 1;
-    scroll.scrollTo({ left: box.x * scale - scroll.clientWidth / 2, top: box.y * scale - scroll.clientHeight / 2 });
+  /** Draw at full size where it fits, shrunk to no less than 70 % where it does not; smaller where what is told needs it. */
+  function fit() {
+    if (byHand) return;
+    const room = scroll.clientWidth - 24;
+    const [x0, y0, x1, y1] = extent(told());
+    const both = Math.min(1, room / Math.max(1, x1 - x0), (scroll.clientHeight - 24) / Math.max(1, y1 - y0));
+    draw(Math.min(Math.max(0.7, Math.min(1, room / Math.max(1, autograd.width))), Math.max(0.5, both)));
+  }
+
+  /** All of it, as large as there is room. */
+  function whole() {
+    byHand = true;
+    draw(Math.min(1, (scroll.clientWidth - 24) / Math.max(1, autograd.width), (scroll.clientHeight - 18) / Math.max(1, autograd.height)));
+    scroll.scrollTo({ left: 0, top: 0 });
+  }
+
+  /** Larger or smaller around a point of the pane, its middle if not told otherwise.
+   * @param {number} by @param {number} [x] @param {number} [y] */
+  function zoom(by, x = scroll.clientWidth / 2, y = scroll.clientHeight / 2) {
+    byHand = true;
+    const before = scale;
+    const [left, top] = [(scroll.scrollLeft + x) / before, (scroll.scrollTop + y) / before];
+    draw(scale * by);
+    scroll.scrollTo({ left: left * scale - x, top: top * scale - y });
+  }
+
+  /** Move the graph with the pointer that is down on it.
+   * @param {PointerEvent} start */
+  function drag(start) {
+    if (start.button || /** @type {Element} */ (start.target).closest(".ip-box")) return;
+    const [left, top] = [scroll.scrollLeft + start.clientX, scroll.scrollTop + start.clientY];
+    const move = (/** @type {PointerEvent} */ event) => scroll.scrollTo({ left: left - event.clientX, top: top - event.clientY });
+    const stop = () => {
+      scroll.removeEventListener("pointermove", move);
+      flag(scroll, "is-dragged", false);
+    };
+    scroll.setPointerCapture(start.pointerId);
+    flag(scroll, "is-dragged", true);
+    scroll.addEventListener("pointermove", move);
+    for (const end of ["pointerup", "pointercancel"]) scroll.addEventListener(end, stop, { once: true });
+  }
+
+  /** The boxes of the finding that is told: the save and what overwrote it. */
+  function told() {
+    const { finding } = board.state;
+    return autograd.boxes.filter((/** @type {any} */ box) => finding >= 0 && box.finding === finding);
+  }
+
+  /** The rectangle around some boxes: left, top, right, bottom.
+   * @param {any[]} some @returns {number[]} */
+  function extent(some) {
+    const sides = some.map((box) => [box.x - box.w / 2, box.y - box.h / 2, box.x + box.w / 2, box.y + box.h / 2]);
+    return [0, 1, 2, 3].map((side) => (side < 2 ? Math.min : Math.max)(...sides.map((one) => one[side]), ...(sides.length ? [] : [0])));
+  }
+
+  /** Bring some boxes into the middle of the pane.
+   * @param {any[]} some */
+  function show(some) {
+    if (!some.length) return;
+    const [x0, y0, x1, y1] = extent(some);
+    scroll.scrollTo({ left: ((x0 + x1) / 2) * scale - scroll.clientWidth / 2, top: ((y0 + y1) / 2) * scale - scroll.clientHeight / 2 });
   }
 
   return {
@@ -114,8 +190,8 @@ function autogradPane(board) {
         group.setAttribute("aria-selected", String(chosen));
       }
       if (before && before.finding === state.finding) return;
-      const told = autograd.boxes.find((/** @type {any} */ box) => box.finding === state.finding && box.kind !== "culprit" && box.finding >= 0);
-      if (told) show(told);
+      fit();
+      show(told());
     },
     relate(related) {
       for (const [id, { group }] of boxes) flag(group, "is-related", related.nodes.has(id));
@@ -128,12 +204,19 @@ function autogradPane(board) {
       choose(box);
       drawing.setAttribute("aria-activedescendant", `${board.uid}-node-${box.id}`);
       board.hover({ node: box.id });
-      show(box);
+      show([box]);
+    },
+    key(key, target) {
+      if (!scroll.contains(target)) return false;
+      if (key === "+" || key === "=") zoom(ZOOM);
+      else if (key === "-") zoom(1 / ZOOM);
+      else if (key === "0") whole();
+      else return false;
+      return true;
     },
     resize() {
       fit();
-      const told = autograd.boxes.find((/** @type {any} */ box) => box.finding === board.state.finding && box.kind !== "culprit" && box.finding >= 0);
-      if (told) show(told);
+      if (!byHand) show(told());
     },
   };
 }

@@ -12,10 +12,10 @@ from inplace.render.picture.model import Diagram
 from inplace.render.words.merged_text import to_text
 
 _STYLE = """
-nav { display: flex; flex-wrap: wrap; gap: 8px; }
-nav button { font: inherit; padding: 6px 14px; border-radius: 8px; border: 1px solid #8884; background: Canvas;
-  color: CanvasText; cursor: pointer; }
-nav button[aria-selected="true"] { background: #2f6fde; border-color: #2f6fde; color: #fff; }
+nav[role="tablist"] { display: flex; flex-wrap: wrap; gap: 8px; }
+nav[role="tablist"] button { font: inherit; padding: 6px 14px; border-radius: 8px; border: 1px solid #8884;
+  background: Canvas; color: CanvasText; cursor: pointer; }
+nav[role="tablist"] button[aria-selected="true"] { background: #2f6fde; border-color: #2f6fde; color: #fff; }
 [role="tabpanel"][hidden] { display: none; }
 pre { margin: 0; padding: 20px; overflow-x: auto; border-radius: 12px; background: Canvas; color: CanvasText;
   font: 13px/1.5 ui-monospace, monospace; }
@@ -34,7 +34,7 @@ function choose(tab) {
     const host = panel.querySelector("[data-inplace]");
     if (chosen && host && !drawn.has(host)) {
       drawn.add(host);
-      mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent));
+      mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent), { tab: "all" });
     }
   }
 }
