@@ -16,6 +16,9 @@ h = torch.sigmoid(x)
 g = h.relu_()
 g.sum().backward()"""
 MORE = [f"# {number}\n" + "\n" * 12 for number in range(4)]
+COUNT = """\
+from ipywidgets.widgets import widget
+print(sum(type(one).__name__ == "DiagramWidget" for one in widget._instances.values()), "pictures")"""
 IN_SIGHT = """el => {
   const [box, view] = [el.getBoundingClientRect(), el.closest('.jp-WindowedPanel-outer').getBoundingClientRect()];
   return box.top >= view.top - 1 && box.bottom <= view.bottom + 1;
@@ -38,6 +41,20 @@ def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
     notebook.page.wait_for_function(f"el => ({IN_SIGHT})(el)", arg=first.element_handle())
     assert first.bounding_box()["height"] < 420
     assert notebook.faults == []
+
+
+def test_a_cell_run_again_leaves_no_widget_behind(jupyter: Any) -> None:
+    """Of ten runs of a cell the kernel keeps the last one's widget; another cell keeps its own."""
+    notebook = jupyter.open(jupyter.write("models.ipynb", FIRST, CELL, CELL, COUNT))
+    notebook.run()
+    for _ in range(4):
+        notebook.cell(1).locator(".cm-content").click()
+        notebook.command("notebook:run-cell")
+    notebook.cell(3).locator(".cm-content").click()
+    notebook.command("notebook:run-cell")
+
+    notebook.cell(3).get_by_text("2 pictures").wait_for()
+    assert notebook.cell(1).locator(".ip-first").count() == 1
 
 
 def test_a_page_loaded_again_does_not_move(jupyter: Any) -> None:

@@ -36,3 +36,12 @@ def cell_name(file: str) -> str | None:
     shell = running_shell()
     named = shell.compile.format_code_name(file) if shell is not None else None
     return str(named[1]) if named else None
+
+
+def running_cell() -> tuple[str, object]:
+    """The id of the notebook cell that runs, and a value that is another in each run of it; empty where none is known.
+
+    Front ends send the id with the request (JEP 62: Cell ID).
+    """
+    parent: dict[str, Any] = getattr(running_shell(), "get_parent", dict)() or {}
+    return str(parent.get("metadata", {}).get("cellId", "")), parent.get("header", {}).get("msg_id")

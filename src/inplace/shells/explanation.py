@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from inplace.checks.report import Report
 from inplace.facts.progress import Tell, silent
 from inplace.fixes.diagnose import analyze, analyze_run
-from inplace.shells.environment import WIDGET_VIEW, has_kernel, is_static, running_shell
+from inplace.shells.environment import WIDGET_VIEW, has_kernel, is_static, running_cell, running_shell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,7 +81,7 @@ class Explanation(Report):
         """The interactive widget, for notebooks."""
         from inplace.render.picture.widget import DiagramWidget
 
-        return DiagramWidget.of(self.diagram())
+        return DiagramWidget.of(self.diagram(), *running_cell())
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import anywidget
 import traitlets
@@ -22,6 +23,9 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
         fresh: whether no front end has shown it yet; the first one brings it into sight where the code raised.
     """
 
+    _shown: ClassVar[dict[str, tuple[object, list[DiagramWidget]]]] = {}
+    """The widgets of each cell of a notebook, with the run of it that made them."""
+
     _esm = script()
     _css = _STYLE
     diagram = traitlets.Dict().tag(sync=True)
@@ -29,6 +33,21 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     fresh = traitlets.Bool(True).tag(sync=True)
 
     @classmethod
-    def of(cls, diagram: Diagram) -> DiagramWidget:
-        """The widget that shows a diagram."""
-        return cls(diagram=diagram.to_json())
+    def of(cls, diagram: Diagram, cell: str = "", run: object = None) -> DiagramWidget:
+        """The widget that shows a diagram.
+
+        Args:
+            diagram: what it shows.
+            cell: the notebook cell below which it is shown, if that is known. Widgets live until they are closed, so
+                those of earlier runs of the cell, whose output has gone, are closed here.
+            run: of the cell; any value that differs from run to run.
+        """
+        widget = cls(diagram=diagram.to_json())
+        if cell:
+            before, widgets = cls._shown.get(cell, (run, []))
+            if before != run:
+                for one in widgets:
+                    one.close()
+                widgets = []
+            cls._shown[cell] = run, [*widgets, widget]
+        return widget
