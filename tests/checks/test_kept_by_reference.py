@@ -139,6 +139,49 @@ WARNED = {
         6,
     ),
 }
+WARNED.update(
+    {
+        "an attack that moves the image": (
+            "def attack(x):\n    adv = x\n    for _ in range(2):\n        adv += 0.1\n    return adv\n"
+            "def main():\n    x = torch.rand(3)\n    adv = attack(x)\n    return (adv - x).abs().max()\nmain()",
+            [4, 8],
+            9,
+        ),
+        "a transform that works in place, and the clean target": (
+            "class Noise:\n    def __call__(self, x):\n        return x.add_(torch.randn_like(x))\n"
+            "net, noise, loss = nn.Linear(2, 2), Noise(), nn.MSELoss()\nclean = torch.rand(3, 2)\n"
+            "noisy = noise(clean)\n"
+            "loss(net(noisy), clean).backward()",
+            [3, 6],
+            7,
+        ),
+        "parameters listed before the step": (
+            NET
+            + "old = list(net.parameters())\n"
+            + STEP
+            + "sum((a - b).abs().sum() for a, b in zip(old, net.parameters()))",
+            [7, 4],
+            8,
+        ),
+        "a target that is the online network": (
+            "class Agent:\n    def __init__(self):\n        self.online = nn.Linear(2, 2)\n"
+            "        self.target = self.online\n"
+            "    def follow(self):\n        with torch.no_grad():\n"
+            "            for t, o in zip(self.target.parameters(), self.online.parameters()):\n"
+            "                t.mul_(0.9).add_(o, alpha=0.1)\na = Agent()\na.follow()",
+            [8, 4],
+            8,
+        ),
+        "a teacher that is the student": (
+            "def run(x):\n    student = nn.Linear(2, 2)\n    teacher = student\n"
+            "    opt = torch.optim.SGD(student.parameters(), lr=0.1)\n    for _ in range(2):\n"
+            "        with torch.no_grad():\n            soft = teacher(x)\n        opt.zero_grad()\n"
+            "        (student(x) - soft).pow(2).sum().backward()\n        opt.step()\nrun(torch.ones(3, 2))",
+            [10, 3],
+            7,
+        ),
+    }
+)
 # Told without alarm: nobody can say that it was not to follow.
 INFORMED = {
     "a closure": (
@@ -237,6 +280,33 @@ SOUND = {
     "an array that is a copy": "t = torch.ones(4)\nbefore = t.numpy().copy()\nt += 1\ntorch.tensor(t.numpy() - before)",
     "an array taken anew": "t = torch.ones(4)\nfor _ in range(2):\n    now = t.numpy()\n"
     "    torch.tensor(now).sum()\n    t += 1",
+    "a loop over two lists": (
+        "a, b = [torch.zeros(2) for _ in range(3)], [torch.ones(2) for _ in range(3)]\n"
+        "for x, y in zip(a, b):\n    x.add_(y)\nfor x, y in zip(a, a[1:]):\n    x.add_(y)\n(a[0] - b[0]).sum()"
+    ),
+    "a short name for a module": (
+        "class Trainer:\n    def __init__(self, model):\n        self.model = model\n"
+        "        self.opt = torch.optim.SGD(model.parameters(), lr=0.1)\n    def step(self, x):\n"
+        "        model = self.model\n"
+        "        self.opt.zero_grad()\n        model(x).sum().backward()\n        self.opt.step()\n"
+        "        return self.model(x).sum()\nt = Trainer(nn.Linear(2, 1))\nt.step(torch.ones(3, 2))\n"
+        "t.step(torch.ones(3, 2))"
+    ),
+    "a deep copy as the target": (
+        "import copy\ndef run(x):\n    online = nn.Linear(2, 2)\n    target = copy.deepcopy(online)\n"
+        "    opt = torch.optim.SGD(online.parameters(), lr=0.1)\n    for _ in range(2):\n        opt.zero_grad()\n"
+        "        (online(x) - target(x).detach()).pow(2).sum().backward()\n        opt.step()\n"
+        "        with torch.no_grad():\n"
+        "            for t, o in zip(target.parameters(), online.parameters()):\n"
+        "                t.lerp_(o, 0.1)\nrun(torch.ones(3, 2))"
+    ),
+    "a function that gives a new tensor": (
+        "def add_noise(x):\n    return x + torch.randn_like(x)\nclean = torch.rand(3)\nnoisy = add_noise(clean)\n"
+        "noisy.clamp_(0, 1)\n(noisy - clean).abs().max()"
+    ),
+    "a function named for what it does": (
+        "def clip_(x):\n    return x.clamp_(0, 1)\nx = torch.rand(3)\ny = clip_(x)\n(x * 2).sum()"
+    ),
     "an average of weights": (
         NET
         + "import copy\nema = copy.deepcopy(net)\n"

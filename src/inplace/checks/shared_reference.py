@@ -20,16 +20,28 @@ from inplace.reading.index import Index
 from inplace.reading.items import value_of
 from inplace.reading.place import Place
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
+from inplace.reading.twins import Twins, twins
 
 _MOST = 6
 _JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
 _How = Literal[
-    "repeated", "snapshot", "swap", "compared", "restored", "kept", "argument", "default", "item", "foreign", "groups"
+    "repeated",
+    "snapshot",
+    "swap",
+    "compared",
+    "restored",
+    "kept",
+    "argument",
+    "default",
+    "item",
+    "foreign",
+    "twins",
+    "groups",
 ]
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
-_NOT_KEPT: frozenset[_How] = frozenset({"groups", "argument", "default", "item", "foreign"})
+_NOT_KEPT: frozenset[_How] = frozenset({"groups", "twins", "argument", "default", "item", "foreign"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,7 @@ class SharedReference(Finding):
     victim is the call that did so, and `keep` the line that kept the other reference; an `argument` that a function
     wrote in place for its own use, a `default` one that it wrote in each of its calls, and an `item` of a data set,
     where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
+    `twins` (names for two things that are one);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     """
@@ -77,6 +90,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "argument") for one in written_arguments(index)]
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
     kept += [_written_argument(index, one, "item") for one in written_items(index)]
+    kept += [_twins(index, one) for one in twins(index)]
     kept += [_read_array(index, one) for one in array_reads(index)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     once: dict[object, SharedReference] = {}
@@ -193,6 +207,22 @@ def _read_array(index: Index, one: ArrayRead) -> SharedReference:
         how="compared" if one.compared else "kept",
         reaching=tuple(index.names.over(state.storage)),
         keep=keepers[0],
+    )
+
+
+def _twins(index: Index, one: Twins) -> SharedReference:
+    """Two names that were meant for two things, and stand for the same."""
+    storage = one.write.before.storage
+    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
+    return SharedReference(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim(one.reader, ""),
+        names=index.names.told(first=[one.shown], tensors=[one.tensor], places=[one.keep, *culprits, one.reader]),
+        storage=storage,
+        how="twins",
+        reaching=tuple(index.names.over(storage)),
+        keep=one.keep,
     )
 
 

@@ -20,9 +20,10 @@ _MOST = 400  # assignments of one name to another that are looked at in one sour
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An assignment that gives what one name stands for another: `kept = name`.
+    """An assignment that gives what one name stands for another: `kept = name`, or `kept = function(name)`.
 
-    It is `local` where both are variables of one function, or of the cell.
+    It is `local` where both are variables of one function, or of the cell; `called` where a function may give back what
+    it was given.
     """
 
     source: int
@@ -31,6 +32,7 @@ class Alias:
     name: str
     function: ast.stmt | None
     local: bool
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ def _aliases(number: int, code: Code) -> Iterator[Alias]:
                 local = isinstance(target, ast.Name) and isinstance(value, ast.Name)
                 function = code.source_code.function_around(at)
                 yield Alias(number, at, ast.unparse(target), ast.unparse(value), function, local)
+            for name in _handed(target, value) if left else ():
+                left -= 1
+                at = node_position(statement)
+                function = code.source_code.function_around(at)
+                yield Alias(number, at, ast.unparse(target), name, function, local=True, called=True)
 
 
 def _pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -86,6 +93,15 @@ def _pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield target, statement.value
 
 
+def _handed(target: ast.expr, value: ast.expr) -> list[str]:
+    """The variables that an assignment hands to a function of which it keeps the result: not one that ends in `_`."""
+    if not isinstance(value, ast.Call) or not isinstance(target, ast.Name):
+        return []
+    if ast.unparse(value.func).endswith("_"):
+        return []
+    return [one.id for one in value.args if isinstance(one, ast.Name) and one.id != target.id]
+
+
 def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None:
     """The first read of a tensor under one name after a write under the other."""
     code = index.places.codes[alias.source]
@@ -94,6 +110,8 @@ def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None
     first = [tensor for one in kept for tensor in mentions.exact(one, alias.kept)]
     second = [tensor for one in named for tensor in mentions.exact(one, alias.name)]
     both = set(first).intersection(second)
+    if alias.called:
+        return _given_back(index, mentions, alias, sorted(both), named)
     stays = alias.local and all(code.is_set_before(one, alias.position) for one in (alias.kept, alias.name))
     shared = [one for one in dict.fromkeys([*first, *second]) if one in both or stays]
     for tensor in shared:
@@ -108,6 +126,28 @@ def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None
             if read is not None and (shown == alias.kept or _is_in_order(index, alias, *read)):
                 apart = alias.local and _is_in_order(index, alias, *read)
                 return _found(index, alias, state, *read, shown, is_meant_apart=apart)
+    return None
+
+
+def _given_back(
+    index: Index, mentions: Mentions, alias: Alias, tensors: list[TensorId], named: list[Mention]
+) -> AliasRead | None:
+    """The first read, by its old name, of what a function wrote in place and gave back under another."""
+    source = index.places.codes[alias.source].source_code
+    behind = [
+        one
+        for one in named
+        if alias.position.end <= one.position.start and source.function_around(one.position) is alias.function
+    ]
+    for tensor in tensors if behind else ():
+        state = index.history.last_state(tensor)
+        for write in index.history.writes_of(state):
+            sites = [index.places.site(frame) for frame in write.call.stack.frames]
+            if not any(one.source == alias.source and alias.position.holds(one.position) for one in sites):
+                continue
+            read = next((one for one in behind if one.step > write.call.step and mentions.took(one, tensor)), None)
+            if read is not None and state is not None:
+                return _found(index, alias, state, write, read, alias.name, is_meant_apart=True)
     return None
 
 

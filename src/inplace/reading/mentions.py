@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, Stack, TensorId
+from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.index import Index
 from inplace.reading.spelled import is_path
@@ -68,12 +69,54 @@ class Mentions:
         return [tensors[state] for state in columns.before[first:last]]
 
     def exact(self, mention: Mention, text: str) -> list[TensorId]:
-        """What a variable itself was, where the call of a mention stands on its own line; nothing elsewhere."""
+        """What a variable itself was in a mention: its line's own call, or one that has it as a parameter.
+
+        A module of a library that is given one variable gives it to its first call.
+        """
         call = self.call(mention)
-        if mention.depth or not self._index.spelled.of(call):
+        if mention.depth > 1:
             return []
+        bound = self._bound(call, mention, text) if mention.depth else text
+        if bound is None:
+            return []
+        return self._spelled(call, bound) if self._index.spelled.of(call) else self._given_to_module(call, bound)
+
+    def _spelled(self, call: Call, text: str) -> list[TensorId]:
         given = [one for one in call.inputs if self._index.spelled.text(call, one.path) == text]
         return [self._index.trace.states[one.before].tensor for one in given]
+
+    def _given_to_module(self, call: Call, text: str) -> list[TensorId]:
+        node, entry = self._node(call, 0), call.stack.frames[0].entry or ""
+        columns, step = self._index.history.columns, call.step
+        first = step == 0 or columns.stack[step - 1] != columns.stack[step]
+        if not first or not entry.startswith("Module.") or not isinstance(node, ast.Call) or len(node.args) != 1:
+            return []
+        if ast.unparse(node.args[0]) != text or not call.inputs or call.inputs[0].path not in {"0", "input"}:
+            return []
+        return [self._index.trace.states[call.inputs[0].before].tensor]
+
+    def _bound(self, call: Call, mention: Mention, text: str) -> str | None:
+        """The parameter under which the function that was called has a variable, if it gives that no other value."""
+        node, site = self._node(call, mention.depth), self._index.places.site(call.stack.frames[0])
+        code = self._index.places.codes[site.source]
+        function = code.source_code.function_around(site.position)
+        if not isinstance(node, ast.Call) or function is None:
+            return None
+        parameters = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+        parameters = parameters[1:] if parameters[:1] == ["self"] else parameters
+        texts = [ast.unparse(one) for one in node.args]
+        if text not in texts or texts.index(text) >= len(parameters):
+            return None
+        found = parameters[texts.index(text)]
+        stored = [one for one in code.source_code.names.get(found, ()) if isinstance(one.ctx, ast.Store)]
+        inside = [one for one in stored if node_position(function).holds(node_position(one))]
+        return (
+            None if any(not isinstance(code.statement(node_position(one)), ast.AugAssign) for one in inside) else found
+        )
+
+    def _node(self, call: Call, depth: int) -> ast.expr | ast.stmt | None:
+        site = self._index.places.site(call.stack.frames[depth])
+        return self._index.places.codes[site.source].source_code.node(site.position)
 
     def call(self, mention: Mention) -> Call:
         """The call of a mention."""
@@ -87,6 +130,7 @@ def _handed_on(code: Code, position: Position) -> Iterator[str]:
     if isinstance(node, ast.Call):
         parts = [*node.args, *(keyword.value for keyword in node.keywords)]
         parts += [node.func.value] if isinstance(node.func, ast.Attribute) else []
+        parts.append(node.func)
     elif isinstance(node, ast.BinOp):
         parts = [node.left, node.right]
     elif isinstance(node, ast.AugAssign):

@@ -8,6 +8,7 @@ from inplace.render.words.parts import culprits, joined, name, quote, victim, wh
 from inplace.render.words.telling import Words
 
 _REMEDIES = {
+    "twins": "Make the second a copy: `copy.deepcopy(module)`, or a list of `.clone()`s.",
     "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
     "default": "Let the default be `None`, and make the tensor in the function.",
     "item": "Clone the item before it is changed, or change it out of place.",
@@ -22,6 +23,7 @@ _READS = {
     "compared": "compares them with themselves",
     "restored": "copies them onto themselves",
     "kept": "reads them back",
+    "twins": "takes them for two",
 }
 
 _ARGUMENTS = {

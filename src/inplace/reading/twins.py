@@ -1,0 +1,186 @@
+"""Two names in one loop, or for one module, that were meant for two things and stand for the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inplace.facts.model import Position, TensorId
+from inplace.facts.source_code import FUNCTIONS, node_position
+from inplace.reading.code import Code, root_of
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.mentions import Mention, Mentions
+from inplace.reading.place import Place
+from inplace.reading.spelled import is_path
+
+_MOST = 200  # loops over two things, and second names of modules, that are looked at in one source
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Tensors that two names had alike: where the second was given, a write to them, and where both are used."""
+
+    keep: Place
+    write: Write
+    reader: Place
+    tensor: TensorId
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two names: `position` is the loop, or the assignment, and `origin` what the second goes through."""
+
+    source: int
+    position: Position
+    names: tuple[str, str]
+    origins: tuple[str, str]
+    function: ast.stmt | None
+
+
+def twins(index: Index) -> Iterator[Twins]:
+    """Yield loops over two things whose items are the same tensors, then modules that were given a second name."""
+    loops = [pair for number, code in enumerate(index.places.codes) for pair in _zipped(number, code)]
+    modules = [pair for number, code in enumerate(index.places.codes) for pair in _renamed(number, code)]
+    wanted: dict[int, set[str]] = {}
+    for pair in (*loops, *modules):
+        wanted.setdefault(pair.source, set()).update(pair.names)
+    mentions = Mentions(index, wanted)
+    for pair in loops:
+        yield from _same_items(index, mentions, pair)
+    for pair in modules:
+        yield from _same_module(index, mentions, pair)
+
+
+# ---------------------------------------------------------------- loops
+
+
+def _zipped(number: int, code: Code) -> Iterator[_Pair]:
+    """The loops and comprehensions over two things at a time."""
+    left = _MOST
+    for node in code.source_code.nodes:
+        generators = getattr(node, "generators", [node] if isinstance(node, ast.For) else [])
+        for one in generators:
+            if (
+                left
+                and isinstance(one.target, ast.Tuple)
+                and _is_zip(one.iter)
+                and isinstance(node, ast.expr | ast.stmt)
+            ):
+                left -= 1
+                names = [ast.unparse(part) for part in one.target.elts[:2]]
+                origins = [ast.unparse(part) for part in one.iter.args[:2]]
+                if len(set(origins)) == len(names) and all(map(str.isidentifier, names)) and names[1:]:
+                    at = node_position(node)
+                    function = code.source_code.function_around(at)
+                    yield _Pair(number, at, (names[0], names[1]), (origins[0], origins[1]), function)
+
+
+def _is_zip(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "zip"
+
+
+def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins]:
+    runs: list[list[TensorId]] = []
+    last: list[Mention] = []
+    for name in pair.names:
+        found = [one for one in mentions.of(pair.source, name) if pair.position.holds(one.position)]
+        exact = [(tensor, one) for one in found for tensor in mentions.exact(one, name)]
+        runs.append(
+            [tensor for number, (tensor, _) in enumerate(exact) if not number or exact[number - 1][0] != tensor]
+        )
+        last += [one for _, one in exact[-1:]]
+    if len(last) != len(pair.names) or runs[0] != runs[1]:
+        return
+    tensor = runs[0][-1]
+    place = _kept_at(index, pair)
+    writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not _is_first(one)]
+    if writes and place is not None:
+        source, code = index.trace.sources[pair.source], index.places.codes[pair.source]
+        at = max(last, key=lambda one: one.step)
+        reader = Place(source.label, source.file, at.position, code.text(at.position), at.step)
+        yield Twins(place, writes[0], reader, tensor, root_of(pair.origins[0]))
+
+
+def _kept_at(index: Index, pair: _Pair) -> Place | None:
+    """Where one of the two things that a loop goes through was given its name; the loop itself if that isn't found."""
+    source, code = index.trace.sources[pair.source], index.places.codes[pair.source]
+    for origin in pair.origins:
+        holder = origin.partition("(")[0].rpartition(".")[0] or origin
+        for position in code.assignments(holder):
+            statement = code.statement(position)
+            value = statement.value if isinstance(statement, ast.Assign) else None
+            if value is not None and (is_path(value) or _lists(value)):
+                return Place(source.label, source.file, position, code.text(position), None)
+    iteration = Position(pair.position.line, pair.position.column, pair.position.line, pair.position.column)
+    statement = code.statement(iteration)
+    at = node_position(statement.iter) if isinstance(statement, ast.For) else pair.position
+    return Place(source.label, source.file, at, code.text(at), None)
+
+
+def _lists(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and ast.unparse(value.func) in {"list", "tuple", "dict"}
+
+
+def _is_first(write: Write) -> bool:
+    """Whether a module, or a function of `nn.init`, has given a parameter its first values."""
+    entry = write.call.stack.frames[0].entry if write.call.stack.frames else None
+    return entry is not None and entry.endswith("__init__")
+
+
+# ---------------------------------------------------------------- modules
+
+
+def _renamed(number: int, code: Code) -> Iterator[_Pair]:
+    """The assignments of a variable to another, and of an attribute to one of the same object."""
+    left = _MOST
+    for statement in code.source_code.simple_statements:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        if not left or target is None or value is None or not is_path(target) or not is_path(value):
+            continue
+        names = ast.unparse(target), ast.unparse(value)
+        variables = all(map(str.isidentifier, names))
+        attributes = isinstance(target, ast.Attribute) and isinstance(value, ast.Attribute)
+        if variables or (attributes and root_of(names[0]) == root_of(names[1])):
+            left -= 1
+            at = node_position(statement)
+            yield _Pair(number, at, names, names, code.source_code.function_around(at))
+
+
+def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins]:
+    code = index.places.codes[pair.source]
+    used: list[dict[TensorId, Mention]] = []
+    for name in pair.names:
+        found: dict[TensorId, Mention] = {}
+        for one in mentions.of(pair.source, name):
+            if _calls(code, one, name) and _is_there(code, pair, one):
+                for tensor in mentions.tensors(one):
+                    if index.trace.tensors[tensor].type == "Parameter":
+                        found[tensor] = one
+        used.append(found)
+    for tensor in used[0]:
+        writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not _is_first(one)]
+        read = used[0][tensor]
+        written = next((one for one in writes if one.call.step < read.step), None)
+        if tensor in used[1] and written is not None:
+            source = index.trace.sources[pair.source]
+            keep = Place(source.label, source.file, pair.position, code.text(pair.position), None)
+            reader = Place(source.label, source.file, read.position, code.text(read.position), read.step)
+            yield Twins(keep, written, reader, tensor, pair.names[0])
+            return
+
+
+def _calls(code: Code, mention: Mention, name: str) -> bool:
+    node = code.source_code.node(mention.position)
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == name
+
+
+def _is_there(code: Code, pair: _Pair, mention: Mention) -> bool:
+    """Whether a variable in a mention is that of the function of an assignment; attributes are told by their text."""
+    if not pair.names[0].isidentifier():
+        return True
+    function = code.source_code.function_around(mention.position)
+    return function is pair.function or (isinstance(pair.function, FUNCTIONS) and function is None)
