@@ -36,8 +36,11 @@ class Recorded:
         return [call for call in self.trace.calls if call.function.label == label]
 
 
-def record_text(text: str, **namespace: Any) -> Recorded:
-    """Run `text` (dedented) under the recorder with `torch` in its namespace."""
+def record_text(text: str, *, dedented: int = 0, **namespace: Any) -> Recorded:
+    """Run `text` (dedented) under the recorder with `torch` in its namespace.
+
+    Where `dedented` is a number of columns, all but its first line runs without them, as marimo runs a cell.
+    """
     source = textwrap.dedent(text).strip("\n") + "\n"
     name = f"<cell {next(_numbers)}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -51,7 +54,9 @@ def record_text(text: str, **namespace: Any) -> Recorded:
     error: BaseException | None = None
     recorder.start()
     try:
-        exec(compile(source, name, "exec"), variables)
+        lines = source.splitlines(keepends=True)
+        running = "".join(["\n", *(line[dedented:] for line in lines[1:])]) if dedented else source
+        exec(compile(running, name, "exec"), variables)
     except BaseException as raised:
         error = raised
     trace = recorder.stop(error)

@@ -575,7 +575,7 @@ def test_a_form_that_cannot_be_made_leaves_the_others(shell: Shell, monkeypatch:
 
     monkeypatch.setattr("inplace.shells.notebook.display.forms", lambda _: [fail, lambda _: {VIEW: "view"}])
     live, shown, note = shell.run("%%inplace\n" + CELL).shown
-    assert live == {"text/plain": "", VIEW: "view"}
+    assert live == {"text/plain": "inplace: 8 calls, 2 in place: 1 error", VIEW: "view"}
     assert "relu_" in shown["text/plain"]
     assert note == {"text/plain": FAULT}
 

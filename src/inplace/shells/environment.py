@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -31,11 +32,39 @@ def has_kernel(shell: Any) -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+def in_marimo(widget: Any) -> Any:
+    """A widget as marimo shows one; the widget itself elsewhere."""
+    marimo = sys.modules.get("marimo")
+    return widget if marimo is None else marimo.ui.anywidget(widget)
+
+
 def cell_name(file: str) -> str | None:
     """What a notebook calls the cell that Python knows by a file name; None for real files, and without a notebook."""
+    marimo = _MARIMO.search(file)
+    if marimo is not None:
+        return f"cell {marimo[1]}"
     shell = running_shell()
-    named = shell.compile.format_code_name(file) if shell is not None else None
-    return str(named[1]) if named else None
+    if shell is None:
+        return None
+    named = getattr(shell.compile, "format_code_name", None)
+    if named is None:
+        number = _run_of(shell, file)
+        return None if number is None else f"In[{number}]"
+    told = named(file)
+    return str(told[1]) if told else None
+
+
+def _run_of(shell: Any, file: str) -> int | None:
+    """The last run of the cell with a file name, from an IPython that doesn't tell (7, as Colab has it)."""
+    numbered = _NUMBERED.fullmatch(file)
+    if numbered is not None:
+        return int(numbered[1])
+    texts = list(getattr(shell.history_manager, "input_hist_raw", ()))
+    for number in reversed(range(1, len(texts))):
+        text = texts[number]  # without the lines' ends at its end
+        if file in {str(shell.compile.get_code_name(raw, raw, number)) for raw in (text, text + "\n")}:
+            return number
+    return None
 
 
 def running_cell() -> tuple[str, object]:
@@ -45,3 +74,7 @@ def running_cell() -> tuple[str, object]:
     """
     parent: dict[str, Any] = getattr(running_shell(), "get_parent", dict)() or {}
     return str(parent.get("metadata", {}).get("cellId", "")), parent.get("header", {}).get("msg_id")
+
+
+_MARIMO = re.compile(r"__marimo__cell_(\w+?)_?(?:\.py)?$")
+_NUMBERED = re.compile(r"<ipython-input-(\d+)-\w+>")

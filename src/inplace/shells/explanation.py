@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from inplace.checks.report import Report
 from inplace.facts.progress import Tell, silent
 from inplace.fixes.diagnose import analyze, analyze_run
-from inplace.shells.environment import WIDGET_VIEW, has_kernel, is_static, running_cell, running_shell
+from inplace.shells.environment import WIDGET_VIEW, has_kernel, in_marimo, is_static, running_cell, running_shell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,6 +64,10 @@ class Explanation(Report):
 
     def _repr_mimebundle_(self, **_wanted: object) -> dict[str, Any]:
         return {"text/plain": str(self), **self.still(), **self.live()}
+
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        return in_marimo(self.widget())
 
     def still(self) -> dict[str, Any]:
         """What makes a front end show the still picture."""

@@ -124,6 +124,10 @@ class Recording:
     def _repr_mimebundle_(self, **_wanted: object) -> dict[str, Any]:
         return {"text/plain": str(self)} if self._trace is None else self.report._repr_mimebundle_()
 
+    def _display_(self) -> Any:
+        """What marimo shows."""
+        return str(self) if self._trace is None else self.look()._display_()
+
     def widget(self) -> Any:
         """The interactive widget, for notebooks."""
         return self.look().widget()

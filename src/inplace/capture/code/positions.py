@@ -22,7 +22,7 @@ def position_of(code: CodeType, instruction: int, source: SourceCode) -> Positio
     if instruction < 0:
         return source.on_line(-instruction)
     if sys.version_info >= (3, 11):
-        found = _noted(code, instruction)
+        found = _as_in_file(code, _noted(code, instruction), source)
     else:
         found = executed(code, instruction, _line_of(code, instruction), source)
     return found or source.on_line(_line_of(code, instruction))
@@ -36,6 +36,27 @@ def _noted(code: CodeType, instruction: int) -> Position | None:
                 return None
             return Position(line, column, end_line, end_column)
     return None
+
+
+def _as_in_file(code: CodeType, noted: Position | None, source: SourceCode) -> Position | None:
+    """Where a range is in its file, if the code was dedented before it was compiled, as marimo does with a cell."""
+    if noted is None or source.node(noted) is not None:
+        return noted
+    by = _dedented_by(code, source)
+    moved = Position(noted.line, noted.column + by, noted.end_line, noted.end_column + by)
+    return moved if by and source.node(moved) is not None else noted
+
+
+def _dedented_by(code: CodeType, source: SourceCode) -> int:
+    """By how many columns the lines of a code object begin before those of its file; 0 where none does."""
+    least: dict[int, int] = {}
+    for line, _, column, end in code.co_positions() if sys.version_info >= (3, 11) else ():
+        if line is not None and column is not None and end:
+            least[line] = min(column, least.get(line, column))
+    lines = {number: source.line(number) for number in least}
+    return max(
+        (len(lines[number]) - len(lines[number].lstrip()) - column for number, column in least.items()), default=0
+    )
 
 
 def _line_of(code: CodeType, instruction: int) -> int:

@@ -54,12 +54,16 @@ def show(recording: Recording, shell: Any) -> None:
             found = form(explanation)
             (live if WIDGET_VIEW in found else bundle).update(found)
     # JupyterLab shows nothing of a bundle whose widget has gone, so the still picture is an output of its own,
-    # which the widget hides while it is there (widget.css).
-    shown = [{"text/plain": "", **live}, bundle] if live else [bundle]
+    # which the widget hides while it is there (widget.css). A front end without widgets shows the line and the picture.
+    shown = [{"text/plain": f"inplace: {_summary(bundle)}", **live}, bundle] if live else [bundle]
     for one in shown if not bar.replace(shown[0]) else shown[1:]:
         put(one)
     for fault in faults[:1]:
         blame(fault)
+
+
+def _summary(bundle: dict[str, Any]) -> str:
+    return str(bundle["text/plain"]).strip().rpartition("\n")[2]
 
 
 def forms(shell: Any) -> list[Callable[[Explanation], dict[str, Any]]]:

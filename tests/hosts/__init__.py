@@ -1,0 +1,1 @@
+"""Hosts, each tried with the real program where it is installed."""
