@@ -38,7 +38,7 @@ def recorded(*, ledger: bool) -> Iterator[None]:
         if not ledger:
             for name in ("cleared", "stepped", "hidden", "singular"):
                 stack.enter_context(mock.patch.object(Gradients, name, _nothing))
-            stack.enter_context(mock.patch("inplace.capture.record.singular_nodes", return_value=[]))
+            stack.enter_context(mock.patch("inplace.capture.record.singular_nodes", return_value=([], False)))
             stack.enter_context(mock.patch.object(Recorder, "_on_clear", _nothing))
         stack.enter_context(inplace.record())
         yield

@@ -31,6 +31,32 @@ WRONG = {
         8,
         LISTED.format(heads="{'a': nn.Linear(3, 1)}", head="self.heads['a']") + "model = Net()\n" + LOOP,
     ),
+    "heads in lists of lists": (
+        "not-optimized",
+        8,
+        LISTED.format(heads="[[nn.Linear(3, 1)]]", head="self.heads[0][0]") + "model = Net()\n" + LOOP,
+    ),
+    "a parameter in a list": (
+        "not-optimized",
+        8,
+        LISTED.format(heads="[nn.Parameter(torch.ones(3))]", head="(lambda h: (h * self.heads[0]).sum(1, True))")
+        + "model = Net()\n"
+        + LOOP,
+    ),
+    "a tensor that requires grad as an attribute": (
+        "not-optimized",
+        8,
+        LISTED.format(heads="torch.ones(3, requires_grad=True)", head="(lambda h: (h * self.heads).sum(1, True))")
+        + "model = Net()\n"
+        + LOOP,
+    ),
+    "made in forward": (
+        "not-optimized",
+        11,
+        LISTED.format(heads="None", head="(lambda h: (h * nn.Parameter(torch.ones(3))).sum(1, True))")
+        + "model = Net()\n"
+        + LOOP,
+    ),
     "hidden, in a function": (
         "not-optimized",
         8,
@@ -101,6 +127,12 @@ WRONG = {
         MODEL + "def entropy(p):\n    q = p * p.log()\n    return q.masked_fill(q.isnan(), 0.0).sum()\n"
         "entropy(model(x).relu() * 0).backward()\nopt.step()\n",
     ),
+    "the root of zero, at a late step": (
+        "non-finite-gradient",
+        10,
+        MODEL + "for i in range(30):\n    opt.zero_grad()\n    h = model(x)\n    h = h * 0 if i == 21 else h\n"
+        "    d = h.pow(2).sqrt()\n    torch.where(d > 0, d, 0.0).sum().backward()\n    opt.step()\n",
+    ),
     "a quotient by zero, by hand": (
         "non-finite-gradient",
         3,
@@ -114,6 +146,20 @@ SOUND = {
     + "model = Net()\n"
     + LOOP,
     "a frozen teacher in a list": LISTED.format(heads="[nn.Linear(3, 1).requires_grad_(False)]", head="self.heads[0]")
+    + "model = Net()\n"
+    + LOOP,
+    "a part of a model with its own parameters is trained": HEAD
+    + "class Scale(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    "        self.s = nn.Parameter(torch.ones(3))\n    def forward(self, h):\n        return h * self.s\n"
+    "model = nn.Sequential(nn.Linear(3, 3), Scale(), nn.Linear(3, 1))\n"
+    "opt = torch.optim.SGD(model[2].parameters(), lr=0.1)\n"
+    "for _ in range(2):\n    opt.zero_grad()\n    (model(x) - y).pow(2).mean().backward()\n    opt.step()\n",
+    "an input is kept": LISTED.format(heads="None", head="(lambda h: self.keep(h).sum(1, True))")
+    + "    def keep(self, h):\n        self.seen = torch.ones(3, requires_grad=True)\n        return h * self.seen\n"
+    "model = Net()\n" + LOOP,
+    "a list of what is registered": LISTED.format(
+        heads="[self.body, *self.body.parameters()]", head="(lambda h: h.sum(1, True))"
+    )
     + "model = Net()\n"
     + LOOP,
     "a part of a model is trained": HEAD

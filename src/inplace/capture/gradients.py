@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from inplace.capture.code.objects import attributes_of
+from inplace.capture.code.objects import attributes_of, is_a, is_one_of
 from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import is_watched
-from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors import PLAIN, TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Act, GradientAct, Stack
 
@@ -31,7 +31,8 @@ _ACTS = tuple(Act)
 _NUMBERS = {act: number for number, act in enumerate(_ACTS)}
 _SHOWN = 8  # steps of one line before which values are looked at; then ever more rarely
 _SMALL = 4096  # elements of all gradients of an optimizer up to which they are looked at before every step
-_MODULES = 2000  # modules looked at for others that they hold without registering them
+_MODULES = 2000  # modules looked at for others that they hold without registering them, and items for those
+_DEEP = 3  # plain containers within each other that are looked into
 _KEPT_BY_TORCH = frozenset({"_parameters", "_buffers", "_modules"})
 
 
@@ -93,7 +94,7 @@ class Gradients:
         self._hidden_of.add(id(optimizer))
         modules = [*known(), *self._global_modules(frame)]
         self._note_unread(modules, frame)
-        params = [param for module in _hidden_in(modules) for param in module.parameters() if type(param) in PLAIN]
+        params = _hidden_in(modules)
         if params:
             self._note(Act.HIDDEN, self._stacks.key_of(frame)[0], self._ids(params), "")
 
@@ -213,17 +214,35 @@ def _all_modules(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     return list(every.values())
 
 
-def _hidden_in(modules: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
-    """The modules in plain lists and dicts of others, without those that are registered somewhere among them.
+def _hidden_in(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
+    """What modules could have registered and have not: leaves and modules in plain lists and dicts, and plain leaves.
 
     No generator: an interrupt in one that is closed would be lost.
     """
-    every, found = _all_modules(modules), []
+    every = _all_modules(modules)
     registered = {id(child) for one in every for child in one.children() if child is not one}
+    owned = {id(param) for one in every for param in one.parameters(recurse=False)}
+    found: dict[int, torch.Tensor] = {}
     for module in every:
-        for name, value in list(vars(module).items()):
-            if name in _KEPT_BY_TORCH:
-                continue
-            items = value.values() if type(value) is dict else value if type(value) in {list, tuple} else ()
-            found += [item for item in list(items) if isinstance(item, torch.nn.Module) and id(item) not in registered]
+        held = [value for name, value in list(vars(module).items()) if name not in _KEPT_BY_TORCH]
+        for item in _flat(held):
+            if is_a(item, torch.nn.Module):
+                params = list(item.parameters()) if id(item) not in registered else []
+                found.update({id(param): param for param in params if type(param) in PLAIN})
+            elif is_one_of(item, TYPES) and id(item) not in owned and item.is_leaf and item.requires_grad:
+                found[id(item)] = item
+    return list(found.values())
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """The items of some values that are plain containers, and of those within them; the others as they are."""
+    found: list[Any] = []
+    left = [(value, 0) for value in values]
+    while left and len(found) < _MODULES:
+        value, depth = left.pop()
+        if not is_one_of(value, (dict, list, tuple)):
+            found.append(value)
+        elif depth < _DEEP:
+            items = value.values() if type(value) is dict else value
+            left += [(item, depth + 1) for item in list(items)[:_MODULES]]
     return found

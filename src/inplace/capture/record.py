@@ -67,7 +67,9 @@ _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
 _FORKED = "this process was forked while the recording went on, which is that of its parent"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
-_SINGULAR = 8  # backwards of one line before which infinite derivatives are looked for; then ever more rarely
+# Backwards of one line before which infinite derivatives are looked for, then ever more rarely: where the graph has a
+# node that could have one, and where it had none.
+_SINGULAR, _PLAIN = 64, 4
 
 
 class _BackwardLine:
@@ -77,12 +79,13 @@ class _BackwardLine:
         unseen: the writes that no counter shows, until its last walk.
         due: its backwards before which there had been others since.
         times: its backwards.
+        may_be_singular: whether its graph had a node, when it was looked at, whose derivative can be infinite.
     """
 
-    __slots__ = ("due", "times", "unseen")
+    __slots__ = ("due", "may_be_singular", "times", "unseen")
 
     def __init__(self, unseen: int) -> None:
-        self.unseen, self.due, self.times = unseen, 0, 0
+        self.unseen, self.due, self.times, self.may_be_singular = unseen, 0, 0, False
 
 
 def _no_label(_file: str) -> str | None:
@@ -400,10 +403,12 @@ class Recorder(Listener):
                 self._contents.look_asleep(len(self._notes.log))
             if self._is_walk_due(stack):
                 self._walk(roots, len(self._notes.log), stack)
-            times = self._lines[stack].times = self._lines[stack].times + 1
-            if times <= _SINGULAR or not times & (times - 1):
+            line = self._lines[stack]
+            times = line.times = line.times + 1
+            if times <= (_SINGULAR if line.may_be_singular else _PLAIN) or not times & (times - 1):
                 nodes = [node for root in roots if (node := node_of(root)) is not None]
-                self._gradients.singular(singular_nodes(nodes), stack)
+                found, line.may_be_singular = singular_nodes(nodes)
+                self._gradients.singular(found, stack)
 
     def _is_walk_due(self, stack: int) -> bool:
         """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.

@@ -2,7 +2,7 @@
 
 NOTE [ Meant to be trained ]
 Most parameters that no optimizer has are left out on purpose: a frozen backbone, an attacked image, a teacher. So it is
-told only of those that escaped it: parameters of modules in a plain list or dict, which nobody registers; parameters
+told only of those that escaped it: parameters in a plain list, dict or attribute, which nobody registers; parameters
 that were made after the optimizer was built, whose line goes backward to the optimizer's own too; and an optimizer over
 parameters that nothing is ever computed from. What the user updates or reads the gradient of by hand is left alone.
 """
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import Act, Call, GradientAct, TensorId
+from inplace.facts.model import BEFORE, Act, Call, GradientAct, TensorId
 from inplace.reading.gradient_events import GradientEvents
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import is_made_of_result, is_moved_by_hand
+from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
 from inplace.reading.place import Place
 from inplace.reading.replaced import replaced_leaves
 
@@ -29,8 +29,8 @@ _MOST = 4
 class NotOptimized(Finding):
     """Parameters that get gradients which no optimizer applies.
 
-    `how`: their modules are in a plain container (`hidden`), they were made after the optimizer was built (`late`), or
-    an optimizer has parameters that no loss was ever computed from (`unused`).
+    `how`: they are in a plain container or attribute (`hidden`), they were made after the optimizer was built (`late`),
+    or an optimizer has parameters that no loss was ever computed from (`unused`).
     """
 
     kind = "not-optimized"
@@ -54,14 +54,15 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
         return
     events = index.gradients
     handled = {leaf for event in events.of("read") for leaf in event.leaves or ()}
+    kept = {TensorId(number) for act in acts if act.act is Act.HIDDEN for number in act.numbers}
     escaped = {
         leaf
         for leaf in reached_leaves(index, events.since) - events.known - handled
-        if index.trace.tensors[leaf].type == "Parameter"
+        if (index.trace.tensors[leaf].type == "Parameter" or (leaf in kept and _is_old(index, leaf)))
         and not is_moved_by_hand(index, leaf)
         and not is_made_of_result(index, leaf)
     }
-    hidden = escaped & {TensorId(number) for act in acts if act.act is Act.HIDDEN for number in act.numbers}
+    hidden = escaped & kept
     if hidden:
         yield _finding(index, "hidden", hidden, _last_built(acts))
     replaced = {one.now for one in replaced_leaves(index)}
@@ -84,8 +85,8 @@ def _late(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Itera
         own = frozenset(map(TensorId, act.numbers))
         last_step = max((one.moment for one in events.of("step") if one.concerns(own)), default=None)
         together = {leaf for leaves in events.reach.values() if own & leaves for leaf in leaves}
-        late = {leaf for leaf in escaped & together if index.trace.tensors[leaf].first_seen >= act.step}
-        late = {leaf for leaf in late if last_step is not None and index.trace.tensors[leaf].first_seen < last_step[0]}
+        end = last_step[0] if last_step is not None else act.step
+        late = {leaf for leaf in escaped & together if act.step <= _made(index, leaf) < end}
         if late:
             found[min(late)] = act, late
     yield from list(found.values())[-1:]
@@ -127,9 +128,25 @@ def _finding(
     )
 
 
+def _is_old(index: Index, leaf: TensorId) -> bool:
+    """Whether a leaf was there before an optimizer was built: an input that a module keeps comes later."""
+    built = _last_built(index.trace.acts)
+    return built is not None and index.trace.tensors[leaf].first_seen <= built.step
+
+
+def _made(index: Index, leaf: TensorId) -> int:
+    """The step of the call that made a parameter, or what it was made of; `BEFORE` where that is not known.
+
+    One that is first met in a forward may have been made long before.
+    """
+    makers, wrapped = index.history.makers.get(leaf, []), wrapped_call(index, leaf)
+    return makers[0] if makers else wrapped.step if wrapped is not None else BEFORE
+
+
 def _maker(index: Index, leaf: TensorId) -> Call | None:
     """The call that made or first filled a parameter, else the first that took it."""
     makers = index.history.makers.get(leaf, [])
     sightings = index.history.sightings.get(leaf, [])
+    wrapped = wrapped_call(index, leaf) if not makers else None
     step = makers[0] if makers else sightings[0][0] if sightings else None
-    return index.trace.calls[step] if step is not None else None
+    return wrapped or (index.trace.calls[step] if step is not None else None)

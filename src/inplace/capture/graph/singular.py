@@ -39,10 +39,12 @@ def _at_one(saved: torch.Tensor, _node: Any) -> torch.Tensor:
     return ~(saved.abs() < 1)
 
 
-def _root_of_zero(saved: torch.Tensor, node: Any) -> torch.Tensor:
+def _can_be(node: Any) -> bool:
+    """Whether a node's derivative can be infinite: that of a power only where its exponent is below one."""
+    if not str(node.name()).startswith("Pow"):
+        return True
     exponent = getattr(node, "_saved_exponent", None)  # a number: no tensor is unpacked
-    below_one = isinstance(exponent, float) and exponent < 1
-    return (saved == 0) if below_one else torch.zeros_like(saved, dtype=torch.bool)
+    return isinstance(exponent, float) and exponent < 1
 
 
 def _infinite(saved: torch.Tensor, _node: Any) -> torch.Tensor:
@@ -59,7 +61,7 @@ _TESTS: dict[str, tuple[str, Test]] = {
     "Rsqrt": ("result", _infinite),
     "Reciprocal": ("result", _infinite),
     "Div": ("other", _at_zero),
-    "Pow": ("self", _root_of_zero),
+    "Pow": ("self", _at_zero),
     "Acos": ("self", _at_one),
     "Asin": ("self", _at_one),
     "Atanh": ("self", _at_one),
@@ -72,16 +74,21 @@ _TESTS: dict[str, tuple[str, Test]] = {
 }
 
 
-def singular_nodes(roots: Iterable[Any]) -> list[int]:
-    """The sequence numbers of the nodes below some roots whose derivative is not finite, the first made first."""
+def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
+    """The sequence numbers of the nodes below some roots whose derivative is not finite, the first made first.
+
+    And whether there is any whose derivative could be so at other values.
+    """
     if is_watched():
-        return []
-    found = []
+        return [], False
+    found, may_be = [], False
     for node, _ in NodesBelow(roots, _NODES):
         test = _test_of(node.name())
-        if test is not None and _is_singular(node, *test):
-            found.append(int(node._sequence_nr()))
-    return sorted(found)
+        if test is not None and _can_be(node):
+            may_be = True
+            if _is_singular(node, *test):
+                found.append(int(node._sequence_nr()))
+    return sorted(found), may_be
 
 
 @lru_cache(1024)

@@ -20,14 +20,15 @@ def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
     stays = "stays as it is" if count == 1 else "stay as they are"
     why = f"{many} {gets} gradients that nobody applies, and {stays}."
     if finding.how == "hidden":
-        return f"{told} makes parameters that a plain list or dict keeps, so that no module registers them.", why
+        return f"{told} makes parameters that no module registers: a plain list, dict or attribute keeps them.", why
     built = f" ({where(finding.optimizer, trace)})" if finding.optimizer is not None else ""
     return f"{told} makes parameters after the optimizer was built{built}.", why
 
 
 def _remedy(finding: NotOptimized, _: Trace) -> str:
     if finding.how == "hidden":
-        return "Keep modules in an `nn.ModuleList` or `nn.ModuleDict`, parameters in an `nn.ParameterList`."
+        kept = "Keep modules in an `nn.ModuleList` or `nn.ModuleDict`, parameters in an `nn.ParameterList`"
+        return f"{kept}, and a tensor as an `nn.Parameter`."
     if finding.how == "late":
         return "Build the optimizer after it, or add the parameter with `optimizer.add_param_group(...)`."
     return "Build the optimizer over the parameters of the very model that the loss is computed with."
