@@ -110,6 +110,29 @@ def test_ranks_end_as_without_us(name: str, tmp_path: Path) -> None:
     assert told[0] == told[1]
 
 
+def test_what_all_ranks_say_is_printed_once(tmp_path: Path) -> None:
+    """The last rank to end prints for all, and nothing is left of how they found each other."""
+    path = next(path for path in CASES if path.stem == "bug1_allreduce_rmse")
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *TORCHRUN, "-m", "inplace", "run", str(path)]
+
+    ours = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert re.findall(r"^! .*: line \d+", ours.stderr, re.MULTILINE) == ["! silent-corruption [ranks 0-1]: line 19"]
+    assert "2 processes, 56 calls: 1 warning" in ours.stderr
+    assert list(tmp_path.glob("inplace-*")) == []
+
+
+def test_a_rank_that_fails_prints_its_own_at_once(tmp_path: Path) -> None:
+    """What it found is said once, and what it means for the others behind it."""
+    path = next(path for path in CASES if path.stem == "bug6_one_rank_raises")
+
+    ours = started(tmp_path, *TORCHRUN, "-m", "inplace", "run", path)
+
+    assert ours.stderr.count("saved-tensor-modified [rank 1]: line 17") == 1
+    assert ours.stderr.count("rank 0 only lost its peer; rank 1 ended first") == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

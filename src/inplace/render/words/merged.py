@@ -81,17 +81,17 @@ def _rank(process: Value) -> int:
 
 def _follow(processes: list[Value]) -> None:
     """Note of each process that only lost another which one that was."""
-    causes = [one for one in processes if one["error"] is not None and not _is_lost(one["error"])]
+    causes = [one for one in processes if one["error"] is not None and not is_lost(one["error"])]
     if not causes:
         return
     first = min(causes, key=_rank)
     for one in processes:
         ended = "SIGTERM" in (one["reason"] or "")
-        if one is not first and (ended if one["error"] is None else _is_lost(one["error"])):
+        if one is not first and (ended if one["error"] is None else is_lost(one["error"])):
             one["follows"] = first["rank"]
 
 
-def _is_lost(error: Value) -> bool:
+def is_lost(error: Value) -> bool:
     """Whether an error only says that somebody else has gone."""
     network = error["type"] in _OF_JOB or error["type"] == "RuntimeError"
     return network and (error["type"] in _OF_JOB or _LOST.search(error["message"]) is not None)

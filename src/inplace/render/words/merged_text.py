@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,23 @@ from inplace.render.words.text import MARKS, MOST_INFO, WIDEST, number_of, safe,
 Value = dict[str, Any]
 
 
-def to_text(value: Value, *, width: int = 88) -> str:
-    """A merged report as text: what was found, the worst first, then what differs; the last line counts."""
+def to_text(value: Value, *, width: int = 88, told: AbstractSet[int] = frozenset()) -> str:
+    """A merged report as text: what was found, the worst first, then what differs; the last line counts.
+
+    Args:
+        value: the merged public JSON value.
+        width: columns that prose is wrapped to.
+        told: ranks that have printed their own; what only they say is left out.
+    """
     processes = value["processes"]
-    loud = [one for one in value["diagnoses"] if one["severity"] != "info"]
-    quiet = [one for one in value["diagnoses"] if one["severity"] == "info"]
+    diagnoses = [one for one in value["diagnoses"] if not one["ranks"] or not set(one["ranks"]) <= told]
+    loud = [one for one in diagnoses if one["severity"] != "info"]
+    quiet = [one for one in diagnoses if one["severity"] == "info"]
     blocks = ["\n".join(_block(one, _tag(one, processes), width)) for one in loud]
     if quiet:
-        told = quiet[:MOST_INFO]
-        lines = [line for one in told for line in wrapped("· ", f"{_tag(one, processes)} {_first(one)}", width)]
-        more = [f"· and {len(quiet) - len(told)} more like these"] if len(quiet) > len(told) else []
+        shown = quiet[:MOST_INFO]
+        lines = [line for one in shown for line in wrapped("· ", f"{_tag(one, processes)} {_first(one)}", width)]
+        more = [f"· and {len(quiet) - len(shown)} more like these"] if len(quiet) > len(shown) else []
         blocks.append("\n".join([*lines, *more]))
     if value["differences"]:
         blocks.append("\n".join(_differing(value["differences"], width)))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
 from inplace.shells.terminal.ending import with_error
+from inplace.shells.terminal.job import Job
 from inplace.shells.terminal.per_process import is_of_job, with_part, without_rank
 from inplace.shells.terminal.signals import TerminatedError, interruptible
 
@@ -73,6 +74,8 @@ class Outputs:
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._is_kept_only = quiet and trace is not None and not (json or html or advise or gradients)
         self._together: Together | None = None
+        job = None if quiet or text == 1 else Job.here()
+        self._job = job if job is not None and job.arrive() else None
         self._text = _copy_of(text)
         self._found: Explanation | None = None
         self._calls = 0
@@ -180,6 +183,9 @@ class Outputs:
         if not self._quiet and together is not None:
             own = _value_of(found, len(trace.calls), error, self._reasons)
             self._say(self._tried("no text", lambda: together.text(own)))
+        elif not self._quiet and self._job is not None:
+            job, own = self._job, _value_of(found, len(trace.calls), error, self._reasons)
+            self._say(self._tried("no text", lambda: job.say(own)))
         elif not self._quiet and (error is None or trace.calls):
             told = self._tried("no text", lambda: str(found) if trace.calls or trace.notes else _SILENT)
             self._say(told)
