@@ -114,7 +114,7 @@ def test_a_script_without_tensors_gets_one_line(tmp_path: Path) -> None:
     """Where there is nothing to show we say so, and nothing at all where the script has failed before."""
     done, failed = (python("-m", "inplace", "run", script(tmp_path, text)) for text in ("1\n", "x = = 1\n"))
 
-    assert done.stderr == "inplace: this script called no tensor function, so there is nothing to show.\n"
+    assert done.stderr == "inplace: this script made no call that is recorded, so there is nothing to show.\n"
     assert "inplace" not in failed.stderr
 
 

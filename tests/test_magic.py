@@ -29,7 +29,7 @@ h = torch.sigmoid(x)
 g = h.relu_()
 g.sum().backward()
 """
-EMPTY = "inplace: this cell called no tensor function, so there is nothing to show."
+EMPTY = "inplace: this cell made no call that is recorded, so there is nothing to show."
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 FAULT = (

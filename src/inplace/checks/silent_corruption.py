@@ -9,6 +9,8 @@ from typing import Literal
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
 from inplace.reading.index import Index
+from inplace.reading.place import Place
+from inplace.reading.receivers import ChangedReceiver, changed_receivers
 from inplace.reading.saves import Escape, culprits_of, names_of_use, unseen_uses
 from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
 
@@ -18,15 +20,17 @@ class UnseenWrite(Finding):
     """A write to saved bytes that the save's counter does not show: the gradient is silently wrong.
 
     Where it is `unfollowed` nothing was saved, and the graph has not recorded the write: the gradient is that of the
-    values before.
+    values before. Where it is a `receiver` an argument of the same statement read what the statement had changed
+    before; `argument` is that, and no node is concerned.
     """
 
     kind = "silent-corruption"
     keeps_values = True
-    node: NodeId
+    node: NodeId | None
     saved: str
     storage: StorageId | None
-    how: Escape | Literal["unfollowed"]
+    how: Escape | Literal["unfollowed", "receiver"]
+    argument: Place | None = None
 
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that was saved."""
@@ -34,7 +38,7 @@ class UnseenWrite(Finding):
 
     def broken(self) -> Broken | None:
         """The save whose values are others now."""
-        if self.how == "unfollowed":
+        if self.node is None or self.how == "unfollowed":
             return None
         return Broken(self.node, self.saved, "silent")
 
@@ -43,7 +47,7 @@ class UnseenWrite(Finding):
 
         A collective is not moved behind backward: that other ranks would meet it there is not known of this one.
         """
-        if self.how == "unfollowed":
+        if self.how in {"unfollowed", "receiver"}:
             return ()
         if self.how in {"broadcast", "collective"}:
             return (Cure.CLONE_SAVED,)
@@ -73,6 +77,21 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
     yield from found.values()
     told = {finding.lines for finding in found.values()}
     yield from (finding for one in unfollowed_writes(index) if (finding := _unfollowed(index, one)).lines not in told)
+    yield from (_receiver(index, one) for one in changed_receivers(index))
+
+
+def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:
+    return UnseenWrite(
+        severity="warning",
+        culprits=(one.chain,),
+        victim=None,
+        names=index.names.told(first=[one.receiver], tensors=[one.state.tensor], places=[one.chain]),
+        node=None,
+        saved="",
+        storage=one.state.storage,
+        how="receiver",
+        argument=one.argument,
+    )
 
 
 def _unfollowed(index: Index, one: Unfollowed) -> UnseenWrite:

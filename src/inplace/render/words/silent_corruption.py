@@ -5,7 +5,7 @@ from __future__ import annotations
 from inplace.checks.silent_corruption import UnseenWrite
 from inplace.facts.model import Trace
 from inplace.render.words.keeps import keeps
-from inplace.render.words.parts import culprits, name, victim
+from inplace.render.words.parts import culprits, name, quote, victim
 from inplace.render.words.telling import Words
 
 _HOW = {
@@ -20,6 +20,7 @@ _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
     "external": "Edit a copy of the array (`.copy()`), or edit it after `backward()`.",
     "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
+    "receiver": "Compute the argument in a line of its own above, or write out of place.",
     "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
     "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
@@ -28,6 +29,10 @@ _REMEDIES = {
 
 
 def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
+    if finding.node is None:
+        read = f"{quote(finding.argument)} is computed" if finding.argument is not None else "its argument is computed"
+        what = f"{culprits(finding, trace)} changes {name(finding)} before {read}."
+        return what, "Python runs a chain from the left: the argument is made of the new values, not of the old ones."
     node = trace.node_by_id[finding.node].name
     if finding.how == "unfollowed":
         what = f"{culprits(finding, trace)} changed {name(finding)}, and autograd recorded nothing of it."

@@ -172,6 +172,9 @@ def _nothing(report: Report) -> str:
     """That nothing was found, as far as that goes: an info may say how things are, and a part may be unseen."""
     if report.standing:
         return "nothing new"
+    notes = sum(not finding.reassures for finding in report.findings)
+    if notes:  # which say how things are, and may be what somebody looks for
+        return number_of(notes, "note")
     if report.trace.notes:
         return "nothing wrong in what was recorded" if report.trace.calls else "nothing can be said"
     return "nothing wrong in what was looked at" if report.not_looked_at else "nothing wrong"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ALL_THE_SAME = "The cell runs all the same."
 _BEFORE = "the cell before"
-_EMPTY = "this cell called no tensor function, so there is nothing to show."
+_EMPTY = "this cell made no call that is recorded, so there is nothing to show."
 _INTERRUPTED = "the report was interrupted; %inplace why tries again."
 _NESTED = "this cell is being recorded already; the inner %%inplace ran its code as part of the same recording."
 _TWICE = "%%inplace stands more than once above this cell; once is enough."

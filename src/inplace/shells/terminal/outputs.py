@@ -36,7 +36,7 @@ _NO_REPORT = "no full report"
 _NO_CHILDREN = "nothing is told of the children"
 _NO_PROOF = "the fixes were not proved"
 _UNFINISHED = "The report was ended before it was finished."
-_SILENT = "inplace: this script called no tensor function, so there is nothing to show."
+_SILENT = "inplace: this script made no call that is recorded, so there is nothing to show."
 _OPENED = re.compile(r"/dev/(?:fd/|(std)(?=in|out|err))(\d+|in|out|err)|/proc/self/fd/(\d+)")
 _STANDARD = {"in": 0, "out": 1, "err": 2}
 
