@@ -2,9 +2,9 @@
 
 Needs playwright, and Chromium at /usr/bin/chromium or at the path in CHROMIUM.
 
-Each is the interactive page of one run: the README's cell in light, in dark and in a narrow side panel, a longer case,
-a model whose calls fold by module, and a run of a hundred thousand calls. finding.svg is the still picture of the
-README's cell.
+Each is the interactive page of one run: the README's cell at first sight, opened in light, in dark and in a narrow side
+panel, a longer case, a graph made to fit, gradients, a model whose calls fold by module, a run of a hundred thousand
+calls, and the finding on paper. finding.svg is the still picture of the README's cell.
 """
 
 from __future__ import annotations
@@ -53,6 +53,24 @@ loss.backward()
 """
 
 
+TRAINING = """\
+import torch
+from torch import nn
+torch.manual_seed(0)
+x, y = torch.randn(64, 3), torch.randn(64, 1)
+encoder, head = nn.Linear(3, 8), nn.Linear(8, 1)
+optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1)
+for step in range(6):
+    optimizer.zero_grad()
+    features = encoder(x)
+    if step >= 3:
+        features = features.detach()
+    loss = (head(features.relu()) - y).pow(2).mean()
+    loss.backward()
+    optimizer.step()
+"""
+
+
 @dataclass(frozen=True)
 class Shot:
     """One picture: its file, what it shows, the width of the page in pixels and the colour scheme."""
@@ -61,6 +79,9 @@ class Shot:
     report: Report
     width: int = 1360
     scheme: str = "light"
+    tab: str = "all"  # what is open
+    press: str = ""  # a button that is pressed before
+    media: str = "screen"
 
 
 def shots() -> list[Shot]:
@@ -69,9 +90,14 @@ def shots() -> list[Shot]:
         readme = record(README)
         critic = record_file(CASES / "critic_step_between_actor_loss_and_backward.py")
     return [
+        Shot("first.png", readme, width=1100, tab=""),
+        Shot("first-narrow.png", readme, width=600, scheme="dark", tab=""),
         Shot("light.png", readme),
         Shot("dark.png", readme, scheme="dark"),
         Shot("critic.png", critic),
+        Shot("graph.png", record(MODEL), width=1100, tab="autograd", press="Fit (0)"),
+        Shot("gradients.png", record(TRAINING), width=1100, tab="gradients"),
+        Shot("print.png", readme, width=900, media="print"),
         Shot("model.png", record(MODEL)),
         Shot("narrow.png", readme, width=400),
         Shot("big.png", big_report()),
@@ -91,6 +117,13 @@ def take(browser: Any, shot: Shot, folder: Path) -> Path:
         )
         page.goto(file.as_uri())
         page.wait_for_selector(".ip-graph[width]")
+        if shot.tab != "all":
+            page.locator(f".ip-tab[data-tab='{shot.tab or 'all'}']").click()
+        if shot.press:
+            page.get_by_label(shot.press).click()
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
+        page.emulate_media(media=shot.media, color_scheme=shot.scheme)
         target = folder / shot.file
         # The window is made as tall as the page first: a picture of more than the window is laid out anew while taken.
         page.set_viewport_size({"width": shot.width, "height": page.evaluate("document.documentElement.scrollHeight")})

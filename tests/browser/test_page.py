@@ -425,6 +425,6 @@ def test_paper_has_the_finding_and_no_controls(open_page: Open, readme: Diagram)
     page.emulate_media(media="print")
 
     assert page.locator(".ip-headline").is_visible()
-    assert not page.locator(".ip-bar, .ip-buttons, .ip-transport").first.is_visible()
+    assert not page.locator(".ip-bar, .ip-buttons, .ip-scrubber").first.is_visible()
     cut = "els => els.filter(el => el.scrollHeight > el.clientHeight + 1).map(el => el.className)"
     assert page.locator(".ip-code, .ip-canvas, .ip-excerpt, .ip-diff").evaluate_all(cut) == []

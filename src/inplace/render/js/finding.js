@@ -172,7 +172,7 @@ function upTo(from, to) {
 function excerptLine(board, line, text, told, cut) {
   const at = (/** @type {any} */ spot) => (cut === null ? { column: 0, end_column: text.length, end_line: line } : { column: spot.column - cut, end_column: spot.end_column - cut });
   const marks = told.map(({ spot, role }) => ({ ...spot, ...at(spot), role, told: true }));
-  const first = told.filter(({ spot }) => spot.line === line);
+  const first = told.filter(({ spot }) => spot.line === line).sort((a, b) => RANK.indexOf(a.role) - RANK.indexOf(b.role));
   const step = first[0]?.spot.step ?? null;
   const inner = [
     h("span", { class: "ip-no" }, String(line)),
