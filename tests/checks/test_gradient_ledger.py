@@ -90,6 +90,18 @@ WRONG = {
         MODEL + "for _ in range(3):\n    (model(x) - y).pow(2).mean().backward()\n"
         "    opt.zero_grad(set_to_none=False)\n    opt.step()\n",
     ),
+    "zeroed by hand before the step": (
+        "gradient-lost-before-step",
+        9,
+        MODEL + "for _ in range(3):\n    (model(x) - y).pow(2).mean().backward()\n    for p in model.parameters():\n"
+        "        p.grad.zero_()\n    opt.step()\n",
+    ),
+    "a step before the backward": (
+        "gradient-lost-before-step",
+        7,
+        MODEL + "for _ in range(3):\n    opt.zero_grad()\n    loss = (model(x) - y).pow(2).mean()\n    opt.step()\n"
+        "    loss.backward()\n",
+    ),
     "cleared for each of several": (
         "gradient-lost-before-step",
         7,
@@ -169,6 +181,12 @@ SOUND = {
     + "model = nn.Linear(3, 3)\nopt = torch.optim.SGD(model.parameters(), lr=0.1)\nhead = nn.Linear(3, 1)\n"
     "opt.add_param_group({'params': head.parameters()})\n"
     "for _ in range(2):\n    opt.zero_grad()\n    (head(model(x)) - y).pow(2).mean().backward()\n    opt.step()\n",
+    "a step before the backward that uses the last one": MODEL
+    + "for _ in range(3):\n    loss = (model(x) - y).pow(2).mean()\n    opt.step()\n    opt.zero_grad()\n"
+    "    loss = (model(x) - y).pow(2).mean()\n    loss.backward()\n",
+    "zeroed by hand after the step": MODEL
+    + "for _ in range(3):\n    (model(x) - y).pow(2).mean().backward()\n    opt.step()\n"
+    "    for p in model.parameters():\n        p.grad.zero_()\n",
     "accumulated": MODEL + "for i in range(4):\n    (model(x) - y).pow(2).mean().backward()\n"
     "    if i % 2:\n        opt.step(); opt.zero_grad()\n",
     "clipped in time": MODEL + "for _ in range(3):\n    opt.zero_grad()\n    (model(x) - y).pow(2).mean().backward()\n"

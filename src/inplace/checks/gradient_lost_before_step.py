@@ -100,7 +100,10 @@ def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
     for step, before in _before_each(_about(events, leaves), steps, events.since):
         backwards = [one for one in before if one.what == "backward"]
         clears = [one for one in before if one.what == "clear" and backwards and one.moment > backwards[-1].moment]
-        if not set(step.found) <= {"-", "0"} or not clears:
+        is_empty = set(step.found) <= {"-", "0"}
+        if is_empty and not backwards and not found:
+            continue  # the first step of those that come before the backward of their turn
+        if not is_empty or not clears:
             return []
         found.update(dict.fromkeys(one.stack for one in clears))
     return list(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -108,7 +109,19 @@ class GradientEvents:
                 leaf = frozenset({states[call.inputs[0].before].tensor})
                 what: What = "clear" if len(call.inputs) == 1 else "set"
                 found.append(Event((call.step, 1), what, call.stack, leaf, step=call.step))
-        return found + self._of_libraries()
+        return [*found, *self._zeroed(), *self._of_libraries()]
+
+    def _zeroed(self) -> Iterator[Event]:
+        """The gradients that a line has read and then written zeros to (`p.grad.zero_()`)."""
+        states, owners = self._trace.states, dict[TensorId, TensorId]()
+        for call in self._history.calls_of(lambda one: reads_grad(one) or one.label == "zero_"):
+            if not call.inputs:
+                continue
+            tensor = states[call.inputs[0].before].tensor
+            if reads_grad(call.function):
+                owners.update({states[output].tensor: tensor for output in call.outputs})
+            elif tensor in owners and call.raised is None:
+                yield Event((call.step, 1), "clear", call.stack, frozenset({owners[tensor]}), step=call.step)
 
     def _of_libraries(self) -> list[Event]:
         """Clips and what scalers do, told by the lines that call them."""
