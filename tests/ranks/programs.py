@@ -211,6 +211,23 @@ both("unused and looked for", UNUSED.format(options=", find_unused_parameters=Tr
 RAISING = {"unused": "finished reduction", "unused in the second turn": "finished reduction"}
 """What ends a program, where something does."""
 
+# ------------------------------------------------------------ gradients in buckets
+
+BUCKETS = """
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+model = DDP(net, gradient_as_bucket_view={views})
+history = []
+for turn in range(3):
+    model.zero_grad()
+    model(torch.randn(3, 4) + R).sum().backward()
+    history.append(net[0].weight.grad{kept})
+    logged = net[0].weight.grad.norm()
+""".strip()
+both("gradients kept", BUCKETS.format(views=True, kept=""), ("shared-reference", 7))
+both("gradients copied", BUCKETS.format(views=True, kept=".clone()"))
+both("gradients of their own", BUCKETS.format(views=False, kept=""))
+
 # ------------------------------------------------------------ overlaps
 
 OUT = "out = torch.zeros(8)\nout[R * 4:R * 4 + 4] = R + 1.0\n"

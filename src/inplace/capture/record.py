@@ -51,7 +51,7 @@ from inplace.capture.process import process_here
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
-from inplace.capture.tables.tensors import TYPES
+from inplace.capture.tables.tensors import PLAIN, TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.model import BEFORE, Function, Kind, Look, NodeId, Trace
@@ -396,6 +396,7 @@ class Recorder(Listener):
             self._collectives.begin(known, args, kwargs)
         if known.kind is Kind.BACKWARD:
             self._collectives.settle()
+            self._collectives.hold(stack)
             roots = _tensors_of_backward(args, kwargs)
             for root in roots:
                 self._seen.reread(root)
@@ -431,6 +432,10 @@ class Recorder(Listener):
     def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
         if known.kind is Kind.SETTER and known.label == "data":
             self.written_unseen()
+        if known.kind is Kind.GETTER and known.label == "grad" and type(result) in PLAIN:
+            self._collectives.read(result, self._naming.live_modules)
+        elif known.kind is Kind.BACKWARD:
+            self._collectives.reduced()
         if known.kind is Kind.EXPORT and tensors:
             self._watch(tensors[0])
         if self.watched or self.external:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Severity, Victim
+from inplace.facts.collectives import REDUCED
 from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
 from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
@@ -38,6 +39,7 @@ _How = Literal[
     "item",
     "foreign",
     "twins",
+    "bucket",
     "groups",
 ]
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
@@ -101,6 +103,9 @@ def shared_references(index: Index) -> Iterator[Finding]:
             continue  # another has told more of that write
         once[finding.lines] = finding
         spots.add(writer)
+        told.add(finding.storage)
+        yield finding
+    for finding in _kept_gradients(index):
         told.add(finding.storage)
         yield finding
     yield from _names_sharing(index, told)
@@ -248,6 +253,30 @@ def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
         if "[" in argument.path and state.storage is not None and state.layout.numel:
             found[(argument.path.split("[")[0], state.storage, state.offset, state.layout)].append(state)
     return {states[0].storage: states for states in found.values() if len(states) > 1 and states[0].storage is not None}
+
+
+def _kept_gradients(index: Index) -> Iterator[SharedReference]:
+    """Gradients that the user has kept, and that lie in buckets which a later backward has filled again.
+
+    One that was put into a list again and again was collected while it was overwritten.
+    """
+    writes: dict[TensorId, list[Write]] = defaultdict(list)
+    for write in index.history.writes:
+        if write.call.function.name == REDUCED:
+            writes[write.before.tensor].append(write)
+    told: set[object] = set()
+    for tensor, own in writes.items():
+        names = [name.path for name in index.trace.names if name.tensor == tensor and name.step != BEFORE]
+        if not names or own[0].before.storage is None:
+            continue
+        collected = len([path for path in names if path.endswith("]")]) > 1
+        sources = _given_out(index, [tensor], own[0].call.step)
+        severity: Severity = "warning" if collected else "info"
+        finding = _finding(index, own[0].before.storage, own[:1], sources, "bucket", severity)
+        finding = replace(finding, names=tuple(dict.fromkeys([*names, *finding.names])), reaching=tuple(names))
+        if finding.lines not in told:
+            told.add(finding.lines)
+            yield finding
 
 
 def _moved_unseen(index: Index, states: list[TensorState]) -> bool:

@@ -14,6 +14,9 @@ _MODULE = "torch.distributed.distributed_c10d."
 SYNC_BUFFERS = "torch.nn.parallel.DistributedDataParallel._sync_buffers"
 """The broadcast of rank 0's buffers that DistributedDataParallel makes before a forward (`distributed.py`)."""
 
+REDUCED = "torch.nn.parallel.DistributedDataParallel.reduce"
+"""What DistributedDataParallel does to gradients during a backward, in buckets that they may be views of."""
+
 _FIRST = {
     "all_reduce": "tensor",
     "all_reduce_coalesced": "tensors",
@@ -42,7 +45,7 @@ _BETWEEN_TWO = frozenset({"send", "recv", "isend", "irecv"})
 
 def is_collective(name: str) -> bool:
     """Whether the function of this name talks to other processes."""
-    return name.startswith(_MODULE) or name == SYNC_BUFFERS
+    return name.startswith(_MODULE) or name in {SYNC_BUFFERS, REDUCED}
 
 
 def written_by(name: str) -> tuple[str, ...]:

@@ -9,6 +9,11 @@ NOTE [ Buffers of DistributedDataParallel ]
 Before a forward it overwrites the buffers of every rank by those of rank 0, and since PyTorch 2.13 puts their version
 counters back (`_sync_buffers`, under `_unsafe_preserve_version_counter`). That is noted as a call of its own, made by
 the line of the user's that called the model.
+
+NOTE [ Gradients in buckets ]
+With `gradient_as_bucket_view` a gradient is a part of a bucket, which the next backward fills again, whoever still has
+that gradient. So gradients that the user's code has read and that are parts of something larger are
+compared before and after each backward, and what has changed is noted as written by a call of the backward's line.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ import ctypes
 import sys
 import weakref
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -31,9 +36,10 @@ from inplace.capture.calls.known import Known
 from inplace.capture.code.objects import attributes_of, is_a, is_one_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, WIDTH
+from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.collectives import SYNC_BUFFERS
+from inplace.facts.collectives import REDUCED, SYNC_BUFFERS
 from inplace.facts.model import Collective, Function, Kind, TensorId
 
 _C10D = "torch.distributed.distributed_c10d"
@@ -42,6 +48,8 @@ _WHOLE = 1 << 20  # bytes of a tensor that are compared; of a larger one parts a
 _PARTS = 16
 _PART = 1 << 14  # bytes of each part
 _ALWAYS_ASYNC = frozenset({"isend", "irecv"})
+_REDUCED = Function(REDUCED, "reduce", Kind.OP, ("buckets",))
+_MOST = 256  # gradients in buckets that are compared
 _BUFFERS = Function(SYNC_BUFFERS, "_sync_buffers", Kind.OP, ("buffers",))
 
 Contents = tuple[bool, "bytes | int"]
@@ -81,6 +89,9 @@ class Collectives:
         self._open: list[_Target] = []  # of those that were begun and may not have ended
         self._groups: weakref.WeakKeyDictionary[Any, tuple[int, ...]] = weakref.WeakKeyDictionary()
         self.world: tuple[int, ...] = ()
+        self._read: list[TensorRef] = []  # gradients in buckets that somebody has read
+        self._held: list[tuple[torch.Tensor, Contents | None]] = []  # those, before a backward
+        self._stack = -1  # of the backward that runs
         self.rank: int | None = None
         self.buffers: list[tuple[weakref.ref[torch.nn.Module], str, TensorId, int]] = []
 
@@ -169,6 +180,31 @@ class Collectives:
             return ()
         return found
 
+    # ------------------------------------------------------------ gradients
+
+    def read(self, gradient: torch.Tensor, models: Callable[[], Iterable[torch.nn.Module]]) -> None:
+        """The user's code has read a gradient; see NOTE [ Gradients in buckets ]."""
+        ref = self._seen.ref_of(gradient)
+        if ref is None or len(self._read) > _MOST or any(one is ref for one in self._read):
+            return
+        if gradient.device.type != "cpu" or gradient.untyped_storage().nbytes() <= gradient.nbytes:
+            return
+        if any((attributes_of(one) or {}).get("gradient_as_bucket_view") is True for one in models()):
+            self._read.append(ref)
+
+    def hold(self, stack: int) -> None:
+        """A backward is about to begin, from a stack of the user's."""
+        self._stack = stack
+        self._read = [ref for ref in self._read if ref() is not None]
+        self._held = [(one, _contents(one)) for ref in self._read if (one := ref()) is not None]
+
+    def reduced(self) -> None:
+        """It has ended: note which of the gradients it has filled with others."""
+        held, self._held = self._held, []
+        changed = [one for one, before in held if before is not None and before != _contents(one)]
+        if changed:
+            self._note_call(_REDUCED, self._stack, [(f"buckets[{n}]", one) for n, one in enumerate(changed)])
+
     # ------------------------------------------------------------ buffers
 
     def held_by(self, model: Any) -> list[tuple[str, torch.Tensor, Contents | None]]:
@@ -179,23 +215,28 @@ class Collectives:
 
     def overwritten(self, model: Any, held: list[tuple[str, torch.Tensor, Contents | None]], frame: FrameType) -> None:
         """They have been: note that as a call of the line that called the model, if any byte changed."""
-        seen, log, notes = self._seen, self._notes.log, self._notes
         changed = [(name, one) for name, one, before in held if _may_have_changed(before, one)]
         if not changed:
             return
+        stack, _ = self._stacks.key_of(frame)
+        step, reference = len(self._notes.log), weakref.ref(model)
+        self._note_call(_BUFFERS, stack, [(f"buffers[{number}]", one) for number, (_, one) in enumerate(changed)])
+        self.buffers += [(reference, f"module.{name}", self._seen.id_of(one), step) for name, one in changed]
+
+    def _note_call(self, function: Function, stack: int, changed: list[tuple[str, torch.Tensor]]) -> None:
+        """Note that some tensors were written, each by its path, where no call arrives at the mode."""
+        seen, log, notes = self._seen, self._notes.log, self._notes
         if seen.dead:
             seen.bury()
-        stack, _ = self._stacks.key_of(frame)
-        step, times = len(log), self._stacks.times
-        seen.step, seen.detail = step, times[stack] < notes.detailed
+        times = self._stacks.times
+        seen.step, seen.detail = len(log), times[stack] < notes.detailed
         times[stack] += 1
         sequence = torch._C._autograd._get_sequence_nr() - log.origin
-        reference, rows, known = weakref.ref(model), b"", len(log.given)
-        for number, (name, one) in enumerate(changed):
+        rows, known = b"", len(log.given)
+        for path, one in changed:
             state = seen.see(one)
-            rows += argument_row(log.path(f"buffers[{number}]"), state, seen.read(one, fresh=one._base is None))
-            self.buffers.append((reference, f"module.{name}", seen.id_of(one), step))
-        log.calls.extend((notes.function_id(_BUFFERS), stack, 1, -1, sequence, sequence, known, 0, 0))
+            rows += argument_row(log.path(path), state, seen.read(one, fresh=one._base is None))
+        log.calls.extend((notes.function_id(function), stack, 1, -1, sequence, sequence, known, 0, 0))
         log.given.frombytes(rows)
         self._unseen()
 

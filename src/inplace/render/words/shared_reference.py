@@ -15,6 +15,7 @@ _REMEDIES = {
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
+    "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
 }
 
@@ -69,6 +70,10 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
     if finding.how == "repeated":
         what = f"{culprits(finding, trace)}: several items of one list are the same bytes ({names})."
         return what, "A write through one of them shows in all of them."
+    if finding.how == "bucket":
+        lie = "lie" if len(finding.reaching) > 1 else "lies"
+        what = f"{names} {lie} in a bucket of DistributedDataParallel, which {writer} filled again."
+        return what, "The gradient that was kept has other values now."
     return f"{names} reach the same bytes, which {writer} wrote.", "A write through one name shows under every other."
 
 
