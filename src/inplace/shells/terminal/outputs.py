@@ -74,8 +74,10 @@ class Outputs:
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._is_kept_only = quiet and trace is not None and not (json or html or advise or gradients)
         self._together: Together | None = None
-        job = None if quiet or text == 1 else Job.here()
-        self._job = job if job is not None and job.arrive() else None
+        self._job: Job | None = None
+        with contextlib.suppress(Exception):  # what is wrong with the others keeps no script from running
+            job = None if quiet or text == 1 else Job.here()
+            self._job = job if job is not None and job.arrive() else None
         self._text = _copy_of(text)
         self._found: Explanation | None = None
         self._calls = 0

