@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from inplace.reading.mentions import Mention, Mentions
 from inplace.reading.place import Place
 from inplace.reading.spelled import is_path
 
+_READS = 256  # calls behind a write that are asked what they took
 _MOST = 400  # assignments of one name to another that are looked at in one source
 
 
@@ -107,8 +109,7 @@ def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None
     code = index.places.codes[alias.source]
     kept = [one for one in mentions.of(alias.source, alias.kept) if _is_in_scope(code, alias, alias.kept, one)]
     named = [one for one in mentions.of(alias.source, alias.name) if _is_in_scope(code, alias, alias.name, one)]
-    first = [tensor for one in kept for tensor in mentions.exact(one, alias.kept)]
-    second = [tensor for one in named for tensor in mentions.exact(one, alias.name)]
+    first, second = mentions.known(kept, alias.kept), mentions.known(named, alias.name)
     both = set(first).intersection(second)
     if alias.called:
         return _given_back(index, mentions, alias, sorted(both), named)
@@ -145,7 +146,8 @@ def _given_back(
             sites = [index.places.site(frame) for frame in write.call.stack.frames]
             if not any(one.source == alias.source and alias.position.holds(one.position) for one in sites):
                 continue
-            read = next((one for one in behind if one.step > write.call.step and mentions.took(one, tensor)), None)
+            later = bisect_right(behind, write.call.step, key=lambda one: one.step)
+            read = next((one for one in behind[later : later + _READS] if mentions.took(one, tensor)), None)
             if read is not None and state is not None:
                 return _found(index, alias, state, write, read, alias.name, is_meant_apart=True)
     return None
@@ -160,8 +162,9 @@ def _after_write(
     if first is None:
         return None
     written = {write.call.step for write in writes}
-    for one in readers:
-        if one.step > first.call.step and one.step not in written and mentions.took(one, tensor):
+    later = bisect_right(readers, first.call.step, key=lambda one: one.step)
+    for one in readers[later : later + _READS]:
+        if one.step not in written and mentions.took(one, tensor):
             return first, one
     return None
 

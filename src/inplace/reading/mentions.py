@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, Stack, TensorId
@@ -14,6 +15,7 @@ from inplace.reading.index import Index
 from inplace.reading.spelled import is_path
 
 _DEEPEST = 12  # frames of a stack that are looked at
+_OF_A_LINE = 64  # mentions of one line that are asked what they took
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,17 @@ class Mentions:
         """The mentions of a variable in calls behind a step, in order."""
         found = self._found.get((source, text), [])
         return found[bisect_right(found, after, key=lambda one: one.step) :]
+
+    def known(self, found: Sequence[Mention], text: str) -> list[TensorId]:
+        """What a variable itself was in some mentions: in the first of each line, however often that ran."""
+        times: Counter[tuple[Position, int]] = Counter()
+        tensors: list[TensorId] = []
+        for one in found:
+            key = one.position, one.depth
+            times[key] += 1
+            if times[key] <= _OF_A_LINE:
+                tensors += self.exact(one, text)
+        return tensors
 
     def took(self, mention: Mention, tensor: TensorId) -> bool:
         """Whether the call of a mention was given a tensor."""

@@ -15,6 +15,7 @@ from inplace.reading.mentions import Mention, Mentions
 from inplace.reading.place import Place
 from inplace.reading.spelled import is_path
 
+_MENTIONS = 512  # calls of a loop that are asked what they took
 _MOST = 200  # loops over two things, and second names of modules, that are looked at in one source
 
 
@@ -87,12 +88,14 @@ def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins
     last: list[Mention] = []
     for name in pair.names:
         found = [one for one in mentions.of(pair.source, name) if pair.position.holds(one.position)]
-        exact = [(tensor, one) for one in found for tensor in mentions.exact(one, name)]
+        exact = [(tensor, one) for one in found[:_MENTIONS] for tensor in mentions.exact(one, name)]
         runs.append(
             [tensor for number, (tensor, _) in enumerate(exact) if not number or exact[number - 1][0] != tensor]
         )
         last += [one for _, one in exact[-1:]]
-    if len(last) != len(pair.names) or runs[0] != runs[1]:
+    whole = max(len(mentions.of(pair.source, name)) for name in pair.names) <= _MENTIONS
+    asked = max(map(len, runs)) if whole else min(map(len, runs))
+    if len(last) != len(pair.names) or runs[0][:asked] != runs[1][:asked]:
         return
     tensor = runs[0][-1]
     place = _kept_at(index, pair)
@@ -156,7 +159,7 @@ def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twin
     for name in pair.names:
         found: dict[TensorId, Mention] = {}
         for one in mentions.of(pair.source, name):
-            if _calls(code, one, name) and _is_there(code, pair, one):
+            if _is_there(code, pair, one) and _calls(code, one, name):
                 for tensor in mentions.tensors(one):
                     if index.trace.tensors[tensor].type == "Parameter":
                         found[tensor] = one
