@@ -80,6 +80,7 @@ def browsed(chain: Callable[[int], None], calls: int = 100_000) -> dict[str, Any
         finally:
             browser.close()
     return {
+        "frames": FRAMES,
         "calls": calls,
         "made": made,
         "payload": len(page.encode()),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import nn
+from torch.distributions import Categorical
 
 Model = tuple[nn.Module, torch.Tensor]
 
@@ -36,3 +41,41 @@ def transformer_model() -> Model:
     """A four-layer transformer, and a batch for it."""
     layer = nn.TransformerEncoderLayer(128, 4, 256, batch_first=True)
     return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), torch.randn(8, 32, 128)
+
+
+def _pushed(state: np.ndarray, right: bool) -> np.ndarray:  # noqa: FBT001  # the action
+    """The state of a cart-pole (position, speed, angle, turn) 0.02 seconds later, as in Barto, Sutton and Anderson."""
+    x, speed, angle, turn = state
+    drive = ((10.0 if right else -10.0) + 0.05 * turn * turn * math.sin(angle)) / 1.1
+    tilt = 9.8 * math.sin(angle) - math.cos(angle) * drive
+    tilt /= 0.5 * (4 / 3 - 0.1 * math.cos(angle) ** 2 / 1.1)
+    force = drive - 0.05 * tilt * math.cos(angle) / 1.1
+    return np.array([x + 0.02 * speed, speed + 0.02 * force, angle + 0.02 * turn, turn + 0.02 * tilt], np.float32)
+
+
+def cart_pole() -> Callable[[], None]:
+    """REINFORCE on a cart-pole: a state from numpy, a distribution and a sample at each of its steps."""
+    net = nn.Sequential(nn.Linear(4, 128), nn.Dropout(0.6), nn.ReLU(), nn.Linear(128, 2))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+
+    def episode(random: np.random.Generator) -> None:
+        state, logs = random.uniform(-0.05, 0.05, 4).astype(np.float32), []
+        for _ in range(50):
+            choice = Categorical(torch.softmax(net(torch.from_numpy(state).unsqueeze(0)), 1))
+            action = choice.sample()
+            logs.append(choice.log_prob(action))
+            state = _pushed(state, bool(action.item()))
+        returns = torch.tensor([sum(0.99**later for later in range(50 - step)) for step in range(50)])
+        returns = (returns - returns.mean()) / (returns.std() + 1e-6)
+        loss = torch.cat([-log * gain for log, gain in zip(logs, returns, strict=True)]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def run() -> None:
+        torch.manual_seed(0)
+        random = np.random.default_rng(0)
+        for _ in range(4):
+            episode(random)
+
+    return run

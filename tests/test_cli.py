@@ -258,3 +258,15 @@ def test_every_report_fits_the_schema(name: str) -> None:
     jsonschema.validate(value, SCHEMA)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**value, "format": 2}, SCHEMA)
+
+
+def test_option_behind_the_script_gets_a_hint(tmp_path: Path) -> None:
+    """Where the script never mentions it; one that it has is its own business."""
+    path = script(tmp_path, "import sys\nprint(sys.argv[1:])")
+
+    done = python("-m", "inplace", "run", path, "--json", "out.json")
+    assert done.stdout == "['--json', 'out.json']\n"
+    assert "inplace: --json stands behind the script, and so is the script's" in done.stderr
+
+    path.write_text("import argparse\np = argparse.ArgumentParser()\np.add_argument('--json')\np.parse_args()")
+    assert "stands behind" not in python("-m", "inplace", "run", path, "--json", "out.json").stderr

@@ -25,6 +25,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "shells": ({"*"}, set()),
     "shells.notebook": ({"*"}, {"IPython"}),
     "shells.terminal": ({"*"}, {"greenlet"}),
+    "shells.testing": ({"*"}, {"pytest"}),
     "": ({"facts", "checks", "shells"}, set()),
     "__main__": ({"shells"}, set()),
 }

@@ -88,7 +88,9 @@ def _tried(cell: Cell, options: argparse.Namespace) -> list[str]:
     print(f"| {version} | {cell.python} | {tests} | {both} |", flush=True)
     if options.remove:
         shutil.rmtree(place)
-    return [f"{version}, Python {cell.python}: {name}" for one in (tests, *cases) for name in one.failed]
+    failed = [f"{version}, Python {cell.python}: {name}" for one in (tests, *cases) for name in one.failed]
+    print("\n".join(failed), file=sys.stderr, flush=True)  # at once, for a matrix takes hours
+    return failed
 
 
 def _make(cell: Cell, place: Path, *, without_cuda: bool) -> str | None:

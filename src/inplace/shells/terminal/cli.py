@@ -19,7 +19,8 @@ from inplace.shells.terminal.run import run
 from inplace.shells.terminal.script import Script
 
 _GRADIENTS = "print what reached, cleared, clipped and used each gradient, parameters by steps"
-_WITH_VALUE = {"--json", "--html", "--trace"}
+_HINTED = {"--json", "--html", "--trace", "--sarif", "--github", "--strict", "--advise", "--verify", "--gradients"}
+_WITH_VALUE = {"--json", "--html", "--trace", "--sarif"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quiet=options.quiet,
         advise=options.advise and launcher is None,
         gradients=options.gradients,
+        sarif=options.sarif,
+        github=options.github,
         text=1 if shown and options.json != "-" else 2,
     ) as outputs:
         if options.command == "merge":
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if shown:
             return _show(options.trace, outputs)
         script = Script.of_module(options.module, theirs) if options.module else Script(options.script, theirs)
-        return run(
+        status = run(
             script,
             outputs,
             strict=options.strict,
@@ -65,6 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             family=_family(options, script, launcher),
             child=None if launcher is None else ("torchrun", launcher[0]),
         )
+        _hint(script, theirs)
+        return status
+
+
+def _hint(script: Script, theirs: Sequence[str]) -> None:
+    """Tell of an option of ours that stands behind the script, which has no such option."""
+    for word in theirs:
+        option = word.partition("=")[0]
+        if option in _HINTED and script.source is not None and option[2:].encode() not in script.source:
+            complain(f"{option} stands behind the script, and so is the script's; put it before the script for us.")
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -126,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, show, merge):
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
         command.add_argument("--html", metavar="FILE", help="write the interactive page")
+        command.add_argument("--sarif", metavar="FILE", help="write the diagnoses as SARIF, for editors and code hosts")
+        command.add_argument("--github", action="store_true", help="print the diagnoses as GitHub's workflow commands")
         command.add_argument("--gradients", action="store_true", help=_GRADIENTS)
         command.add_argument("--quiet", action="store_true", help="print no report")
     _add_tour(commands)
@@ -161,7 +176,12 @@ def _problem(options: argparse.Namespace) -> str | None:
             _try_to_read(Path(given))
         except (OSError, ValueError) as error:
             return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
-    asked = (("--json", options.json), ("--html", options.html), ("--trace", options.write))
+    asked = (
+        ("--json", options.json),
+        ("--html", options.html),
+        ("--trace", options.write),
+        ("--sarif", options.sarif),
+    )
     wanted = [(option, target) for option, target in asked if target is not None]
     for number, (option, target) in enumerate(wanted):
         if (option, target) == ("--json", "-"):

@@ -51,6 +51,8 @@ class Outputs:
         quiet: whether to leave the text out.
         advise: whether to say which calls could be in place; said even where the rest of the text is left out.
         gradients: whether to print the ledger of gradients; so is that.
+        sarif: file for the diagnoses as SARIF.
+        github: whether to print them as GitHub's workflow commands, to standard output.
         text: where the text goes, 1 for standard output and 2 for standard error.
 
     Attributes:
@@ -66,13 +68,19 @@ class Outputs:
         quiet: bool,
         advise: bool = False,
         gradients: bool = False,
+        sarif: str | None = None,
+        github: bool = False,
         text: int = 2,
     ) -> None:
         self._json, self._html, self._trace = (
             None if name is None else _Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
         )
+        self._sarif = None if sarif is None else _Target(sarif)
+        self._github = _Target("/dev/stdout") if github else None
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
-        self._is_kept_only = quiet and trace is not None and not (json or html or advise or gradients)
+        self._is_kept_only = (
+            quiet and trace is not None and not (json or html or advise or gradients or sarif or github)
+        )
         self._together: Together | None = None
         self._job: Job | None = None
         with contextlib.suppress(Exception):  # what is wrong with the others keeps no script from running
@@ -89,7 +97,7 @@ class Outputs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for target in (self._json, self._html, self._trace):
+        for target in (self._json, self._html, self._trace, self._sarif, self._github):
             if target is not None:
                 target.close()
         if self._text is not None:
@@ -172,6 +180,7 @@ class Outputs:
         self._wipe(bar)
         if found is not None:
             self._print(found, error)
+            self._write_for_machines(found, error)
             if self._html is not None:
                 page = found
                 self._written(self._html, lambda: self._page_of(page, bar, error), is_slow=True)
@@ -195,6 +204,20 @@ class Outputs:
             self._say(self._tried("no advice", found.advice))
         if self._gradients and trace.calls:
             self._say(self._tried("no ledger of gradients", found.gradients))
+
+    def _write_for_machines(self, found: Explanation, error: BaseException | None) -> None:
+        """Write what editors and code hosts read."""
+        if self._sarif is None and self._github is None:
+            return
+        from inplace.render.words.machine import to_github, to_sarif
+
+        together = self._together
+        own = _value_of(found, len(found.trace.calls), error, self._reasons)
+        value = own if together is None else together.merged(own)
+        if self._sarif is not None:
+            self._written(self._sarif, lambda: _as_json(to_sarif(value)))
+        if self._github is not None:
+            self._written(self._github, lambda: to_github(value))
 
     def _finish_json(self, calls: int, error: BaseException | None) -> None:
         if self._json is None:

@@ -1,0 +1,1 @@
+"""Testing: what a test runner asks of us."""
