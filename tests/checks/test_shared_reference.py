@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inplace.checks.shared_reference import SharedReference
 from tests.recording import record_text
 
@@ -26,9 +28,24 @@ def test_a_module_initialising_its_parameters_is_not_the_one() -> None:
     assert first_lines(text) == [("snapshot", 4)]
 
 
-def test_where_there_are_no_others_those_are_told() -> None:
-    """A write before the second name is better than none."""
-    assert first_lines("a = torch.zeros(3)\na.add_(1)\nb = a[:2]") == [("snapshot", 2)]
+def test_where_there_are_no_others_nothing_is_told() -> None:
+    """What was written before the second name came shows under neither as a surprise."""
+    assert first_lines("a = torch.zeros(3)\na.add_(1)\nb = a[:2]") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "net = nn.Linear(2, 2)\nweights = [net.weight]\nfor p in weights:\n    p.data += 1",
+        "w = torch.ones(2, requires_grad=True)\ngroups = [{'params': [w]}]\nopt = torch.optim.SGD(groups, 0.1)\n"
+        "w.sum().backward()\nopt.step()",
+        "x = torch.ones(2)\ny = torch.cat((x, x))",
+    ],
+    ids=["a list of parameters", "an optimizer's group", "a list that repeats what nobody wrote"],
+)
+def test_what_is_meant_to_be_the_same_is_not_told(text: str) -> None:
+    """A parameter is known to its module, to lists and to groups; a tensor may be joined with itself."""
+    assert first_lines(text) == []
 
 
 def test_bytes_that_nobody_wrote_may_have_two_names() -> None:

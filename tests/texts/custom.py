@@ -6,7 +6,7 @@ from tests.texts.script import Script
 
 SCRIPTS = (
     Script(
-        "returned an incorrect number of gradients (expected 2, got 1)",
+        "function ClipBackward returned an incorrect number of gradients (expected 2, got 1)",
         "custom-function",
         """
         class Clip(torch.autograd.Function):
@@ -26,7 +26,8 @@ SCRIPTS = (
         remedy="one gradient for each",
     ),
     Script(
-        "returned an invalid gradient at index 0 - got [2] but expected shape compatible with [3]",
+        "Function DropBackward returned an invalid gradient at index 0 - got [2] but expected shape "
+        "compatible with [3]",
         "custom-function",
         """
         class Drop(torch.autograd.Function):
@@ -169,7 +170,8 @@ SCRIPTS = (
         remedy="flat = flat * 2|out of place|clone",
     ),
     Script(
-        "Output 0 of BackwardHookFunction is a view and is being modified inplace.",
+        "Output 0 of BackwardHookFunction is a view and is being modified inplace. This view was created "
+        "inside a custom Function",
         "custom-function",
         """
         block = nn.Linear(2, 2)
@@ -181,7 +183,8 @@ SCRIPTS = (
         remedy="out = out + 1|out of place|clone",
     ),
     Script(
-        "Output 0 of BackwardHookFunction is a view and is being modified inplace. This view was created",
+        "Output 0 of BackwardHookFunction is a view and is being modified inplace. This view was created "
+        "inside a custom Function",
         "custom-function",
         """
         net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
@@ -221,7 +224,7 @@ SCRIPTS = (
         remedy="tensor|None",
     ),
     Script(
-        "has changed the size of value",
+        "hook 'crop' has changed the size of value",
         "custom-function",
         """
         def crop(g):

@@ -245,7 +245,7 @@ SCRIPTS = (
         remedy="float",
     ),
     Script(
-        "only Tensors of floating point",
+        "only Tensors of floating point and complex dtype can require gradients",
         "graph-detached",
         """
         counts = torch.tensor([1, 2])

@@ -210,7 +210,7 @@ SCRIPTS = (
         remedy="strides|size",
     ),
     Script(
-        "output with shape [3] doesn't match the broadcast shape",
+        "output with shape [3] doesn't match the broadcast shape [2, 3]",
         "result-does-not-fit",
         """
         running = torch.zeros(3)
@@ -271,7 +271,8 @@ SCRIPTS = (
         remedy="mask = mask + 1|dtype|long",
     ),
     Script(
-        "Index put requires the source and destination dtypes match, got Float for the destination and",
+        "Index put requires the source and destination dtypes match, got Float for the destination and "
+        "BFloat16 for the source.",
         "result-does-not-fit",
         """
         memory = torch.zeros(4, 2)
@@ -461,7 +462,8 @@ SCRIPTS = (
         remedy="clone",
     ),
     Script(
-        "Output 0 of Unbind is a view and is being modified inplace. This view is the output of a function",
+        "Output 0 of Unbind is a view and is being modified inplace. This view is the output of a "
+        "function that returns multiple views.",
         "multi-output-view-inplace",
         """
         h = torch.ones(2, 3, requires_grad=True) * 2
@@ -472,7 +474,8 @@ SCRIPTS = (
         remedy="clone|out of place|row = ",
     ),
     Script(
-        "Output 0 of Split is a view and is being modified inplace. This view is the output of a function",
+        "Output 0 of Split is a view and is being modified inplace. This view is the output of a "
+        "function that returns multiple views.",
         "multi-output-view-inplace",
         """
         h = torch.ones(4, requires_grad=True) * 2

@@ -13,12 +13,17 @@ import pytest
 
 from inplace.render.words.contract import diagnoses
 from tests.recording import record_text
-from tests.texts import custom, leaves, others
+from tests.texts import custom, leaves, others, warned
 from tests.texts.script import Script
 
 SCRIPTS = {
     f"{name} {number}: {script.text[:50]}": script
-    for name, scripts in (("leaves", leaves.SCRIPTS), ("custom", custom.SCRIPTS), ("others", others.SCRIPTS))
+    for name, scripts in (
+        ("leaves", leaves.SCRIPTS),
+        ("custom", custom.SCRIPTS),
+        ("others", others.SCRIPTS),
+        ("warned", warned.SCRIPTS),
+    )
     for number, script in enumerate(scripts)
 }
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -280,6 +280,14 @@ class Recorder(Listener):
     def strip(error: BaseException) -> None:
         """Take our frames out of the tracebacks of `error`, its causes and contexts."""
         strip_recording(error)
+
+    def is_user(self, code: CodeType) -> bool:
+        """Whether a code object was written by the user."""
+        return self._stacks.is_user(code)
+
+    def leave_alone(self, tensor: torch.Tensor) -> None:
+        """Read nothing of a tensor that may be broken."""
+        self._seen.leave_alone(tensor)
 
     def leave_calls(self, frame: FrameType | None) -> None:
         """Note that the calls which are running while `frame` does will not return: the process is about to end."""

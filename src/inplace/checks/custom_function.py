@@ -8,7 +8,7 @@ from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Node, NodeId
-from inplace.reading.custom_endings import custom_ending
+from inplace.reading.custom_endings import custom_ending, marked_results, partial_hooks
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -71,6 +71,19 @@ def custom_functions(index: Index) -> Iterator[Finding]:
     yield from edited_inputs(index)
     yield from edited_gradients(index)
     yield from written_views(index)
+    told = [(place, name, "marked") for place, name in marked_results(index)]
+    told += [(place, name, "partial hook") for place, name in partial_hooks(index)]
+    for place, name, how in told:
+        yield CustomFunction(
+            severity="warning",
+            culprits=(place,),
+            victim=None,
+            names=(name,),
+            node=None,
+            saved="",
+            how=how,
+            at=len(index.trace.calls),
+        )
     refused = custom_ending(index)
     if refused is not None:
         yield CustomFunction(

@@ -128,6 +128,8 @@ class Finding:
     """What the further culprits are marked as."""
     reassures: ClassVar[bool] = False
     """Whether it says that something is right."""
+    yields: ClassVar[bool] = False
+    """Whether it says no more than that the code was ended, and is left out where an error says why."""
     keeps_values: ClassVar[bool] = False
     """Whether what mends it leaves all values as they were: only the gradients were wrong, or not to be had."""
 

@@ -20,6 +20,7 @@ from inplace.checks.non_scalar_loss import NonScalarLoss, non_scalar_losses
 from inplace.checks.not_optimized import NotOptimized, unoptimized_parameters
 from inplace.checks.overlapping_write import OverlappingWrite, overlapping_writes
 from inplace.checks.rebound_leaf import ReboundLeaf, rebound_leaves
+from inplace.checks.refused_call import RefusedCall, refused_calls
 from inplace.checks.result_does_not_fit import ResultDoesNotFit, results_that_do_not_fit
 from inplace.checks.safe_in_place import SafeWrite, safe_writes
 from inplace.checks.saved_tensor_modified import StaleSave, stale_saves
@@ -59,5 +60,6 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(LostGradient, lost_gradients),
     FindingKind(NonFiniteGradient, non_finite_gradients),
     FindingKind(SharedReference, shared_references),
+    FindingKind(RefusedCall, refused_calls),
     FindingKind(SafeWrite, safe_writes),
 )

@@ -142,8 +142,8 @@ def _repeated(index: Index) -> Iterator[SharedReference]:
             if (storage, call.stack) in told:
                 continue
             told.add((storage, call.stack))
-            written = bool(writes) or _moved_unseen(index, states)
-            yield _finding(index, storage, writes, [*sources, call], "repeated", "warning" if written else "info")
+            if writes or _moved_unseen(index, states):  # `cat((x, x))` of what nobody wrote is meant
+                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
 
 
 def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:
@@ -329,21 +329,38 @@ def _names_sharing(index: Index, told: set[StorageId | None]) -> Iterator[Shared
     for storage, found in sorted(roots.items()):
         writes = index.history.writes_to.get(storage, [])
         many = len(found) > 1 or _items_of_one(paths[storage])
-        if storage in told or not many or not writes:
+        if storage in told or not many or not writes or _is_one_parameter(index, storage, paths[storage]):
             continue
         writes = _while_shared(index, storage, writes)
+        if not writes:
+            continue
         given_out = _given_out(index, index.history.tensors_of[storage], len(index.trace.calls))
         makers = [call for call in given_out if call.function.kind is not Kind.BACKWARD]
         yield _finding(index, storage, writes, makers, "snapshot", "info")
 
 
 def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list[Write]:
-    """The writes made once all the tensors with a name were there, without those of a module's own initialisation."""
+    """The writes made once tensors with two names were there, without those of a module's own initialisation."""
+    over = frozenset(index.history.tensors_of[storage])
+    named = {name.path: name.tensor for name in index.trace.names if name.step != BEFORE and name.tensor in over}
+    born = sorted(index.trace.tensors[tensor].first_seen for tensor in named.values())
+    later = [write for write in writes if write.call.step >= born[:2][-1]]
+    return [write for write in later if not _is_initial(write.call)]
+
+
+def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) -> bool:
+    """Whether some bytes are those of one leaf that requires grad, and no second variable stands for it.
+
+    A parameter is known to its module, to an optimizer's groups, to lists and to the loops over them, and is meant to
+    be the same in all.
+    """
     named = {name.tensor for name in index.trace.names if name.step != BEFORE}
-    born = [index.trace.tensors[tensor].first_seen for tensor in named.intersection(index.history.tensors_of[storage])]
-    later = [write for write in writes if write.call.step >= max(born, default=0)]
-    own = [write for write in later if not _is_initial(write.call)]
-    return own or later or writes
+    over = named.intersection(index.history.tensors_of[storage])
+    states = [index.history.last_state(tensor) for tensor in over]
+    if len(over) != 1 or not all(one is not None and one.is_leaf and one.requires_grad for one in states):
+        return False
+    own = {root_of(path) for path in paths if not path.endswith("]")}
+    return len(own - index.definitions.loop_names) <= 1
 
 
 def _is_initial(call: Call) -> bool:

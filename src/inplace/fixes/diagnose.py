@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from inplace.checks.finding import Finding
 from inplace.checks.kinds import KINDS
 from inplace.checks.report import Report
@@ -30,10 +32,23 @@ def analyze(trace: Trace, tell: Tell = silent) -> Report:
             elif finding.stands:  # all else that earlier runs showed was told below them
                 standing.setdefault(finding.lines, finding)
     broken = {storage for one in found.values() if one.broken() is not None for storage in one.storages()}
-    kept = [finding for finding in found.values() if not finding.is_told_with(broken)]
+    kept = [one for one in found.values() if not one.is_told_with(broken) and not _says_less(one, found.values())]
     ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
     told = (*fitted(Look(index), ordered[:_REWRITTEN]), *ordered[_REWRITTEN:])
     return Report(index, told, tuple(standing.values()))
+
+
+def _says_less(finding: Finding, others: Collection[Finding]) -> bool:
+    """Whether a finding that yields comes beside an error, or a warning about its own line."""
+    spots = {place.spot for place in finding.places}
+    return finding.yields and any(
+        not one.yields
+        and (
+            one.severity == "error"
+            or (one.severity == "warning" and not spots.isdisjoint(place.spot for place in one.places))
+        )
+        for one in others
+    )
 
 
 def analyze_run(session: Trace, alone: Trace, tell: Tell = silent) -> Report:

@@ -6,12 +6,12 @@ See NOTE [ Words of PyTorch's ]: the text says what was refused, the source of t
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call
+from inplace.facts.model import Call, Kind
 from inplace.facts.source_code import node_position
-from inplace.reading.definitions import Defined, keyword, parameters
+from inplace.reading.definitions import Defined, called, keyword, parameters
 from inplace.reading.ending import Ending
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -116,6 +116,68 @@ def _marked(index: Index, ending: Ending) -> Found:
 def _forward_head(index: Index, ending: Ending) -> Found:
     forward = index.definitions.method(ending.failure.custom, "forward")
     return [index.definitions.head(one) for one in forward], []
+
+
+def marked_results(index: Index) -> Iterator[tuple[Place, str]]:
+    """Yield the calls of `mark_dirty` with a tensor that the same forward has made, and its name.
+
+    That it was made there is observed: a call of the forward gave it out under that name, over memory of its own.
+    """
+    made: dict[tuple[int, str], list[int]] = {}
+    for call in index.trace.calls if next(index.definitions.calls_of("mark_dirty"), None) is not None else ():
+        place = index.places.of(call) if len(call.outputs) == 1 else None
+        name = index.places.code(place).name_given(place.position) if place is not None else None
+        storage = index.trace.states[call.outputs[0]].storage if place is not None else None
+        if place is not None and name is not None and storage is not None and call.allocated:
+            source = index.places.site(call.stack.frames[0]).source
+            made.setdefault((source, name), []).append(place.position.line)
+    for one in index.definitions.classes():
+        for forward in index.definitions.method(_name_of(one), "forward") if made else ():
+            for marking in index.definitions.calls_in(forward, "mark_dirty"):
+                first, last = forward.node.lineno, marking.lineno
+                for name in [argument.id for argument in marking.args if isinstance(argument, ast.Name)]:
+                    lines = made.get((forward.source, name), [])
+                    if name not in parameters(forward) and any(first <= line <= last for line in lines):
+                        yield index.definitions.place_of(forward, marking), name
+
+
+def partial_hooks(index: Index) -> Iterator[tuple[Place, str]]:
+    """Yield the hooks of the old kind on modules that make several nodes, of which such a hook sees the last only.
+
+    That is told of a module whose making stands in the same function: an `nn.Sequential` of several, or one of the
+    user's whose forward made several calls with nodes. Lines behind it have run.
+    """
+    for source, call in index.definitions.calls_of("register_backward_hook"):
+        if not isinstance(call.func, ast.Attribute):
+            continue
+        place = index.definitions.place(source, node_position(call))
+        code, holder = index.places.code(place), ast.unparse(call.func.value)
+        above = code.assignment_above(place.position, holder)
+        made = code.source_code.node(above) if above is not None else None
+        if isinstance(made, ast.Call) and _makes_several(index, made) and _ran_behind(index, source, call.lineno):
+            yield place, holder
+
+
+def _makes_several(index: Index, made: ast.Call) -> bool:
+    """Whether the module that a call makes is of several parts, each with a node of its own."""
+    name = called(made)
+    if name == "Sequential":
+        return len(made.args) > 1
+    inside = [call for call in index.trace.calls if call.nodes and _is_in_forward(index, call, name)]
+    return len({call.stack for call in inside}) > 1 if index.definitions.method(name, "forward") else False
+
+
+def _is_in_forward(index: Index, call: Call, name: str) -> bool:
+    return any(index.places.site(frame).function.endswith(f"{name}.forward") for frame in call.stack.frames)
+
+
+def _ran_behind(index: Index, source: int, line: int) -> bool:
+    """Whether a backward was begun on a line behind another one of the same source."""
+    for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+        sites = [index.places.site(frame) for frame in call.stack.frames]
+        if any(site.source == source and site.position.line > line for site in sites):
+            return True
+    return False
 
 
 def _legacy(index: Index, ending: Ending) -> Found:

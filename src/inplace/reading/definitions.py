@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from inplace.facts.model import Position, Trace
 from inplace.facts.source_code import SourceCode, node_position
@@ -30,6 +31,12 @@ class Definitions:
 
     def _codes(self) -> Iterator[tuple[int, SourceCode]]:
         yield from enumerate(code.source_code for code in self._places.codes)
+
+    @cached_property
+    def loop_names(self) -> frozenset[str]:
+        """The variables of `for` loops."""
+        loops = [one for _, code in self._codes() for one in code.nodes if isinstance(one, ast.For | ast.AsyncFor)]
+        return frozenset(node.id for loop in loops for node in ast.walk(loop.target) if isinstance(node, ast.Name))
 
     def place(self, source: int, position: Position) -> Place:
         """A range of a source."""

@@ -29,7 +29,7 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("once", r"marked with @once_differentiable"),
     ("legacy", r"Legacy autograd function with non-static forward"),
     ("tangent", r"inplace custom Function is not modifying the forward mode gradients inplace"),
-    ("no setup", r"it must override the setup_context staticmethod"),
+    ("no setup", r"In order to use an autograd\.Function with functorch transforms"),
     # Hooks (`torch/csrc/autograd/python_hook.cpp`, `torch/utils/hooks.py`).
     ("hook count", r"Backward hook returned an invalid number of grad_input, got (\d+), but expected (\d+)"),
     ("hook type", r"expected Variable, but hook returned '(.*)'"),
@@ -38,14 +38,14 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("unpack type", r"unpack_hook expected to be a Tensor but got result of type"),
     # Checkpoints (`torch/utils/checkpoint.py`).
     ("recomputed otherwise", r"Recomputed values for the following tensors have different metadata"),
-    ("recomputed otherwise", r"A different number of tensors was saved during the original forward and recomputation"),
+    ("recomputed otherwise", r"A different number of tensors was saved during the original forward"),
     ("unpacked twice", r"Unpack is being triggered for a tensor that was already unpacked once"),
     ("reentrant", r"use_reentrant=True, torch\.utils\.checkpoint is incompatible"),
     # Function transforms (`aten/src/ATen/functorch`, `torch/_functorch`).
     ("backward inside", r"backward\(\) called inside a functorch transform"),
     ("requires grad inside", r"You are attempting to call Tensor\.requires_grad_\(\)"),
     ("data inside", r"accessing `data` under vmap transform"),
-    ("write outside", r"the function provided attempted to call in-place operation"),
+    ("write outside", r"the function provided attempted to call in-place"),
     ("number inside", r"vmap: It looks like you're calling \.item\(\) on a Tensor"),
     ("more elements", r"vmap: inplace arithmetic\(self, \*extra_args\) is not possible"),
     # Leaves, gradients and flags (`torch/csrc/autograd/python_variable.cpp`, `VariableTypeUtils.h`).
@@ -75,11 +75,18 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("no path", r"does not require grad and does not have a grad_fn"),
     ("unused", r"appears to not have been used in the graph"),
     ("freed", r"Trying to backward through the graph a second time"),
+    ("freed", r"Calling register_hooks on a saved tensor after it has been freed"),
+    ("asked of plain", r"One of the differentiated Tensors does not require grad"),
     ("stale", r"modified by an inplace operation"),
     ("no formula", r"the derivative for '(.*)' is not implemented"),
     ("function without path", r"Output \d+ of the user-provided function does not require grad"),
     ("nothing to reduce", r"DistributedDataParallel is not needed when a module doesn't have any parameter"),
-    ("no gradient", r"'NoneType'"),
+    ("not reduced", r"Expected to have finished reduction in the prior iteration"),
+    ("ready twice", r"Expected to mark a variable ready only once"),
+    ("no inputs", r"`inputs` argument to `backward\(\)` cannot be empty"),
+    ("nan", r"returned nan values in its"),
+    ("no inf checks", r"No inf checks were recorded for this optimizer"),
+    ("no gradient", r"'NoneType'"),  # of a line that reads a gradient
     # What is not handed out.
     ("numpy", r"Can't call numpy\(\) on Tensor that requires grad"),
     ("dlpack", r"Can't export tensors that require gradient"),
@@ -94,13 +101,13 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("view strides", r"view size is not compatible with input tensor's size and stride"),
     ("view size", r"shape '(\[.*?\])' is invalid for input of size (\d+)"),
     ("not resizable", r"Trying to resize storage that is not resizable"),
-    ("outside storage", r"setStorage: .*out of bounds for storage"),
+    ("outside storage", r"setStorage: sizes"),
     ("custom view", r"This view was created inside a custom Function"),
-    ("several views", r"This view is the output of a function that returns multiple views"),
+    ("several views", r"This view is the output of a function"),
     ("no-grad view", r"A view was created in no_grad mode"),
     ("inference view", r"A view was created in inference mode"),
-    ("overlaps itself", r"more than one element of the written-to tensor refers to a single memory location"),
-    ("overlaps input", r"some elements of the input tensor and the written-to tensor refer to a single memory"),
+    ("overlaps itself", r"more than one element of the written-to tensor"),
+    ("overlaps input", r"some elements of the input tensor and the written-to tensor"),
     # Results that have no place where they are to go.
     ("broadcast", r"output with shape (\[.*?\]) doesn't match the broadcast shape (\[.*?\])"),
     ("sizes", r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)"),
@@ -129,6 +136,7 @@ class Ending:
         places: the innermost line, and the line of the recorded cell where that is another file.
         there: the tensors that the innermost line mentions, as they were then, under their names there.
         call: the recorded call that raised it.
+        is_own: whether the line raises it itself (`raise`, `assert`), as against what it calls.
     """
 
     what: str
@@ -137,6 +145,7 @@ class Ending:
     places: tuple[Place, ...]
     there: tuple[tuple[str, TensorState], ...]
     call: Call | None
+    is_own: bool
 
     @property
     def place(self) -> Place:

@@ -56,9 +56,13 @@ class Index:
         places = self.places.chain_of(failure.stack, None if call is None else call.step)
         last = [(name.path, self.history.last_state(name.tensor)) for name in failure.there]
         there = tuple((path, state) for path, state in last if state is not None)
-        own = isinstance(self.places.code(places[0]).statement(places[0].position), ast.Raise | ast.Assert)
+        code = self.places.code(places[0])
+        statement = code.statement(places[0].position)
+        own = isinstance(statement, ast.Raise | ast.Assert)
         what, parts = ("", ()) if own else recognized(failure.message)  # what the user raises is not PyTorch's
-        return Ending(what, parts, failure, places, there, call)
+        if what == "no gradient" and (statement is None or ".grad" not in ast.unparse(statement)):
+            what = ""
+        return Ending(what, parts, failure, places, there, call, own)
 
     def names_of_ending(self, *first: str) -> tuple[str, ...]:
         """The names of a finding about the line that raised: some that say more, its tensors, its variables."""

@@ -10,6 +10,7 @@ from inplace.shells.environment import cell_name, is_static
 if TYPE_CHECKING:
     from inplace.capture.carried import Carried
     from inplace.capture.record import Recorder
+    from inplace.facts.model import Trace
 
 
 def recorder_of(
@@ -60,6 +61,26 @@ def recorder_of(
         thorough=thorough,
         earlier=earlier,
         child=child,
+    )
+
+
+def trace_of_failure(error: BaseException, namespace: Mapping[str, object]) -> Trace:
+    """What an exception tells that has ended a cell which was not recorded."""
+    from inplace.capture.autopsy import autopsy
+
+    files: list[str] = []
+    entry = error.__traceback__
+    while entry is not None:
+        file = entry.tb_frame.f_code.co_filename
+        files += [file] if cell_name(file) is not None else []
+        entry = entry.tb_next
+    own = files[0] if files else ""
+    return autopsy(
+        error,
+        namespace,
+        title=(cell_name(own) or "the cell") if own else "the cell",
+        is_cell=lambda file: file == own,
+        label=cell_name,
     )
 
 

@@ -177,6 +177,11 @@ class TensorsSeen:
             return self.read(tensor, fresh=self.may_ask(tensor))
         return self.see(tensor)
 
+    def leave_alone(self, tensor: torch.Tensor) -> None:
+        """Read nothing of a tensor that may be broken, as after a `resize_` that has failed."""
+        known = self.know(tensor, None)
+        known.lost, known.state = True, self.states.opaque(known.tensor)
+
     def bury(self) -> None:
         """Forget the tensors that have died."""
         dead, step, rows = self.dead, self.step, self.tensors.rows

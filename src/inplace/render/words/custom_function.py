@@ -11,15 +11,15 @@ from inplace.render.words.telling import Words
 _DID = {
     "gradient": "edits a lent gradient",
     "input": "not marked dirty",
-    "marked": "is no input",
+    "marked": "marks no input",
     "save": "overwrites it",
     "context": "overwrites it",
     "view": "writes to a view",
-    "deprecated hook": "sees part of it",
+    "partial hook": "sees part of it",
 }
 
 # What a line does that was refused, why PyTorch refuses, and what to do; `{0}` and so on are parts of PyTorch's text.
-_REFUSED: dict[str, tuple[str, str, str]] = {
+REFUSED: dict[str, tuple[str, str, str]] = {
     "gradient count": (
         "gives out {2} of the {1} gradients that are asked for",
         "`backward` has to give one for each argument of `forward`, in their order.",
@@ -145,12 +145,22 @@ _REFUSED: dict[str, tuple[str, str, str]] = {
         "There the tensor stands for many, each with a value of its own.",
         "Keep it a tensor; for a choice use `torch.where(...)`.",
     ),
+    "marked": (
+        "marks as dirty a tensor that is no input",
+        "PyTorch warns and does not heed it: only an input can have been changed in place.",
+        "Leave `mark_dirty` away: what `forward` makes anew needs none.",
+    ),
+    "partial hook": (
+        "puts a hook of the old kind on a module of several parts",
+        "Such a hook is given the gradients of the module's last node, and not of what went into the module.",
+        "Use `register_full_backward_hook`.",
+    ),
 }  # fmt: skip
 
 
 def _sentences(finding: CustomFunction, trace: Trace) -> tuple[str, str]:
-    if finding.how in _REFUSED:
-        what, because, _ = _REFUSED[finding.how]
+    if finding.how in REFUSED:
+        what, because, _ = REFUSED[finding.how]
         parts = [code(part) if part.startswith("[") else part for part in finding.parts]
         return f"{culprits(finding, trace)} {what.format(*parts)}.", because.format(*parts)
     if finding.how == "gradient":
@@ -171,8 +181,8 @@ def _sentences(finding: CustomFunction, trace: Trace) -> tuple[str, str]:
 
 
 def _remedy(finding: CustomFunction, trace: Trace) -> str:
-    if finding.how in _REFUSED:
-        return _REFUSED[finding.how][2]
+    if finding.how in REFUSED:
+        return REFUSED[finding.how][2]
     if finding.how == "input":
         return "Call `ctx.mark_dirty(...)` on the input, or write to a clone of it."
     if finding.how == "gradient":
@@ -193,7 +203,7 @@ def _did(finding: CustomFunction) -> str:
 
 
 def _needs(finding: CustomFunction) -> str:
-    if finding.how in _REFUSED:
+    if finding.how in REFUSED:
         return "raised here"
     return "given to it" if finding.how == "input" else "still needed"
 

@@ -11,6 +11,8 @@ from inplace.shells.notebook.played import played
 _RUN_AGAIN = (
     "To see the line that overwrote it, put %%inplace above the cell (above each, if it is several) and run again."
 )
+_INSTEAD = "Whoever wrote it has to write out of place or to a clone, or after backward()."
+_FURTHER = "For the lines that led to it, put %%inplace above the cell (above each, if it is several) and run again."
 _MOST = 5
 _OF_CALLS = (RuntimeError, ValueError, TypeError, IndexError)  # what a call of PyTorch may raise
 
@@ -57,12 +59,26 @@ def _number(name: str) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
+def _of_line(error: BaseException, namespace: Mapping[str, object]) -> str:
+    """What is told of an exception by its line and the variables there; empty where that says nothing of tensors."""
+    from inplace.fixes.diagnose import analyze
+    from inplace.render.words.telling import headline, message
+    from inplace.shells.recorder import trace_of_failure
+
+    report = analyze(trace_of_failure(error, namespace))
+    loud = [message(one, report.trace) for one in report.findings if one.severity != "info"]
+    return "\n".join(loud or [headline(one, report.trace) for one in report.findings[:1]])
+
+
 def _alive(error: BaseException, namespace: Mapping[str, object]) -> str:
     """What can be told of an exception now, from the live graph, and how to learn the rest."""
     from inplace.capture.graph.postmortem import is_stale_save, stale_nodes
 
     kind = type(error).__name__
     if not is_stale_save(error):
+        shown = _of_line(error, namespace)
+        if shown:
+            return f"the last cell was not recorded. What its error and its variables show:\n{shown}\n{_FURTHER}"
         return (
             f"the last cell ended with {kind}, and was not recorded. "
             "If a tensor or its gradient is behind it, put %%inplace above the cell and run it again."
@@ -82,4 +98,4 @@ def _alive(error: BaseException, namespace: Mapping[str, object]) -> str:
         )
     if len(found) > _MOST:
         told.append(f"{len(found) - _MOST} more nodes have a save that was overwritten.")
-    return "\n".join(["backward() was refused. The graph is still alive, and shows why:", *told, _RUN_AGAIN])
+    return "\n".join(["backward() was refused. The graph is still alive, and shows why:", *told, _INSTEAD, _RUN_AGAIN])
