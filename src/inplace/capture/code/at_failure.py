@@ -9,13 +9,14 @@ from types import CodeType, FrameType, TracebackType
 import torch
 from torch.autograd.function import BackwardCFunction
 
+from inplace.capture.code import custom_forwards
 from inplace.capture.code.names import borrow_locals, scan
 from inplace.capture.code.objects import is_a, is_one_of, items_of, name_of_class
 from inplace.capture.tables.tensors import TYPES
 
 _MOST = 12  # tensors told of one line
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-_APPLY = torch.autograd.Function.apply.__code__
+_APPLY: CodeType | None = getattr(torch.autograd.Function.apply, "__code__", None)  # it has no frame since 2.14
 _APPLY_BACKWARD = BackwardCFunction.apply.__code__
 
 
@@ -88,6 +89,8 @@ def custom_function_in(traceback: TracebackType | None) -> str:
             borrow_locals(frame, lambda its: found.append(_class_name(dict(items_of(its)).get("cls"))))
         elif frame.f_code is _APPLY_BACKWARD:
             borrow_locals(frame, lambda its: found.append(_name_of_node(dict(items_of(its)).get("self"))))
+        elif (owner := custom_forwards.owner_of(frame.f_code)) is not None:
+            found.append(name_of_class(owner))
     return next((name for name in reversed(found) if name), "")
 
 

@@ -25,7 +25,14 @@ _subclasses: Any = type.__subclasses__
 
 def is_forward(code: CodeType) -> bool:
     """Whether some custom function has this code as its forward, with no frame of `apply` below it."""
-    return not IS_SHOWN and any(code is one for kind in _kinds(torch.autograd.Function) for one in _codes(kind))
+    return owner_of(code) is not None
+
+
+def owner_of(code: CodeType) -> type | None:
+    """The custom function that has this code as its forward; None where there is none, or `apply` has a frame."""
+    if IS_SHOWN:
+        return None
+    return next((kind for kind in _kinds(torch.autograd.Function) if any(code is one for one in _codes(kind))), None)
 
 
 def _kinds(kind: type) -> Iterator[type]:
