@@ -8,6 +8,7 @@ or bent, the gradient is not that of what was computed.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ _BENDS = frozenset(
         *("addcmul_", "addcdiv_", "lerp_", "renorm_", "zero_"),
     ]
 )
+
+_USES = 64  # calls behind a write that are asked whether they used the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,16 @@ def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tup
     """A result over a storage with the same node before and after a step, which a backward then goes through."""
     states = index.trace.states
     for tensor in index.history.tensors_of.get(storage, ()):
-        node: NodeId | None = None
-        for at, number in index.history.sightings.get(tensor, ()):
-            state = states[number]
-            if at <= step:
-                node = state.node if state.requires_grad and not state.is_leaf else None
-                continue
-            if node is None or state.node != node:
+        sightings = index.history.sightings.get(tensor, [])
+        place = bisect_right(sightings, step, key=lambda one: one[0])
+        state = states[sightings[place - 1][1]] if place else None
+        node = state.node if state is not None and state.requires_grad and not state.is_leaf else None
+        if node is None or node not in gone:
+            continue
+        for at, number in sightings[place : place + _USES]:
+            if states[number].node != node:
                 break
             user = index.trace.calls[at]
-            if user.grad_mode is GradMode.GRAD and not gone.isdisjoint(user.nodes) and node in gone:
+            if user.grad_mode is GradMode.GRAD and not gone.isdisjoint(user.nodes):
                 return tensor, node
     return None
