@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,12 @@ def python(*arguments: object, stdin: str = "", folder: Path | None = None) -> s
     """Run Python with some arguments."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=folder, check=False)
+
+
+def git(folder: Path, *arguments: str, stdin: str = "") -> None:
+    """Run git in a folder; it has to succeed."""
+    command = [shutil.which("git") or "git", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, input=stdin.encode())
 
 
 def script(folder: Path, text: str) -> Path:

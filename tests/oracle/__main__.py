@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.oracle import thrift
+from tests.oracle import fixes, thrift
 from tests.oracle.judge import disagreements
 from tests.oracle.programs import random_program
 
@@ -16,7 +16,7 @@ def main() -> int:
     failed = 0
     for seed in range(first, last):
         program = random_program(seed)
-        for reason in (*disagreements(program), *thrift.disagreements(seed)):
+        for reason in (*disagreements(program), *thrift.disagreements(seed), *fixes.disagreements(seed)):
             failed += 1
             print(f"seed {seed}: {reason}")
     print(f"{last - first} programs, {failed} disagreements")

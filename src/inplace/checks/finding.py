@@ -48,14 +48,16 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was seen.
+    """What came of a replay with a rewrite made: whether it is proved to mend the finding, and what was compared.
 
-    `gradients` is whether its gradients were compared with those of a run in which every save is a copy, and are equal.
+    `gradients` is whether its gradients were compared, and are right. `disproved` is whether the replay has shown that
+    the rewrite does not mend the finding, as against having shown nothing.
     """
 
     verified: bool
     text: str
     gradients: bool = False
+    disproved: bool = False
 
 
 class Cure(Enum):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Call, GradMode, Kind, Position
+from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand, runs_backward, under_enable_grad
 from inplace.fixes.statement import Statement, called_name, function_around
 
+_CUTS = frozenset({"detach", "detach_", "data"})
 _FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "tensor", "full", "linspace", "empty", "eye"})
 
 
@@ -89,13 +90,46 @@ def makes_leaf(look: Look, finding: Finding) -> Candidates:
         dtypes = {look.index.trace.states[one].layout.dtype for one in call.outputs} if call is not None else set()
         is_float = bool(dtypes) and all("float" in one for one in dtypes)
         names = {ast.unparse(one) for one in getattr(site.statement, "targets", [])}
-        found.append((site, node, is_float, names))
+        leads = call is not None and len(call.outputs) == 1 and _leads_on(look, call, finding)
+        found.append((site, node, is_float and leads, names))
     read = [one for one in found if any(_reads_gradient(one[0].source_code, name) for name in one[3])]
     wanted = read or found
     for site, node, is_float, _ in wanted[:1]:
         plain = not any(keyword.arg == "requires_grad" for keyword in node.keywords)
         fits = len(wanted) == 1 and is_float and plain and site.statement.__class__ is ast.Assign
         yield Candidate(site, [with_keyword(site, node, "requires_grad=True")], fits)
+
+
+def _leads_on(look: Look, made: Call, finding: Finding) -> bool:
+    """Whether a gradient path would lead from a new leaf to what was asked for, and nobody writes to the leaf."""
+    trace, history = look.index.trace, look.index.history
+    leaf = trace.states[made.outputs[0]]
+    if leaf.storage is None or history.writes_to.get(leaf.storage):
+        return False
+    reached, left = {leaf.tensor}, [leaf.tensor]
+    while left:
+        for step in dict.fromkeys(step for step, _ in history.sightings.get(left.pop(), ())):
+            call = trace.calls[step]
+            if call.grad_mode is not GradMode.GRAD or call.function.kind is not Kind.OP or call.function.label in _CUTS:
+                continue
+            given = [*call.outputs, *(one.after for one in trace.writes(call))]
+            states = [trace.states[one] for one in given if "float" in trace.states[one].layout.dtype]
+            new = {state.tensor for state in states} - reached
+            reached |= new
+            left += new
+    return bool(reached & _asked(look, finding))
+
+
+def _asked(look: Look, finding: Finding) -> set[TensorId]:
+    """What a gradient was asked of: what the refused call was given, else what the line mentions."""
+    trace, raised = look.index.trace, sorted(look.index.history.columns.raised)
+    if raised:
+        return {trace.states[one.before].tensor for one in trace.calls[raised[-1]].inputs}
+    if finding.victim is None:
+        return set()
+    mentioned = set(look.index.names.at(finding.victim.place))
+    named = look.index.names
+    return {tensor for tensor in {*named.seen, *named.given} if mentioned & {*named.of(tensor)}}
 
 
 def _reads_gradient(source: SourceCode, name: str) -> bool:

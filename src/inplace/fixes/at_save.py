@@ -10,7 +10,7 @@ from inplace.facts.model import Call, Kind, StorageId, TensorId
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import clone_where_made, clone_where_saved, cloned
-from inplace.fixes.statement import MODULES, Statement
+from inplace.fixes.statement import MODULES, Statement, is_module
 
 
 def clones_saved(look: Look, finding: Finding) -> Candidates:
@@ -59,8 +59,7 @@ def _given(look: Look, site: Statement, call: Call, finding: Finding) -> list[as
     if isinstance(node, ast.BinOp):
         operands = [node.left, node.right]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        is_module = isinstance(node.func.value, ast.Name) and node.func.value.id in MODULES
-        operands = [*([] if is_module else [node.func.value]), *node.args]
+        operands = [*([] if is_module(node.func.value) else [node.func.value]), *node.args]
     elif isinstance(node, ast.Call):
         operands = [*node.args]
     else:

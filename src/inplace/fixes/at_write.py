@@ -23,6 +23,7 @@ from inplace.reading.history import Write
 from inplace.reading.place import Place
 
 _AWAY = frozenset({"grad", "data", "detach"})  # what is no view of a leaf that autograd records
+_ASKING_FLAGS = frozenset({"apply_", "map_", "map2_", "set_"})  # refused for what requires grad in any mode
 _CATEGORY = {"bool": 0, "float": 2, "bfloat": 2, "complex": 3}
 
 
@@ -77,7 +78,7 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
     """The update of a leaf, and those that follow, go under `no_grad`; a step of the forward goes out of place."""
     for place, site in look.culprits(finding):
         call = look.call_of(place)
-        is_op = call is not None and call.function.kind is Kind.OP
+        is_op = call is not None and call.function.kind is Kind.OP and call.function.label not in _ASKING_FLAGS
         if isinstance(site.statement, ast.Assign | ast.Return) and isinstance(site.node, ast.Call):
             for edits in (*out_of_place(site), *no_flag(site)):
                 yield Candidate(site, edits, _is_harmless(look, finding, site, _assigned(site)))

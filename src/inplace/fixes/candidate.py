@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Call, GradMode, Position, TensorId
+from inplace.facts.model import Call, GradMode, Position, Stack, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.editing import Edit
 from inplace.fixes.ownership import Ownership
@@ -17,6 +17,9 @@ from inplace.fixes.statement import Statement, written_expression
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+
+_TENSORS = 2000  # over the bytes of one that are looked at; where there are more, nothing is said
+_MOST = 60  # writes of one statement that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,19 @@ class Look:
 
     def is_inside(self, call: Call, file: str, span: Position) -> bool:
         """Whether a call is made by a piece of code, by whatever functions."""
+        return self._is_below(call.stack, file, span)
+
+    def _is_below(self, stack: Stack, file: str, span: Position) -> bool:
         sources = self.index.trace.sources
-        sites = [self.index.places.site(frame) for frame in call.stack.frames]
+        sites = [self.index.places.site(frame) for frame in stack.frames]
         return any(sources[site.source].file == file and span.holds(site.position) for site in sites)
+
+    def calls_inside(self, file: str, span: Position, before: int | None = None) -> Iterator[Call]:
+        """The calls that a piece of code made, by whatever functions; those before a step only if one is given."""
+        columns = self.index.history.columns
+        inside = {number for number, stack in enumerate(columns.stacks) if self._is_below(stack, file, span)}
+        stacks = columns.stack if before is None else columns.stack[:before]
+        return self.index.history.calls_at(step for step, number in enumerate(stacks) if number in inside)
 
     # ------------------------------------------------------------ writes
 
@@ -71,11 +84,18 @@ class Look:
         return found
 
     def writes_at(self, site: Statement, finding: Finding) -> list[Write]:
-        """What a statement wrote, or would have written, of the bytes that a finding's culprits wrote."""
+        """What a statement wrote, or would have written, of the bytes that a finding's culprits wrote.
+
+        Of each tensor the first write by each way there; of many tensors the first ones.
+        """
         steps = {place.step for place in finding.culprits if place.step is not None}
         made = self._by_statement.get((site.file, node_position(site.statement)), [])
         own = {write.before.storage for write in made if write.call.step in steps}
-        return [write for write in made if write.before.storage in own]
+        found: dict[object, Write] = {}
+        for write in made:
+            if len(found) < _MOST and write.before.storage in own:
+                found.setdefault((write.call.stack, write.before.tensor), write)
+        return list(found.values())
 
     def ownership(self, site: Statement, writes: list[Write]) -> Ownership:
         """Who else has what a statement wrote."""
@@ -111,7 +131,10 @@ class Look:
     def _has_path(self, write: Write) -> bool:
         """Whether another tensor over the bytes that a write changes has a gradient path behind it."""
         history, storage = self.index.history, write.before.storage
-        for tensor in history.tensors_of.get(storage, ()) if storage is not None else ():
+        tensors = history.tensors_of.get(storage, ()) if storage is not None else ()
+        if len(tensors) > _TENSORS:
+            return True
+        for tensor in tensors:
             seen = [state for at, state in history.sightings.get(tensor, ()) if at <= write.call.step]
             state = self.index.trace.states[seen[-1]] if seen else None
             is_other = state is not None and tensor != write.before.tensor and state.requires_grad and not state.is_leaf
@@ -121,8 +144,15 @@ class Look:
 
     def writes_of(self, finding: Finding) -> list[Write]:
         """All that the culprits of a finding wrote."""
-        steps = {place.step for place in finding.culprits if place.step is not None}
-        return [write for write in self.index.history.writes if write.call.step in steps]
+        steps = sorted({place.step for place in finding.culprits if place.step is not None})
+        return [write for step in steps for write in self._by_step.get(step, ())]
+
+    @cached_property
+    def _by_step(self) -> dict[int, list[Write]]:
+        found: dict[int, list[Write]] = defaultdict(list)
+        for write in self.index.history.writes:
+            found[write.call.step].append(write)
+        return found
 
 
 def _is_cut(node: ast.expr) -> bool:

@@ -53,9 +53,8 @@ def _is_waiting(look: Look, leaf: TensorId, site: Statement) -> bool:
 
 
 def _calls_at(look: Look, site: Statement) -> list[Call]:
-    span = node_position(site.statement)
-    calls = look.index.history.calls_of(lambda one: one.kind is Kind.OP)
-    return [call for call in calls if look.is_inside(call, site.file, span)]
+    calls = look.calls_inside(site.file, node_position(site.statement))
+    return [call for call in calls if call.function.kind is Kind.OP]
 
 
 def becomes_leaf(look: Look, finding: Finding) -> Candidates:

@@ -13,14 +13,14 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call, Position, Stack, StackFrame, TensorId
+from inplace.facts.model import Call, Position, StackFrame, TensorId
 from inplace.facts.source_code import LOOPS, SourceCode, node_position
 from inplace.fixes.statement import FUNCTIONS, Statement
 from inplace.reading.code import root_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
-_MOST = 60  # writes of one statement that are looked at
+_MOST = 2000  # tensors over the bytes of one that are looked at; where there are more, nothing is said
 _DEEPEST = 6  # calls of the user's functions that a tensor is followed through
 _LIKE_SELF = ("self", "cls")
 _KEEPING = frozenset({"append", "appendleft", "add", "extend", "insert", "setdefault", "put", "update"})
@@ -41,7 +41,7 @@ class Ownership:
 
     def __init__(self, index: Index, site: Statement, writes: list[Write]) -> None:
         self._index, self._site = index, site
-        self._writes = writes[:_MOST]
+        self._writes = writes
         self._span = node_position(site.statement)
 
     def is_seen_by_all(self, name: str | None, tensors: list[TensorId]) -> bool:
@@ -95,12 +95,10 @@ class Ownership:
     # ------------------------------------------------------------ who reads
 
     def _is_read_by(self, spots: set[_Spot], write: Write, tensor: TensorId) -> bool:
-        calls = self._index.trace.calls
-        stacks: dict[Stack, Call] = {}
-        for step, _ in self._index.history.sightings.get(tensor, ()):
-            if step > write.call.step:
-                stacks.setdefault(calls[step].stack, calls[step])
-        return all(self._is_own(call) or self._reads(spots, call) for call in stacks.values())
+        columns, sightings = self._index.history.columns, self._index.history.sightings.get(tensor, ())
+        first = {columns.stack[step]: step for step, _ in reversed(sightings) if step > write.call.step}
+        calls = [self._index.trace.calls[step] for step in first.values()]
+        return all(self._is_own(call) or self._reads(spots, call) for call in calls)
 
     def _is_own(self, call: Call) -> bool:
         """Whether a call is made by the statement itself, by whatever frames."""
@@ -131,17 +129,18 @@ class Ownership:
 
     def _is_read_through_another(self, write: Write, tensor: TensorId) -> bool:
         """Whether a tensor that was there before the write, and shares bytes with it, goes into a later call."""
-        index, step = self._index, write.call.step
-        if write.before.storage is None:
+        index, step, columns = self._index, write.call.step, self._index.history.columns
+        others = index.history.tensors_of.get(write.before.storage, ()) if write.before.storage is not None else ()
+        if not others or len(others) > _MOST:
             return True
-        for other in index.history.tensors_of.get(write.before.storage, ()):
+        for other in others:
+            if other == tensor or index.trace.tensors[other].first_seen > step:
+                continue
             seen = index.history.sightings.get(other, ())
             before = [state for at, state in seen if at <= step]
-            if other == tensor or not before or index.trace.tensors[other].first_seen > step:
-                continue
-            calls = [index.trace.calls[at] for at, _ in seen if at > step]
-            later = [call for call in calls if not self._is_own(call)]
-            if later and index.overlaps.of(index.trace.states[before[-1]], write.before):
+            first = {columns.stack[at]: at for at, _ in seen if at > step}
+            later = any(not self._is_own(index.trace.calls[at]) for at in first.values())
+            if before and later and index.overlaps.of(index.trace.states[before[-1]], write.before):
                 return True
         return False
 

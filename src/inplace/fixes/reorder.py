@@ -75,7 +75,7 @@ def _is_apart(look: Look, site: Statement, span: Position, last: int, walk: Grap
 
 def _uses_gradients(look: Look, site: Statement, span: Position, walk: GraphWalk) -> bool:
     """Whether a piece of code uses gradients to which the backward adds: it would use other ones behind it."""
-    calls = [call for call in look.index.trace.calls[: walk.step] if look.is_inside(call, site.file, span)]
+    calls = look.calls_inside(site.file, span, walk.step)
     used: set[TensorId] = set()
     for call in calls:
         is_step = call.function.label.endswith(".step")
@@ -123,7 +123,9 @@ def runs_again(look: Look, finding: Finding) -> Candidates:
         return
     indent = source.indent_of(backward.statement)
     text = "".join(f"{_text(backward, one)}\n{indent}" for one in again)
-    fits = all(source.is_alone(node_position(one)) for one in again) and _is_upstream_whole(look, call, again, backward)
+    updates = all(write.before.is_leaf and write.before.requires_grad for write in look.writes_of(finding))
+    alone = all(source.is_alone(node_position(one)) for one in again)
+    fits = updates and alone and _is_upstream_whole(look, call, again, backward)
     yield Candidate(backward, [in_front_of(backward.statement, text)], fits)
 
 

@@ -9,7 +9,7 @@ from inplace.checks.thrift import TWINS
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
-from inplace.fixes.statement import MODULES, Statement, called_name
+from inplace.fixes.statement import Statement, called_name, is_module
 from inplace.reading.forms import MADE_LIKE
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -86,8 +86,7 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
     if out is not None:
         written, edits = out
     if isinstance(function, ast.Attribute) and function.attr.endswith("_") and not function.attr.startswith("__"):
-        is_module = isinstance(function.value, ast.Name) and function.value.id in MODULES
-        written = written if is_module else function.value
+        written = written if is_module(function.value) else function.value
         if function.attr in MADE_LIKE:
             edits = _made_like(source, node, function)
         elif function.attr in _IN_PLACE_ONLY:
@@ -236,7 +235,8 @@ def clone_where_saved(site: Statement, names: Sequence[str], *, result: bool) ->
     node, source = site.node, site.source_code
     if isinstance(node, ast.Call):
         function = node.func
-        parts = [*node.args, *([function.value] if isinstance(function, ast.Attribute) else [])]
+        is_method = isinstance(function, ast.Attribute) and not is_module(function.value)
+        parts = [*node.args, *([function.value] if is_method and isinstance(function, ast.Attribute) else [])]
     elif isinstance(node, ast.BinOp):
         parts = [node.left, node.right]
     else:

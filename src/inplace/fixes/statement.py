@@ -102,12 +102,16 @@ def _has_only(outer: ast.stmt, statement: ast.stmt) -> bool:
 
 def _receiver(call: ast.Call) -> ast.expr | None:
     function = call.func
-    is_module = (
-        isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id in MODULES
-    )
-    if is_module or not isinstance(function, ast.Attribute):
+    if not isinstance(function, ast.Attribute) or is_module(function.value):
         return call.args[0] if call.args else None
     return function.value
+
+
+def is_module(node: ast.expr) -> bool:
+    """Whether an expression is one of the modules that are known by their usual names, or below one: `torch.nn`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in MODULES
 
 
 def written_expression(node: ast.AST) -> ast.expr | None:

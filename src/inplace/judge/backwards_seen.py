@@ -23,11 +23,15 @@ class BackwardsSeen:
     Attributes:
         roots: copies of the tensors that backwards were called on.
         given: copies of what `autograd.grad` gave out.
+        entered: how many backwards were begun.
         met: the leaves that backwards reached, and the parameters and buffers of the modules that were called, in the
             order they were first met.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int, reached: Callable[[], None]) -> None:
+        """See the backwards; `reached` is called before the one with the number `wanted`."""
+        self._wanted, self._reached = wanted, reached
+        self.entered = 0
         self.roots: list[torch.Tensor | None] = []
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
@@ -46,6 +50,9 @@ class BackwardsSeen:
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
         def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
             with torch._C.DisableTorchFunction():
+                if self.entered == self._wanted:
+                    self._reached()
+                self.entered += 1
                 self.roots.extend(_snapshot(root) for root in tuple(roots)[: _MOST - len(self.roots)])
                 self._meet(roots)
             given = engine(roots, *args, **kwargs)

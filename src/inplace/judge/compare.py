@@ -1,20 +1,29 @@
-"""What two runs show about a rewrite: the run with it, and the twin, in which every save is a copy."""
+"""What the runs of a program with a rewrite show about it, beside runs of the program as it is.
+
+NOTE [ What is compared ]
+Nothing raises; the finding is not there again at its place; and what the code computes is what it did before, or would
+have done had autograd let it: where saves are the fault, the values at the end are those of a twin in which every
+saved tensor is a copy; where PyTorch refused the code, what the first backward is called on is what the code computes
+without autograd, so that a write which a rewrite drops is seen. Whether gradients are right is not asked of the twin,
+which is right only where autograd knows of every write: finite differences say it (`differences.py`).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from inplace.checks.finding import Finding, Proof, Rewrite
+from inplace.checks.finding import Proof, Rewrite
+from inplace.judge.about import About, means_other_values
 
+_ASSIGNED = re.compile(r"^\s*(\w[\w, ]*?)\s*=(?!=)", re.MULTILINE)  # what is left of it in a line put in
 _NAMED = 4
 _TOLD = 120  # characters of an exception's message
-_TWIN = "the same as in a run where every saved tensor is a copy"
-_NOT_RUN = "the code can't run as it is, so there is no gradient to compare with"
-_NO_GRADIENT = "there is no gradient to compare"
+_TWIN = "a run in which every saved tensor is a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +33,9 @@ class ReplayAnswer:
     Attributes:
         raised: type and message of the exception that ended it.
         refused: what it did that a replay may not do.
-        findings: kind and severity of what the analysis found in it.
-        following: a change that may mend the worst of that.
+        findings: what the analysis found in it.
+        entered: how many backwards were begun.
+        reached: values, what had been printed, and the random state, when the backward that matters began.
         values: the tensors that the code's variables reach at the end, by name.
         grads: the gradients of those that are leaves.
         other_values: leaves, parameters and buffers without a name, in the order they were met.
@@ -36,8 +46,9 @@ class ReplayAnswer:
 
     raised: tuple[str, str] | None
     refused: str | None
-    findings: tuple[tuple[str, str], ...]
-    following: Rewrite | None
+    findings: tuple[About, ...]
+    entered: int
+    reached: Mapping[str, Any] | None
     values: Mapping[str, Any]
     grads: Mapping[str, Any]
     other_values: Sequence[Any]
@@ -46,106 +57,207 @@ class ReplayAnswer:
     roots: Sequence[Any]
 
 
-def compared(finding: Finding, answer: ReplayAnswer | str, twin: ReplayAnswer | str) -> Proof:
-    """Whether a run with a rewrite made proves that it mends a finding.
+Answer = ReplayAnswer | str
+"""What came of a replay, or why there is none."""
 
-    Args:
-        finding: what is to be mended.
-        answer: the run with the rewrite, or why there is none.
-        twin: the run in which every save is a copy, or why there is none.
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs that a rewrite is judged by.
+
+    Attributes:
+        answer: with the rewrite.
+        twin: of the code as it is, in which every save is a copy.
+        values: of the code as it is without autograd, None where it wasn't needed.
+        plain: of the code as it is, None where it wasn't needed.
     """
+
+    answer: Answer
+    twin: Answer
+    values: Answer | None = None
+    plain: Answer | None = None
+
+
+def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proof | None:
+    """Why some rewrites are not proved by what was run, as far as no gradient is asked for; None where they may be."""
+    answer, twin = runs.answer, runs.twin
     if isinstance(answer, str):
-        return _not(answer)
+        return undecided(answer)
     if answer.refused is not None:
-        return _not(f"the code does what a replay may not do ({answer.refused})")
+        return undecided(f"the code does what a replay may not do ({answer.refused})")
     if answer.raised is not None:
         kind, message = answer.raised
-        return _not(f"with this change it raises {kind}: {message.partition(chr(10))[0][:_TOLD].rstrip('.')}")
-    if any(kind == finding.kind for kind, _ in answer.findings):
-        return _not("with this change the same is found again")
+        why = f"with this change it raises {kind}: {message.partition(chr(10))[0][:_TOLD].rstrip('.')}"
+        return undecided(f"{why}, at a later backward") if answer.entered > about.backward + 1 else _disproved(why)
+    if any(about.is_found_by(one, rewrites) for one in answer.findings):
+        return _disproved("with this change the same is found again at its place")
+    new = next((one.kind for one in answer.findings if any(spot is None for spot in one.before(rewrites))), None)
+    if new is not None:
+        return _disproved(f"with this change {new} is found in the lines that it puts in")
     if isinstance(twin, str) or twin.refused is not None:
-        return _not("there is no run to compare the gradients with")
-    without = finding.without_gradient()
-    ended = finding.names if without is not None else ()
+        return undecided("there is no run to compare it with")
+    ended = about.names if about.without is not None else ()
     lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
-        return _not(f"with this change {lost} is no longer a leaf that requires grad")
+        return _disproved(f"with this change {lost} is no longer a leaf that requires grad")
+    other = _other_values(about, rewrites, answer, twin, runs.values)
+    return None if other is None else _disproved(other)
+
+
+def _other_values(
+    about: About, rewrites: tuple[Rewrite, ...], answer: ReplayAnswer, twin: ReplayAnswer, values: Answer | None
+) -> str | None:
+    """What the code computes that it did not before."""
     if twin.raised is not None:
-        return _not_compared("it no longer raises", _NOT_RUN)
-    if without is not None:
-        return _mended(without, finding.names, answer, twin)
-    different = _different_gradient(answer, twin)
-    if different is not None:
-        return _not(f"it runs, but {different}")
-    # Only a write that came after the save leaves the values of the forward as they were meant.
-    changed = _changed(answer, twin) if finding.keeps_values else None
-    if changed is not None:  # a step moved behind the next backward uses that one's gradients as well
-        return _not(f"it runs with the same gradients, but {changed} ends with another value")
-    return _proved(twin)
+        return None if not isinstance(values, ReplayAnswer) else _other_forward(about, answer, values)
+    if about.without is not None:
+        return _other_gradients(about, answer, twin)
+    if not about.keeps_values:
+        return None
+    if any(means_other_values(one) for one in rewrites):
+        return _other_before(rewrites, answer, twin)
+    for name, value in twin.values.items():
+        if name in answer.values and not _equal(value, answer.values[name]):
+            return f"{name} ends with another value"
+    if not _all_equal(twin.other_values, answer.other_values):
+        return "a tensor without a name ends with another value"
+    if not _all_equal(twin.roots, answer.roots):
+        return "what backward is called on ends with another value"
+    return _other_outside(answer, twin)
 
 
-def _not(why: str) -> Proof:
-    return Proof(verified=False, text=f"not proved: {why}.")
+def _other_outside(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """What was printed, or drawn at random, before the backward that matters."""
+    one, two = answer.reached, twin.reached
+    if one is None or two is None:
+        return None
+    if one["printed"] != two["printed"]:
+        return "it prints something else before the backward"
+    return None if torch.equal(one["random"], two["random"]) else "it draws other random numbers before the backward"
 
 
-def _not_compared(what: str, why: str) -> Proof:
-    text = f"proved by a replay: {what}, and nothing else is found; {why}."
-    return Proof(verified=True, text=text, gradients=False)
+def _other_before(rewrites: tuple[Rewrite, ...], answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """What was there when the backward that matters began, but for what the rewrites assign."""
+    one, two = answer.reached, twin.reached
+    if one is None or two is None:
+        return "the backward is not reached"
+    left = [part for one in rewrites for part in _ASSIGNED.findall(one.new)]
+    assigned = {name.strip() for part in left for name in part.split(",")}
+    for name, value in two["values"].items():
+        if name.partition(".")[0].partition("[")[0] in assigned:
+            continue
+        if name in one["values"] and not _equal(value, one["values"][name]):
+            return f"{name} has another value when backward begins"
+    return None if one["printed"] == two["printed"] else "it prints something else before the backward"
 
 
-def _different_gradient(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
-    for name, gradient in twin.grads.items():
-        if not _equal(gradient, answer.grads[name]):
-            return f"the gradient of {name} is not {_TWIN}"
-    if not _all_equal(twin.other_grads, answer.other_grads):
-        return f"the gradient of a leaf without a name is not {_TWIN}"
-    if not _all_equal(twin.given, answer.given):
-        return f"what autograd.grad gives is not {_TWIN}"
+def _other_forward(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> str | None:
+    """Whether the code computes something else than it does without autograd, up to its first backward."""
+    if values.entered and answer.entered:
+        if not _all_equal(values.roots[:1], answer.roots[:1]):
+            return "what backward is called on is not what the code computes: a write is lost"
+        return None
+    if values.raised is not None or not about.keeps_values:
+        return None
+    for name, value in values.values.items():
+        if name in answer.values and not _equal(value, answer.values[name]):
+            return f"{name} is not what the code computes: a write is lost"
     return None
 
 
-def _changed(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
-    for name, value in twin.values.items():
-        if name in answer.values and not _equal(value, answer.values[name]):
-            return name
-    if not _all_equal(twin.other_values, answer.other_values):
-        return "a tensor without a name"
-    return None if _all_equal(twin.roots, answer.roots) else "what backward is called on"
-
-
-def _mended(lost: Sequence[str], names: Sequence[str], answer: ReplayAnswer, twin: ReplayAnswer) -> Proof:
-    """A twin has the cut as well: what had no gradient has one now, and the others are as they were.
+def _other_gradients(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """What had no gradient has one now, and the others are as they were.
 
     Others of the path may have gained one, and what was a leaf only because the path ended there has none any more.
     """
-    without = [name for name in twin.grads if name in lost and twin.grads[name] is None]
+    without = [name for name in twin.grads if name in (about.without or ()) and twin.grads[name] is None]
     for name, gradient in twin.grads.items():
         if name in without and answer.grads.get(name) is None:
-            return _not(f"with this change {name} still gets no gradient")
-        gained, ended = gradient is None, answer.grads.get(name) is None and name in names
+            return f"with this change {name} still gets no gradient"
+        gained, ended = gradient is None, answer.grads.get(name) is None and name in about.names
         if name not in without and not gained and not ended and not _equal(gradient, answer.grads[name]):
-            return _not(f"it runs, but the gradient of {name} is not what it was")
-    if not without:
-        return _not("no variable tells whether the gradient arrives")
-    text = f"proved by a replay: {_listed(without)} {'gets' if len(without) == 1 else 'get'} a gradient"
-    others = any(gradient is not None for gradient in twin.grads.values())
-    return Proof(verified=True, text=text + (", and the others are as before." if others else "."), gradients=False)
+            return f"the gradient of {name} is not what it was"
+    return None
 
 
-def _proved(twin: ReplayAnswer) -> Proof:
-    graded = [name for name, gradient in twin.grads.items() if gradient is not None]
-    others = sum(gradient is not None for gradient in twin.other_grads)
-    if not graded and not others and not any(gradient is not None for gradient in twin.given):
-        return _not_compared("what was found is gone", _NO_GRADIENT)
-    parts = [_listed(graded)] if graded else []
+# ---------------------------------------------------------------- gradients
+
+
+def judged(about: About, runs: Runs, differences: Mapping[str, Any] | str | None) -> Proof:
+    """The verdict on a rewrite that nothing else speaks against.
+
+    Args:
+        about: what is to be mended.
+        runs: what was run.
+        differences: what came of comparing its gradient with finite differences; None where no backward is reached.
+    """
+    answer, twin = runs.answer, runs.twin
+    if isinstance(answer, str) or isinstance(twin, str):
+        return undecided("there is no run to compare it with")
+    told = [*_compared(about, runs, twin)]
+    if differences is None:
+        return _proved(told, "there is no gradient to compare")
+    if isinstance(differences, str) or differences["agree"] is None:
+        why = differences if isinstance(differences, str) else differences["why"]
+        return undecided(f"{_joined(told)}, but its gradient can't be compared with finite differences ({why})")
+    if not differences["agree"]:
+        return _disproved(f"its gradient does not agree with finite differences: it is {differences['why']}")
+    if about.is_silent and isinstance(runs.plain, ReplayAnswer) and _same_gradients(answer, runs.plain):
+        return _disproved("the gradients are the same as without it")
+    count = f"{differences['directions']} directions"
+    told.append(f"{_gradients(answer)} with finite differences in double precision along {count}")
+    return _proved(told, None)
+
+
+def _compared(about: About, runs: Runs, twin: ReplayAnswer) -> list[str]:
+    """What was compared beside gradients."""
+    told = ["nothing raises", "what was found is gone from its place"]
+    if twin.raised is None and about.without is not None:
+        gained = [name for name in twin.grads if name in about.without and twin.grads[name] is None]
+        told += [f"{_listed(gained)} {'gets' if len(gained) == 1 else 'get'} a gradient"] if gained else []
+    elif twin.raised is None and about.keeps_values:
+        count = len(twin.values) + len(twin.other_values)
+        told.append(f"{count} values, what is printed and the random state are those of {_TWIN}")
+    elif isinstance(runs.values, ReplayAnswer) and runs.values.entered:
+        told.append("what backward is called on is what the code computes without autograd")
+    return told
+
+
+def _gradients(answer: ReplayAnswer) -> str:
+    named = [name for name, gradient in answer.grads.items() if gradient is not None]
+    others = sum(gradient is not None for gradient in answer.other_grads)
+    parts = [_listed(named)] if named else []
     parts += [f"{others} {'leaf' if others == 1 else 'leaves'} without a name"] if others else []
     if not parts:
-        told = f"what autograd.grad gives is {_TWIN}"
-    elif len(graded) + others == 1:
-        told = f"the gradient of {parts[0]} is {_TWIN}"
-    else:
-        told = f"the gradients of {' and of '.join(parts)} are {_TWIN}"
-    return Proof(verified=True, text=f"proved by a replay: nothing raises, and {told}.", gradients=True)
+        return "what autograd.grad gives agrees"
+    single = len(named) + others == 1
+    return f"the gradient{'' if single else 's'} of {' and of '.join(parts)} agree{'s' if single else ''}"
+
+
+def _same_gradients(answer: ReplayAnswer, plain: ReplayAnswer) -> bool:
+    same = all(_equal(gradient, answer.grads.get(name)) for name, gradient in plain.grads.items())
+    return same and _all_equal(plain.other_grads, answer.other_grads) and _all_equal(plain.given, answer.given)
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def undecided(why: str) -> Proof:
+    """A replay that shows nothing."""
+    return Proof(verified=False, text=f"not proved: {why}.")
+
+
+def _disproved(why: str) -> Proof:
+    return Proof(verified=False, text=f"not proved: {why}.", disproved=True)
+
+
+def _proved(told: Sequence[str], without: str | None) -> Proof:
+    text = f"proved by a replay: {_joined(told)}" + (f"; {without}." if without is not None else ".")
+    return Proof(verified=True, text=text, gradients=without is None)
+
+
+def _joined(told: Sequence[str]) -> str:
+    return f"{', '.join(told[:-1])} and {told[-1]}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -158,7 +270,7 @@ def _all_equal(ones: Sequence[Any], twos: Sequence[Any]) -> bool:
 
 
 def _equal(one: Any, two: Any) -> bool:
-    """Whether two gradients are equal as `torch.testing.assert_close` has it."""
+    """Whether two gradients or values are equal as `torch.testing.assert_close` has it."""
     if one is None or two is None:
         return one is two
     try:

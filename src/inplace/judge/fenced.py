@@ -87,7 +87,7 @@ class Fenced:
         if found["no_fence"] is not None:
             return _NO_FENCE.format(found["no_fence"])
         lines = errors.decode(errors="replace").strip().splitlines()
-        return Ended(found["status"], found["refused"], _job(), lines[-1] if lines else "")
+        return Ended(found["status"], found["refused"], job_variable(), lines[-1] if lines else "")
 
     def order(self, folder: Path, module: str, order: Mapping[str, object], answer: str, timeout: float) -> Ended | str:
         """Have a module of ours carry out an order (see `obey`); how it ended, or why there is no answer.
@@ -132,7 +132,7 @@ def _is_of_job(name: str) -> bool:
     return name in _JOB or name.startswith(_JOB_BEGINNINGS)
 
 
-def _job() -> str | None:
+def job_variable() -> str | None:
     """A variable that says that this process is one of a job."""
     return next(filter(os.environ.__contains__, _JOB), None) or next(filter(_is_of_job, os.environ), None)
 

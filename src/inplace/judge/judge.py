@@ -1,38 +1,35 @@
-"""Proves fixes: replays the user's code with a rewrite in a process of its own, and compares.
-
-A rewrite is proved where the replay does not raise, our analysis finds nothing wrong with it, and its gradients equal
-those of a twin: the code as it is, with every tensor that autograd saves cloned when it is saved
-(`torch.autograd.graph.saved_tensors_hooks`), which is what backward was meant to read.
-"""
+"""Proves fixes: replays the user's code with a rewrite in a process of its own, and compares (see `compare.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import decode_source
 from pathlib import Path
+from typing import Any
 
 from inplace.checks.finding import Finding, Proof, Rewrite
 from inplace.checks.report import Report
 from inplace.fixes.candidate import Look
-from inplace.fixes.editing import applied, difference
+from inplace.fixes.editing import applied
 from inplace.fixes.proposals import proposals
-from inplace.judge.compare import ReplayAnswer, compared
-from inplace.judge.fenced import Fenced
+from inplace.judge.about import About
+from inplace.judge.compare import Answer, ReplayAnswer, Runs, judged, undecided, why_refused
+from inplace.judge.fenced import Fenced, job_variable
 from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
 
-__all__ = ["Start", "cell_start", "prove", "script_start"]
+__all__ = ["Judge", "Start", "cell_start", "prove", "script_start"]
 
 TIMEOUT = 120.0  # seconds for one replay
-_PROVED = 3  # findings for which a proof is looked for
-_RUNS = 16  # replays of one report
-_AT_ONCE = 4  # writes that one rewrite may have to change
+_PROVED = 6  # findings for which a proof is looked for
+_RUNS = 40  # replays of one report
+_OURS = " This change fitted the recording, so that it does not mend it is a fault of ours: please report it."
 
 
 def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
-    """The report with a proof, or the lack of one, for each finding that has a rewrite. It closes `start`."""
+    """The report with a proof, or the lack of one, for each finding that has candidates. It closes `start`."""
     try:
         return _proved(report, start, timeout)
     finally:
@@ -40,79 +37,91 @@ def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
 
 
 def _proved(report: Report, start: Start, timeout: float) -> Report:
-    index = report.index
     cell = next((source.file for source in reversed(report.trace.sources) if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
-    judge = _Judge(start, timeout)
+    judge, look = Judge(start, timeout), Look(report.index)
     found = list(report.findings)
-    look = Look(index)
-    candidates = {
-        number: ways
-        for number, finding in enumerate(report.findings)
-        if (ways := [one.rewrite for one in proposals(look, finding)])
-    }
-    tried = list(candidates)[:_PROVED]
-    for number in tried:
-        found[number] = judge.proved(found[number], candidates[number])
+    tried = 0
+    for number, finding in enumerate(report.findings):
+        own = [one.rewrite for one in proposals(look, finding)]
+        candidates = list(dict.fromkeys([*([finding.rewrite] if finding.rewrite is not None else []), *own]))
+        if candidates and tried < _PROVED:
+            tried += 1
+            found[number] = judge.proved(finding, About.of(look, finding), candidates)
     return replace(report, findings=tuple(found))
 
 
-class _Judge:
-    def __init__(self, start: Start, timeout: float) -> None:
+class Judge:
+    """The replays of one script or cell, and what they show."""
+
+    def __init__(self, start: Start, timeout: float = TIMEOUT) -> None:
         self._start, self._timeout = start, timeout
-        self._twin: ReplayAnswer | str | None = None
+        self._known: dict[tuple[str, int], Answer] = {}  # of the code as it is
         self._left = _RUNS
         self._fenced = Fenced()
 
-    def proved(self, finding: Finding, candidates: Sequence[Rewrite]) -> Finding:
-        """A finding with the first rewrite that is proved, else with the first one and why it is not."""
+    def proved(self, finding: Finding, about: About, candidates: Sequence[Rewrite]) -> Finding:
+        """A finding with the first rewrite that is proved; else with the one that fits, unless it is disproved."""
         if self._start.missing:
             name, why = next(iter(self._start.missing.items()))
-            return replace(finding, proof=Proof(verified=False, text=f"not proved: {name} {why}."))
-        reasons: list[str] = []
-        for candidate in candidates:
-            rewrite, proof = self._tried(finding, candidate)
-            if proof.verified:
-                return replace(finding, rewrite=rewrite, proof=proof)
-            reasons.append(proof.text)
-            if isinstance(self._twin, ReplayAnswer) and self._twin.refused is not None:
-                break  # it is the code itself that can't be replayed
-        return replace(finding, rewrite=candidates[0], proof=Proof(verified=False, text=reasons[0]))
-
-    def _tried(self, finding: Finding, candidate: Rewrite) -> tuple[Rewrite, Proof]:
-        """What a replay with a change shows, or with what it takes besides: one write often hides the next."""
-        original = self._text_of(candidate.file)
-        if original is None:
-            return candidate, Proof(verified=False, text="not proved: its file can't be read.")
+            return replace(finding, proof=undecided(f"{name} {why}"))
         first: Proof | None = None
-        rewrite, change = candidate, candidate
-        text = original
-        for _ in range(_AT_ONCE):
-            text = applied(text, change)
-            rewrite = rewrite if first is None else difference(candidate.file, original, text)
-            answer = self._answer({candidate.file: text})
-            proof = compared(finding, answer, self._twin or "no twin")
+        for candidate in candidates:
+            proof = self.verdict(about, (candidate,))
             if proof.verified:
-                return rewrite, proof
+                return replace(finding, rewrite=candidate, basis="replay", proof=proof)
             first = first or proof
-            if isinstance(answer, str) or answer.refused is not None or answer.following is None or self._left <= 0:
+            if not proof.disproved and candidate == finding.rewrite:
+                break  # it fits, and nothing speaks against it
+            if self._is_refused():
                 break
-            change = answer.following
-            if change.file != candidate.file or change.new == change.old:
-                break
-        return candidate, first or Proof(verified=False, text="")
+        first = first or undecided("there is no change to try")
+        if finding.rewrite is None or not first.disproved:
+            return replace(finding, proof=first)
+        return replace(finding, rewrite=None, basis=None, proof=replace(first, text=first.text + _OURS))
 
-    def _answer(self, texts: dict[str, str]) -> ReplayAnswer | str:
-        """A run with some texts; the first one is made beside the twin."""
+    def _is_refused(self) -> bool:
+        """Whether it is the code itself that can't be replayed."""
+        return any(isinstance(one, ReplayAnswer) and one.refused is not None for one in self._known.values())
+
+    def verdict(self, about: About, rewrites: tuple[Rewrite, ...]) -> Proof:
+        """What replays with some rewrites show about a finding."""
+        texts: dict[str, str] = {}
+        for rewrite in sorted(rewrites, key=lambda one: -one.line):
+            text = texts.get(rewrite.file) or self._text_of(rewrite.file)
+            if text is None:
+                return undecided("its file can't be read")
+            texts[rewrite.file] = applied(text, rewrite)
+        runs = self._runs(about, texts)
+        refused = why_refused(about, rewrites, runs)
+        if refused is not None:
+            return refused
+        answer = runs.answer
+        if isinstance(answer, ReplayAnswer) and answer.entered > about.backward:
+            return judged(about, runs, self._differences(about, texts))
+        return judged(about, runs, None)
+
+    def _runs(self, about: About, texts: dict[str, str]) -> Runs:
+        """A run with some texts, beside the twin; and what else they are compared with."""
         with ThreadPoolExecutor(2) as pool:
             try:
-                twin = None if self._twin is not None else pool.submit(self._run, {}, twin=True)
-                answer = self._run(texts, twin=False)
-                self._twin = self._twin if twin is None else twin.result()
+                known = pool.submit(self._as_it_is, "twin", about.backward)
+                answer = self._answer(texts, "plain", about.backward)
+                twin = known.result()
             except BaseException:  # an interrupt: the pool would wait for the other replay
                 self._fenced.stop()
                 raise
-        return answer
+        raised = isinstance(twin, ReplayAnswer) and twin.raised is not None
+        values = self._as_it_is("values", about.backward) if raised else None
+        plain = self._as_it_is("plain", about.backward) if about.is_silent else None
+        return Runs(answer, twin, values, plain)
+
+    def _as_it_is(self, mode: str, backward: int) -> Answer:
+        """A run of the code as it is, once for each mode."""
+        key = mode, backward
+        if key not in self._known:
+            self._known[key] = self._answer({}, mode, backward)
+        return self._known[key]
 
     def _text_of(self, file: str) -> str | None:
         if file == self._start.file:
@@ -122,8 +131,34 @@ class _Judge:
         except (OSError, SyntaxError, ValueError):
             return None  # another cell
 
-    def _run(self, texts: dict[str, str], *, twin: bool) -> ReplayAnswer | str:
-        """One replay; what came of it, or why nothing did."""
+    def _differences(self, about: About, texts: dict[str, str]) -> Mapping[str, Any] | str:
+        found = self._run(texts, "differences", about.backward)
+        if isinstance(found, str):
+            return found
+        refused, value = found
+        return value if refused is None else f"the code does what a replay may not do ({refused})"
+
+    def _answer(self, texts: dict[str, str], mode: str, backward: int) -> Answer:
+        found = self._run(texts, mode, backward)
+        if isinstance(found, str):
+            return found
+        refused, value = found
+        raised = None if value["raised"] is None else (value["raised"][0], value["raised"][1])
+        if raised is not None and (job := job_variable()) is not None:
+            return f"the code is one process of a job ({job} is set), which a replay does not join"
+        names = ("values", "grads", "other_values", "other_grads", "given", "roots")
+        findings = tuple(map(About.of_dict, value["findings"]))
+        return ReplayAnswer(
+            raised, refused, findings, value["entered"], value["reached"], *(value[name] for name in names)
+        )
+
+    def findings(self) -> tuple[About, ...] | str:
+        """What is wrong with the code as it is, found in a replay; or why there is none."""
+        answer = self._as_it_is("plain", 0)
+        return answer if isinstance(answer, str) else answer.findings
+
+    def _run(self, texts: dict[str, str], mode: str, backward: int) -> tuple[str | None, dict[str, Any]] | str:
+        """One replay; what it was refused and what came of it, or why nothing did."""
         if self._left <= 0:
             return f"none of {_RUNS} replays proved it"
         self._left -= 1
@@ -133,27 +168,15 @@ class _Judge:
             "file": self._start.file,
             "texts": {self._start.file: self._start.text, **texts},
             "argv": self._start.argv,
-            "twin": twin,
+            "mode": mode,
+            "backward": backward,
         }
         ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, self._timeout)
-        if isinstance(ended, str):
-            return ended
-        answer = _read(folder / ANSWER)
-        if ended.joins_job and answer.raised is not None:
-            return f"the code is one process of a job ({ended.joins_job} is set), which a replay does not join"
-        return answer if ended.refused is None else replace(answer, refused=ended.refused)
+        return ended if isinstance(ended, str) else (ended.refused, _read(folder / ANSWER))
 
 
-def _read(path: Path) -> ReplayAnswer:
+def _read(path: Path) -> dict[str, Any]:
     import torch
 
-    found = torch.load(path, weights_only=True)
-    following = found["following"]
-    raised = None if found["raised"] is None else (found["raised"][0], found["raised"][1])
-    return ReplayAnswer(
-        raised,
-        None,
-        tuple((kind, level) for kind, level in found["findings"]),
-        None if following is None else Rewrite(*following),
-        *(found[name] for name in ("values", "grads", "other_values", "other_grads", "given", "roots")),
-    )
+    found: dict[str, Any] = torch.load(path, weights_only=True)
+    return found

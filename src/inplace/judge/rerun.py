@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.machinery
+import os
 import random
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -16,55 +19,120 @@ from inplace.capture.bytes.readable import is_covered
 from inplace.capture.code.names import scan
 from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
-from inplace.facts.model import Trace
-from inplace.fixes.candidate import Look
 from inplace.fixes.diagnose import analyze
-from inplace.fixes.proposals import proposals
+from inplace.judge.about import abouts
 from inplace.judge.backwards_seen import BackwardsSeen
+from inplace.judge.differences import differences
 from inplace.judge.fence.marks import BEGUN, ENDED
 
 
+@dataclass(slots=True)
+class _Reached:
+    """What was there when the backward that matters began: what had been printed, values by name, the random state."""
+
+    namespace: dict[str, Any]
+    printed: Path
+    found: dict[str, Any] | None = None
+
+    def note(self) -> None:
+        """Take it down."""
+        sys.stdout.flush()
+        values = {path: _copy(one) for path, one in scan(self.namespace) if isinstance(one, torch.Tensor)}
+        text = self.printed.read_text(encoding="utf-8", errors="replace")
+        self.found = {"values": values, "printed": text, "random": torch.get_rng_state()}
+
+
 def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Carry out an order."""
-    namespace = _namespace(order, folder)
-    _seed(folder)
+    """Run the code of an order; what came of it.
+
+    By its `mode` it runs as it is, with our analysis (`plain`); with every saved tensor a copy (`twin`); without
+    autograd, up to its first backward (`values`); or again and again, for finite differences (`differences`).
+    """
     ledger = Ledger()  # never undone: the process ends with it
     _read_instead(order["texts"], ledger)
-    seen = BackwardsSeen()
-    file = order["file"]
-    code = compile(order["texts"][file], file, "exec", dont_inherit=True)
+    printed = folder / "printed"
+    os.dup2(os.open(printed, os.O_CREAT | os.O_WRONLY | os.O_APPEND), 1)
+    if order["mode"] == "differences":
+        return _differences(order, folder)
+    namespace = _namespace(order, folder)
+    _seed(folder)
+    reached = _Reached(namespace, printed)
+    seen = BackwardsSeen(order["backward"], reached.note)
+    context, recorder = _context(order, namespace)
     raised: BaseException | None = None
-    recorder = None
-    if order["twin"]:
-        context: Any = torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda kept: kept)
-    else:
-        context = recorder = Recorder(title="replay", is_cell=lambda name: name == file, namespace=namespace)
     (folder / BEGUN).touch()
     try:
         with seen, context:
-            exec(code, namespace)
+            _execute(order, namespace)
     except BaseException as error:  # a SystemExit is an end like another
         raised = None if isinstance(error, SystemExit) else error
     (folder / ENDED).touch()
     return {
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
-        **_found(recorder.trace if recorder is not None else None),
+        "findings": [] if recorder is None else [one.to_dict() for one in abouts(analyze(recorder.trace))],
+        "entered": seen.entered,
+        "reached": reached.found,
         **_state(namespace, seen),
     }
 
 
-def _found(trace: Trace | None) -> dict[str, Any]:
-    """What is wrong with the run, and the likeliest change that would mend the worst of it."""
-    if trace is None:
-        return {"findings": [], "following": None}
-    report = analyze(trace)
-    loud = [finding for finding in report.findings if finding.severity != "info"]
-    look = Look(report.index)
-    ways = [one.rewrite for finding in loud[:1] for one in proposals(look, finding)[:1]]
-    return {
-        "findings": [[finding.kind, finding.severity] for finding in loud],
-        "following": [ways[0].file, ways[0].line, ways[0].old, ways[0].new] if ways else None,
-    }
+def _context(order: dict[str, Any], namespace: dict[str, Any]) -> tuple[Any, Recorder | None]:
+    """What the code is run under, and the recorder if that is it."""
+    if order["mode"] == "twin":
+        return torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda kept: kept), None
+    if order["mode"] == "values":
+        return torch.no_grad(), None
+    file = order["file"]
+    recorder = Recorder(title="replay", is_cell=lambda name: name == file, namespace=namespace)
+    return recorder, recorder
+
+
+def _execute(order: dict[str, Any], namespace: dict[str, Any]) -> None:
+    exec(compile(order["texts"][order["file"]], order["file"], "exec", dont_inherit=True), namespace)
+
+
+def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The gradient of one backward against finite differences; each run begins anew, with its modules."""
+    known = frozenset(sys.modules)
+    (folder / BEGUN).touch()
+
+    def begin() -> Callable[[], None]:
+        for name in frozenset(sys.modules) - known:
+            if _is_theirs(sys.modules[name], order["file"]):
+                del sys.modules[name]
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)  # `torch.load` refuses another one
+        namespace = _namespace(order, folder)
+        _double(namespace)
+        torch.set_default_dtype(torch.float64)
+        _seed(folder)
+        return lambda: _execute(order, namespace)
+
+    found = differences(begin, order["backward"])
+    (folder / ENDED).touch()
+    return found
+
+
+def _is_theirs(module: ModuleType, file: str) -> bool:
+    """Whether a module lies beside the code, or below it."""
+    own = getattr(module, "__file__", None)
+    return own is not None and Path(own).is_relative_to(Path(file).parent)
+
+
+def _double(namespace: dict[str, Any]) -> None:
+    """Have the variables of a cell in double precision; those that share bytes share them still."""
+    doubled: dict[int, torch.Tensor] = {}
+    for _, value in scan(namespace):
+        if not isinstance(value, torch.Tensor) or value.dtype is not torch.float32 or value.is_inference():
+            continue
+        gradient = value.grad if value.is_leaf else None
+        storage = value.untyped_storage()
+        if storage._cdata not in doubled:
+            whole = torch.empty(0, dtype=torch.float32, device=value.device).set_(storage)  # type: ignore[call-overload]
+            doubled[storage._cdata] = whole.double()
+        value.data = doubled[storage._cdata].as_strided(value.shape, value.stride(), value.storage_offset())
+        if gradient is not None:
+            value.grad = gradient.double()
 
 
 def _state(namespace: dict[str, Any], seen: BackwardsSeen) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`inplace run`, `show`, `merge` and `tour`: reads the command line and calls what it asks for."""
+"""Reads the command line of `inplace run`, `show`, `merge`, `fix`, `judge` and `tour`, and calls what it asks for."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from inplace.shells.terminal.run import run
 from inplace.shells.terminal.script import Script
 
 _GRADIENTS = "print what reached, cleared, clipped and used each gradient, parameters by steps"
-_HINTED = {"--json", "--html", "--trace", "--sarif", "--github", "--strict", "--advise", "--verify", "--gradients"}
-_WITH_VALUE = {"--json", "--html", "--trace", "--sarif"}
+_HINTED = {
+    *("--json", "--html", "--trace", "--sarif", "--github", "--patch"),
+    *("--strict", "--advise", "--verify", "--gradients"),
+}
+_WITH_VALUE = {"--json", "--html", "--trace", "--sarif", "--patch"}
+_OF_SCRIPTS = {"run", "fix", "judge"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem is not None:
         complain(problem)
         return UNUSABLE
+    if options.command in {"fix", "judge"}:
+        return _patching(options, theirs)
     shown = options.command in {"show", "merge"}
     with Outputs(
         json=options.json,
         html=options.html,
         trace=options.write,
+        patch=options.patch,
         quiet=options.quiet,
         advise=options.advise and launcher is None,
         gradients=options.gradients,
@@ -82,7 +89,7 @@ def _hint(script: Script, theirs: Sequence[str]) -> None:
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Our options with the script, and the script's own arguments, which argparse would not leave as they are."""
-    if not arguments or arguments[0] != "run":
+    if not arguments or arguments[0] not in _OF_SCRIPTS:
         return list(arguments), []
     position = 1
     while position < len(arguments):
@@ -114,13 +121,14 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "[--gradients] SCRIPT [ARGS...]",
+        "[--gradients] [--patch FILE] SCRIPT [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
     run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
     run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
     run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
+    run.add_argument("--patch", metavar="FILE", help="write the changes that are shown as a diff; - is standard output")
     run.add_argument("--no-children", dest="children", action="store_false", help="record no child processes")
     what = run.add_mutually_exclusive_group(required=True)
     what.add_argument("-m", metavar="MODULE", dest="module", help="a module in place of a script, as of python -m")
@@ -130,12 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--advise", action="store_true", help="say which calls could be in place, and what backward keeps"
     )
-    show.set_defaults(write=None)
+    show.set_defaults(write=None, patch=None)
     merge = commands.add_parser("merge", help="join the reports of several processes into one", allow_abbrev=False)
     merge.add_argument(
         "files", metavar="FILE", nargs="+", help="written by --json, or by --trace: a page (--html) needs traces"
     )
-    merge.set_defaults(write=None, advise=False)
+    merge.set_defaults(write=None, advise=False, patch=None)
     for command in (run, show, merge):
         command.add_argument("--json", metavar="FILE", help="write the diagnoses as JSON; - is standard output")
         command.add_argument("--html", metavar="FILE", help="write the interactive page")
@@ -143,8 +151,33 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--github", action="store_true", help="print the diagnoses as GitHub's workflow commands")
         command.add_argument("--gradients", action="store_true", help=_GRADIENTS)
         command.add_argument("--quiet", action="store_true", help="print no report")
+    _add_patching(commands)
     _add_tour(commands)
     return parser
+
+
+def _add_patching(commands: argparse._SubParsersAction[_Parser]) -> None:
+    fix = commands.add_parser(
+        "fix",
+        help="run a script, show the changes that mend it, and write them if asked to",
+        usage="inplace fix [--write] SCRIPT [ARGS...]",
+        allow_abbrev=False,
+    )
+    fix.add_argument("--write", action="store_true", dest="writes", help="write the changes without asking")
+    fix.set_defaults(json=None, patch=None)
+    judge = commands.add_parser(
+        "judge",
+        help="have a change of a script judged by replays",
+        usage="inplace judge --patch FILE [--json FILE] SCRIPT [ARGS...]",
+        allow_abbrev=False,
+    )
+    judge.add_argument(
+        "--patch", metavar="FILE", required=True, help="a unified diff, or JSON as in fix.rewrite; - is standard input"
+    )
+    judge.add_argument("--json", metavar="FILE", help="write the verdict as JSON; - is standard output")
+    for command in (fix, judge):
+        command.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
+        command.set_defaults(html=None, write=None, module=None, sarif=None)
 
 
 def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -165,7 +198,7 @@ def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _problem(options: argparse.Namespace) -> str | None:
     """What makes the command line unusable, in one sentence; None if nothing does."""
-    kind = {"run": "script", "show": "trace file", "merge": "report"}[options.command]
+    kind = {"show": "trace file", "merge": "report"}.get(options.command, "script")
     read = options.files if options.command == "merge" else [options.script if kind == "script" else options.trace]
     if kind == "script" and options.module is not None:
         read = []
@@ -176,15 +209,18 @@ def _problem(options: argparse.Namespace) -> str | None:
             _try_to_read(Path(given))
         except (OSError, ValueError) as error:
             return f"{given} can't be read ({_reason(error)}): check the path of the {kind}."
-    asked = (
+    asked = [
         ("--json", options.json),
         ("--html", options.html),
         ("--trace", options.write),
         ("--sarif", options.sarif),
-    )
+    ]
+    asked += [("--patch", options.patch)] if options.command == "run" else []
     wanted = [(option, target) for option, target in asked if target is not None]
+    if sum(target == "-" for _, target in wanted) > 1:
+        return "--json and --patch both name standard output: choose a file for one of them."
     for number, (option, target) in enumerate(wanted):
-        if (option, target) == ("--json", "-"):
+        if target == "-" and option in {"--json", "--patch"}:
             continue
         if any(_is_same(target, given) for given in read):
             return f"{target} is the {kind} itself and would be overwritten: choose another file."
@@ -223,6 +259,17 @@ def _try_to_write(path: Path) -> None:
     path.open("ab").close()
     if not there:
         path.unlink()
+
+
+# ---------------------------------------------------------------- fix and judge
+
+
+def _patching(options: argparse.Namespace, theirs: Sequence[str]) -> int:
+    from inplace.shells.terminal import patching
+
+    if options.command == "fix":
+        return patching.fix(options.script, theirs, write=options.writes)
+    return patching.judge(options.script, theirs, options.patch, options.json)
 
 
 # ---------------------------------------------------------------- tour

@@ -26,6 +26,8 @@ from inplace.shells.terminal.signals import TerminatedError, interruptible
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from inplace.checks.finding import Rewrite
+    from inplace.checks.report import Report
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
     from inplace.shells.explanation import Explanation
@@ -48,6 +50,7 @@ class Outputs:
         json: file for the diagnoses, `-` for standard output.
         html: file for the interactive page.
         trace: file for the trace.
+        patch: file for the changes that are shown, as a unified diff; `-` for standard output.
         quiet: whether to leave the text out.
         advise: whether to say which calls could be in place; said even where the rest of the text is left out.
         gradients: whether to print the ledger of gradients; so is that.
@@ -65,6 +68,7 @@ class Outputs:
         json: str | None,
         html: str | None,
         trace: str | None,
+        patch: str | None = None,
         quiet: bool,
         advise: bool = False,
         gradients: bool = False,
@@ -77,9 +81,11 @@ class Outputs:
         )
         self._sarif = None if sarif is None else _Target(sarif)
         self._github = _Target("/dev/stdout") if github else None
+        self._patch = None if patch is None else _Target("/dev/stdout" if patch == "-" else patch)
+        self._folder = os.getcwd()  # noqa: PTH109  # a script may go elsewhere
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._is_kept_only = (
-            quiet and trace is not None and not (json or html or advise or gradients or sarif or github)
+            quiet and trace is not None and not (json or html or patch or advise or gradients or sarif or github)
         )
         self._together: Together | None = None
         self._job: Job | None = None
@@ -97,7 +103,7 @@ class Outputs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for target in (self._json, self._html, self._trace, self._sarif, self._github):
+        for target in (self._json, self._html, self._trace, self._sarif, self._github, self._patch):
             if target is not None:
                 target.close()
         if self._text is not None:
@@ -120,6 +126,11 @@ class Outputs:
     def is_drawn(self) -> bool:
         """Whether a page was asked for."""
         return self._html is not None
+
+    @property
+    def found(self) -> Explanation | None:
+        """What was found, None before it was, or where nothing could be."""
+        return self._found
 
     def report(
         self,
@@ -181,6 +192,9 @@ class Outputs:
         if found is not None:
             self._print(found, error)
             self._write_for_machines(found, error)
+            if self._patch is not None:
+                shown = found
+                self._written(self._patch, lambda: _patch_of(shown, self._folder))
             if self._html is not None:
                 page = found
                 self._written(self._html, lambda: self._page_of(page, bar, error), is_slow=True)
@@ -458,6 +472,31 @@ def _page_of(found: Explanation, bar: Progress) -> str:
 
     found.diagram(bar.part(ANALYSIS, 1))
     return found.to_html()
+
+
+def shown_changes(report: Report) -> dict[str, list[Rewrite]]:
+    """The changes that a report shows, by file; of those that change the same lines the first."""
+    from inplace.fixes.patches import PatchError, changed_text
+
+    texts = {source.file: source.text for source in report.trace.sources if source.text is not None}
+    shown: dict[str, list[Rewrite]] = {}
+    for rewrite in dict.fromkeys(finding.rewrite for finding in report.findings):
+        if rewrite is None or rewrite.file not in texts:
+            continue
+        made = [*shown.get(rewrite.file, ()), rewrite]
+        with contextlib.suppress(PatchError):
+            changed_text(texts[rewrite.file], made)
+            shown[rewrite.file] = made
+    return shown
+
+
+def _patch_of(report: Report, folder: str) -> str:
+    """The changes that a report shows as a unified diff, its files named as they are seen from a folder."""
+    from inplace.fixes.patches import changed_text, unified
+
+    texts = {source.file: source.text or "" for source in report.trace.sources}
+    changes = shown_changes(report).items()
+    return "".join(unified(file, texts[file], changed_text(texts[file], made), folder) for file, made in changes)
 
 
 def _json_of(found: Explanation | None, calls: int, error: BaseException | None, reasons: list[str]) -> str:
