@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from inplace.checks.report import Report
@@ -91,7 +92,10 @@ class Explanation(Report):
         """One self-contained interactive page that needs no network."""
         from inplace.render.picture.html import to_html
 
-        return to_html(self.diagram(), self.to_svg(), str(self))
+        still = text = ""
+        with suppress(Exception):  # a fault in what stands in where no script runs costs that, not the page
+            still, text = self.to_svg(), str(self)
+        return to_html(self.diagram(), still, text)
 
     def to_svg(self) -> str:
         """One self-contained picture."""
