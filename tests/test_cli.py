@@ -199,7 +199,7 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
     [
         (["run", "missing.py"], "missing.py can't be read (No such file or directory): check the path"),
         (["run", "."], ". is a directory: name a script in it"),
-        (["run"], "required: SCRIPT"),
+        (["run"], "SCRIPT is required"),
         (["run", "--json", "no/such/folder.json", "ok.py"], "no/such/folder.json can't be written"),
         (["run", "--html", "ok.py", "ok.py"], "ok.py is the script itself and would be overwritten"),
         (["run", "--unknown", "ok.py"], "unrecognized arguments: --unknown"),

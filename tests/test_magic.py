@@ -400,7 +400,7 @@ def test_a_fault_of_the_history_costs_only_the_history(shell: Shell, monkeypatch
 
     shell.run("%inplace on")
     with monkeypatch.context() as broken:
-        broken.setattr("inplace.capture.record.kept_of", fail)
+        broken.setattr("inplace.capture.continued.kept", fail)
         notes = shell.run("x = torch.randn(3, requires_grad=True)\nh = torch.sigmoid(x)").notes
     assert any("LookupError: oh" in one for one in notes)
     assert any(one.endswith("nothing wrong") for one in notes)
