@@ -144,6 +144,8 @@ def _repeated(index: Index) -> Iterator[SharedReference]:
             told.add((storage, call.stack))
             if writes or _moved_unseen(index, states):  # `cat((x, x))` of what nobody wrote is meant
                 yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
+            elif index.trace.storages[storage].external and len({state.tensor for state in states}) > 1:
+                yield _finding(index, storage, writes, [*sources, call], "repeated", "info")  # who writes is not seen
 
 
 def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:

@@ -4,8 +4,9 @@ NOTE [ What is compared ]
 Nothing raises; the finding is not there again at its place; and what the code computes is what it did before, or would
 have done had autograd let it: where saves are the fault, the values at the end are those of a twin in which every
 saved tensor is a copy; where PyTorch refused the code, what the first backward is called on is what the code computes
-without autograd, so that a write which a rewrite drops is seen. Whether gradients are right is not asked of the twin,
-which is right only where autograd knows of every write: finite differences say it (`differences.py`).
+without autograd, so that a write which a rewrite drops is seen. Whether gradients are right, finite differences say
+(`differences.py`), which take for constant what the code takes out of the graph. A rewrite must not take out more:
+where the twin's gradient agrees with finite differences too, autograd knows of every write, and gradients are alike.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from inplace.judge.about import About, means_other_values
 _ASSIGNED = re.compile(r"^\s*(\w[\w, ]*?)\s*=(?!=)", re.MULTILINE)  # what is left of it in a line put in
 _NAMED = 4
 _TOLD = 120  # characters of an exception's message
-_TWIN = "a run in which every saved tensor is a copy"
+TWIN = "a run in which every saved tensor is a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +89,20 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
     if answer.raised is not None:
         kind, message = answer.raised
         why = f"with this change it raises {kind}: {message.partition(chr(10))[0][:_TOLD].rstrip('.')}"
-        return undecided(f"{why}, at a later backward") if answer.entered > about.backward + 1 else _disproved(why)
+        return undecided(f"{why}, at a later backward") if answer.entered > about.backward + 1 else disproved(why)
     if any(about.is_found_by(one, rewrites) for one in answer.findings):
-        return _disproved("with this change the same is found again at its place")
+        return disproved("with this change the same is found again at its place")
     new = next((one.kind for one in answer.findings if any(spot is None for spot in one.before(rewrites))), None)
     if new is not None:
-        return _disproved(f"with this change {new} is found in the lines that it puts in")
+        return disproved(f"with this change {new} is found in the lines that it puts in")
     if isinstance(twin, str) or twin.refused is not None:
         return undecided("there is no run to compare it with")
     ended = about.names if about.without is not None else ()
     lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
-        return _disproved(f"with this change {lost} is no longer a leaf that requires grad")
+        return disproved(f"with this change {lost} is no longer a leaf that requires grad")
     other = _other_values(about, rewrites, answer, twin, runs.values)
-    return None if other is None else _disproved(other)
+    return None if other is None else disproved(other)
 
 
 def _other_values(
@@ -201,12 +202,40 @@ def judged(about: About, runs: Runs, differences: Mapping[str, Any] | str | None
         why = differences if isinstance(differences, str) else differences["why"]
         return undecided(f"{_joined(told)}, but its gradient can't be compared with finite differences ({why})")
     if not differences["agree"]:
-        return _disproved(f"its gradient does not agree with finite differences: it is {differences['why']}")
+        return disproved(f"its gradient does not agree with finite differences: it is {differences['why']}")
     if about.is_silent and isinstance(runs.plain, ReplayAnswer) and _same_gradients(answer, runs.plain):
-        return _disproved("the gradients are the same as without it")
+        return disproved("the gradients are the same as without it")
     count = f"{differences['directions']} directions"
     told.append(f"{_gradients(answer)} with finite differences in double precision along {count}")
     return _proved(told, None)
+
+
+def other_gradient(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> str | None:
+    """The gradient that is another than the twin's; None where all are alike, or where they need not be."""
+    answer, twin = runs.answer, runs.twin
+    if isinstance(answer, str) or isinstance(twin, str) or twin.raised is not None:
+        return None
+    if about.without is not None or not about.keeps_values or any(map(means_other_values, rewrites)):
+        return None
+    for name, gradient in twin.grads.items():
+        if name in answer.grads and not _equal(gradient, answer.grads[name]):
+            return f"the gradient of {name}"
+    if not _all_equal(twin.other_grads, answer.other_grads):
+        return "the gradient of a leaf without a name"
+    return None if _all_equal(twin.given, answer.given) else "what autograd.grad gives"
+
+
+def is_less_of_graph(found: Mapping[str, Any] | str, twin: Mapping[str, Any] | str) -> bool:
+    """Whether the backward that is judged gives other gradients than the twin's, which agrees with differences too."""
+    if isinstance(found, str) or isinstance(twin, str) or not twin["agree"]:
+        return False
+    left = list(twin["gradients"])
+    for gradient in found["gradients"]:
+        same = next((number for number, one in enumerate(left) if _equal(one, gradient)), None)
+        if same is None:
+            return True
+        del left[same]
+    return any(one is not None and bool(one.count_nonzero()) for one in left)
 
 
 def _compared(about: About, runs: Runs, twin: ReplayAnswer) -> list[str]:
@@ -217,7 +246,7 @@ def _compared(about: About, runs: Runs, twin: ReplayAnswer) -> list[str]:
         told += [f"{_listed(gained)} {'gets' if len(gained) == 1 else 'get'} a gradient"] if gained else []
     elif twin.raised is None and about.keeps_values:
         count = len(twin.values) + len(twin.other_values)
-        told.append(f"{count} values, what is printed and the random state are those of {_TWIN}")
+        told.append(f"{count} values, what is printed and the random state are those of {TWIN}")
     elif isinstance(runs.values, ReplayAnswer) and runs.values.entered:
         told.append("what backward is called on is what the code computes without autograd")
     return told
@@ -247,7 +276,8 @@ def undecided(why: str) -> Proof:
     return Proof(verified=False, text=f"not proved: {why}.")
 
 
-def _disproved(why: str) -> Proof:
+def disproved(why: str) -> Proof:
+    """A replay that speaks against a rewrite."""
     return Proof(verified=False, text=f"not proved: {why}.", disproved=True)
 
 

@@ -178,7 +178,7 @@ def differences(begin: Callable[[], Callable[[], None]], wanted: int) -> dict[st
         wanted: the number of the backward, from 0.
 
     Returns:
-        `agree` (None where they can't be compared, and `why`), and the number of `leaves` and `directions`.
+        `agree` (None where they can't be compared, and `why`), the `gradients` of leaves, and how many `directions`.
     """
     first = _First()
     begun = _one(begin, first, wanted, None)
@@ -197,7 +197,8 @@ def differences(begin: Callable[[], Callable[[], None]], wanted: int) -> dict[st
         told = sum(float((grad * _direction(grad, leaf, direction)).sum()) for leaf, grad in known)
         if abs(measured - told) > _RELATIVE * max(abs(measured), abs(told)) + _ABSOLUTE * scale:
             return {"agree": False, "why": f"{told:.6g} along a direction where the loss changes by {measured:.6g}"}
-    return {"agree": True, "why": None, "leaves": len(begun.gradient), "directions": DIRECTIONS}
+    gradients = [None if grad is None else grad.detach().clone() for _, grad in begun.gradient]
+    return {"agree": True, "why": None, "gradients": gradients, "directions": DIRECTIONS}
 
 
 def _one(

@@ -15,7 +15,18 @@ from inplace.fixes.candidate import Look
 from inplace.fixes.editing import applied
 from inplace.fixes.proposals import proposals
 from inplace.judge.about import About
-from inplace.judge.compare import Answer, ReplayAnswer, Runs, judged, undecided, why_refused
+from inplace.judge.compare import (
+    TWIN,
+    Answer,
+    ReplayAnswer,
+    Runs,
+    disproved,
+    is_less_of_graph,
+    judged,
+    other_gradient,
+    undecided,
+    why_refused,
+)
 from inplace.judge.fenced import Fenced, job_variable
 from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
@@ -57,6 +68,7 @@ class Judge:
     def __init__(self, start: Start, timeout: float = TIMEOUT) -> None:
         self._start, self._timeout = start, timeout
         self._known: dict[tuple[str, int], Answer] = {}  # of the code as it is
+        self._of_twin: dict[int, Mapping[str, Any] | str] = {}
         self._left = _RUNS
         self._fenced = Fenced()
 
@@ -97,9 +109,15 @@ class Judge:
         if refused is not None:
             return refused
         answer = runs.answer
-        if isinstance(answer, ReplayAnswer) and answer.entered > about.backward:
-            return judged(about, runs, self._differences(about, texts))
-        return judged(about, runs, None)
+        if not isinstance(answer, ReplayAnswer) or answer.entered <= about.backward:
+            return judged(about, runs, None)
+        found = self._differences(about, texts)
+        proof = judged(about, runs, found)
+        if proof.verified and (other := other_gradient(about, rewrites, runs)) is not None:
+            twin = self._differences_of_twin(about)  # a later backward may be what differs
+            if is_less_of_graph(found, twin):
+                return disproved(f"{other} is not the same as in {TWIN}, which agrees with finite differences")
+        return proof
 
     def _runs(self, about: About, texts: dict[str, str]) -> Runs:
         """A run with some texts, beside the twin; and what else they are compared with."""
@@ -131,8 +149,13 @@ class Judge:
         except (OSError, SyntaxError, ValueError):
             return None  # another cell
 
-    def _differences(self, about: About, texts: dict[str, str]) -> Mapping[str, Any] | str:
-        found = self._run(texts, "differences", about.backward)
+    def _differences_of_twin(self, about: About) -> Mapping[str, Any] | str:
+        if about.backward not in self._of_twin:
+            self._of_twin[about.backward] = self._differences(about, {}, copies=True)
+        return self._of_twin[about.backward]
+
+    def _differences(self, about: About, texts: dict[str, str], *, copies: bool = False) -> Mapping[str, Any] | str:
+        found = self._run(texts, "differences", about.backward, copies=copies)
         if isinstance(found, str):
             return found
         refused, value = found
@@ -157,7 +180,9 @@ class Judge:
         answer = self._as_it_is("plain", 0)
         return answer if isinstance(answer, str) else answer.findings
 
-    def _run(self, texts: dict[str, str], mode: str, backward: int) -> tuple[str | None, dict[str, Any]] | str:
+    def _run(
+        self, texts: dict[str, str], mode: str, backward: int, *, copies: bool = False
+    ) -> tuple[str | None, dict[str, Any]] | str:
         """One replay; what it was refused and what came of it, or why nothing did."""
         if self._left <= 0:
             return f"none of {_RUNS} replays proved it"
@@ -170,6 +195,7 @@ class Judge:
             "argv": self._start.argv,
             "mode": mode,
             "backward": backward,
+            "copies": copies,
         }
         ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, self._timeout)
         return ended if isinstance(ended, str) else (ended.refused, _read(folder / ANSWER))

@@ -79,12 +79,17 @@ def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _context(order: dict[str, Any], namespace: dict[str, Any]) -> tuple[Any, Recorder | None]:
     """What the code is run under, and the recorder if that is it."""
     if order["mode"] == "twin":
-        return torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda kept: kept), None
+        return _copied(), None
     if order["mode"] == "values":
         return torch.no_grad(), None
     file = order["file"]
     recorder = Recorder(title="replay", is_cell=lambda name: name == file, namespace=namespace)
     return recorder, recorder
+
+
+def _copied() -> Any:
+    """Has every saved tensor be a copy."""
+    return torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda kept: kept)
 
 
 def _execute(order: dict[str, Any], namespace: dict[str, Any]) -> None:
@@ -97,6 +102,10 @@ def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     (folder / BEGUN).touch()
 
     def begin() -> Callable[[], None]:
+        def run() -> None:
+            with _copied() if order["copies"] else contextlib.nullcontext():
+                _execute(order, namespace)
+
         for name in frozenset(sys.modules) - known:
             if _is_theirs(sys.modules[name], order["file"]):
                 del sys.modules[name]
@@ -106,7 +115,7 @@ def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         _double(namespace)
         torch.set_default_dtype(torch.float64)
         _seed(folder)
-        return lambda: _execute(order, namespace)
+        return run
 
     found = differences(begin, order["backward"])
     (folder / ENDED).touch()

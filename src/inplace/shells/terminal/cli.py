@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             family=_family(options, script, launcher),
             child=None if launcher is None else ("torchrun", launcher[0]),
         )
-        _hint(script, theirs)
+        if not options.quiet:
+            _hint(script, theirs)
         return status
 
 
