@@ -218,7 +218,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 def test_commands_are_described() -> None:
     """Each command has a section, whose table has the options of its `--help` in the same words."""
-    assert set(commands()) == {"run", "show", "fix", "judge", "tour"}
+    assert set(commands()) == {"run", "show", "merge", "fix", "judge", "tour"}
     assert rows("inplace") == options_of(cli._parser())
     for name, parser in commands().items():
         assert rows(f"inplace {name}") == options_of(parser), name

@@ -259,8 +259,13 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
 
 def _library_around(index: Index, call: Call) -> Place | None:
     """The line that called what runs the user's code without gradients, such as a reentrant checkpoint."""
-    for frame in call.stack.frames[1:]:
-        if frame.entry is not None and not frame.entry.startswith("Module."):
+    in_cell = False
+    for number, frame in enumerate(call.stack.frames):
+        is_cell = index.trace.sources[index.trace.site(frame).source].is_cell
+        if in_cell and not is_cell:  # what has run the recorded code
+            return None
+        in_cell = in_cell or is_cell
+        if number and frame.entry is not None and not frame.entry.startswith("Module."):
             return index.places.at(frame, None)
     return None
 

@@ -187,7 +187,11 @@ class Collectives:
         ref = self._seen.ref_of(gradient)
         if ref is None or len(self._read) > _MOST or any(one is ref for one in self._read):
             return
-        if gradient.device.type != "cpu" or gradient.untyped_storage().nbytes() <= gradient.nbytes:
+        if (
+            gradient.device.type != "cpu"
+            or gradient.layout is not torch.strided
+            or gradient.untyped_storage().nbytes() <= gradient.nbytes
+        ):
             return
         if any((attributes_of(one) or {}).get("gradient_as_bucket_view") is True for one in models()):
             self._read.append(ref)
