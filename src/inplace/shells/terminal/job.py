@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -51,6 +50,8 @@ class Job:
 
     def say(self, value: dict[str, Any]) -> str | None:
         """What this rank is to print at its end: its own report, that of all, or nothing yet."""
+        import json  # only now: a script sees which modules are loaded
+
         from inplace.render.words.merged import is_lost, merged
         from inplace.render.words.merged_text import to_text
 
@@ -83,6 +84,8 @@ class Job:
 
     def _of_all(self) -> str | None:
         """The text of all that have left a report; None where another rank is printing it, with this one's in it."""
+        import json
+
         from inplace.render.words.merged import merged
         from inplace.render.words.merged_text import to_text
 
