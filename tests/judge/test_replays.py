@@ -86,7 +86,9 @@ SOUND = {
 }
 
 
-AGAIN = pytest.mark.xfail(reason="finite differences run it again and again, and the fence refuses what that opens")
+AGAIN = pytest.mark.xfail(
+    strict=False, reason="finite differences run it again and again, and the fence refuses what that opens"
+)
 """A fix that is right is told as not proved."""
 
 
