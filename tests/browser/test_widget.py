@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import inplace.render
 from inplace.render.picture.diagram import diagram
 from inplace.render.picture.script import script as widget_script
+from inplace.render.picture.script import style as widget_style
 from tests.browser.traces import README, record
 
 pytestmark = pytest.mark.browser
@@ -39,10 +39,9 @@ def page(chromium: Any, tmp_path: Path) -> Any:
     """A page with one model shown twice, as two outputs of one widget are."""
     script = widget_script()
     traits = json.dumps({"diagram": diagram(record(README)).to_json(), "selected": None}).replace("<", "\\u003c")
-    style = (Path(inplace.render.__file__).parent / "js" / "widget.css").read_text(encoding="utf-8")
     file = tmp_path / "widget.html"
     file.write_text(
-        f'<!doctype html><meta charset="utf-8"><style>{style}</style><body>'
+        f'<!doctype html><meta charset="utf-8"><style>{widget_style()}</style><body>'
         f'<script id="traits" type="application/json">{traits}</script>'
         f'<script type="module">{script}{_STAND_IN}</script>',
         encoding="utf-8",

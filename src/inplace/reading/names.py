@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from inplace.facts.model import Stack, StorageId, TensorId
@@ -31,13 +31,28 @@ class Names:
     def given(self) -> dict[TensorId, list[str]]:
         """The names that the source gives to each tensor: what its maker's result was assigned to."""
         found: dict[TensorId, dict[str, None]] = defaultdict(dict)
+        for _, tensor, _, targets in self.givings():
+            for target in targets:
+                found[tensor][target] = None
+        return {tensor: list(names) for tensor, names in found.items()}
+
+    def givings(self, most: int | None = None) -> Iterator[tuple[int, TensorId, str, list[str]]]:
+        """Each step whose result the source gives names, the tensor, the function the names are in, and the names.
+
+        The function is empty for the code of a cell or file itself. `most` is how many calls are looked at.
+        """
         history, columns = self._history, self._history.columns
         targets = [self._targets_of(stack) for stack in columns.stacks]
-        for stack, first, count in zip(columns.stack, columns.first_output, columns.output_count, strict=True):
-            if count == 1:
-                for target in targets[stack]:
-                    found[history.tensors_by_state[columns.outputs[first]]][target] = None
-        return {tensor: list(names) for tensor, names in found.items()}
+        scopes = [self._scope_of(stack) for stack in columns.stacks]
+        counts = zip(columns.stack[:most], columns.first_output[:most], columns.output_count[:most], strict=True)
+        for step, (stack, first, count) in enumerate(counts):
+            if count == 1 and targets[stack]:
+                yield step, history.tensors_by_state[columns.outputs[first]], scopes[stack], targets[stack]
+
+    def _scope_of(self, stack: Stack) -> str:
+        """The function that a stack was in, empty for code that is in none."""
+        name = self._trace.site(stack.frames[0]).function if stack.frames else ""
+        return "" if name == "<module>" else name
 
     def _targets_of(self, stack: Stack) -> list[str]:
         """What the result of a call with a stack is assigned to."""

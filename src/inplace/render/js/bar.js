@@ -2,11 +2,11 @@
 // The bar below the finding: it opens the rest of the picture in place.
 
 const TABS = [
-  ["all", "Everything"], ["source", "Source"], ["references", "Names and memory"], ["autograd", "Autograd graph"], ["calls", "Calls"], ["gradients", "Gradients"], ["evidence", "Evidence and lesson"],
+  ["all", "Everything"], ["film", "Film of memory"], ["source", "Source"], ["references", "Names and memory"], ["autograd", "Autograd graph"], ["calls", "Calls"], ["gradients", "Gradients"], ["evidence", "Evidence and lesson"],
 ];
 const KEYS = [
   ["← →", "the call before or after"], ["↑ ↓", "the row before or after"], ["Home End", "the first or last call"], ["space", "play"], ["n p", "the next or previous finding"],
-  ["c", "before and after"], ["m", "compare from here"], ["+ − 0", "size of the graph"], ["/", "search"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
+  ["c", "before and after"], ["m", "compare from here"], ["w W", "film: the next or previous write"], ["r", "film: who reads these bytes next"], ["+ − 0", "size of the graph"], ["/", "search"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
 ];
 
 /** @param {Board} board @returns {Pane} */
@@ -26,7 +26,7 @@ function barPane(board) {
   });
   const { diagram } = board.run;
   /** @type {Record<string, number>} */
-  const holds = { gradients: diagram.gradients.columns.length, evidence: diagram.findings.length };
+  const holds = { film: diagram.references.storages.filter((/** @type {any} */ one) => one.film.steps.length).length, gradients: diagram.gradients.columns.length, evidence: diagram.findings.length };
   const there = TABS.filter(([name]) => holds[name] !== 0);
   const tabs = there.map(([name, label]) =>
     h("button", { type: "button", class: "ip-tab", "data-tab": name, "aria-expanded": "false", "aria-controls": `${board.uid}-stage`, onclick: () => board.open(board.state.tab === name ? "" : name) }, label));

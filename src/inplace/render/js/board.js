@@ -27,11 +27,12 @@ class Board {
     this.list = callsPane(this);
     const evidence = diagram.findings.length ? [evidencePane(this)] : [];
     const gradients = diagram.gradients.columns.length ? [gradientsPane(this)] : [];
+    this.film = filmPane(this);
     /** @type {Pane[]} */
-    this.panes = [findingPane(this), barPane(this), scrubberPane(this), source, references, autograd, this.list, ...gradients, ...evidence];
+    this.panes = [findingPane(this), barPane(this), scrubberPane(this), this.film, source, references, autograd, this.list, ...gradients, ...evidence];
     const [finding, bar, scrubber] = this.panes;
     this.columns = [h("div", { class: "ip-column" }, source.el, autograd.el), h("div", { class: "ip-column" }, references.el, this.list.el)];
-    this.stage = h("div", { class: "ip-stage", id: `${this.uid}-stage` }, scrubber.el, h("div", { class: "ip-grid" }, this.columns), [...gradients, ...evidence].map((one) => one.el));
+    this.stage = h("div", { class: "ip-stage", id: `${this.uid}-stage` }, scrubber.el, this.film.el, h("div", { class: "ip-grid" }, this.columns), [...gradients, ...evidence].map((one) => one.el));
     const notes = diagram.notes.map((/** @type {string} */ note) => h("p", {}, note));
     this.el.append(finding.el, bar.el, this.stage);
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));
@@ -91,7 +92,7 @@ class Board {
     const { tab } = this.state;
     this.el.dataset.tab = tab;
     this.stage.hidden = !tab;
-    for (const el of this.stage.querySelectorAll(".ip-pane")) el.hidden = tab !== "all" && !el.classList.contains(`ip-${tab}`);
+    for (const el of this.stage.querySelectorAll(".ip-pane")) el.hidden = !el.classList.contains(`ip-${tab}`) && (tab !== "all" || el === this.film.el);
     for (const column of this.columns) column.hidden = [...column.children].every((child) => child.hidden);
     this.resize(); // what was hidden could not be measured
   }
@@ -201,16 +202,33 @@ class Board {
     this.choose(this.state.step + by);
   }
 
+  /** Go on by so many calls, or frames of the film, and open the picture where it is closed.
+   * @param {number} by */
+  move(by) {
+    if (this.inFilm()) this.film.advance(by);
+    else this.go(this.state.step + by);
+  }
+
   play() {
     if (this.playing) clearInterval(this.playing);
-    else if (this.state.step >= this.run.count - 1) this.choose(0);
-    this.playing = this.playing ? 0 : window.setInterval(() => this.tick(), PLAY_MS);
+    else if (this.atEnd()) this.choose(this.inFilm() ? this.film.ends()[0] : 0);
+    this.playing = this.playing ? 0 : window.setInterval(() => this.tick(), this.inFilm() ? FILM_MS : PLAY_MS);
     this.paint(this.state);
   }
 
   tick() {
-    if (!this.el.isConnected || this.state.step >= this.run.count - 1) this.play();
-    else this.step(1);
+    if (!this.el.isConnected || this.atEnd()) this.play();
+    else this.move(1);
+  }
+
+  /** Whether the film is open, whose frames are then what keys and playing go along. */
+  inFilm() {
+    return this.state.tab === "film";
+  }
+
+  /** Whether there is nothing more to play. */
+  atEnd() {
+    return this.state.step >= (this.inFilm() ? this.film.ends()[1] : this.run.count - 1);
   }
 
   /** @param {number} by */
@@ -273,16 +291,18 @@ class Board {
     if (this.panes.some((one) => one.key && one.el.contains(target) && one.key(key, target))) return true;
     const pane = this.panes.find((one) => one.move && one.el.contains(target));
     const pressable = target instanceof HTMLButtonElement;
-    if (key === "ArrowRight") this.go(this.state.step + 1);
-    else if (key === "ArrowLeft") this.go(this.state.step - 1);
+    if (key === "ArrowRight") this.move(1);
+    else if (key === "ArrowLeft") this.move(-1);
     else if (key === "ArrowDown" && pane) pane.move?.(1);
     else if (key === "ArrowUp" && pane) pane.move?.(-1);
     else if (key === "PageDown" && pane === this.list) pane?.move?.(12);
     else if (key === "PageUp" && pane === this.list) pane?.move?.(-12);
-    else if (key === "Home") this.go(0);
-    else if (key === "End") this.go(this.run.count - 1);
+    else if (key === "Home") this.go(this.inFilm() ? this.film.ends()[0] : 0);
+    else if (key === "End") this.go(this.inFilm() ? this.film.ends()[1] : this.run.count - 1);
     else if (key === "n") this.nextFinding(1);
     else if (key === "p") this.nextFinding(-1);
+    else if (key === "w" || key === "W") this.film.write(key === "w" ? 1 : -1);
+    else if (key === "r") this.film.reader();
     else if (key === "o") this.open(this.state.tab ? "" : "all");
     else if (key === "?") /** @type {HTMLElement} */ (this.el.querySelector(".ip-keys")).click();
     else if (key === "c") this.set({ compare: !this.state.compare });

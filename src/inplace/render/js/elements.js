@@ -75,6 +75,14 @@ function flag(el, name, on) {
   if (el.classList.contains(name) !== on) el.classList.toggle(name, on);
 }
 
+/** Put an element over a range of bytes of `all`.
+ * @param {any} el @param {number} start @param {number} stop @param {number} all @returns {any} */
+function placed(el, start, stop, all) {
+  el.style.left = `${(100 * start) / Math.max(1, all)}%`;
+  el.style.width = `${(100 * (stop - start)) / Math.max(1, all)}%`;
+  return el;
+}
+
 // ------------------------------------------------------------------ words and numbers
 
 /** @param {number} bytes */

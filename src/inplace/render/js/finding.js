@@ -18,7 +18,7 @@ function findingPane(board) {
     const all = diagram.findings.length + diagram.findings_hidden;
     memory = memoryOf(finding);
     return [
-      h("div", { class: "ip-eyebrow" }, brand(), all > 1 ? turner(board.state.finding, all) : null),
+      h("div", { class: "ip-eyebrow" }, brand(), memory.length ? filmButton() : null, all > 1 ? turner(board.state.finding, all) : null),
       headline(finding.severity, runsOfCode(finding.headline)),
       h(
         "div",
@@ -31,6 +31,10 @@ function findingPane(board) {
 
   function brand() {
     return h("span", { class: "ip-brand" }, h("b", {}, "inplace"), h("span", { class: "ip-title" }, diagram.title));
+  }
+
+  function filmButton() {
+    return h("button", { type: "button", class: "ip-button ip-to-film", title: "What each call does to these bytes", onclick: () => board.film.show() }, icon("play"), "Play the film");
   }
 
   /** @param {string} severity @param {any[]} text @param {any[]} after */

@@ -36,7 +36,7 @@ function memoryView(board, role, label) {
     frame.style.gridRow = `1 / ${tensors.length + 2}`;
     for (const [start, stop] of storage.shared) {
       const hatch = h("span", { class: "ip-shared", title: `bytes ${start} to ${stop} are shared` });
-      place(hatch, start, stop, storage.bytes);
+      placed(hatch, start, stop, storage.bytes);
       frame.append(hatch);
     }
     const dead = storage.external ? " · memory of another library" : "";
@@ -111,23 +111,17 @@ function memoryView(board, role, label) {
     if (tensor.cells.length && storage.elements) {
       return tensor.cells.slice(0, 64).map((/** @type {number} */ element) => {
         const cell = h("span", { class: "ip-cell" });
-        place(cell, element * storage.itemsize, (element + 1) * storage.itemsize, storage.bytes);
+        placed(cell, element * storage.itemsize, (element + 1) * storage.itemsize, storage.bytes);
         lane.append(cell);
         return { cell, element };
       });
     }
     for (const [start, stop] of tensor.pieces) {
       const piece = h("span", { class: `ip-piece ${tensor.exact ? "" : "ip-gaps"}`, title: `bytes ${start} to ${stop}${tensor.exact ? "" : ", with gaps"}` });
-      place(piece, start, stop, storage.bytes);
+      placed(piece, start, stop, storage.bytes);
       lane.append(piece);
     }
     return [];
-  }
-
-  /** @param {any} el @param {number} start @param {number} stop @param {number} all */
-  function place(el, start, stop, all) {
-    el.style.left = `${(100 * start) / Math.max(1, all)}%`;
-    el.style.width = `${(100 * (stop - start)) / Math.max(1, all)}%`;
   }
 
   /** @param {State} state */

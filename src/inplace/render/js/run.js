@@ -110,6 +110,13 @@ class Run {
     return tensor.born <= step && (tensor.died < 0 || step <= tensor.died);
   }
 
+  /** The names of a tensor after a call, those first whose beginning is known.
+   * @param {any} tensor @param {number} step @returns {{name: string, since: number | null, until: number, scope: string}[]} */
+  namesAt(tensor, step) {
+    const there = tensor.called.filter((/** @type {any} */ one) => (one.since === null ? this.lives(tensor, step) : one.since <= step && (one.until < 0 || step < one.until)));
+    return there.filter((/** @type {any} */ one, /** @type {number} */ i) => there.findIndex((/** @type {any} */ other) => other.name === one.name) === i);
+  }
+
   /** What the user calls a tensor.
    * @param {number} id */
   nameOf(id) {

@@ -15,7 +15,8 @@ from inplace.render.picture.ledger import ledger_pane
 from inplace.render.picture.model import Diagram, Ending, RunSpan
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
-from inplace.render.picture.timeline import CALLS, Timeline
+from inplace.render.picture.timeline import Timeline
+from inplace.render.picture.timeline_model import CALLS
 from inplace.render.words.not_looked_at import all_clear, sentences
 
 __all__ = ["Diagram", "diagram"]
@@ -29,7 +30,8 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
     trace, texts = report.trace, Texts(report.index)
     abouts = [about(finding, trace) for finding in report.findings]
     index = report.index
-    timeline, memory = Timeline(index.history, texts), ReferencesPane(index, abouts, texts)
+    broken = [(one.node, one.saved) for finding in report.findings if (one := finding.broken()) is not None]
+    timeline, memory = Timeline(index.history, texts), ReferencesPane(index, abouts, texts, broken)
     for call in islice(trace.calls, CALLS):
         if call.step % _TOLD == 0:
             tell(call.step / min(len(trace.calls), CALLS))

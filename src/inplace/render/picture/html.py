@@ -9,12 +9,11 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from inplace.render.picture.model import Diagram
 from inplace.render.picture.script import script as widget_script
+from inplace.render.picture.script import style as widget_style
 
-_STYLE = Path(__file__).parents[1] / "js" / "widget.css"
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 # Nothing may be fetched: the page has all it needs in it.
@@ -58,7 +57,6 @@ def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str 
         start: the script that draws them.
     """
     script = widget_script()
-    own = _STYLE.read_text(encoding="utf-8")
     data = "\n".join(
         f'<script type="application/json" id="inplace-{number}">{as_data(one)}</script>'
         for number, one in enumerate(diagrams)
@@ -71,7 +69,7 @@ def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str 
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(_writable(title))} - inplace</title>
-<style>{_PAGE_STYLE}{style}{own}</style>
+<style>{_PAGE_STYLE}{style}{widget_style()}</style>
 </head>
 <body>
 <main>

@@ -6,10 +6,11 @@ Positions inside the autograd pane are pixels at 100 %; columns of source text c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
 from typing import Literal
 
+from inplace.render.picture.film_model import Film, NameSpan
 from inplace.render.picture.ledger_model import NO_LEDGER, LedgerPane
 from inplace.render.picture.spot import Spot
 from inplace.render.picture.timeline_model import Calls, Scalar
@@ -108,7 +109,7 @@ class TensorBox:
     `was` is the name its source gave it, for a tensor that no name reaches any more. `pieces` are byte ranges of the
     storage (a strided tensor has several); not `exact` where they are one span with gaps. `cells` are the elements
     of its storage that it shows, in row order, empty where there are too many. `touched` are the steps of calls it went
-    into or came out of, as differences to the previous one.
+    into or came out of, as differences to the previous one. `called` is when it had which name.
     """
 
     id: int
@@ -130,6 +131,7 @@ class TensorBox:
     cells: tuple[int, ...]
     touched: tuple[int, ...]
     touched_hidden: int
+    called: tuple[NameSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class StorageBox:
     shared: tuple[tuple[int, int], ...]
     values: tuple[tuple[int, tuple[tuple[int, Scalar | None], ...]], ...]
     until: int
+    film: Film = field(default_factory=Film)
 
 
 @dataclass(frozen=True, slots=True)

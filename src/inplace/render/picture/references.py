@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from inplace.facts.model import BEFORE, Call, CounterId, StateId, StorageId, TensorId, TensorState
+from inplace.facts.model import BEFORE, Call, CounterId, NodeId, StateId, StorageId, TensorId, TensorState
 from inplace.facts.rows import NOTHING, column
 from inplace.reading.extents import elements, pieces, shared_ranges
 from inplace.reading.index import Index
+from inplace.render.picture.film import Films, names_over_time
+from inplace.render.picture.film_model import Film, NameSpan
 from inplace.render.picture.findings import About
 from inplace.render.picture.model import CounterBox, References, StorageBox, TensorBox
 from inplace.render.picture.source import Texts
-from inplace.render.picture.timeline import steps_apart
-from inplace.render.picture.timeline_model import Scalar
+from inplace.render.picture.timeline_model import CALLS, Scalar, steps_apart
 
 _STORAGES = 24  # storages drawn at most
 _TENSORS = 8  # tensors drawn of one storage at most
@@ -27,9 +28,11 @@ _TOUCHED = 3_000
 class ReferencesPane:
     """What the references pane shows of a trace, for the findings it has."""
 
-    def __init__(self, index: Index, abouts: list[About], texts: Texts) -> None:
+    def __init__(
+        self, index: Index, abouts: list[About], texts: Texts, broken: Iterable[tuple[NodeId, str]] = ()
+    ) -> None:
         self._history, self._trace, self._texts = index.history, index.trace, texts
-        self.names = index.names.seen
+        self.names, self._index = index.names.seen, index
         self._told = {tensor for one in abouts for tensor in one.tensors}
         self._kept = self._choose([storage for one in abouts for storage in one.storages])
         self._over = self._history.tensors_over(self._kept)
@@ -46,6 +49,7 @@ class ReferencesPane:
         counters = {self._known(tensor).counter for tensor in self._shown}
         self._most_moves = _MOVES // max(1, len(counters))
         self._seen = self._sights(counters)
+        self._films = Films(self._trace, self._drawn, set(broken), CALLS)
 
     def last(self, tensor: TensorId) -> TensorState | None:
         """The state a tensor was last seen in."""
@@ -89,6 +93,8 @@ class ReferencesPane:
 
     def _add(self, call: Call) -> None:
         seen = self._seen
+        if call.step < CALLS:
+            self._films.add(call)
         for argument in call.inputs:
             if seen[argument.before]:
                 self._sighted(argument.before, call.step - 1, call.step)
@@ -142,16 +148,18 @@ class ReferencesPane:
     def references(self) -> References:
         """The pane."""
         drawn = [tensor for tensors in self._drawn.values() for tensor in tensors]
-        boxes = {tensor: self._tensor_box(tensor) for tensor in drawn}
+        called = names_over_time(self._index.names, drawn, CALLS)
+        boxes = {tensor: self._tensor_box(tensor, called[tensor]) for tensor in drawn}
+        films = self._films.films()
         return References(
             tensors=tuple(boxes.values()),
-            storages=tuple(self._storage_box(storage, boxes) for storage in self._kept),
+            storages=tuple(self._storage_box(storage, boxes, films[storage]) for storage in self._kept),
             counters=tuple(self._counter_boxes({box.counter for box in boxes.values()})),
             tensors_hidden=len(self._trace.tensors) - len(drawn),
             storages_hidden=len(self._trace.storages) - len(self._kept),
         )
 
-    def _tensor_box(self, tensor: TensorId) -> TensorBox:
+    def _tensor_box(self, tensor: TensorId, called: tuple[NameSpan, ...]) -> TensorBox:
         state, about = self._known(tensor), self._trace.tensor(tensor)
         names = self.names.get(tensor, [])
         parts, exact = pieces(state.offset, state.layout)
@@ -177,12 +185,13 @@ class ReferencesPane:
             cells=cells,
             touched=steps_apart(steps[:_TOUCHED]),
             touched_hidden=max(0, len(steps) - _TOUCHED),
+            called=called,
         )
 
     def _cells_fit(self, state: TensorState) -> bool:
         return state.storage is not None and self._cells[state.storage] > 0 and state.layout.numel <= _CELLS
 
-    def _storage_box(self, storage: StorageId, boxes: dict[TensorId, TensorBox]) -> StorageBox:
+    def _storage_box(self, storage: StorageId, boxes: dict[TensorId, TensorBox], film: Film) -> StorageBox:
         about, changes = self._trace.storage(storage), self._values[storage]
         drawn = self._drawn[storage]
         cut = len(changes) > _CHANGES
@@ -200,6 +209,7 @@ class ReferencesPane:
             shared=tuple(shared_ranges([boxes[tensor].pieces for tensor in drawn])),
             values=tuple((step, tuple(found.items())) for step, found in changes[:_CHANGES]),
             until=changes[_CHANGES - 1][0] if cut else -1,
+            film=film,
         )
 
     def _counter_boxes(self, wanted: set[int]) -> Iterator[CounterBox]:

@@ -1,4 +1,4 @@
-"""The widget's script: one module, written in parts that share its scope.
+"""The widget's script and style: one module and one sheet, each written in parts, those of the script in one scope.
 
 Front ends load one text, offline, so the parts are joined here and nothing has to be bundled before.
 """
@@ -14,6 +14,10 @@ PARTS = (
     "run",  # what the diagram says, indexed
     "finding",  # what is seen at first sight
     "bar",  # what opens the rest
+    "reel",
+    "tale",
+    "film",
+    "strip",
     "scrubber",
     "source",
     "references",
@@ -30,3 +34,12 @@ PARTS = (
 def script() -> str:
     """The text of the ES module that anywidget and the page load."""
     return "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+
+
+SHEETS = ("widget", "film")
+
+
+@cache
+def style() -> str:
+    """The text of the style sheet that anywidget and the page load."""
+    return "\n".join((_FOLDER / f"{sheet}.css").read_text(encoding="utf-8") for sheet in SHEETS)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
 
 from inplace.facts.model import Call, GradMode, Kind, Position, Stack
 from inplace.reading.history import History
 from inplace.render.picture.curves import kept_bytes, live_bytes
 from inplace.render.picture.source import Loop, Texts
-from inplace.render.picture.timeline_model import CallPlace, Calls, Folds, Form, Scalar
-
-CALLS = 200_000
-"""Calls in the picture at most."""
+from inplace.render.picture.timeline_model import CallPlace, Calls, Folds, Form, Scalar, steps_apart
 
 _WRITES = 100_000
 _ROUNDS = 60_000
@@ -187,11 +182,6 @@ class Timeline:
                 lines.append(step)
                 last_line = line
         return Folds(steps_apart(lines[:_LINES]), steps_apart(rounds[:_ROUNDS]), tuple(loops[:_ROUNDS]))
-
-
-def steps_apart(steps: Sequence[int]) -> tuple[int, ...]:
-    """Numbers as differences to the previous one, the first to 0: small, and so short in JSON."""
-    return tuple(after - before for before, after in pairwise([0, *steps]))
 
 
 def _numbered(place: CallPlace, source: int) -> CallPlace:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Scalar = float | int | bool | str
+
+CALLS = 200_000
+"""Calls in the picture at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,8 @@ class Calls:
     raised: tuple[tuple[int, str], ...]
     results: tuple[tuple[int, Scalar], ...]
     folds: Folds
+
+
+def steps_apart(steps: Sequence[int]) -> tuple[int, ...]:
+    """Numbers as differences to the previous one, the first to 0: small, and so short in JSON."""
+    return tuple(after - before for before, after in pairwise([0, *steps]))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import anywidget
 import traitlets
 
 from inplace.render.picture.model import Diagram
-from inplace.render.picture.script import script
-
-_STYLE = Path(__file__).parents[1] / "js" / "widget.css"
+from inplace.render.picture.script import script, style
 
 
 class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
@@ -27,7 +24,7 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     """The widgets of each cell of a notebook, with the run of it that made them."""
 
     _esm = script()
-    _css = _STYLE
+    _css = style()
     diagram = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
     fresh = traitlets.Bool(True).tag(sync=True)
