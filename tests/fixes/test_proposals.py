@@ -249,7 +249,7 @@ def test_a_report_and_its_picture_parse_a_source_once(text: str, monkeypatch: py
     """Checks, fixes and the picture ask the same tree, however many findings there are."""
     trace = record_text(LEAVES + text + END).trace
     parsed, parse = [], ast.parse
-    monkeypatch.setattr(ast, "parse", lambda text, *more: parsed.append(text) or parse(text, *more))
+    monkeypatch.setattr(ast, "parse", lambda text, *more, **named: parsed.append(text) or parse(text, *more, **named))
 
     diagram(analyze(trace))
 
