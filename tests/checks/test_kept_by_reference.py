@@ -141,6 +141,14 @@ WARNED = {
 }
 WARNED.update(
     {
+        "a data set that changes the items of its cache": (
+            "class Data:\n    def __init__(self):\n        self.cache = {i: torch.rand(4) for i in range(3)}\n"
+            "    def __getitem__(self, i):\n"
+            "        image = self.cache[i]\n        image -= 0.5\n        return image\ndata = Data()\n"
+            "for epoch in range(2):\n    torch.stack([data[i] for i in range(3)]).mean()",
+            [6],
+            6,
+        ),
         "an attack that moves the image": (
             "def attack(x):\n    adv = x\n    for _ in range(2):\n        adv += 0.1\n    return adv\n"
             "def main():\n    x = torch.rand(3)\n    adv = attack(x)\n    return (adv - x).abs().max()\nmain()",
@@ -224,6 +232,15 @@ SOUND = {
         "opt = torch.optim.SGD(net.parameters(), lr=0.1)\nfor _ in range(2):\n    opt.zero_grad()\n"
         "    net(torch.tensor([0, 1])).sum().backward()\n    opt.step()\n"
         "print(torch.equal(net.out.weight, net.emb.weight))"
+    ),
+    "gradients of tasks cloned into a dict": NET
+    + "for p in net.parameters():\n    p.grad = torch.zeros_like(p)\nkept = {}\nfor k in range(2):\n"
+    "    net.zero_grad(set_to_none=False)\n    net(x).pow(k + 1).sum().backward()\n"
+    "    kept[k] = net.weight.grad.clone()\n(kept[0] * kept[1]).sum()",
+    "a data set that counts what it gives": (
+        "class Data:\n    def __init__(self):\n        self.rows, self.given = torch.rand(3, 4), torch.zeros(())\n"
+        "    def __getitem__(self, i):\n        self.given += 1\n        return self.rows[i]\ndata = Data()\n"
+        "for epoch in range(2):\n    torch.stack([data[i] for i in range(3)]).mean()"
     ),
     "a short name for an attribute": (
         "class Mean:\n    def __init__(self):\n        self.mean = torch.zeros(2)\n    def update(self, x):\n"

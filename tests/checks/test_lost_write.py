@@ -62,6 +62,74 @@ LOST = {
     ),
     "a chain of writes": ("x = torch.rand(4)\nx[x > 0].mul_(2).add_(1)\nx.sum()", [2]),
     "a method assigned to": ("x, y = torch.zeros(3), torch.ones(3)\nx.data.copy_ = y\nx.sum()", [2]),
+    "a method that is not called": (
+        "net = nn.Linear(3, 1)\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\nfor _ in range(2):\n"
+        "    opt.zero_grad\n"
+        "    net(torch.rand(4, 3)).sum().backward()\n    opt.step()",
+        [4],
+    ),
+    "backward that is not called, in a function": (
+        "def fit(net, opt, x):\n    opt.zero_grad()\n    loss = net(x).pow(2).mean()\n    loss.backward\n"
+        "    opt.step()\n"
+        "net = nn.Linear(3, 1)\nfit(net, torch.optim.Adam(net.parameters()), torch.rand(4, 3))",
+        [4],
+    ),
+    "a step that is not called, of an attribute": (
+        """
+        class Trainer:
+            def __init__(self, net):
+                self.net, self.opt = net, torch.optim.SGD(net.parameters(), lr=0.1)
+            def fit(self, x):
+                self.opt.zero_grad()
+                self.net(x).sum().backward()
+                self.opt.step
+        t = Trainer(nn.Linear(3, 1))
+        t.fit(torch.rand(2, 3))
+        t.fit(torch.rand(2, 3))
+        """,
+        [7],
+    ),
+    "an activation that is not called": ("x = torch.rand(4)\nh = x * 2\nh.relu_\nh.sum()", [3]),
+    "a flag in another spelling": (
+        "net = nn.Linear(3, 1)\nfor p in net.parameters():\n    p.require_grad = False\nnet(torch.rand(2, 3)).sum()",
+        [3],
+    ),
+    "a flag in another spelling on a tensor": (
+        "def run(x):\n    w = torch.zeros(3)\n    w.requires_gradient = True\n    return (x @ w).sum()\n"
+        "run(torch.rand(3))",
+        [3],
+    ),
+    "a method's name for a flag": (
+        "def run(x):\n    w = torch.zeros(3)\n    w.requires_grad_ = True\n    return (x @ w).sum()\n"
+        "run(torch.rand(3))",
+        [3],
+    ),
+    "an option of an optimizer": (
+        """
+        def slower(optimizer, epoch):
+            optimizer.lr = 0.1 / (1 + epoch)
+        class Config:
+            pass
+        net, config = nn.Linear(2, 1), Config()
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for epoch in range(3):
+            slower(opt, epoch)
+            opt.zero_grad()
+            net(torch.rand(1, 2)).sum().backward()
+            opt.step()
+        """,
+        [2],
+    ),
+    "a result that is dropped": (
+        "def attend(scores, mask):\n    scores.masked_fill(mask, -1e9)\n    return scores.softmax(-1)\n"
+        "attend(torch.rand(3, 3), torch.eye(3).bool())",
+        [2],
+    ),
+    "a clamp that is dropped, in a loop over weights": (
+        "net = nn.Linear(3, 1)\nwith torch.no_grad():\n    for p in net.parameters():\n        p.clamp(-0.01, 0.01)\n"
+        "net(torch.rand(2, 3)).sum()",
+        [4],
+    ),
     "a flag on a module": (
         """
         net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
@@ -130,6 +198,70 @@ SOUND = {
         opt = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
         net(torch.ones(1, 2)).sum().backward()
         opt.step()
+        """,
+    "methods that are kept to be called": """
+        net = nn.Linear(3, 1)
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        clear, step = opt.zero_grad, opt.step
+        for _ in range(2):
+            clear()
+            loss = net(torch.rand(4, 3)).sum()
+            back = loss.backward
+            back()
+            step()
+        """,
+    "methods that are tried, or shown by a cell": """
+        x = torch.rand(3)
+        try:
+            x.relu_
+        except AttributeError:
+            pass
+        x.sum()
+        x.relu_
+        """,
+    "attributes of one's own on parameters": """
+        net = nn.Linear(3, 1)
+        for number, p in enumerate(net.parameters()):
+            p.number, p.no_weight_decay, p.requires_decay, p.requires_sync = number, True, False, True
+        net(torch.rand(2, 3)).sum()
+        """,
+    "a flag of a class of one's own": """
+        class Layer:
+            def __init__(self):
+                self.require_grad = True
+        layer, x = Layer(), torch.rand(2)
+        layer.require_grad = False
+        x.sum()
+        """,
+    "options in the groups, and on one's own optimizer": """
+        class Descent(torch.optim.Optimizer):
+            def __init__(self, params, lr):
+                super().__init__(params, {"lr": lr})
+                self.lr = lr
+            @torch.no_grad()
+            def step(self):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        p.sub_(self.lr * p.grad)
+        net = nn.Linear(2, 1)
+        for opt in (Descent(net.parameters(), 0.1), torch.optim.SGD(net.parameters(), lr=0.1)):
+            for group in opt.param_groups:
+                group["lr"] = 0.01
+            if isinstance(opt, Descent):
+                opt.lr = 0.02
+            net(torch.rand(1, 2)).sum().backward()
+            opt.step()
+        """,
+    "results that are timed, shown, or refused": """
+        x = torch.rand(4)
+        for _ in range(3):
+            x.add(1)
+            x.mul(2)
+        try:
+            x.view(3, 3)
+        except RuntimeError:
+            x.sum()
+        x.square()
         """,
     "a flag that says what is so": """
         net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))

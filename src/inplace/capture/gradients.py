@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from inplace.capture.code.objects import attributes_of, is_a, is_one_of
+from inplace.capture.code.objects import attributes_of, is_a, is_one_of, module_of_class
 from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
@@ -54,6 +54,7 @@ class Gradients:
         self._small: dict[int, bool] = {}  # by the number of some parameters whether they are looked at at every step
         self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
+        self._attributes: dict[int, int] = {}  # how many attributes optimizers had when they were last looked at
 
     def switched_off(self, frame: FrameType) -> None:
         """Gradient mode is switched off by a line of the user's."""
@@ -74,6 +75,8 @@ class Gradients:
         """An optimizer is about to use the gradients of its parameters."""
         stack = self._stacks.key_of(frame)[0]
         params = _params_of(optimizer)
+        if _has_option(optimizer, self._attributes):
+            self._note(Act.OPTION, stack, self._ids(params), "")
         grads = [param.grad for param in params]
         times = self._times[stack] = self._times.get(stack, 0) + 1
         known = self._numbers.of(self._ids(params))
@@ -171,6 +174,24 @@ def _params_of(owner: Any) -> list[torch.Tensor]:
     """The plain ones among the parameters of an optimizer or a module."""
     params = owner.parameters() if isinstance(owner, torch.nn.Module) else params_of(owner)
     return [param for param in params if type(param) in PLAIN]
+
+
+def _has_option(optimizer: torch.optim.Optimizer, known: dict[int, int]) -> bool:
+    """Whether an optimizer of PyTorch's was given an attribute, since it was last asked, that is called as an option.
+
+    Args:
+        optimizer: the optimizer.
+        known: how many attributes optimizers had when they were last asked, by their `id`.
+    """
+    own = attributes_of(optimizer) or {}
+    count = len(own)
+    if known.get(id(optimizer)) == count:
+        return False
+    known[id(optimizer)] = count
+    if not module_of_class(type(optimizer)).startswith("torch.optim."):
+        return False
+    options = own.get("defaults")
+    return type(options) is dict and not options.keys().isdisjoint(own)
 
 
 def _there(grads: Sequence[torch.Tensor | None]) -> str:

@@ -1,4 +1,4 @@
-"""lost-write: a write into a copy that nobody reads again, or an assignment that does nothing."""
+"""lost-write: a write into a copy that nobody reads again, a dropped result, or a statement without effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Literal
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import TensorId
-from inplace.reading.idle import idle_assignments
+from inplace.reading.dropped import dropped_results
+from inplace.reading.idle import How, idle_statements
 from inplace.reading.index import Index
 from inplace.reading.temporaries import lost_copies
 
@@ -17,13 +18,15 @@ from inplace.reading.temporaries import lost_copies
 class LostWrite(Finding):
     """A write that changed nothing which anybody has.
 
-    `how`: into a `copy` that died unread, as a `method` that was assigned to in place of being called, or a `flag` that
-    was set on a module, which reads none. `source` is what was copied, or has the flag otherwise still; `kept` are the
-    names of the latter. `function` is the call that made the copy, or what was assigned to.
+    `how`: into a `copy` that died unread, or into a result `dropped` at once; by a `method` that was assigned to
+    in place of being called, or one that is named and `uncalled`; by a `flag` that was set on a module, which reads
+    none, by one in a `spelling` that no tensor has, or by an `option` that was set on an optimizer, which has it in its
+    groups. `source` is what was copied, or has the flag otherwise still; `kept` are the names of the latter.
+    `function` is the call that made the copy or the result, or what was assigned to or named.
     """
 
     kind = "lost-write"
-    how: Literal["copy", "method", "flag"]
+    how: How | Literal["copy", "dropped"]
     function: str
     source: tuple[TensorId, ...]
     kept: tuple[str, ...] = ()
@@ -34,7 +37,7 @@ class LostWrite(Finding):
 
 
 def lost_writes(index: Index) -> Iterator[Finding]:
-    """Yield writes into copies that died unread, then assignments that do nothing; each once for its lines."""
+    """Yield writes into copies that died unread, dropped results, then statements without effect; each line once."""
     found: dict[object, Finding] = {}
     for one in lost_copies(index):
         state = index.trace.states[one.maker.inputs[0].before]
@@ -49,7 +52,19 @@ def lost_writes(index: Index) -> Iterator[Finding]:
             source=(state.tensor,),
         )
         found.setdefault(finding.told_by(index.trace), finding)
-    for idle in idle_assignments(index):
+    for dropped in dropped_results(index):
+        state = index.trace.states[dropped.call.inputs[0].before]
+        finding = LostWrite(
+            severity="warning",
+            culprits=index.places.chain(dropped.call),
+            victim=None,
+            names=index.names.told(first=[dropped.receiver], tensors=[state.tensor], places=[dropped.place]),
+            how="dropped",
+            function=dropped.call.function.label,
+            source=(state.tensor,),
+        )
+        found.setdefault(finding.told_by(index.trace), finding)
+    for idle in idle_statements(index):
         kept = index.names.first(idle.tensors)
         finding = LostWrite(
             severity="warning",

@@ -20,6 +20,7 @@ from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
 from inplace.reading.items import value_of
 from inplace.reading.place import Place
+from inplace.reading.repeated import Repeated, repeated_modules
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
 from inplace.reading.twins import Twins, twins
 
@@ -39,11 +40,12 @@ _How = Literal[
     "item",
     "foreign",
     "twins",
+    "modules",
     "bucket",
     "groups",
 ]
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
-_NOT_KEPT: frozenset[_How] = frozenset({"groups", "twins", "argument", "default", "item", "foreign"})
+_NOT_KEPT: frozenset[_How] = frozenset({"groups", "twins", "modules", "argument", "default", "item", "foreign"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class SharedReference(Finding):
     victim is the call that did so, and `keep` the line that kept the other reference; an `argument` that a function
     wrote in place for its own use, a `default` one that it wrote in each of its calls, and an `item` of a data set,
     where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
-    `twins` (names for two things that are one);
+    `twins` (names for two things that are one); `modules` (an expression that repeats one module);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     """
@@ -93,6 +95,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
     kept += [_written_argument(index, one, "item") for one in written_items(index)]
     kept += [_twins(index, one) for one in twins(index)]
+    kept += [_modules(index, one) for one in repeated_modules(index)]
     kept += [_read_array(index, one) for one in array_reads(index)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     once: dict[object, SharedReference] = {}
@@ -228,6 +231,22 @@ def _twins(index: Index, one: Twins) -> SharedReference:
         names=index.names.told(first=[one.shown], tensors=[one.tensor], places=[one.keep, *culprits, one.reader]),
         storage=storage,
         how="twins",
+        reaching=tuple(index.names.over(storage)),
+        keep=one.keep,
+    )
+
+
+def _modules(index: Index, one: Repeated) -> SharedReference:
+    """One module several times, whose parameters were trained."""
+    storage = one.write.before.storage
+    culprits = tuple({place.spot: place for place in (one.keep, *index.places.chain(one.write.call))}.values())
+    return SharedReference(
+        severity="warning" if one.is_meant_apart else "info",
+        culprits=culprits,
+        victim=None,
+        names=index.names.told(first=one.shown, tensors=[one.tensor], places=culprits),
+        storage=storage,
+        how="modules",
         reaching=tuple(index.names.over(storage)),
         keep=one.keep,
     )

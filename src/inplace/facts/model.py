@@ -414,6 +414,8 @@ class Act(Enum):
     CLEARED: `zero_grad` is about to drop gradients.
     STEPPED: an optimizer is about to use gradients.
     UNREAD: the parameters of modules on which somebody set an attribute `requires_grad`, and which have it otherwise.
+    OPTION: the parameters of an optimizer of PyTorch's on which somebody set one of its options as an attribute: it
+    reads them from its groups.
     SINGULAR: before a backward, nodes whose derivative is not finite at what they were computed from.
     """
 
@@ -423,6 +425,7 @@ class Act(Enum):
     CLEARED = "cleared"
     STEPPED = "stepped"
     UNREAD = "unread"
+    OPTION = "option"
     SINGULAR = "singular"
 
 

@@ -188,9 +188,12 @@ def written_items(index: Index) -> Iterator[WrittenArgument]:
             else:
                 key = call.stack.frames[: depth + 1], write.before.offset, write.before.layout
                 earlier, keep = lines.setdefault(key, write), index.places.at(frame, None)
-            if earlier is not write and earlier.before.tensor != write.before.tensor and keep is not None:
+            text = index.spelled.text(call, write.argument.path) or ""
+            # A tensor that stays the same object may count something; one that has a name of its own is the item.
+            is_item = earlier.before.tensor != write.before.tensor or text.isidentifier()
+            if earlier is not write and is_item and keep is not None:
                 seen.add(call.stack)
-                yield WrittenArgument(keep, earlier, call, index.spelled.text(call, write.argument.path) or "")
+                yield WrittenArgument(keep, earlier, call, text)
 
 
 def _taken_in(index: Index, call: Call) -> int | None:

@@ -133,12 +133,9 @@ class Code:
         return target.id if isinstance(target, ast.Name) else None
 
     def holds(self, position: Position) -> bool:
-        """Whether the statement around a range makes a list or dict of it, or puts it into one."""
-        if self.puts_away(position):
-            return True
-        statement = self.statement(position)
-        value = statement.value if isinstance(statement, ast.Assign) else None
-        return isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp)
+        """Whether the statement around a range keeps the very result of it: under a name, or as an item."""
+        statement, node = self.statement(position), self.source_code.node(position)
+        return statement is not None and any(one is node for one in kept_by(statement))
 
     def collects(self, position: Position) -> bool:
         """Whether the statement around a range puts it, in a loop, into a variable that was there before the loop."""
@@ -184,13 +181,8 @@ class Code:
         return True
 
     def puts_away(self, position: Position) -> bool:
-        """Whether the statement around a range puts something into a container: `kept.append(...)`, `kept[k] = ...`."""
-        statement = self.statement(position)
-        if isinstance(statement, ast.Assign):
-            return isinstance(statement.targets[0], ast.Subscript)
-        call = statement.value if isinstance(statement, ast.Expr) else None
-        method = call.func if isinstance(call, ast.Call) else None
-        return isinstance(method, ast.Attribute) and method.attr in _PUTTING
+        """Whether the statement around a range puts its very result away: `kept.append(...)`, `kept[k] = ...`."""
+        return is_putting(self.statement(position)) and self.holds(position)
 
     def assignment_above(self, position: Position, name: str) -> Position | None:
         """The right side of the last assignment to `name` at or above a line."""
@@ -296,6 +288,52 @@ class Code:
             if name not in _LIBRARY_NAMES:
                 found[name] = None
         return tuple(found)
+
+
+def is_putting(statement: ast.stmt | None) -> bool:
+    """Whether a statement puts something into a container: `kept.append(...)`, `kept[k] = ...`."""
+    if isinstance(statement, ast.Assign):
+        return isinstance(statement.targets[0], ast.Subscript)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    method = call.func if isinstance(call, ast.Call) else None
+    return isinstance(method, ast.Attribute) and method.attr in _PUTTING
+
+
+def kept_by(statement: ast.stmt) -> list[ast.expr]:
+    """The expressions of a statement whose very results it keeps: `p.grad` of `kept[k] = [p.grad for p in params]`.
+
+    What a call is given is kept where that makes a container or an object of its arguments (`list(...)`, `Step(...)`).
+    """
+    left: list[ast.expr] = []
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and statement.value is not None:
+        left.append(statement.value)
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) and is_putting(statement):
+        left += statement.value.args
+        left += [keyword.value for keyword in statement.value.keywords]
+    found: list[ast.expr] = []
+    while left:
+        node = left.pop()
+        found.append(node)
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            left += node.elts
+        elif isinstance(node, ast.Dict):
+            left += node.values
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+            left.append(node.elt)
+        elif isinstance(node, ast.DictComp):
+            left.append(node.value)
+        elif isinstance(node, ast.IfExp):
+            left += [node.body, node.orelse]
+        elif isinstance(node, ast.Starred | ast.NamedExpr):
+            left.append(node.value)
+        elif isinstance(node, ast.Call) and _makes_of_its_arguments(node.func):
+            left += [*node.args, *(keyword.value for keyword in node.keywords)]
+    return found
+
+
+def _makes_of_its_arguments(function: ast.expr) -> bool:
+    name = ast.unparse(function).rpartition(".")[2]
+    return name in {"list", "tuple", "dict", "zip", "deque"} or name[:1].isupper()
 
 
 def _assigns(statement: ast.stmt, name: str) -> bool:

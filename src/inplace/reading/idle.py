@@ -1,4 +1,7 @@
-"""Assignments that do nothing: to what nobody reads, found by the source and by what was seen of them."""
+"""Statements that do nothing: assignments to what nobody reads, and methods that are named and not called.
+
+They are found by the source, and told where it is known from what was seen what their receiver is.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,148 @@ from typing import Literal
 
 from inplace.facts.model import Act, Kind, Position, Source, TensorId
 from inplace.facts.source_code import node_position
+from inplace.facts.spelling import FLAG, is_nearly_flag
 from inplace.reading.code import Code
 from inplace.reading.index import Index
+from inplace.reading.known_receivers import KnownReceivers
 from inplace.reading.place import Place
 
-_FLAG = "requires_grad"
+_OF_OPTIMIZERS = frozenset({"step", "zero_grad"})
+_OPTIONS = frozenset(
+    [
+        *("lr", "learning_rate", "momentum", "weight_decay", "betas", "eps", "alpha", "dampening", "nesterov", "rho"),
+        *("amsgrad", "maximize", "lr_decay", "momentum_decay", "max_iter"),
+    ]
+)
+How = Literal["method", "flag", "spelling", "option", "uncalled"]
 
 
 @dataclass(frozen=True, slots=True)
-class IdleAssignment:
-    """An assignment to an attribute that nobody reads; `tensors` are those that it leaves as they were."""
+class Idle:
+    """A statement that does nothing; `attribute` is what it names, `tensors` are those that it leaves as they were."""
 
     place: Place
-    how: Literal["method", "flag"]
+    how: How
     receiver: str
     attribute: str
     tensors: tuple[TensorId, ...]
 
 
-def idle_assignments(index: Index) -> Iterator[IdleAssignment]:
-    """Yield in-place methods of tensors that were assigned to, then flags set on modules whose parameters lack them."""
-    flagged = tuple(dict.fromkeys(n for act in index.trace.acts if act.act is Act.UNREAD for n in act.numbers))
-    set_at = _sites(index, Kind.SETTER) if flagged else set()
-    read_at: set[tuple[int, Position]] | None = None
-    for number, (source, code) in enumerate(zip(index.trace.sources, index.places.codes, strict=True)):
-        for statement in code.source_code.statements:
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-            if not isinstance(target, ast.Attribute):
-                continue
-            receiver, at = ast.unparse(target.value), (number, node_position(target))
-            if target.attr == _FLAG and flagged and at not in set_at:
-                place = _place(source, code, node_position(statement))
-                yield IdleAssignment(place, "flag", receiver, _FLAG, tuple(map(TensorId, flagged)))
-            elif target.attr.endswith("_") and not target.attr.startswith("_"):
-                read_at = _sites(index, Kind.GETTER) if read_at is None else read_at
-                if (number, node_position(target.value)) in read_at:
-                    place = _place(source, code, node_position(statement))
-                    yield IdleAssignment(place, "method", receiver, target.attr, ())
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A statement that may do nothing: `target` is the attribute that it sets, or names."""
+
+    source: int
+    statement: ast.Assign | ast.Expr
+    target: ast.Attribute
+
+    @property
+    def receiver(self) -> str:
+        return ast.unparse(self.target.value)
+
+    @property
+    def position(self) -> Position:
+        return node_position(self.statement)
 
 
-def _sites(index: Index, kind: Kind) -> set[tuple[int, Position]]:
-    """Where attributes of tensors were read, or set, by the user's own lines."""
-    columns, found = index.history.columns, set[tuple[int, Position]]()
-    stacks = {columns.stack[step] for step in columns.steps_of(lambda function: function.kind is kind)}
-    for stack in stacks:
-        for frame in columns.stacks[stack].frames[:1]:
-            site = index.places.site(frame)
-            found.add((site.source, site.position))
-    return found
+def idle_statements(index: Index) -> Iterator[Idle]:
+    """Yield the statements that do nothing, in the order of the source."""
+    found = [one for number, code in enumerate(index.places.codes) for one in _statements(number, code)]
+    if not found:
+        return
+    texts: dict[int, set[str]] = {}
+    for one in found:
+        texts.setdefault(one.source, set()).add(one.receiver)
+    known = KnownReceivers(index, texts)
+    tell = _Telling(index, known)
+    told = [(one, how) for one in found if (how := tell.how(one)) is not None]
+    options = [one for one, how in told if how == "option"]  # somebody set one: which of these lines did?
+    certain = [one for one in options if known.is_optimizer(one.source, one.receiver)]
+    of_optimizers = certain or (options if len(options) == 1 else [])
+    for one, how in told:
+        if how != "option" or one in of_optimizers:
+            source, code = index.trace.sources[one.source], index.places.codes[one.source]
+            yield Idle(_place(source, code, one.position), how, one.receiver, one.target.attr, tell.left(how))
+
+
+def _statements(number: int, code: Code) -> Iterator[_Statement]:
+    """The statements that only set, or only name, an attribute."""
+    tree = code.source_code
+    for statement in tree.simple_statements:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
+            target = statement.targets[0]
+            if target.attr in _OPTIONS or target.attr == FLAG or is_nearly_flag(target.attr) or _is_in_place(target):
+                yield _Statement(number, statement, target)
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
+            target = statement.value
+            named = target.attr in _OF_OPTIMIZERS or target.attr == "backward" or _is_in_place(target)
+            if named and not is_shown_or_tried(code, statement):
+                yield _Statement(number, statement, target)
+
+
+def is_shown_or_tried(code: Code, statement: ast.stmt) -> bool:
+    """Whether a cell shows what a statement is, being its last, or it is there to be tried."""
+    tree = code.source_code
+    around = tree.statements_around(node_position(statement))
+    return statement is tree.tree.body[-1] or any(isinstance(one, ast.Try) for one in around[-2:])
+
+
+def _is_in_place(target: ast.Attribute) -> bool:
+    return target.attr.endswith("_") and not target.attr.startswith("_") and not target.attr.endswith("__")
+
+
+class _Telling:
+    """Tells what was seen of the receivers of such statements."""
+
+    def __init__(self, index: Index, known: KnownReceivers) -> None:
+        self._index, self._known = index, known
+        self._flagged = _numbers(index, Act.UNREAD)
+        self._optimized = _numbers(index, Act.OPTION)
+        self._sites: dict[Kind, set[tuple[int, Position]]] = {}
+
+    def left(self, how: How) -> tuple[TensorId, ...]:
+        """The tensors that statements of a kind leave as they were."""
+        return self._flagged if how == "flag" else self._optimized if how == "option" else ()
+
+    def how(self, one: _Statement) -> How | None:
+        """How a statement does nothing; None where it may do something."""
+        source, attribute, target = one.source, one.target.attr, node_position(one.target)
+        if isinstance(one.statement, ast.Expr):
+            return "uncalled" if self._is_known(one) else None
+        if attribute == FLAG:
+            return "flag" if self._flagged and (source, target) not in self._at(Kind.SETTER) else None
+        if is_nearly_flag(attribute):
+            listed = self._known.is_listed(source, one.receiver, one.position)
+            return "spelling" if listed or self._is_tensor(one) else None
+        if _is_in_place(one.target):
+            read = (source, node_position(one.target.value)) in self._at(Kind.GETTER)
+            return "method" if read or self._is_tensor(one) else None
+        return "option" if self._optimized and one.receiver not in {"self", "cls"} else None
+
+    def _is_known(self, one: _Statement) -> bool:
+        if one.target.attr in _OF_OPTIMIZERS:
+            return self._known.is_optimizer(one.source, one.receiver)
+        return self._is_tensor(one)
+
+    def _is_tensor(self, one: _Statement) -> bool:
+        return self._known.is_tensor(one.source, one.receiver, one.position)
+
+    def _at(self, kind: Kind) -> set[tuple[int, Position]]:
+        """Where attributes of tensors were read, or set, by the user's own lines."""
+        if kind not in self._sites:
+            columns, found = self._index.history.columns, set[tuple[int, Position]]()
+            stacks = {columns.stack[step] for step in columns.steps_of(lambda function: function.kind is kind)}
+            for stack in stacks:
+                for frame in columns.stacks[stack].frames[:1]:
+                    site = self._index.places.site(frame)
+                    found.add((site.source, site.position))
+            self._sites[kind] = found
+        return self._sites[kind]
+
+
+def _numbers(index: Index, kind: Act) -> tuple[TensorId, ...]:
+    found = dict.fromkeys(number for act in index.trace.acts if act.act is kind for number in act.numbers)
+    return tuple(map(TensorId, found))
 
 
 def _place(source: Source, code: Code, position: Position) -> Place:

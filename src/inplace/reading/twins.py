@@ -11,8 +11,10 @@ from inplace.facts.source_code import FUNCTIONS, node_position
 from inplace.reading.code import Code, root_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.meeting import meeting
 from inplace.reading.mentions import Mention, Mentions
 from inplace.reading.place import Place
+from inplace.reading.repeated import is_first
 from inplace.reading.spelled import is_path
 
 _MENTIONS = 512  # calls of a loop that are asked what they took
@@ -99,7 +101,7 @@ def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins
         return
     tensor = runs[0][-1]
     place = _kept_at(index, pair)
-    writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not _is_first(one)]
+    writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not is_first(one)]
     if writes and place is not None:
         source, code = index.trace.sources[pair.source], index.places.codes[pair.source]
         at = max(last, key=lambda one: one.step)
@@ -127,12 +129,6 @@ def _lists(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and ast.unparse(value.func) in {"list", "tuple", "dict"}
 
 
-def _is_first(write: Write) -> bool:
-    """Whether a module, or a function of `nn.init`, has given a parameter its first values."""
-    entry = write.call.stack.frames[0].entry if write.call.stack.frames else None
-    return entry is not None and entry.endswith("__init__")
-
-
 # ---------------------------------------------------------------- modules
 
 
@@ -154,26 +150,34 @@ def _renamed(number: int, code: Code) -> Iterator[_Pair]:
 
 
 def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins]:
+    """A module that is used under two names as two are: results of the two meet, and those of one have no gradients.
+
+    A second name alone is a habit (`net = model`), and two branches with one module are trained together (siamese).
+    """
     code = index.places.codes[pair.source]
-    used: list[dict[TensorId, Mention]] = []
-    for name in pair.names:
-        found: dict[TensorId, Mention] = {}
-        for one in mentions.of(pair.source, name):
-            if _is_there(code, pair, one) and _calls(code, one, name):
-                for tensor in mentions.tensors(one):
-                    if index.trace.tensors[tensor].type == "Parameter":
-                        found[tensor] = one
-        used.append(found)
+    found = [
+        [one for one in mentions.of(pair.source, name) if _is_there(code, pair, one) and _calls(code, one, name)]
+        for name in pair.names
+    ]
+    used = [_parameters(index, mentions, own) for own in found]
     for tensor in used[0]:
-        writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not _is_first(one)]
+        writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not is_first(one)]
         read = used[0][tensor]
         written = next((one for one in writes if one.call.step < read.step), None)
         if tensor in used[1] and written is not None:
+            if meeting(index, [one.step for one in found[0]], [one.step for one in found[1]], writes) is None:
+                return
             source = index.trace.sources[pair.source]
             keep = Place(source.label, source.file, pair.position, code.text(pair.position), None)
             reader = Place(source.label, source.file, read.position, code.text(read.position), read.step)
             yield Twins(keep, written, reader, tensor, pair.names[0])
             return
+
+
+def _parameters(index: Index, mentions: Mentions, found: list[Mention]) -> dict[TensorId, Mention]:
+    """The parameters that the calls of some mentions took, with the last mention of each."""
+    types = index.trace.tensors
+    return {tensor: one for one in found for tensor in mentions.tensors(one) if types[tensor].type == "Parameter"}
 
 
 def _calls(code: Code, mention: Mention, name: str) -> bool:

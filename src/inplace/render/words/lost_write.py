@@ -19,29 +19,47 @@ _MADE = {
 
 
 def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
-    first = culprits(finding, trace)
+    first, name = culprits(finding, trace), code(finding.function)
     if finding.how == "copy":
-        made = _MADE.get(finding.function, f"{code(finding.function)} gave out a copy")
+        made = _MADE.get(finding.function, f"{name} gave out a copy")
         return f"{first} writes into a copy that is dropped unread: {made}.", "What it was copied from is unchanged."
+    if finding.how == "dropped":
+        what = f"{first} drops its result: {name} gives out another tensor."
+        return what, f"{code(finding.names[0])} is as it was before, and is read again as such."
     if finding.how == "method":
-        what = f"{first} sets an attribute called {code(finding.function)}, and does not call that method."
+        what = f"{first} sets an attribute called {name}, and does not call that method."
         return what, "No element is written: the attribute belongs to a tensor object, and nobody reads it."
+    if finding.how == "uncalled":
+        return f"{first} names {name} and does not call it.", "The line does nothing."
+    if finding.how == "spelling":
+        what = f"{first} sets an attribute {name}, which PyTorch does not know."
+        return what, f"{code('requires_grad')} of {code(finding.names[0])} stays as it was."
+    if finding.how == "option":
+        what = f"{first} sets an attribute of an optimizer, which does not read it."
+        return what, f"An optimizer has {name} in its {code('param_groups')}: each step went on with the value there."
     what = f"{first} sets an attribute of a module, and its parameters know nothing of it."
-    return what, f"{joined(finding.kept)} kept the flag: no `nn.Module` reads an attribute {code(finding.function)}."
+    return what, f"{joined(finding.kept)} kept the flag: no `nn.Module` reads an attribute {name}."
 
 
 def _remedy(finding: LostWrite, _: Trace) -> str:
-    if finding.how == "copy":
-        return (
-            "Index once, on the left of an assignment: `x[mask, 0] = value`, `x[i] -= mean`; or assign the result back."
-        )
-    if finding.how == "method":
-        return f"Call it: {code(finding.function + '(...)')}."
-    return "Call the method: `module.requires_grad_(False)`."
+    name = finding.function
+    return {
+        "copy": "Index once, on the left of an assignment: `x[mask, 0] = value`, `x[i] -= mean`; or assign the result "
+        "back.",
+        "dropped": f"Keep the result, {code(f'x = x.{name}(...)')}, or write in place where a method "
+        f"{code(f'{name}_(...)')} does.",
+        "method": f"Call it: {code(f'{name}(...)')}.",
+        "uncalled": f"Call it: {code(f'{finding.names[0]}.{name}()')}.",
+        "spelling": f"Write {code('requires_grad')}.",
+        "option": f"Set it in each group: {code(f'for group in optimizer.param_groups: group[{name!r}] = ...')}.",
+        "flag": "Call the method: `module.requires_grad_(False)`.",
+    }[finding.how]
 
+
+_DID = {"copy": "writes to a copy", "dropped": "drops its result"}
 
 WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
-    did=lambda finding: "writes to a copy" if finding.how == "copy" else "does nothing",
+    did=lambda finding: _DID.get(finding.how, "does nothing"),
 )

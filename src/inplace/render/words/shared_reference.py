@@ -9,6 +9,7 @@ from inplace.render.words.telling import Words
 
 _REMEDIES = {
     "twins": "Make the second a copy: `copy.deepcopy(module)`, or a list of `.clone()`s.",
+    "modules": "Make each its own: `[nn.Linear(4, 4) for _ in range(n)]`, or `copy.deepcopy(layer)` for each.",
     "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
     "default": "Let the default be `None`, and make the tensor in the function.",
     "item": "Clone the item before it is changed, or change it out of place.",
@@ -55,6 +56,12 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         keep = f"{where(finding.keep, trace)}: {quote(finding.keep)}"
         what = _ARGUMENTS[finding.how].format(name=name(finding), keep=keep)
         return f"{writer} {what}.", _OF_ARGUMENTS[finding.how].format(read=victim(finding, trace))
+    if finding.how == "modules" and finding.keep is not None:
+        what = f"{where(finding.keep, trace)}: {quote(finding.keep)} is one module several times, not several."
+        return (
+            what,
+            f"Its parameters are the same ones each time: {where(finding.culprits[-1], trace)} trains all at once.",
+        )
     if finding.keep is not None and finding.victim is not None:
         kept = f"{where(finding.keep, trace)} kept the same bytes ({quote(finding.keep)})"
         read = f"{where(finding.victim.place, trace)} {_READS[finding.how]}"

@@ -1,0 +1,121 @@
+"""Results of out-of-place methods that a statement drops: `scores.masked_fill(mask, -1e9)` on a line of its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inplace.facts.model import Call, Kind
+from inplace.facts.source_code import LOOPS, node_position
+from inplace.reading.code import Code, root_of
+from inplace.reading.idle import is_shown_or_tried
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+from inplace.reading.spelled import is_path
+
+# Methods that have a twin which changes their tensor, or that are called for a tensor to go on with.
+_TWINS = frozenset(
+    [
+        *(
+            "abs",
+            "add",
+            "addcdiv",
+            "addcmul",
+            "bernoulli",
+            "ceil",
+            "clamp",
+            "clamp_max",
+            "clamp_min",
+            "clip",
+            "copysign",
+        ),
+        *(
+            "cos",
+            "cumsum",
+            "div",
+            "divide",
+            "exp",
+            "fill",
+            "floor",
+            "index_add",
+            "index_copy",
+            "index_fill",
+            "index_put",
+        ),
+        *("lerp", "log", "masked_fill", "masked_scatter", "mul", "multiply", "nan_to_num", "neg", "pow", "reciprocal"),
+        *("relu", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "sigmoid", "sin", "sqrt"),
+        *("square", "sub", "subtract", "tanh", "tril", "triu", "true_divide", "trunc", "unsqueeze", "squeeze"),
+        *("transpose", "t", "detach", "softmax", "clone", "view", "reshape", "permute", "flatten", "contiguous"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A call whose result nobody has, while what it was called on is read again; `receiver` is its text."""
+
+    place: Place
+    call: Call
+    receiver: str
+
+
+def dropped_results(index: Index) -> Iterator[Dropped]:
+    """Yield the first such call of each line of the user's."""
+    columns = index.history.columns
+    asked: dict[int, str] = {}
+    for number, stack in enumerate(columns.stacks):
+        if stack.frames and stack.frames[0].entry is None:
+            site = index.places.site(stack.frames[0])
+            code = index.places.codes[site.source]
+            node = code.source_code.node(site.position)
+            if isinstance(node, ast.Call) and _is_dropped(code, node, code.statement(site.position)):
+                asked[number] = ast.unparse(node.func.value)  # type: ignore[attr-defined]  # `_is_dropped` has asked
+    seen: set[object] = set()
+    for step, number in enumerate(columns.stack) if asked else ():
+        if number in asked and columns.stacks[number].frames[0] not in seen:
+            seen.add(columns.stacks[number].frames[0])
+            call = index.trace.calls[step]
+            place = index.places.of(call)
+            if place is not None and _is_lost(index, call):
+                yield Dropped(place, call, asked[number])
+
+
+def _is_dropped(code: Code, node: ast.Call, statement: ast.stmt | None) -> bool:
+    """Whether a statement is no more than a method of a variable, among others that do something.
+
+    What stands alone in its block, or among its like only, may be there to be timed, or to be refused.
+    """
+    method = node.func
+    if not isinstance(statement, ast.Expr) or statement.value is not node or not isinstance(method, ast.Attribute):
+        return False
+    if method.attr not in _TWINS or not is_path(method.value) or is_shown_or_tried(code, statement):
+        return False
+    if any(keyword.arg == "out" for keyword in node.keywords):
+        return False
+    around = code.source_code.statements_around(node_position(statement))[:-1]
+    if any(not isinstance(one, ast.Expr) for one in code.source_code.block_of(statement)):
+        return True
+    return not around or not _may_measure(around[-1], root_of(ast.unparse(method.value)))
+
+
+def _may_measure(block: ast.stmt, receiver: str) -> bool:
+    """Whether a block may be there to see what its statements do: not a loop over what they change, nor `no_grad`."""
+    if isinstance(block, ast.With):
+        return not any("grad" in ast.unparse(one.context_expr) for one in block.items)
+    given = ast.walk(block.target) if isinstance(block, ast.For) else ()
+    return isinstance(block, LOOPS) and not any(isinstance(one, ast.Name) and one.id == receiver for one in given)
+
+
+def _is_lost(index: Index, call: Call) -> bool:
+    """Whether what a call gave out is never seen again, and what it was called on is."""
+    history = index.history
+    if call.function.kind is not Kind.OP or call.raised is not None or not call.inputs or not call.outputs:
+        return False
+    if list(index.trace.writes(call)):
+        return False
+    given = index.trace.states[call.inputs[0].before].tensor
+    made = {history.tensors_by_state[state] for state in call.outputs}
+    if given in made or any(history.sightings[tensor][-1][0] > call.step for tensor in made):
+        return False
+    return history.sightings[given][-1][0] > call.step

@@ -1,0 +1,58 @@
+"""Whether what a module gives under one name meets what it gives under another, and has no gradients there."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from inplace.facts.model import Call, GradMode, TensorId
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+
+_FOLLOWED = 4096  # calls in which two results are followed
+
+
+def meeting(index: Index, ones: Sequence[int], others: Sequence[int], writes: Sequence[Write]) -> Call | None:
+    """The first call that takes results of both kinds of calls, of which only the one kind had no gradients.
+
+    Both are made between two of some writes.
+
+    Args:
+        index: of the trace.
+        ones: the steps of the calls under the one name, in order.
+        others: those under the other.
+        writes: what moves the module, in order.
+    """
+    steps = [write.call.step for write in writes]
+    for step in ones:
+        place = bisect_left(steps, step)
+        begin = steps[place - 1] if place else -1
+        end = steps[place] if place < len(steps) else len(index.trace.calls)
+        near = bisect_left(others, begin)
+        if near < len(others) and others[near] < end:
+            first = min(step, others[near])
+            return _met(index, (set(ones), set(others)), first, min(end, first + _FOLLOWED))
+    return None
+
+
+def _met(index: Index, kinds: tuple[set[int], set[int]], first: int, end: int) -> Call | None:
+    columns, tensors = index.history.columns, index.history.tensors_by_state
+    behind: tuple[set[TensorId], set[TensorId]] = (set(), set())  # what was made of each kind's results
+    without: list[bool | None] = [None, None]  # whether no result of a kind has gradients
+    for step in range(first, end):
+        given = {tensors[state] for state in columns.before[columns.begins[step] : columns.begins[step + 1]]}
+        made = [tensors[state] for state in columns.outputs_of(step)]
+        of = [step in kind or not given.isdisjoint(own) for kind, own in zip(kinds, behind, strict=True)]
+        if all(of) and not any(step in kind for kind in kinds):
+            return index.trace.calls[step] if without[0] is not without[1] else None
+        for number in (0, 1):
+            if of[number]:
+                behind[number].update(made)
+                if made:
+                    without[number] = not _requires_grad(index, step)
+    return None
+
+
+def _requires_grad(index: Index, step: int) -> bool:
+    call = index.trace.calls[step]
+    return call.grad_mode is GradMode.GRAD and any(index.trace.states[one].requires_grad for one in call.outputs)

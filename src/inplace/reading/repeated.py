@@ -1,0 +1,154 @@
+"""One module several times where several may have been meant: `[layer] * n`, `dict.fromkeys(names, nn.Linear(4, 1))`.
+
+NOTE [ Meant to be one ]
+One layer applied again and again, and one weight under two names, are written on purpose too (ALBERT, tied embeddings).
+That is known of the source in two cases only: the module is made in the very expression that repeats it, so it has no
+name of its own, or each of its copies was given an optimizer of its own. Else it is told without alarm.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inplace.facts.model import Act, Position, TensorId
+from inplace.facts.source_code import node_position
+from inplace.reading.code import Code
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+from inplace.reading.spelled import is_path
+
+_MOST = 200  # such expressions that are looked at in one source
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An expression that repeats one module, a write to a parameter of that, and what it is called.
+
+    `is_meant_apart` is whether nobody can have wanted one module; NOTE [ Meant to be one ].
+    """
+
+    keep: Place
+    write: Write
+    tensor: TensorId
+    shown: tuple[str, ...]
+    is_meant_apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Expression:
+    """An expression that repeats `item`; `made` is where that was made."""
+
+    source: int
+    node: ast.expr
+    made: Position
+    is_made_there: bool
+
+
+def repeated_modules(index: Index) -> Iterator[Repeated]:
+    """Yield the expressions that repeat one module whose parameters were written since they got their first values."""
+    found = [one for number, code in enumerate(index.places.codes) for one in _expressions(number, code)]
+    if not found:
+        return
+    parameters = _parameters_made(index, found)
+    for one in found:
+        own = parameters.get((one.source, one.made), [])
+        trained = next((write for tensor in own if (write := _trained(index, tensor)) is not None), None)
+        if trained is None:
+            continue
+        source, code = index.trace.sources[one.source], index.places.codes[one.source]
+        at = node_position(one.node)
+        keep = Place(source.label, source.file, at, code.text(at), None)
+        apart = one.is_made_there or _optimizers_of(index, frozenset(own)) > 1
+        yield Repeated(keep, trained, trained.before.tensor, code.targets(at), apart)
+
+
+# ---------------------------------------------------------------- expressions
+
+
+def _expressions(number: int, code: Code) -> Iterator[_Expression]:
+    left = _MOST
+    for node in code.source_code.nodes:
+        items = _repeats(node) if left and isinstance(node, ast.expr) else []
+        for item in items:
+            left -= 1
+            if isinstance(item, ast.Call):
+                yield _Expression(number, node, node_position(item), is_made_there=True)  # type: ignore[arg-type]
+            elif is_path(item):
+                made = _made_at(code, item, node)  # type: ignore[arg-type]
+                if made is not None:
+                    yield _Expression(number, node, made, is_made_there=False)  # type: ignore[arg-type]
+
+
+def _repeats(node: ast.AST) -> list[ast.expr]:
+    """What an expression has several times: the items of `[item] * n`, of `fromkeys(names, item)`, and the like."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [
+            item for side in (node.left, node.right) if isinstance(side, ast.List | ast.Tuple) for item in side.elts
+        ]
+    if isinstance(node, ast.Call) and len(node.args) > 1:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        return [node.args[1]] if name == "fromkeys" else [node.args[0]] if name == "repeat" else []
+    if isinstance(node, ast.ListComp | ast.GeneratorExp) and len(node.generators) == 1 and is_path(node.elt):
+        given = {one.id for one in ast.walk(node.generators[0].target) if isinstance(one, ast.Name)}
+        names = {one.id for one in ast.walk(node.elt) if isinstance(one, ast.Name)}
+        return [node.elt] if given.isdisjoint(names) else []
+    return []
+
+
+def _made_at(code: Code, item: ast.expr, node: ast.expr) -> Position | None:
+    """The call whose result a variable is, in the function around an expression that repeats it."""
+    text, function = ast.unparse(item), code.source_code.function_around(node_position(node))
+    for at in reversed(code.assignments(text)):
+        statement = code.statement(at)
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        same = "." in text or code.source_code.function_around(at) is function
+        if isinstance(value, ast.Call) and same and at.start < node_position(node).start:
+            return node_position(value)
+    return None
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _parameters_made(index: Index, found: list[_Expression]) -> dict[tuple[int, Position], list[TensorId]]:
+    """The parameters that got their first values while each of the modules was made."""
+    wanted: dict[int, list[Position]] = {}
+    for one in found:
+        wanted.setdefault(one.source, []).append(one.made)
+    columns = index.history.columns
+    inside: dict[int, list[tuple[int, Position]]] = {}
+    for number, stack in enumerate(columns.stacks):
+        for frame in stack.frames:
+            site = index.places.site(frame)
+            for position in wanted.get(site.source, ()):
+                if position.holds(site.position):
+                    inside.setdefault(number, []).append((site.source, position))
+    made: dict[tuple[int, Position], dict[TensorId, None]] = {}
+    for step, number in enumerate(columns.stack) if inside else ():
+        for key in inside.get(number, ()):
+            for state in columns.before[columns.begins[step] : columns.begins[step + 1]]:
+                tensor = index.history.tensors_by_state[state]
+                if index.trace.tensors[tensor].type == "Parameter":
+                    made.setdefault(key, {})[tensor] = None
+    return {key: list(tensors) for key, tensors in made.items()}
+
+
+def _trained(index: Index, tensor: TensorId) -> Write | None:
+    """The first write to a parameter but those that gave it its first values."""
+    writes = index.history.writes_of(index.history.last_state(tensor))
+    return next((write for write in writes if not is_first(write)), None)
+
+
+def is_first(write: Write) -> bool:
+    """Whether a module has given a parameter its first values."""
+    entry = write.call.stack.frames[0].entry if write.call.stack.frames else None
+    return entry is not None and entry.endswith("__init__")
+
+
+def _optimizers_of(index: Index, parameters: frozenset[TensorId]) -> int:
+    """How many optimizers were built that have some parameters, by the lines that did."""
+    built = [act for act in index.trace.acts if act.act is Act.BUILT]
+    return len([act for act in built if not parameters.isdisjoint(map(TensorId, act.numbers))])
