@@ -51,7 +51,7 @@ from inplace.capture.process import process_here
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
-from inplace.capture.tables.tensors import PLAIN, TYPES
+from inplace.capture.tables.tensors import PLAIN, TYPES, know_distributed
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError, RecordingError
 from inplace.facts.model import BEFORE, Function, Kind, Look, NodeId, Trace
@@ -167,6 +167,7 @@ class Recorder(Listener):
             Recorder._current, self._process = self, os.getpid()
             _be_told_of_forks()
             self._protected(prepare)
+            self._protected(know_distributed)
             self._protected(self._stacks.enter, frame)
             self._spared(_NAMES, self._naming.note_names, BEFORE)
             if self._continued is not None:

@@ -20,7 +20,7 @@ from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
 from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import node_of, number_of
-from inplace.capture.tables.tensors import PLAIN
+from inplace.capture.tables.tensors import PLAIN, know_distributed
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function, Kind, StateId
 
@@ -80,6 +80,7 @@ class CallNotes:
 
     def learn(self, func: Any) -> Known:
         """What is known of a function that is called for the first time."""
+        know_distributed()
         known = self.known[func] = Known(facts_of(func))
         if known.label in LAZY:
             known.passed = True

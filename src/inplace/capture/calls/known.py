@@ -6,6 +6,8 @@ from inplace.capture.calls.functions import FunctionFacts, drops
 from inplace.facts.collectives import is_collective
 from inplace.facts.model import Kind
 
+_OF_MEMORY = frozenset({"untyped_storage", "data_ptr"})
+
 
 class Known:
     """What one recording knows of a function, and whether it can be passed without a record.
@@ -16,6 +18,8 @@ class Known:
         short: whether what it gives out may be a new tensor.
         collective: whether it talks to other processes.
         switches: whether it switches gradient mode on or off.
+        slot: whether it reads or sets a gradient.
+        asked: whether it is passed where PyTorch itself calls it.
         brief: whether its calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
@@ -23,6 +27,7 @@ class Known:
 
     __slots__ = (
         "aliases",
+        "asked",
         "backward",
         "brief",
         "collective",
@@ -60,5 +65,6 @@ class Known:
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
+        self.asked = self.slot or self.label in _OF_MEMORY
         self.id = self.writing = -1
         self.last: dict[int, int] = {}

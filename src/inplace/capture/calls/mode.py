@@ -17,8 +17,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
+import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls.call_notes import (
@@ -32,6 +35,7 @@ from inplace.capture.calls.call_notes import (
     transforming,
 )
 from inplace.capture.calls.functions import dropped, variant_of
+from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, leave_whole
@@ -42,6 +46,7 @@ from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
 
+_DISTRIBUTED = str(Path(torch.__file__).parent / "distributed")
 _OFF = (False,)  # arguments of what switches gradient mode off
 
 
@@ -91,8 +96,7 @@ class CallMode(TorchFunctionMode):
         try:
             if self.active:
                 known = notes.known.get(func) or notes.learn(func)
-                # Optimizers look at every gradient several times a step, and drop them all.
-                if not known.passed and not (known.slot and not self._stacks.is_user(sys._getframe(1).f_code)):
+                if not known.passed and not (known.asked and self._asks_itself(known, sys._getframe(1).f_code)):
                     stacks, hooks = self._stacks, self._hooks
                     stack, module = stacks.key_of(sys._getframe(1))
                     count, noted = stacks.times[stack], None
@@ -194,6 +198,15 @@ class CallMode(TorchFunctionMode):
                 leave_whole(fault)
                 raise
         return result
+
+    def _asks_itself(self, known: Known, code: CodeType) -> bool:
+        """Whether PyTorch asks for something that is of interest only where somebody else does.
+
+        Optimizers look at every gradient; FullyShardedDataParallel frees and fills storages, and shows them to nobody.
+        """
+        if known.slot:
+            return not self._stacks.is_user(code)
+        return code.co_filename.startswith(_DISTRIBUTED)
 
     def run_engine(self, engine: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the autograd engine with the mode on, so that hooks and custom backwards are seen.

@@ -8,7 +8,7 @@ that C has given it.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType, GetSetDescriptorType, WrapperDescriptorType
 from typing import Any
 
@@ -26,7 +26,7 @@ def is_a(value: object, kinds: type | tuple[type, ...]) -> bool:
     return issubclass(type(value), kinds)
 
 
-def is_one_of(value: object, kinds: tuple[type, ...]) -> bool:
+def is_one_of(value: object, kinds: Sequence[type]) -> bool:
     """Whether a value is of exactly one of some types; no type is hashed, for a metaclass may forbid it."""
     kind = type(value)
     for one in kinds:  # noqa: SIM110  # asked for the arguments of calls: a generator takes four times as long

@@ -45,6 +45,14 @@ def is_external(storage: torch.UntypedStorage) -> bool:
     return not storage.resizable() or (storage.device.type == "cpu" and storage.is_shared())
 
 
+def pointer_of(storage: Any) -> int:
+    """Where the bytes of a storage begin; 0 for one that has none of its own, as that of a distributed tensor."""
+    try:
+        return int(storage.data_ptr())
+    except RuntimeError:
+        return 0
+
+
 class Storages:
     """Gives out storage ids.
 
@@ -107,7 +115,7 @@ class Storages:
             self.bury()
         live = self.live.get(storage._cdata)
         if live is None and self.unasked:
-            ref = self.unasked.get(storage.data_ptr())
+            ref = self.unasked.get(pointer_of(storage))
             if ref is not None:
                 tensor = ref()
                 # One that is alive may have been moved elsewhere by a `set_`, which no mode sees.
@@ -139,8 +147,8 @@ class Storages:
         live = self.find(storage)
         if live is None:
             live = self.new(storage, key, tensor, step)
-        elif live.key == key and live.pointer != storage.data_ptr():  # `resize_` and `share_memory_` move the memory
-            live.pointer = storage.data_ptr()
+        elif live.key == key and live.pointer != pointer_of(storage):  # `resize_` and `share_memory_` move the memory
+            live.pointer = pointer_of(storage)
             self.sizes[live.id] = storage.nbytes()
             self._unplaced.append(live)
         return live, live.key != key
@@ -195,7 +203,7 @@ class Storages:
 
     def new(self, storage: Any, key: int, tensor: torch.Tensor, step: int, *, is_output: bool = False) -> LiveStorage:
         """Meet a storage."""
-        pointer, size = storage.data_ptr(), storage.nbytes()
+        pointer, size = pointer_of(storage), storage.nbytes()
         external = is_external(storage)
         if external and (twin := self._same_memory(pointer, size)) is not None:
             # from_numpy(t.numpy()) is a second StorageImpl over the bytes of the first: show what is true of the bytes.

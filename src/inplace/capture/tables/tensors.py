@@ -1,5 +1,10 @@
 """The kinds of tensors that are recorded, and the rows in which tensors are kept.
 
+NOTE [ Distributed tensors ]
+A `DTensor` (tensor parallelism, FSDP2's parameters) is a tensor of autograd's as any other: it has nodes, saves, views
+and a version counter of its own. Its memory is another tensor's, the local part, so it has no bytes to be read, as one
+on the meta device has none. Its module is loaded by who uses it, and so it is one of the recorded kinds from then on.
+
 NOTE [ New tensors ]
 The tensor that a call gives out in memory of its own is noted in one row, and it is all there is of it: the state it is
 in first, whose id is a negative number then (`first_state`), its storage, and its version counter. Most tensors are
@@ -9,6 +14,7 @@ in which they were met.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -20,18 +26,26 @@ import torch
 from inplace.facts.model import StateId, StorageId, Tensor, TensorId
 from inplace.facts.rows import NOTHING, Table
 
-PLAIN: frozenset[type] = frozenset(
-    {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
-)
-TYPES: tuple[type, ...] = (torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__))
+PLAIN: set[type] = {torch.Tensor, torch.nn.Parameter, *([torch.nn.Buffer] if hasattr(torch.nn, "Buffer") else [])}
+TYPES: list[type] = [torch.Tensor, *sorted(PLAIN - {torch.Tensor}, key=lambda kind: kind.__name__)]
 # Positions in one row: its type, the call that gave it out, first step, last step; and of a new tensor the packed facts
 # of its first state (see tensor_states.py) and its node, counted from the first recorded; NONE and -1 for others.
 KIND, ORIGIN, FIRST, LAST, FACTS, NODE = range(6)
 TENSOR = 6
 NONE = -1
 NO_STEP = NOTHING
+_DISTRIBUTED = ("torch.distributed.tensor", "torch.distributed._tensor")  # the latter up to PyTorch 2.4
 _tensor: Any = Tensor  # given integers that are ids
 tensor_row = Struct(f"{TENSOR}i").pack
+
+
+def know_distributed() -> None:
+    """Have distributed tensors recorded, if they can be by now; see NOTE [ Distributed tensors ]."""
+    for name in _DISTRIBUTED:
+        kind = getattr(sys.modules.get(name), "DTensor", None)
+        if isinstance(kind, type) and kind not in PLAIN:
+            PLAIN.add(kind)
+            TYPES.append(kind)
 
 
 def first_state(tensor: int) -> StateId:
