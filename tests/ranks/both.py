@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from inplace.render.words.contract import diagnoses
-from tests.ranks.programs import PROGRAMS
+from tests.ranks.every import PROGRAMS
 from tests.recording import record_text
 
 

@@ -124,30 +124,22 @@ both("weights averaged with a copy", AVERAGED.format(how="dist.all_reduce(one.cl
 
 # ------------------------------------------------------------ begun, and not waited for
 
-both(
-    "read before it is waited for",
-    """
+BEGUN = """
 x = torch.ones(4, requires_grad=True)
 w = torch.full((4,), R + 1.0)
+work = dist.irecv(w, 1 - R)
+{before}
 dist.barrier()
-work = dist.all_reduce(w, async_op=True)
-y = (x * w).sum()
+sent = dist.isend(torch.full((4,), 5.0), 1 - R)
 work.wait()
+sent.wait()
+{after}
 y.backward()
-""",
-    (SILENT, 4),
-)
-both(
-    "read when it is over",
-    """
-x = torch.ones(4, requires_grad=True)
-w = torch.full((4,), R + 1.0)
-work = dist.all_reduce(w, async_op=True)
-work.wait()
-y = (x * w).sum()
-y.backward()
-""",
-)
+"""
+both("used before it is waited for", BEGUN.format(before="y = (x * w).sum()", after=""), (SILENT, 3))
+both("used when it is over", BEGUN.format(before="", after="y = (x * w).sum()"))
+both("a copy used before it is waited for", BEGUN.format(before="y = (x * w.clone()).sum()", after=""))
+
 RECEIVED = """
 class Ring:
     def __init__(self, buffer):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.ranks.programs import PROGRAMS, RAISING
+from tests.ranks.every import PROGRAMS, RAISING
 
 ROOT = Path(__file__).parents[2]
 Values = list[dict[str, Any]]

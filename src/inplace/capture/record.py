@@ -149,7 +149,9 @@ class Recorder(Listener):
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
-        self._collectives = Collectives(self._notes, self._seen, self._stacks, self.written_unseen)
+        self._collectives = Collectives(
+            self._notes, self._seen, self._stacks, self._contents, self.written_unseen
+        )
         self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._continued: Continued | None = None

@@ -47,7 +47,7 @@ class UnseenWrite(Finding):
 
         A collective is not moved behind backward: that other ranks would meet it there is not known of this one.
         """
-        if self.how in {"unfollowed", "receiver"}:
+        if self.how in {"unfollowed", "receiver", "begun"}:
             return ()
         if self.how in {"broadcast", "collective"}:
             return (Cure.CLONE_SAVED,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from inplace.facts.model import Call, Failure, NodeId, TensorId, Trace
+from inplace.facts.model import Call, Failure, NodeId, Stack, StorageId, TensorId, Trace
 from inplace.reading.custom_nodes import CustomNodes
 from inplace.reading.definitions import Definitions
 from inplace.reading.ending import Ending, recognized
@@ -63,6 +63,13 @@ class Index:
         if what == "no gradient" and (statement is None or ".grad" not in ast.unparse(statement)):
             what = ""
         return Ending(what, parts, failure, places, there, call, own)
+
+    @cached_property
+    def begun(self) -> frozenset[tuple[StorageId | None, Stack | None]]:
+        """The storages that collectives came back from before they were written, and the stacks of those calls."""
+        trace = self.trace
+        calls = [trace.calls[one.step] for one in trace.collectives if one.is_async]
+        return frozenset((trace.states[one.before].storage, call.stack) for call in calls for one in call.inputs)
 
     def names_of_ending(self, *first: str) -> tuple[str, ...]:
         """The names of a finding about the line that raised: some that say more, its tensors, its variables."""

@@ -12,9 +12,10 @@ from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-Escape = Literal["data", "external", "buffers", "replaced", "collective", "broadcast"]
+Escape = Literal["data", "external", "buffers", "replaced", "collective", "begun", "broadcast"]
 """How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, without moving any, by
-giving the tensor other memory, by a collective, or by the broadcast of a model's buffers."""
+giving the tensor other memory, by a collective, by one that was not waited for, or by the broadcast of a model's
+buffers."""
 
 _MOST = 8  # culprit lines named for one save
 
@@ -95,7 +96,10 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
     changes = changes_after(index, one)
     if not writes and not changes:
         return None
-    return Unseen(writes, changes, "external" if changes else "replaced" if replaced else _escape(writes))
+    how: Escape = "replaced" if replaced else _escape(writes)
+    if changes:
+        how = "begun" if all((change.storage, change.stack) in index.begun for change in changes) else "external"
+    return Unseen(writes, changes, how)
 
 
 def _escape(writes: list[Write]) -> Escape:

@@ -10,6 +10,12 @@ NOTE [ Storages that sleep ]
 To compare bytes at every call and line takes time, so there is a bound on it. Beyond it they are compared before and
 after the calls that take a tensor over them, before each backward and at the end: a save of theirs is made by such a
 call, so it still is told whether they changed after it, but not on which line. There is a bound on that too.
+
+NOTE [ Storages in flight ]
+A collective that was begun writes until it is waited for. Its storages are compared around the calls that take them
+meanwhile: a call that has found the bytes as they were, and behind which they are others, has read what was not there
+yet, or saved what was overwritten. That is told as a change at the line that began the collective. Bytes that no call
+has taken meanwhile changed as if the collective had written them at once.
 """
 
 from __future__ import annotations
@@ -47,13 +53,17 @@ def _nobody() -> None:
 class _Watched:
     """One storage, and its contents when they were last compared: by then the call `after` was over.
 
-    `stack` is the line that gave others access to it, None where that was no call's.
+    `stack` is the line that gave others access to it, None where that was no call's. Where it is in `flight`, which is
+    what is written by then, `taken` says whether a call has found the bytes as they were.
     """
 
-    __slots__ = ("after", "contents", "live", "ref", "seen", "stack", "storage")
+    __slots__ = ("after", "contents", "flight", "live", "ref", "seen", "stack", "storage", "taken")
 
-    def __init__(self, live: LiveStorage, ref: TensorRef, seen: TensorsSeen, stack: int | None) -> None:
+    def __init__(
+        self, live: LiveStorage, ref: TensorRef, seen: TensorsSeen, stack: int | None, *, flight: bool = False
+    ) -> None:
         self.storage, self.live, self.seen, self.stack = live.id, live, seen, stack
+        self.flight, self.taken = flight, False
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
         self.after = 0
@@ -122,6 +132,30 @@ class Contents:
             self.watched[watched.storage] = watched
             self._begin_lines()
 
+    def fly(self, tensor: torch.Tensor, after: int, stack: int) -> None:
+        """The call `after`, made from `stack`, has begun to write a tensor; see NOTE [ Storages in flight ]."""
+        ref = self._seen.ref_of(tensor)
+        if ref is None or ref.live is None or tensor.device.type != "cpu" or self._spent > _MOST:
+            return
+        known = ref.live.id in self.watched or ref.live.id in self.asleep
+        if not known and 0 < self._seen.storages.sizes[ref.live.id] <= _LARGEST:
+            watched = self.asleep[ref.live.id] = _Watched(ref.live, ref, self._seen, stack, flight=True)
+            self._take(watched, after)
+
+    def land(self, tensor: torch.Tensor, step: int) -> bool:
+        """What was begun may have ended before the call `step`: whether that is told as a change of the bytes."""
+        ref = self._seen.ref_of(tensor)
+        watched = self.asleep.get(ref.storage) if ref is not None and ref.storage is not None else None
+        if watched is None or not watched.flight:
+            return False
+        self._compare(self.asleep, watched, step)
+        return watched.storage not in self.asleep and watched.taken
+
+    def end_flights(self) -> None:
+        """All that was begun has been waited for."""
+        for watched in [one for one in self.asleep.values() if one.flight]:
+            del self.asleep[watched.storage]
+
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more."""
         for watched in (*self.watched.values(), *self.asleep.values()):
@@ -153,12 +187,20 @@ class Contents:
 
     def look_at(self, tensors: Iterable[torch.Tensor], step: int) -> None:
         """The same for those of some tensors that are about to go into a call."""
-        self._look_asleep(self._asleep_under(tensors), step)
+        some = self._asleep_under(tensors)
+        self._look_asleep(some, step)
+        for watched in some:
+            watched.taken = watched.flight  # by then the bytes were as they had been, or it is in flight no more
 
     def settle_at(self, tensors: Iterable[torch.Tensor], after: int) -> None:
         """Take the present contents of those storages as known: the recorded call `after` has just run."""
         for watched in self._asleep_under(tensors):
-            self._take(watched, after)
+            if not watched.flight:
+                self._take(watched, after)
+            elif self._read(watched) == watched.contents:
+                watched.after = after
+            else:  # it may have ended before the call came to the bytes
+                del self.asleep[watched.storage]
 
     def _asleep_under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
         refs = [self._seen.ref_of(tensor) for tensor in tensors]
@@ -170,7 +212,7 @@ class Contents:
             self._compare(self.asleep, watched, step)
         if self._spent > _MOST:
             for watched in self.asleep.values():
-                if watched.live.refs:
+                if watched.live.refs and not watched.flight:
                     self._leave_out(watched.storage, _MOST, step, watched.stack)
             self.asleep.clear()
 
@@ -200,7 +242,11 @@ class Contents:
         if now is None:
             del among[watched.storage]
         elif now != watched.contents:
-            self._changed(watched, now, step)
+            if not watched.flight or watched.taken:
+                self._changed(watched, now, step)
+            if watched.flight:
+                del among[watched.storage]
+                return
         watched.after = step - 1
 
     def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
@@ -211,6 +257,7 @@ class Contents:
             start, stop = differing[0], differing[-1] + 1
         watched.contents = now
         line = self._line if self._tracer is not None and self._tracer.is_made else None
+        line = watched.stack if watched.flight else line
         if line is None:
             bound = _AWAKE if self._spent > _AWAKE else _LINES if self._lines > _LINES else 0
             self._left_out.note(Look.LINES, bound, step, storage=watched.storage)

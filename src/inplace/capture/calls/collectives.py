@@ -3,7 +3,7 @@
 NOTE [ When a collective writes ]
 One that was begun with `async_op=True` writes from then until its `Work.wait()`, which no mode sees: so what it may
 write is compared again when somebody has waited, before each backward and collective, and at the end. The write is
-told as that of the call that began it.
+told as that of the call that began it; see NOTE [ Storages in flight ] for what is used meanwhile.
 
 NOTE [ Buffers of DistributedDataParallel ]
 Before a forward it overwrites the buffers of every rank by those of rank 0, and since PyTorch 2.13 puts their version
@@ -29,6 +29,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.bytes.contents import Contents as ComparedBytes
 from inplace.capture.bytes.readable import is_readable, reach
 from inplace.capture.calls.arguments import nested_in
 from inplace.capture.calls.call_notes import CallNotes, argument_row
@@ -73,6 +74,7 @@ class Collectives:
         notes: where the calls are noted.
         seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
+        bytes_: where those are compared that are written meanwhile.
         unseen: is told of a write that no version counter shows.
 
     Attributes:
@@ -82,8 +84,10 @@ class Collectives:
         world: all ranks, none where no collective was seen.
     """
 
-    def __init__(self, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, unseen: Callable[[], None]) -> None:
-        self._notes, self._seen, self._stacks, self._unseen = notes, seen, stacks, unseen
+    def __init__(
+        self, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, bytes_: ComparedBytes, unseen: Callable[[], None]
+    ) -> None:
+        self._notes, self._seen, self._stacks, self._bytes, self._unseen = notes, seen, stacks, bytes_, unseen
         self.found: list[Collective] = []
         self._targets: list[tuple[torch.Tensor, Contents | None, bool]] = []  # of the call that runs
         self._open: list[_Target] = []  # of those that were begun and may not have ended
@@ -123,6 +127,9 @@ class Collectives:
         ]
         if self.found[-1].is_async:
             self._open += targets
+            for target in targets:
+                if (one := target.tensor()) is not None and not target.is_source:
+                    self._bytes.fly(one, len(log) - 1, log[len(log) - 1].stack)
         else:
             for target in targets:
                 self._note(target)
@@ -137,11 +144,13 @@ class Collectives:
             return
         left = [target for target in self._open if not self._note(target)]
         self._open = [] if waited else left
+        if not self._open:
+            self._bytes.end_flights()
 
     def _note(self, target: _Target) -> bool:
         """Note the state of a tensor after a collective if its bytes changed; whether they did, or never will."""
         tensor, given = target.tensor(), self._notes.log.given
-        if tensor is None:
+        if tensor is None or self._bytes.land(tensor, len(self._notes.log)):
             return True
         if given[target.at + 1] == given[target.at + 2]:
             if target.is_source or not _may_have_changed(target.before, tensor):

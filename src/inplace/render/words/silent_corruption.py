@@ -14,6 +14,7 @@ _HOW = {
     "buffers": "without moving its version (running statistics)",
     "replaced": "by giving it other memory (`.data = ...`)",
     "collective": "in place, as collectives do without moving a version,",
+    "begun": "while nobody had waited for it,",
     "broadcast": "to rank 0's values, since DistributedDataParallel broadcasts buffers before a forward,",
 }
 _REMEDIES = {
@@ -24,6 +25,7 @@ _REMEDIES = {
     "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
     "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
+    "begun": "Wait for it (`work.wait()`) before what it writes is used.",
     "broadcast": "Use a `.clone()` of the buffer in forward, or build the model with `broadcast_buffers=False`.",
 }
 
