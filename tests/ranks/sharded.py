@@ -1,4 +1,4 @@
-"""Programs with distributed tensors: `DTensor`, tensor parallelism, and what FullyShardedDataParallel makes of a model."""
+"""Programs with distributed tensors: `DTensor`, tensor parallelism, and models that FSDP has sharded."""
 
 from __future__ import annotations
 

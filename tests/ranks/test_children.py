@@ -174,3 +174,33 @@ def test_a_forked_child_of_a_recording_may_record(tmp_path: Path) -> None:
     ours = started(tmp_path, script)
 
     assert ours.stdout == "2\n1\n"
+
+
+OWN = """
+    import inplace
+    import multiprocessing
+    def child(queue):
+        with inplace.record() as inner:
+            torch.ones(2).add_(1)
+        queue.put(len(inner.trace.calls))
+    torch.ones(1)
+    with inplace.record() as outer:
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        process = context.Process(target=child, args=(queue,))
+        process.start()
+        print(queue.get())
+        process.join()
+        torch.ones(1)
+    print(len(outer.trace.calls))
+"""
+
+
+def test_a_script_may_record_itself(tmp_path: Path) -> None:
+    """Its own recordings, and those of its children, are as without us; ours ends there, and says so."""
+    value, printed, said, status = recorded(tmp_path, OWN)
+
+    assert (printed, status) == ("2\n1\n", 0)
+    assert "Traceback" not in said
+    assert "`inplace.record`) began on line" in value["reason"]
+    assert not value["complete"]

@@ -64,6 +64,9 @@ _ENGINE = "_engine_run_backward"
 _NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
 _EARLIER = "Not all of what earlier cells did"
 _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
+_GAVE_WAY = (
+    "A recording of the code's own (`inplace.record`) began on line {}: what ran from there on is in that one only."
+)
 _FORKED = "this process was forked while the recording went on, which is that of its parent"
 _WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
 
@@ -104,6 +107,7 @@ class Recorder(Listener):
         thorough: whether to look at the graph before every backward, and not before the first of each line only.
         earlier: what the recording before it in the same session has handed on, `Carried()` for the first; None where
             there is no session.
+        gives_way: whether another recording that begins in the recorded code ends this one, and is not refused.
         child: how this process was started and the id of the one whose recording it is a child of; None for no child.
 
     Raises:
@@ -123,8 +127,10 @@ class Recorder(Listener):
         strict: bool = False,
         thorough: bool = False,
         earlier: Carried | None = None,
+        gives_way: bool = False,
         child: tuple[str, int] | None = None,
     ) -> None:
+        self._gives_way = gives_way
         self._child, self._process = child, os.getpid()
         self._title, self._label = title, label
         self._seen = TensorsSeen()
@@ -149,9 +155,7 @@ class Recorder(Listener):
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
-        self._collectives = Collectives(
-            self._notes, self._seen, self._stacks, self._contents, self.written_unseen
-        )
+        self._collectives = Collectives(self._notes, self._seen, self._stacks, self._contents, self.written_unseen)
         self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
         self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._continued: Continued | None = None
@@ -163,6 +167,8 @@ class Recorder(Listener):
 
     def start(self, frame: FrameType | None = None) -> None:
         """Begin to record; `frame` is the one whose `with` block it is, if it is one."""
+        if Recorder._current is not None:
+            Recorder._current._give_way(frame or sys._getframe(1))
         if Recorder._current is not None:
             raise RecordingError("a recording is going on already: end it before you begin another")
         try:
@@ -192,6 +198,12 @@ class Recorder(Listener):
             self._let_go()
             raise
 
+    def _give_way(self, frame: FrameType) -> None:
+        """The recorded code begins a recording of its own, in `frame`: what follows is that one's."""
+        if self._gives_way and self._mode.is_here():
+            self._raw.notes.append(_GAVE_WAY.format(frame.f_lineno))
+            self.stop()
+
     def undo(self) -> None:
         """Leave Python and PyTorch as they were before `start`, whatever was done of it.
 
@@ -207,9 +219,13 @@ class Recorder(Listener):
     def stop(self, error: BaseException | None = None) -> Trace:
         """End the recording and give its trace; `error` is the exception that ended the user's code, if one did.
 
+        Where it has given way to another it has ended already.
+
         Raises:
             RecordingError: in a process that was forked while it went on: it is its parent's.
         """
+        if self._trace is not None:
+            return self._trace
         if self._process != os.getpid():
             raise RecordingError(_FORKED)
         try:

@@ -22,6 +22,7 @@ def recorder_of(
     strict: bool = False,
     thorough: bool = False,
     earlier: Carried | None = None,
+    gives_way: bool = False,
     child: tuple[str, int] | None = None,
 ) -> Recorder:
     """A recorder, yet to be started, of the code that Python knows by some file names.
@@ -37,6 +38,7 @@ def recorder_of(
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward.
         earlier: what the recording before it in the same session has handed on; None where there is no session.
+        gives_way: whether another recording that begins in the code ends this one, and is not refused.
         child: how this process was started and the id of the one whose recording it is a child of; None for no child.
     """
     from inplace.capture.record import Recorder
@@ -60,6 +62,7 @@ def recorder_of(
         strict=strict,
         thorough=thorough,
         earlier=earlier,
+        gives_way=gives_way,
         child=child,
     )
 

@@ -189,6 +189,7 @@ class _Child:
                 title=Path(family.file).name,
                 strict=family.strict,
                 thorough=family.thorough,
+                gives_way=True,
                 child=child,
             )
         )

@@ -56,7 +56,8 @@ def run(
     def make() -> Recorder:
         if family is not None:
             family.follow(ledger)
-        return recorder_of([file], space, title=Path(file).name, strict=strict, thorough=thorough, child=child)
+        name = Path(file).name
+        return recorder_of([file], space, title=name, strict=strict, thorough=thorough, gives_way=True, child=child)
 
     recorder = DeferredRecorder(make)
     if family is not None and script.is_launcher:

@@ -65,7 +65,7 @@ def _begun(item: pytest.Item) -> Any:
     from inplace.shells.recorder import recorder_of
 
     space = vars(getattr(item, "module", None) or pytest)
-    recorder = recorder_of([str(item.path)], space, title=item.name)
+    recorder = recorder_of([str(item.path)], space, title=item.name, gives_way=True)
     try:
         recorder.start()
     except Exception as refused:
