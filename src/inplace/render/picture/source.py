@@ -94,13 +94,18 @@ class Texts:
 
 
 def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[int, int]:
-    """Which sources are shown, as number in the trace -> in the picture: the cell, findings' files, the busiest."""
+    """Which sources are shown, as number in the trace -> in the picture: the cell, findings' files, the busiest.
+
+    Where there are more cells than are shown, those of findings come before the others.
+    """
     sources = report.trace.sources
-    wanted = [number for number, source in enumerate(sources) if source.is_cell]
-    for finding in report.findings:
-        wanted += [texts.source_of(place) for place in finding.places]
-    wanted += [number for number, _ in visits.most_common(_SOURCES)]
+    cells = [number for number, source in enumerate(sources) if source.is_cell]
+    told = [texts.source_of(place) for finding in report.findings for place in finding.places]
+    busiest = [number for number, _ in visits.most_common(_SOURCES)]
+    wanted = [*told, *cells, *busiest] if len(cells) > _SOURCES else [*cells, *told, *busiest]
     kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines(number)][:_SOURCES]
+    if len(cells) > _SOURCES:
+        kept.sort()
     return {number: place for place, number in enumerate(kept)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from inplace.checks.finding import Finding
@@ -104,6 +105,7 @@ def _fix(finding: Finding, trace: Trace) -> dict[str, Any]:
 def _place(place: Place) -> dict[str, Any]:
     return {
         "file": place.file,
+        **({} if Path(place.file).name == place.label else {"cell": place.label}),
         "line": place.position.line,
         "col": place.position.column,
         "end_line": place.position.end_line,

@@ -7,6 +7,7 @@ from inplace.facts.model import Trace
 from inplace.reading.place import Place
 from inplace.render.words.phrase import code
 
+_NOTEBOOK = ".ipynb"  # as the title of a recording: a whole notebook, which is called by its cells
 _LONGEST = 60  # characters of code quoted in a sentence
 _LATER = "Write out of place, change a clone, or run `backward()` first."
 _NONE_SHOWN = "Which of them keeps all that others read, the recording does not tell."
@@ -15,7 +16,7 @@ _NONE_SHOWN = "Which of them keeps all that others read, the recording does not 
 def where(place: Place, trace: Trace) -> str:
     """`line 4`, or `In[2], line 4` where it isn't in the recorded cell or script itself."""
     own = any(source.is_cell and source.file == place.file for source in trace.sources)
-    if trace.runs:  # those of earlier runs are among the sources too
+    if trace.runs or trace.title.endswith(_NOTEBOOK):  # other cells are among the sources too
         own = own and place.label.startswith(trace.title)
     return f"line {place.position.line}" if own else f"{place.label}, line {place.position.line}"
 

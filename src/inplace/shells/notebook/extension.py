@@ -12,10 +12,13 @@ from inplace.shells.notebook.session import Session
 _NAME = "inplace"
 
 
-def install(shell: Any) -> None:
-    """Make `%%inplace` and `%inplace` known to an IPython shell. Doing so again changes nothing."""
+def install(shell: Any, *, is_recorded: bool = False) -> None:
+    """Make `%%inplace` and `%inplace` known to an IPython shell. Doing so again changes nothing.
+
+    Where all that the shell runs `is_recorded` already, `%%inplace` above a cell asks for nothing more.
+    """
     if shell not in _EXTENSIONS:
-        _EXTENSIONS[shell] = _Extension(shell)
+        _EXTENSIONS[shell] = _Extension(shell, is_recorded=is_recorded)
 
 
 def uninstall(shell: Any) -> None:
@@ -28,8 +31,8 @@ def uninstall(shell: Any) -> None:
 class _Extension:
     """The session and the magics of one shell."""
 
-    def __init__(self, shell: Any) -> None:
-        self._shell, self._session = shell, Session(shell)
+    def __init__(self, shell: Any, *, is_recorded: bool) -> None:
+        self._shell, self._session = shell, Session(shell, is_recorded=is_recorded)
         self._magics = {"cell": MethodType(cell_magic, shell), "line": LineMagic(shell, self._session).run}
         for kind, magic in self._magics.items():
             shell.register_magic_function(magic, kind, _NAME)

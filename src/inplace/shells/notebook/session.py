@@ -65,9 +65,14 @@ class Session:
         shows: whether what was found is shown below a cell.
         seconds: how long the cells ran, by the number of their run.
         failed: the `id` of the exception that ended the last cell, where that was not recorded.
+
+    Args:
+        shell: the IPython shell.
+        is_recorded: whether somebody else records all that it runs.
     """
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, *, is_recorded: bool = False) -> None:
+        self._is_recorded = is_recorded
         self.records_every_cell, self.shows = False, True
         self.seconds: dict[int, float] = {}
         self._began = perf_counter()  # in the middle of the cell that has loaded us
@@ -104,6 +109,8 @@ class Session:
             blame(fault)
 
     def _prepare(self, info: Any) -> None:
+        if self._is_recorded:
+            return
         asked = asked_for(info.raw_cell)
         if self._plan is not None:  # `%%capture`, `get_ipython().run_cell(...)`: a cell inside the cell
             self._plan.files += self._files_of(info)

@@ -12,7 +12,8 @@ from typing import NoReturn
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
 from inplace.shells.terminal.children import Family, parent_here
-from inplace.shells.terminal.complaint import UNUSABLE, complain
+from inplace.shells.terminal.complaint import UNUSABLE, UnusableError, complain
+from inplace.shells.terminal.given import Command, StandardInput
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.per_process import file_of_rank
 from inplace.shells.terminal.run import run
@@ -24,6 +25,7 @@ _HINTED = {
     *("--strict", "--advise", "--verify", "--gradients"),
 }
 _WITH_VALUE = {"--json", "--html", "--trace", "--sarif", "--patch"}
+_STDIN = "-"
 _OF_SCRIPTS = {"run", "fix", "judge"}
 
 
@@ -65,7 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _merge(options.files, outputs)
         if shown:
             return _show(options.trace, outputs)
-        script = Script.of_module(options.module, theirs) if options.module else Script(options.script, theirs)
+        try:
+            script = _script(options, theirs)
+        except UnusableError as unusable:
+            complain(f"{options.script} can't be run: {unusable}.")
+            return UNUSABLE
         status = run(
             script,
             outputs,
@@ -78,6 +84,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.quiet:
             _hint(script, theirs)
         return status
+
+
+def _script(options: argparse.Namespace, theirs: Sequence[str]) -> Script:
+    """What is to be run."""
+    if options.module is not None:
+        return Script.of_module(options.module, theirs)
+    if options.code is not None:
+        return Command(options.code, theirs)
+    if options.script == _STDIN:
+        return StandardInput(theirs)
+    if _is_notebook(options.script):
+        from inplace.shells.notebook.whole import Notebook  # which needs IPython
+
+        return Notebook(options.script, theirs)
+    return Script(options.script, theirs)
+
+
+def _is_notebook(given: str | None) -> bool:
+    return given is not None and given.endswith(".ipynb")
 
 
 def _hint(script: Script, theirs: Sequence[str]) -> None:
@@ -95,8 +120,10 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     position = 1
     while position < len(arguments):
         word = arguments[position]
-        if word == "-m":
+        if word in {"-m", "-c"}:
             position += 1
+            break
+        if word.startswith(("-m", "-c")) or word == _STDIN:
             break
         if word == "--" or not word.startswith("-"):
             position += word == "--"
@@ -122,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "[--gradients] [--patch FILE] SCRIPT [ARGS...]",
+        "[--gradients] [--patch FILE] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
@@ -133,7 +160,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-children", dest="children", action="store_false", help="record no child processes")
     what = run.add_mutually_exclusive_group(required=True)
     what.add_argument("-m", metavar="MODULE", dest="module", help="a module in place of a script, as of python -m")
-    what.add_argument("script", metavar="SCRIPT", nargs="?", help="what is behind it goes to the script")
+    what.add_argument("-c", metavar="CODE", dest="code", help="code in place of a script, as of python -c")
+    what.add_argument(
+        "script",
+        metavar="SCRIPT",
+        nargs="?",
+        help="a script, a notebook, or - for what comes on standard input; what is behind it goes to the script",
+    )
     show = commands.add_parser("show", help="print the report of a trace file", allow_abbrev=False)
     show.add_argument("trace", metavar="TRACE")
     show.add_argument(
@@ -178,7 +211,7 @@ def _add_patching(commands: argparse._SubParsersAction[_Parser]) -> None:
     judge.add_argument("--json", metavar="FILE", help="write the verdict as JSON; - is standard output")
     for command in (fix, judge):
         command.add_argument("script", metavar="SCRIPT", help="what is behind it goes to the script")
-        command.set_defaults(html=None, write=None, module=None, sarif=None)
+        command.set_defaults(html=None, write=None, module=None, code=None, sarif=None)
 
 
 def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -201,8 +234,11 @@ def _problem(options: argparse.Namespace) -> str | None:
     """What makes the command line unusable, in one sentence; None if nothing does."""
     kind = {"show": "trace file", "merge": "report"}.get(options.command, "script")
     read = options.files if options.command == "merge" else [options.script if kind == "script" else options.trace]
-    if kind == "script" and options.module is not None:
+    if kind == "script" and (options.module is not None or options.code is not None or options.script == _STDIN):
         read = []
+    without = None if kind != "script" else _without_file(options)
+    if without is not None:
+        return without
     for given in read:
         if Path(given).is_dir():
             return f"{given} is a directory: name a {kind} in it."
@@ -233,6 +269,21 @@ def _problem(options: argparse.Namespace) -> str | None:
             if target != os.devnull and _is_same(target, "/dev/stdout" if theirs == "-" else theirs):
                 return f"{other} and {option} name the same file ({target}): choose another for one of them."
     return None
+
+
+def _without_file(options: argparse.Namespace) -> str | None:
+    """What can't be asked of code that is in no script's file, in one sentence."""
+    if _is_notebook(options.script):
+        what = "a notebook"
+    elif options.code is not None or (options.script == _STDIN and options.command == "run"):
+        what = "code without a file"
+    else:
+        return None
+    if options.command != "run":
+        return f"inplace {options.command} needs a script in a file, and this is {what}."
+    asked = {"--verify": options.verify, "--patch": options.patch is not None}
+    option = next((option for option, given in asked.items() if given), None)
+    return None if option is None else f"{option} needs a script in a file, and this is {what}."
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -9,6 +9,10 @@ UNUSABLE = 2
 """The exit status of a command line that can't be carried out."""
 
 
+class UnusableError(ValueError):
+    """What a command line names can't be run."""
+
+
 def complain(sentence: str) -> None:
     """Say one sentence on stderr."""
     with contextlib.suppress(OSError, ValueError):

@@ -7,14 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inplace.capture.patches.ledger import Ledger
-from inplace.shells.recorder import recorder_of
 from inplace.shells.terminal.children import Family, is_waited_for
 from inplace.shells.terminal.deferred import DeferredRecorder
-from inplace.shells.terminal.ending import hide_our_frames, last_words
+from inplace.shells.terminal.ending import hide_our_frames
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.script import Script
 from inplace.shells.terminal.signals import TerminatedError, Termination, end_by, interruptible
@@ -50,14 +48,12 @@ def run(
     """
     process = os.getpid()
     script.become_main()
-    file, space = script.file, script.module.__dict__
     ledger = Ledger()
 
     def make() -> Recorder:
         if family is not None:
             family.follow(ledger)
-        name = Path(file).name
-        return recorder_of([file], space, title=name, strict=strict, thorough=thorough, gives_way=True, child=child)
+        return script.recorder(strict=strict, thorough=thorough, gives_way=True, child=child)
 
     recorder = DeferredRecorder(make)
     if family is not None and script.is_launcher:
@@ -67,7 +63,7 @@ def run(
     error = _run(script, recorder, termination)
     trace = _ended(recorder, script, error, outputs)
     ledger.undo()
-    status = 0 if error is None else last_words(error)
+    status = 0 if error is None else script.last_words(error)
     if os.getpid() == process:  # a process that the script has forked reports nothing
         _flush()
         traces = [] if family is None or child is not None else _of_children(family)

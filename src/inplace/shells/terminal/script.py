@@ -9,8 +9,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from inplace.shells.recorder import recorder_of
 from inplace.shells.terminal.empty_stack import call_below_nothing
+from inplace.shells.terminal.ending import last_words
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
 
 _LAUNCHERS = frozenset({"torch.distributed.run", "torch.distributed.launch"})
 _LAUNCHING = frozenset({"torchrun", "accelerate"})
@@ -55,6 +61,14 @@ class Script:
             __spec__=spec, __package__=spec.parent, __loader__=spec.loader, __cached__=spec.cached
         )
         return script
+
+    def recorder(self, **options: Any) -> Recorder:
+        """A recorder, yet to be started, of what is run; `options` are those of `recorder_of`."""
+        return recorder_of([self.file], self.module.__dict__, title=Path(self.file).name, **options)
+
+    def last_words(self, error: BaseException) -> int:
+        """Say of the exception that ended it what Python says, and give the exit status."""
+        return last_words(error)
 
     def become_main(self) -> None:
         """Put the script's module, arguments and folder where Python has them."""
