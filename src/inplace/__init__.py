@@ -6,6 +6,8 @@ In a script: `python -m inplace run SCRIPT`, or `with inplace.record() as record
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.shells.python import analyze, load, record
     from inplace.shells.recording import Recording
+    from inplace.shells.terminal.enabled import enable
 
-__all__ = ["Recording", "Report", "Trace", "__version__", "analyze", "last", "load", "record"]
+__all__ = ["Recording", "Report", "Trace", "__version__", "analyze", "enable", "last", "load", "record"]
 
 last: Recording | None
 """The recording of the last cell that ran under `%%inplace`; None before."""
@@ -26,6 +29,7 @@ last: Recording | None
 _HOMES = {
     "Recording": "inplace.shells.recording",
     "analyze": "inplace.shells.python",
+    "enable": "inplace.shells.terminal.enabled",
     "load": "inplace.shells.python",
     "record": "inplace.shells.python",
     "Report": "inplace.checks.report",
@@ -50,3 +54,7 @@ def load_ipython_extension(shell: Any) -> None:
 def unload_ipython_extension(shell: Any) -> None:
     """Called by `%unload_ext inplace`."""
     import_module("inplace.shells.notebook.extension").uninstall(shell)
+
+
+if os.environ.get("INPLACE"):  # a script that imports us may be asked to record itself
+    import_module("inplace.shells.terminal.enabled").enable_by_variable(sys._getframe(1))

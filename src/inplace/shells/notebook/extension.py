@@ -21,6 +21,12 @@ def install(shell: Any, *, is_recorded: bool = False) -> None:
         _EXTENSIONS[shell] = _Extension(shell, is_recorded=is_recorded)
 
 
+def record_every_cell(shell: Any) -> None:
+    """Record every cell from the next on, as `%inplace on` does."""
+    install(shell)
+    _EXTENSIONS[shell].session.records_every_cell = True
+
+
 def uninstall(shell: Any) -> None:
     """Take out of an IPython shell everything that `install` put in."""
     extension = _EXTENSIONS.pop(shell, None)
@@ -32,13 +38,13 @@ class _Extension:
     """The session and the magics of one shell."""
 
     def __init__(self, shell: Any, *, is_recorded: bool) -> None:
-        self._shell, self._session = shell, Session(shell, is_recorded=is_recorded)
-        self._magics = {"cell": MethodType(cell_magic, shell), "line": LineMagic(shell, self._session).run}
+        self._shell, self.session = shell, Session(shell, is_recorded=is_recorded)
+        self._magics = {"cell": MethodType(cell_magic, shell), "line": LineMagic(shell, self.session).run}
         for kind, magic in self._magics.items():
             shell.register_magic_function(magic, kind, _NAME)
 
     def close(self) -> None:
-        self._session.close()
+        self.session.close()
         known = self._shell.magics_manager.magics
         for kind, magic in self._magics.items():
             if known[kind].get(_NAME) == magic:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,9 +54,8 @@ def cells_of(raw: bytes) -> list[Cell]:
         language = whole.get("metadata", {}).get("kernelspec", {}).get("language", "python")
         cells = whole["cells"]
         goes_on = bool(whole.get("metadata", {}).get("execution", {}).get("allow_errors"))
-        found = [
-            _cell(cell, goes_on=goes_on) for cell in cells if cell["cell_type"] == "code" and not _is_skipped(cell)
-        ]
+        codes = [cell for cell in cells if cell["cell_type"] == "code" and _SKIPPED not in _tags(cell)]
+        found = [_cell(cell, goes_on=goes_on) for cell in codes]
     except (ValueError, LookupError, TypeError, AttributeError) as damaged:
         raise UnusableError("it is no notebook of Jupyter's format 4") from damaged
     if language != "python":
@@ -118,10 +117,9 @@ class Notebook(Script):
             return super().last_words(error)
         return 1
 
-    @contextlib.contextmanager
-    def as_it_was_read(self) -> Iterator[None]:
+    def as_it_was_read(self) -> contextlib.AbstractContextManager[None]:
         """A block; IPython keeps the lines of cells."""
-        yield
+        return contextlib.nullcontext()
 
 
 class _Compiler(CachingCompiler):  # type: ignore[misc]

@@ -13,6 +13,7 @@ from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
 from inplace.shells.terminal.children import Family, parent_here
 from inplace.shells.terminal.complaint import UNUSABLE, UnusableError, complain
+from inplace.shells.terminal.enabled import take
 from inplace.shells.terminal.given import Command, StandardInput
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.per_process import file_of_rank
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     if options.command == "tour":
         return _tour(options)
+    take()
     launcher = parent_here() if options.command == "run" else None
     if launcher is not None:
         _leave_to(launcher, options)
@@ -132,6 +134,19 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[: position + 1]), list(arguments[position + 1 :])
 
 
+def options_of_run(words: Sequence[str]) -> argparse.Namespace:
+    """What options of `inplace run` ask for, that a script which has begun can be given.
+
+    Raises:
+        ValueError: if a word is none of them, or one that such a script can't be given.
+    """
+    parser = _parser(_Raising)
+    options = parser.parse_args(["run", *words, "-c", ""])
+    if options.verify or options.patch is not None:
+        raise ValueError("--verify and --patch are those of inplace run alone")
+    return options
+
+
 class _Parser(argparse.ArgumentParser):
     """Says in one sentence what is wrong with a command line."""
 
@@ -140,11 +155,18 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(UNUSABLE)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="inplace", description="Names the line that overwrote what autograd needed.")
+class _Raising(argparse.ArgumentParser):
+    """Raises what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentParser:
+    parser = kind(prog="inplace", description="Names the line that overwrote what autograd needed.")
     version = f"torch-inplace {__version__}"
     parser.add_argument("--version", action="version", version=version, help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=kind)
     run = commands.add_parser(
         "run",
         help="run a script and report on its tensors",
@@ -190,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_patching(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_patching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     fix = commands.add_parser(
         "fix",
         help="run a script, show the changes that mend it, and write them if asked to",
@@ -214,7 +236,7 @@ def _add_patching(commands: argparse._SubParsersAction[_Parser]) -> None:
         command.set_defaults(html=None, write=None, module=None, code=None, sarif=None)
 
 
-def _add_tour(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_tour(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("tour", help="open the tutorial notebooks in JupyterLab", allow_abbrev=False)
     command.add_argument(
         "folder",

@@ -88,26 +88,31 @@ class Script:
             raise
         call_below_nothing(exec, code, self.module.__dict__)
 
-    @contextlib.contextmanager
-    def as_it_was_read(self) -> Iterator[None]:
+    def as_it_was_read(self) -> contextlib.AbstractContextManager[None]:
         """A block in which whoever looks at the lines of the script sees those that run."""
-        import linecache  # with what a script must not find imported
-        from importlib.util import decode_source
+        return as_read(self.file, self.source)
 
-        before = linecache.cache.get(self.file)
-        try:
-            text = "" if self.source is None else decode_source(self.source)
-        except (SyntaxError, ValueError):  # it can't be read as Python, and has not run
-            text = ""
-        if text:
-            linecache.cache[self.file] = (len(text), None, text.splitlines(keepends=True), self.file)
-        try:
-            yield
-        finally:
-            if before is not None:
-                linecache.cache[self.file] = before
-            else:
-                linecache.cache.pop(self.file, None)
+
+@contextlib.contextmanager
+def as_read(file: str, source: bytes | None) -> Iterator[None]:
+    """A block in which whoever looks at the lines of a file sees those of its text as it was read; None for no text."""
+    import linecache  # with what a script must not find imported
+    from importlib.util import decode_source
+
+    before = linecache.cache.get(file)
+    try:
+        text = "" if source is None else decode_source(source)
+    except (SyntaxError, ValueError):  # it can't be read as Python, and has not run
+        text = ""
+    if text:
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    try:
+        yield
+    finally:
+        if before is not None:
+            linecache.cache[file] = before
+        else:
+            linecache.cache.pop(file, None)
 
 
 def _main_module(file: str) -> ModuleType:
