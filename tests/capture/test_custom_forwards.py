@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -65,3 +67,46 @@ def test_apply_is_named_as_what_was_entered() -> None:
 
     inner, outer, *_ = recorded.calls("mul")[0].stack.frames
     assert (inner.entry, outer.entry) in {(None, "Function.apply"), (None, "apply")}
+
+
+CALLS = {
+    "by its class": "Plain.apply(a)",
+    "by another name": "double(a)",
+    "within another call": "str(Plain.apply(a))",
+    "of a module": "home.Plain.apply(a)",
+    "of an object": "holder.kind.apply(a)",
+}
+OTHERS = {
+    "another call on its line": "Plain.apply(torch.ones(2)) + fails(a)",
+    "an apply of something else": "Other.apply(a)",
+    "no name": "[Plain.apply][0](a)",
+}
+
+
+@pytest.mark.parametrize("text", [*CALLS.values(), *OTHERS.values()])
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code says no columns before")
+def test_apply_without_a_frame_is_known_by_what_was_called(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instruction that an exception has left tells, by the names and attributes that it calls."""
+
+    class Other:
+        apply = staticmethod(lambda a: 1 / 0)
+
+    class Kept:
+        kind = None
+
+    holder = Kept()
+    holder.__dict__["kind"] = Plain
+    monkeypatch.setattr(custom_forwards, "IS_SHOWN", False)
+    monkeypatch.setattr(Plain, "forward", staticmethod(lambda a: 1 / 0 if a is None else a))
+    known = {"Plain": Plain, "double": Plain.apply, "home": sys.modules[__name__], "holder": holder, "Other": Other}
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile(text, "here", "exec"), {**known, "a": None, "torch": torch, "fails": lambda a: 1 / 0})
+    entry = raised.value.__traceback__
+    assert entry is not None
+    while entry.tb_frame.f_code.co_filename != "here":
+        entry = entry.tb_next
+        assert entry is not None
+
+    found = custom_forwards.applied_at(entry.tb_frame, entry.tb_lasti)
+    assert found is (Plain if text in CALLS.values() else None)

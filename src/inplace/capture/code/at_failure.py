@@ -91,6 +91,10 @@ def custom_function_in(traceback: TracebackType | None) -> str:
             borrow_locals(frame, lambda its: found.append(_name_of_node(dict(items_of(its)).get("self"))))
         elif (owner := custom_forwards.owner_of(frame.f_code)) is not None:
             found.append(name_of_class(owner))
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    last = None if traceback is None else custom_forwards.applied_at(traceback.tb_frame, traceback.tb_lasti)
+    found += [] if last is None else [name_of_class(last)]
     return next((name for name in reversed(found) if name), "")
 
 
