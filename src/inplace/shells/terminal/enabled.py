@@ -227,7 +227,8 @@ class _Enabled:
         if self._options.children:
             self._family.follow(self._ledger)
         title, space = Path(self._file).name, vars(self._main)
-        return recorder_of([self._file], space, title=title, strict=self._options.strict, thorough=self._options.advise)
+        strict, thorough = self._options.strict, self._options.advise
+        return recorder_of([self._file], space, title=title, strict=strict, thorough=thorough, gives_way=True)
 
     def _hook(self, theirs: Callable[..., Any]) -> Callable[..., Any]:
         def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> Any:
