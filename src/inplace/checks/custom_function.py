@@ -9,6 +9,7 @@ from typing import Literal
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Node, NodeId
 from inplace.reading.custom_endings import custom_ending, marked_results, partial_hooks
+from inplace.reading.definitions import Defined
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -31,6 +32,14 @@ _VIEWING = frozenset({"ViewBackward0", "TBackward0", "TransposeBackward0", "Unsq
 
 
 _EDITS = frozenset({"save", "context", "input", "gradient"})
+_REFUSED: dict[str, tuple[Cure, ...]] = {
+    "marked": (Cure.UNMARKED,),
+    "partial hook": (Cure.FULL_HOOK,),
+    "kept number": (Cure.NUMBER_KEPT,),
+    "no setup": (Cure.SETUP_CONTEXT,),
+    "reentrant": (Cure.NOT_REENTRANT,),
+    **dict.fromkeys(["requires grad inside", "data inside", "number inside"], (Cure.LEFT_TO_TRANSFORM,)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ class CustomFunction(Finding):
         if self.how == "view":
             return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE)
         if self.how not in _EDITS:
-            return ()
+            return _REFUSED.get(self.how, (Cure.CUSTOM_ASKED,))
         return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
 
 
@@ -169,6 +178,8 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
         earlier = [step for step, _ in seen if step <= begun]
         after = [index.trace.states[state] for step, state in seen if step > write.call.step]
         outside = [state for state in after if state.node not in {None, write.before.node}]
+        if not after and _marks(index, write.call):
+            continue  # whether it was heeded shows in the tensor, which nobody has met again
         culprits = index.places.chain_of(write.call.stack, write.call.step)
         if not earlier or outside or culprits in told:
             continue
@@ -183,6 +194,13 @@ def edited_inputs(index: Index) -> Iterator[Finding]:
             saved="",
             how="input",
         )
+
+
+def _marks(index: Index, call: Call) -> bool:
+    """Whether the forward that a call was made in marks something as dirty."""
+    site = index.places.site(call.stack.frames[0])
+    function = index.places.codes[site.source].source_code.function_around(site.position)
+    return function is not None and bool(index.definitions.calls_in(Defined(site.source, function), "mark_dirty"))
 
 
 def edited_gradients(index: Index) -> Iterator[Finding]:

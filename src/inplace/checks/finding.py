@@ -98,6 +98,36 @@ class Cure(Enum):
     UNSCALED = "unscaled gradients"
     COPY_KEPT = "a copy where it was kept"
     COPY_SWAPPED = "copies of both ends"
+    WRITE_RECORDED = "a write that autograd records"
+    INDEXED_ONCE = "one index"
+    METHOD_CALLED = "a call of the method"
+    RESULT_KEPT = "a result that is kept"
+    OPTION_SET = "an option of the groups"
+    COPY_MADE = "a copy where the alias was made"
+    ARGUMENT_SPARED = "an argument that is left as it was"
+    MADE_EACH_TIME = "a default that is made each time"
+    ITEM_COPIED = "a copy of the item"
+    MADE_APART = "a copy of the module"
+    CUSTOM_ASKED = "what autograd asks of custom code"
+    UNMARKED = "no mark_dirty"
+    FULL_HOOK = "a full backward hook"
+    NUMBER_KEPT = "a number as an attribute of ctx"
+    SETUP_CONTEXT = "setup_context"
+    NOT_REENTRANT = "a checkpoint that is not reentrant"
+    NO_GRAD_MODE = "no_grad in place of inference_mode"
+    LEFT_TO_TRANSFORM = "left to the transform"
+    MADE_OF_ARGUMENT = "a tensor made of the argument"
+    REDUCED = "a mean"
+    KEPT_AWAY = "an argument kept away from there"
+    STRAIGHT_THROUGH = "a gradient that passes straight through"
+    WHOLE_ASKED = "the gradient of the tensor that went in"
+    GRADIENT_HOOK = "a hook on the gradient"
+    ATTRIBUTE_DETACHED = "an attribute without history"
+    GIVEN_ALIKE = "a value of the same dtype and shape"
+    COPIED_INTO = "a copy into the leaf"
+    RESHAPED = "a reshape"
+    OWN_MEMORY = "memory of its own"
+    VIEWS_LATER = "views taken behind the write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +208,10 @@ class Finding:
     def cures(self) -> tuple[Cure, ...]:
         """What may mend it, the likeliest first."""
         return ()
+
+    def kept_at(self) -> Place | None:
+        """Where a second reference to the bytes that it is about was kept, or handed over, if that is its matter."""
+        return None
 
     def without_gradient(self) -> tuple[str, ...] | None:
         """What gets a gradient once it is mended; None where a gradient is there already, or is none of its matter."""

@@ -43,6 +43,8 @@ class FreedGraph(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """What is carried from turn to turn is detached; else the first of two backwards keeps the graph."""
+        if self.ready:
+            return (Cure.NOT_REENTRANT,)
         return (Cure.CARRIED_DETACHED,) if self.turns else (Cure.RETAIN_GRAPH,)
 
 

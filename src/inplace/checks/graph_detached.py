@@ -39,6 +39,11 @@ _CURES: dict[str, tuple[Cure, ...]] = {
     "out": (Cure.OUT_OF_PLACE,),
     "view": (Cure.VIEW_RECORDED, Cure.NO_FLAG),
     "unregistered": (Cure.REGISTERED,),
+    "derivative": (Cure.CREATE_GRAPH,),
+    "zero": (Cure.STRAIGHT_THROUGH,),
+    "unused": (Cure.WHOLE_ASKED,),
+    "hooked": (Cure.GRADIENT_HOOK,),
+    "copied": (Cure.ATTRIBUTE_DETACHED,),
 }
 
 
@@ -112,7 +117,7 @@ def _of_unanswered(index: Index, one: Unanswered) -> Cut:
 
 def _is_rebound(index: Index, one: Unanswered) -> bool:
     """Whether what was asked for has the name of a leaf that was meant: another kind tells of that."""
-    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain"}]
+    last = [index.history.last_state(tensor) for tensor in one.tensors if one.how in {"unused", "plain", "cut"}]
     return any(state is not None and leaf_behind(index, state, len(index.trace.calls)) is not None for state in last)
 
 

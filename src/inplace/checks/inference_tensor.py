@@ -25,8 +25,8 @@ class InferenceTensor(Finding):
         return () if self.tensor is None else (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
-        """To give the call a copy that is made in grad mode."""
-        return (Cure.CLONE_GIVEN,)
+        """To give the call a copy that is made in grad mode, or to make the tensor under no_grad."""
+        return (Cure.CLONE_GIVEN, Cure.NO_GRAD_MODE)
 
 
 _ENDINGS = frozenset({"inference saved", "inference version", "inference written", "inference flag", "inference view"})

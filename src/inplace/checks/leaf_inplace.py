@@ -40,8 +40,10 @@ class LeafWrite(Finding):
         return () if self.tensor is None else (self.tensor,)
 
     def cures(self) -> tuple[Cure, ...]:
-        """The update goes where autograd does not record."""
-        return (Cure.WITHOUT_GRAD,) if self.how == "write" else ()
+        """The update goes where autograd does not record; what is assigned is brought to the dtype of the leaf."""
+        if self.how == "write":
+            return (Cure.WITHOUT_GRAD, Cure.COPIED_INTO)
+        return (Cure.GIVEN_ALIKE,) if self.how in {"gradient", "data"} else ()
 
 
 def leaf_writes(index: Index) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId
 from inplace.reading.dropped import dropped_results
 from inplace.reading.idle import How, idle_statements
@@ -30,6 +30,11 @@ class LostWrite(Finding):
     function: str
     source: tuple[TensorId, ...]
     kept: tuple[str, ...] = ()
+
+    def cures(self) -> tuple[Cure, ...]:
+        """The tensor itself is indexed where it is assigned, the result kept, the method called, or the option set."""
+        ways = {"copy": Cure.INDEXED_ONCE, "dropped": Cure.RESULT_KEPT, "option": Cure.OPTION_SET}
+        return (ways.get(self.how, Cure.METHOD_CALLED),)
 
     def tensors(self) -> tuple[TensorId, ...]:
         """What should have been written to."""

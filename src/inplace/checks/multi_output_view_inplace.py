@@ -36,7 +36,7 @@ class MultiOutputWrite(Finding):
     def cures(self) -> tuple[Cure, ...]:
         """A stack of new pieces, or a copy where the view was made or before the write."""
         if self.victim is not None:
-            return (Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE)
+            return (Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE, Cure.VIEWS_LATER)
         return (Cure.STACKED, Cure.CLONE_MADE, Cure.CLONE_BEFORE)
 
 

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.checks.finding import Finding, Victim
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Act, Call, Kind, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
 from inplace.reading.gradients import reads_grad
@@ -28,6 +28,10 @@ class NonFiniteGradient(Finding):
     kind = "non-finite-gradient"
     leaves: tuple[TensorId, ...]
     derivative: bool
+
+    def cures(self) -> tuple[Cure, ...]:
+        """The argument is kept away from where the derivative is infinite."""
+        return (Cure.KEPT_AWAY,) if self.derivative else ()
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters with such a gradient."""

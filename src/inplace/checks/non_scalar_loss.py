@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, Kind, TensorId, TensorState
 from inplace.reading.index import Index
 
@@ -32,6 +32,10 @@ class NonScalarLoss(Finding):
     shape: tuple[int, ...]
     how: Literal["several", "complex", "other shape"] = "several"
     given: str = ""
+
+    def cures(self) -> tuple[Cure, ...]:
+        """Its mean is what backward begins at."""
+        return (Cure.REDUCED,) if self.how == "several" else ()
 
     def tensors(self) -> tuple[TensorId, ...]:
         """What backward was begun at."""

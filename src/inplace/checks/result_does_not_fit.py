@@ -67,7 +67,7 @@ class ResultDoesNotFit(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A cast of what is written, or a result that is a new tensor; no change of form mends a wrong shape."""
-        return (Cure.CAST, Cure.OUT_OF_PLACE) if self.how == "dtype" else ()
+        return (Cure.CAST, Cure.OUT_OF_PLACE) if self.how == "dtype" else (Cure.MADE_OF_ARGUMENT,)
 
 
 def results_that_do_not_fit(index: Index) -> Iterator[Finding]:

@@ -45,7 +45,16 @@ _How = Literal[
     "groups",
 ]
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
-_NOT_KEPT: frozenset[_How] = frozenset({"groups", "twins", "modules", "argument", "default", "item", "foreign"})
+_CURES: dict[_How, tuple[Cure, ...]] = {
+    "groups": (),
+    "foreign": (),
+    "modules": (),
+    "swap": (Cure.COPY_SWAPPED,),
+    "twins": (Cure.MADE_APART,),
+    "argument": (Cure.ARGUMENT_SPARED,),
+    "default": (Cure.MADE_EACH_TIME,),
+    "item": (Cure.ITEM_COPIED,),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +84,11 @@ class SharedReference(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A copy where it was kept, or of both ends of a swap."""
-        if self.how in _NOT_KEPT:
-            return ()
-        return (Cure.COPY_SWAPPED,) if self.how == "swap" else (Cure.COPY_KEPT,)
+        return _CURES.get(self.how, (Cure.COPY_KEPT, Cure.COPY_MADE))
+
+    def kept_at(self) -> Place | None:
+        """The line that kept the other reference."""
+        return self.keep
 
     def is_told_with(self, broken: AbstractSet[StorageId]) -> bool:
         """Whether a save of these bytes is broken."""

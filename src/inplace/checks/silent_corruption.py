@@ -47,11 +47,13 @@ class UnseenWrite(Finding):
 
         A collective is not moved behind backward: that other ranks would meet it there is not known of this one.
         """
-        if self.how in {"unfollowed", "receiver", "begun"}:
+        if self.how == "unfollowed":
+            return (Cure.WRITE_RECORDED,)
+        if self.how in {"receiver", "begun"}:
             return ()
         if self.how in {"broadcast", "collective"}:
             return (Cure.CLONE_SAVED,)
-        return (Cure.CLONE_SAVED, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
+        return (Cure.CLONE_SAVED, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD, Cure.WRITE_RECORDED)
 
 
 def unseen_writes(index: Index) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, TensorId, TensorState
 from inplace.reading.ending import Ending
 from inplace.reading.index import Index
@@ -37,6 +37,11 @@ class ViewImpossible(Finding):
     how: _How
     shape: tuple[int, ...] | None
     strides: tuple[int, ...] | None
+
+    def cures(self) -> tuple[Cure, ...]:
+        """A copy where the view can't be had, or memory of its own."""
+        ways = {"strides": (Cure.RESHAPED,), "foreign": (Cure.OWN_MEMORY,)}
+        return ways.get(self.how, ())
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensor that a view was asked of."""

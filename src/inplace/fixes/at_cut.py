@@ -6,15 +6,16 @@ import ast
 from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Call, GradMode, Kind, Position
+from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_place_of
-from inplace.fixes.rules import operand, under_enable_grad, without_data, without_line
+from inplace.fixes.rules import not_reentrant, operand, under_enable_grad, without_data, without_line
 from inplace.fixes.statement import FUNCTIONS, MODULES, Statement, called_name
 from inplace.reading.place import Place
 
 _CUTTING = frozenset({"detach", "clone", "cpu"})
+_EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "to_dlpack", "__array_interface__"})
 _REBUILDING = frozenset({"tensor", "as_tensor", "FloatTensor", "DoubleTensor", "Tensor"})
 
 
@@ -53,10 +54,16 @@ def _may_flow(look: Look, finding: Finding, calls: list[Call]) -> bool:
     trace = look.index.trace
     given = {trace.states[one.before].node for call in calls for one in call.inputs} - {None}
     made = {trace.states[state].tensor for call in calls for state in call.outputs}
-    if any(write.before.tensor in made for write in look.index.history.writes):
+    if any(write.before.tensor in made for write in look.index.history.writes) or _is_exported(look, made):
         return False
     others = [walk for walk in trace.walks if walk.is_backward and walk.step != finding.at]
     return not any(node in given for walk in others for node in walk.reached)
+
+
+def _is_exported(look: Look, tensors: set[TensorId]) -> bool:
+    """Whether some tensors are handed out, as to numpy, which takes none with a gradient path."""
+    calls = (look.index.trace.calls[step] for one in tensors for step, _ in look.index.history.sightings.get(one, ()))
+    return any(call.function.label in _EXPORTS for call in calls)
 
 
 def _is_plain_target(look: Look, call: Call) -> bool:
@@ -172,7 +179,9 @@ def records_again(look: Look, finding: Finding) -> Candidates:
             yield from _switched(site)
             return
         if isinstance(node, ast.Call) and called_name(node) == "checkpoint":
-            yield from _not_reentrant(site, node)
+            edits = not_reentrant(site.source_code, node)
+            if edits:
+                yield Candidate(site, edits, fits=True)
             return
     own = [(place, site) for place, site in sites if look.call_of(place) is not None and site.is_one_line]
     distinct = {node_position(site.statement): (place, site) for place, site in own}
@@ -225,20 +234,6 @@ def _switched(site: Statement) -> Candidates:
     off = isinstance(node, ast.Call) and [ast.unparse(one) for one in node.args] == ["False"]
     text = "\n".join(source.lines[rest[0].lineno - 1 : last])
     yield Candidate(site, edits, off and "set_grad_enabled" not in text and "backward" not in text)
-
-
-def _not_reentrant(site: Statement, node: ast.Call) -> Candidates:
-    """`checkpoint(f, x)` without `use_reentrant=True`, which asks that an input requires grad."""
-    flag = next((keyword.value for keyword in node.keywords if keyword.arg == "use_reentrant"), None)
-    if flag is None:
-        line, column = node_position(node).end
-        text = site.source_code.text_of(node)
-        comma = "" if text[:-1].rstrip().endswith((",", "(")) else ", "
-        yield Candidate(
-            site, [Edit(Position(line, column - 1, line, column - 1), f"{comma}use_reentrant=False")], fits=True
-        )
-    elif isinstance(flag, ast.Constant) and flag.value is True:
-        yield Candidate(site, [in_place_of(flag, "False")], fits=True)
 
 
 # ---------------------------------------------------------------- results made leaves

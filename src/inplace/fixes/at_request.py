@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
+from inplace.facts.model import Call, GradMode, Kind, TensorId
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
-from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
-from inplace.fixes.rules import operand, runs_backward, under_enable_grad
+from inplace.fixes.editing import behind, in_front_of, in_place_of
+from inplace.fixes.rules import operand, runs_backward, under_enable_grad, with_keyword
 from inplace.fixes.statement import Statement, called_name, function_around
 
 _CUTS = frozenset({"detach", "detach_", "data"})
@@ -97,7 +97,7 @@ def makes_leaf(look: Look, finding: Finding) -> Candidates:
     for site, node, is_float, _ in wanted[:1]:
         plain = not any(keyword.arg == "requires_grad" for keyword in node.keywords)
         fits = len(wanted) == 1 and is_float and plain and site.statement.__class__ is ast.Assign
-        yield Candidate(site, [with_keyword(site, node, "requires_grad=True")], fits)
+        yield Candidate(site, [with_keyword(site.source_code, node, "requires_grad=True")], fits)
 
 
 def _leads_on(look: Look, made: Call, finding: Finding) -> bool:
@@ -139,13 +139,6 @@ def _reads_gradient(source: SourceCode, name: str) -> bool:
     )
 
 
-def with_keyword(site: Statement, node: ast.Call, text: str) -> Edit:
-    """A keyword behind the arguments of a call."""
-    line, column = node_position(node).end
-    inner = site.source_code.text_of(node)[:-1].rstrip()
-    return Edit(Position(line, column - 1, line, column - 1), ("" if inner.endswith((",", "(")) else ", ") + text)
-
-
 def keeps_graph(look: Look, finding: Finding) -> Candidates:
     """`torch.autograd.grad(u, x)` -> the same with `create_graph=True`."""
     for _, site in look.culprits(finding):
@@ -154,7 +147,7 @@ def keeps_graph(look: Look, finding: Finding) -> Candidates:
                 isinstance(node, ast.Call) and called_name(node) == "grad" and "autograd" in ast.unparse(node.func)
             )
             if is_grad and isinstance(node, ast.Call) and not any(one.arg == "create_graph" for one in node.keywords):
-                yield Candidate(site, [with_keyword(site, node, "create_graph=True")], fits=True)
+                yield Candidate(site, [with_keyword(site.source_code, node, "create_graph=True")], fits=True)
 
 
 def floats(look: Look, finding: Finding) -> Candidates:
@@ -164,7 +157,7 @@ def floats(look: Look, finding: Finding) -> Candidates:
         if not isinstance(node, ast.Call):
             continue
         if called_name(node) == "Parameter" and len(node.args) == 1 and not node.keywords:
-            yield Candidate(site, [with_keyword(site, node, "requires_grad=False")], fits=True)
+            yield Candidate(site, [with_keyword(site.source_code, node, "requires_grad=False")], fits=True)
         elif called_name(node) == "requires_grad_" and isinstance(node.func, ast.Attribute):
             name = ast.unparse(node.func.value)
             if isinstance(statement, ast.Expr) and isinstance(node.func.value, ast.Name):

@@ -9,6 +9,7 @@ from inplace.checks.finding import Finding
 from inplace.facts.model import Kind, TensorState
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import (
     clone_before,
     clone_index,
@@ -89,6 +90,45 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
         fits = is_op and not _is_needed(look, place) and all(isinstance(one, Statement) for one in followers)
         edits = [edit for one in (site, *followers) if isinstance(one, Statement) for edit in under_no_grad(one)]
         yield Candidate(site, edits, fits)
+
+
+def records_write(look: Look, finding: Finding) -> Candidates:
+    """`h.detach().mul_(2)` -> `h = h.mul(2)`, `h.data *= 2` -> `h = h * 2`: the same values, and the graph has them."""
+    for _, site in look.culprits(finding):
+        statement, node, source = site.statement, site.node, site.source_code
+        cut = _cut_of(statement.target if isinstance(statement, ast.AugAssign) else node)
+        if cut is None:
+            continue
+        held = cut.func.value if isinstance(cut, ast.Call) and isinstance(cut.func, ast.Attribute) else cut.value  # type: ignore[attr-defined]  # an attribute then
+        writes = look.writes_at(site, finding)
+        if not writes or not isinstance(held, ast.Name) or isinstance(statement, ast.Assign | ast.Return):
+            continue
+        named = [one for one, names in look.index.names.seen.items() if held.id in names]
+        named += [one for one, names in look.index.names.given.items() if held.id in names]
+        storages = {write.before.storage for write in writes}
+        states = {one: look.index.history.last_state(one) for one in dict.fromkeys(named)}
+        whole = [
+            next(
+                (t for t, s in states.items() if s is not None and s.storage == storage and s.layout.shape == shape),
+                None,
+            )
+            for storage, shape in ((write.before.storage, write.before.layout.shape) for write in writes)
+        ]
+        tensors = [one for one in whole if one is not None]
+        leaves = any(state is not None and state.is_leaf and state.storage in storages for state in states.values())
+        fits = len(tensors) == len(writes) and not leaves and all(_keeps_dtype(look, one) for one in writes)
+        fits = fits and look.ownership(site, writes).is_seen_by_all(held.id, tensors)
+        for edits in out_of_place(site):
+            yield Candidate(site, [in_place_of(cut, source.text_of(held)), *edits], fits)
+
+
+def _cut_of(node: ast.AST | None) -> ast.expr | None:
+    """`h.detach()` or `h.data` of what writes to it and does nothing else: `h.detach().mul_(2)`, `h.data *= 2`."""
+    if isinstance(node, ast.Call) and called_name(node).endswith("_"):
+        node = written_expression(node)
+    if isinstance(node, ast.Call) and called_name(node) == "detach" and isinstance(node.func, ast.Attribute):
+        return node
+    return node if isinstance(node, ast.Attribute) and node.attr == "data" else None
 
 
 # ---------------------------------------------------------------- preconditions

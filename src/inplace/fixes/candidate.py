@@ -46,6 +46,12 @@ class Look:
         """The statement of a place, None where it can't be changed alone."""
         return None if place is None else Statement.of(self.index, place)
 
+    def expression(self, place: Place) -> Statement | None:
+        """The expression at a place, wherever it stands: in the head of a loop too; None where there is none."""
+        code = self.index.places.code(place)
+        statement, node = code.statement(place.position), code.source_code.node(place.position)
+        return None if statement is None or node is None else Statement(place.file, code, statement, node)
+
     def call_of(self, place: Place) -> Call | None:
         """The call that a place stands for."""
         calls = self.index.trace.calls

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, Kind, NodeId, TensorId
 from inplace.facts.source_code import LOOPS, node_position
-from inplace.fixes.at_request import with_keyword
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_place_of
 from inplace.fixes.ownership import operands_of
+from inplace.fixes.rules import with_keyword
 from inplace.fixes.statement import Statement
 from inplace.reading.place import Place
 
@@ -29,7 +29,9 @@ def retains_graph(look: Look, finding: Finding) -> Candidates:
         plain = not any(one.arg == "retain_graph" for one in node.keywords)
         apart = second is None or second.spot != place.spot
         yield Candidate(
-            site, [with_keyword(site, node, "retain_graph=True")], plain and apart and _is_unwritten(look, call)
+            site,
+            [with_keyword(site.source_code, node, "retain_graph=True")],
+            plain and apart and _is_unwritten(look, call),
         )
 
 

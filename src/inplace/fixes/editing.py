@@ -35,6 +35,16 @@ def behind(node: ast.expr | ast.stmt, text: str) -> Edit:
     return Edit(Position(*node_position(node).end, *node_position(node).end), text)
 
 
+def line_gone(statement: ast.stmt) -> Edit:
+    """The lines of a statement, with nothing in their place."""
+    return lines_gone(statement.lineno, statement.end_lineno or statement.lineno)
+
+
+def lines_gone(first: int, last: int) -> Edit:
+    """Some whole lines, with nothing in their place."""
+    return Edit(Position(first, 0, last + 1, 0), "")
+
+
 def rewritten(file: str, source: SourceCode, edits: Sequence[Edit]) -> Rewrite:
     """The whole lines of a file that some edits change, before and after."""
     first = min(edit.position.line for edit in edits)

@@ -11,7 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Rewrite
-from inplace.fixes import at_cut, at_request, at_save, at_write, carried, registering, reorder, training
+from inplace.fixes import (
+    aliases,
+    at_cut,
+    at_request,
+    at_save,
+    at_write,
+    carried,
+    context,
+    custom,
+    derivatives,
+    effects,
+    given,
+    indexing,
+    modes,
+    registering,
+    reorder,
+    training,
+)
 from inplace.fixes.candidate import Candidates, Look
 from inplace.fixes.copies import copies_kept, copies_swapped
 from inplace.fixes.editing import applied
@@ -56,6 +73,36 @@ _RULES: dict[Cure, Callable[[Look, Finding], Candidates]] = {
     Cure.AS_LEAF: becomes_leaf,
     Cure.COPY_KEPT: copies_kept,
     Cure.COPY_SWAPPED: copies_swapped,
+    Cure.WRITE_RECORDED: at_write.records_write,
+    Cure.INDEXED_ONCE: indexing.indexes_once,
+    Cure.METHOD_CALLED: effects.calls_method,
+    Cure.RESULT_KEPT: effects.keeps_result,
+    Cure.OPTION_SET: effects.sets_option,
+    Cure.COPY_MADE: aliases.copies_alias,
+    Cure.ARGUMENT_SPARED: aliases.spares_argument,
+    Cure.MADE_EACH_TIME: aliases.made_each_time,
+    Cure.ITEM_COPIED: aliases.copies_item,
+    Cure.MADE_APART: aliases.made_apart,
+    Cure.CUSTOM_ASKED: custom.asked_of_custom,
+    Cure.UNMARKED: custom.unmarks,
+    Cure.FULL_HOOK: custom.hooks_fully,
+    Cure.NUMBER_KEPT: context.kept_as_attribute,
+    Cure.SETUP_CONTEXT: context.with_setup_context,
+    Cure.NOT_REENTRANT: modes.checkpoints_plainly,
+    Cure.NO_GRAD_MODE: modes.without_inference,
+    Cure.LEFT_TO_TRANSFORM: modes.left_to_transform,
+    Cure.MADE_OF_ARGUMENT: modes.made_of_argument,
+    Cure.REDUCED: derivatives.reduces,
+    Cure.KEPT_AWAY: derivatives.keeps_away,
+    Cure.STRAIGHT_THROUGH: derivatives.passes_straight,
+    Cure.WHOLE_ASKED: derivatives.asks_whole,
+    Cure.GRADIENT_HOOK: derivatives.hooks_gradient,
+    Cure.ATTRIBUTE_DETACHED: derivatives.detaches_attribute,
+    Cure.GIVEN_ALIKE: given.given_alike,
+    Cure.COPIED_INTO: given.copies_into,
+    Cure.RESHAPED: given.reshapes,
+    Cure.OWN_MEMORY: given.own_memory,
+    Cure.VIEWS_LATER: given.views_later,
 }
 
 

@@ -22,6 +22,8 @@ _OPERATORS: dict[type[ast.operator], str] = {
     ast.Mod: "%",
     ast.FloorDiv: "//",
 }
+IN_PLACE: dict[type[ast.operator], str] = {ast.Add: "add_", ast.Sub: "sub_", ast.Mult: "mul_", ast.Div: "div_"}
+"""The in-place methods that do what operators do."""
 _IN_PLACE_ONLY = frozenset(
     [
         "copy_",
@@ -65,6 +67,11 @@ _FLAGS = {  # where functions and modules take `inplace` without its name
 Edits = list[Edit]
 
 
+def has_twin(method: str) -> bool:
+    """Whether an in-place method, `relu_`, has a twin of the same values out of place."""
+    return method.endswith("_") and method[:-1] in TWINS | _MORE_TWINS
+
+
 # ---------------------------------------------------------------- out of place
 
 
@@ -82,7 +89,7 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
     function = node.func
     edits = _flag_off(node)
     written: ast.expr | None = node.args[0] if node.args else None
-    out = _without_out(node)
+    out = without_out(node)
     if out is not None:
         written, edits = out
     if isinstance(function, ast.Attribute) and function.attr.endswith("_") and not function.attr.startswith("__"):
@@ -145,7 +152,7 @@ def _flag_off(call: ast.Call) -> Edits:
     return [in_place_of(flag, "False") for flag in flags if isinstance(flag, ast.Constant) and flag.value is True]
 
 
-def _without_out(call: ast.Call) -> tuple[ast.expr, Edits] | None:
+def without_out(call: ast.Call) -> tuple[ast.expr, Edits] | None:
     """What `out=` names, and the change that takes the argument away."""
     out = next((keyword for keyword in call.keywords if keyword.arg == "out"), None)
     if out is None:
@@ -339,3 +346,18 @@ def _under(site: Statement, mode: str, text: str) -> Edit:
     """The statement becomes a `with` block with `text` in it."""
     block = f"with {mode}:\n{site.source_code.indent_of(site.statement)}    {text}"
     return in_place_of(site.statement, block)
+
+
+def not_reentrant(source: SourceCode, node: ast.Call) -> Edits:
+    """`checkpoint(f, x)` with `use_reentrant=False`; none where it says something else already."""
+    flag = next((keyword.value for keyword in node.keywords if keyword.arg == "use_reentrant"), None)
+    if flag is None:
+        return [with_keyword(source, node, "use_reentrant=False")]
+    return [in_place_of(flag, "False")] if isinstance(flag, ast.Constant) and flag.value is True else []
+
+
+def with_keyword(source: SourceCode, node: ast.Call, text: str) -> Edit:
+    """A keyword behind the arguments of a call."""
+    line, column = node_position(node).end
+    inner = source.text_of(node)[:-1].rstrip()
+    return Edit(Position(line, column - 1, line, column - 1), ("" if inner.endswith((",", "(")) else ", ") + text)

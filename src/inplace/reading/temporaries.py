@@ -107,6 +107,8 @@ def _of_statement(index: Index, maker: Call, write: Write, storage: StorageId) -
     frame = _common_frame(index, maker, write.call)
     if frame is None or not _dies_with(index, write, frame[1], storage):
         return ()
+    if maker.function.label in _ASKED_FOR and frame[1] is not write.call.stack.frames[0]:
+        return ()  # what is handed to a function, so that it has something of its own to write to
     wrote = index.places.at(frame[1], write.call.step)
     code = index.places.code(wrote)
     at, made_at = index.places.site(frame[1]).position, index.places.site(frame[0]).position

@@ -68,15 +68,75 @@ _CURES: dict[Cure, tuple[str, str]] = {
     Cure.UNSCALED: ("Unscale the gradients before they are clipped.", "the scaler steps one optimizer only"),
     Cure.COPY_KEPT: ("Keep a copy: {new}.", "a copy has the values of this moment, and nobody else writes to it"),
     Cure.COPY_SWAPPED: ("Read copies of both ends: {new}.", "only the order of reads and writes changes"),
+    Cure.WRITE_RECORDED: ("Write {new} instead, so that autograd has it.", _READ),
+    Cure.INDEXED_ONCE: (
+        "Index once, on the left of the assignment: {new}.",
+        "autograd lets what is indexed be written to, and no graph that is needed later has saved it",
+    ),
+    Cure.METHOD_CALLED: ("", "it takes nothing else, and every backward goes to another parameter too"),
+    Cure.RESULT_KEPT: ("", "no other name of the tensor is read later"),
+    Cure.OPTION_SET: ("", "the optimizer reads it from its groups"),
+    Cure.COPY_MADE: ("Make a copy where the second name was given: {new}.", "a copy has the values of this moment"),
+    Cure.ARGUMENT_SPARED: (
+        "Leave the argument as it was: {new}.",
+        "the function goes on with what the line gives out",
+    ),
+    Cure.MADE_EACH_TIME: (
+        "Let the default be `None`, and make the tensor in the function.",
+        "the calls stay as they are",
+    ),
+    Cure.ITEM_COPIED: ("Change a copy of the item: {new}.", "a copy has the same values"),
+    Cure.MADE_APART: ("Make the second one a copy: {new}.", "a copy has the same values"),
+    Cure.CUSTOM_ASKED: ("", "the refusal and the source of the function say what is missing"),
+    Cure.UNMARKED: ("", "the forward made it itself"),
+    Cure.FULL_HOOK: ("", "no result of a call that has a gradient path is written to"),
+    Cure.NUMBER_KEPT: (
+        "Keep what is no tensor as an attribute of `ctx`.",
+        "`backward` reads it by the place where it was saved",
+    ),
+    Cure.SETUP_CONTEXT: (
+        "Fill the context in `setup_context`.",
+        "what is kept are arguments, or what `forward` returns",
+    ),
+    Cure.NOT_REENTRANT: ("Checkpoint without reentrance: {new}.", "the values stay as they are"),
+    Cure.NO_GRAD_MODE: ("", "it computes the same values"),
+    Cure.LEFT_TO_TRANSFORM: ("", "the function asks for no gradient itself"),
+    Cure.MADE_OF_ARGUMENT: ("", "the line writes what comes of that argument"),
+    Cure.REDUCED: (
+        "Go backward from the mean, or from the sum if that is meant: {new}.",
+        "it has several elements, and was given no gradient to begin with",
+    ),
+    Cure.KEPT_AWAY: ("Keep the argument away from zero: {new}.", "no other call there has such a derivative"),
+    Cure.STRAIGHT_THROUGH: (
+        "Let the gradient pass as if it were not there: {new}.",
+        "the values stay as they are",
+    ),
+    Cure.WHOLE_ASKED: (
+        "Ask for the gradient of the tensor that went in, and take the part: {new}.",
+        "the graph goes to that tensor",
+    ),
+    Cure.GRADIENT_HOOK: (
+        "Use a hook that is given the gradient: {new}.",
+        "the hook reads nothing else, and returns nothing",
+    ),
+    Cure.ATTRIBUTE_DETACHED: ("Keep it without its history: {new}.", "a backward has gone through that already"),
+    Cure.GIVEN_ALIKE: (
+        "Bring it to the form of the tensor first: {new}.",
+        "there are as many elements, and only that was wrong",
+    ),
+    Cure.COPIED_INTO: ("Copy the new values into the leaf, under `torch.no_grad()`.", "shape and dtype stay"),
+    Cure.RESHAPED: ("Let it copy where it has to: {new}.", "nobody writes to what comes of it"),
+    Cure.OWN_MEMORY: ("Work on a copy that is PyTorch's own: {new}.", "the array is not read later"),
+    Cure.VIEWS_LATER: ("Take the views behind the write.", "until then nobody uses them"),
 }
 
 
 def change_summary(finding: Finding) -> str | None:
-    """What the change that is shown does; None where none is, or nothing is said of its sort."""
+    """What the change that is shown does; None where none is, or the finding says it better."""
     rewrite = finding.rewrite
     if rewrite is None or rewrite.cure is None:
         return None
-    return _CURES[rewrite.cure][0].replace("{new}", _new_line(rewrite))
+    return _CURES[rewrite.cure][0].replace("{new}", _new_line(rewrite)) or None
 
 
 def how_known(finding: Finding) -> str:

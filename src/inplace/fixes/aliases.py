@@ -1,0 +1,225 @@
+"""Changes where an alias was made that should have been a copy, and where a function writes to what is not its own."""
+
+from __future__ import annotations
+
+import ast
+
+from inplace.checks.finding import Finding
+from inplace.facts.source_code import FUNCTIONS, SourceCode, node_position
+from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.editing import in_front_of, in_place_of
+from inplace.fixes.rules import no_flag, operand, out_of_place
+from inplace.fixes.statement import Statement, called_name
+from inplace.reading.place import Place
+
+_APART = frozenset({"detach", "data"})  # what is no step of the graph any more
+_DETERMINISTIC = frozenset(
+    [*("zeros", "ones", "full", "empty", "tensor", "arange", "eye", "linspace"), "zeros_like", "ones_like", "full_like"]
+)
+
+
+# ---------------------------------------------------------------- copies
+
+
+def copies_alias(look: Look, finding: Finding) -> Candidates:
+    """`target = q.detach()` -> `q.detach().clone()`, `old = t.numpy()` -> `t.numpy().copy()`, `old = w` -> a copy."""
+    keep = finding.kept_at()
+    site = look.site(keep)
+    if keep is None or site is None:
+        return
+    node = site.node
+    if isinstance(node, ast.Assign):
+        node = node.value
+    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, site, node):
+        fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
+        yield Candidate(site, [in_place_of(node, _copied(look, site, node, keep))], fits)
+
+
+def _is_data(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "data"
+
+
+def _is_written_through(look: Look, finding: Finding, keep: Place) -> bool:
+    """Whether the kept alias itself is written to: `h = w.data` and `h.add_(1)` may be meant to change w."""
+    call = look.call_of(keep)
+    kept = {look.index.trace.states[one].tensor for one in call.outputs} if call is not None else set()
+    return any({write.before.tensor, write.before.base} & kept for write in look.writes_of(finding))
+
+
+def _is_whole(site: Statement, node: ast.expr) -> bool:
+    """Whether what an alias is made of may be a copy as well: nothing is written through it in the same statement."""
+    parents = {child: one for one in ast.walk(site.statement) for child in ast.iter_child_nodes(one)}
+    parent = parents.get(node)
+    written = isinstance(parent, ast.Attribute) and parent.attr.endswith("_")
+    return not written and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+
+
+def _copied(look: Look, site: Statement, node: ast.expr, keep: Place) -> str:
+    """The text of a copy of what an expression gives out."""
+    source = site.source_code
+    text = operand(source, node)
+    name = called_name(node) if isinstance(node, ast.Call) else getattr(node, "attr", "")
+    if name == "state_dict":
+        return f"{{key: value.clone() for key, value in {text}.items()}}"
+    if name == "numpy" or _is_array(site, node):
+        return f"{text}.copy()"
+    return f"{text}.detach().clone()" if name not in _APART and _is_leaf(look, node, keep) else f"{text}.clone()"
+
+
+def _is_array(site: Statement, node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and site.is_array(node.id)
+
+
+def _is_leaf(look: Look, node: ast.expr, keep: Place) -> bool:
+    """Whether what an expression stands for is known to be a leaf that requires grad: a copy of it is none."""
+    wanted = ast.unparse(node)
+    named = [tensor for tensor, names in look.index.names.seen.items() if wanted in names]
+    states = [look.index.history.last_state(tensor) for tensor in named]
+    call = look.call_of(keep)
+    states += [look.index.trace.states[one] for one in call.outputs] if call is not None else []
+    return any(state is not None and state.is_leaf and state.requires_grad for state in states)
+
+
+def _is_module(look: Look, site: Statement, node: ast.expr) -> bool:
+    """Whether a name stands for a module, which has no `clone`."""
+    del site
+    text = ast.unparse(node)
+    paths = (name for names in look.index.names.seen.values() for name in names)
+    return any(path.startswith(f"{text}.") for path in paths)
+
+
+# ---------------------------------------------------------------- arguments, defaults, items
+
+
+def spares_argument(look: Look, finding: Finding) -> Candidates:
+    """`x = F.dropout(x, inplace=True)` of an argument -> out of place, where the function goes on with the result."""
+    for _, site in look.culprits(finding):
+        statement, node = site.statement, site.node
+        if not isinstance(node, ast.Call) or node is None:
+            continue
+        passed = isinstance(statement, ast.Return) and statement.value is not None
+        assigned = isinstance(statement, ast.Assign) and all(isinstance(one, ast.Name) for one in statement.targets)
+        alone = isinstance(statement, ast.Expr) and statement.value is node and called_name(node).endswith("_")
+        for edits in out_of_place(site):
+            yield Candidate(site, edits, fits=passed or assigned or alone)
+        for edits in no_flag(site):
+            yield Candidate(site, edits, fits=passed or assigned)
+        return
+
+
+def made_each_time(look: Look, finding: Finding) -> Candidates:
+    """`def f(x, acc=torch.zeros(2))` -> `acc=None`, and `if acc is None: acc = torch.zeros(2)` where it begins."""
+    keep = finding.kept_at()
+    if keep is None:
+        return
+    code = look.index.places.code(keep)
+    source = code.source_code
+    for function in source.statements:
+        if not isinstance(function, FUNCTIONS):
+            continue
+        given = [*function.args.posonlyargs, *function.args.args]
+        pairs = list(zip(reversed(given), reversed(function.args.defaults), strict=False))
+        pairs += [
+            (a, d) for a, d in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if d is not None
+        ]
+        for argument, default in pairs:
+            if node_position(default).holds(keep.position):
+                first = _first_line(function)
+                if not source.is_alone(node_position(first)):
+                    return
+                indent = source.indent_of(first)
+                text = f"if {argument.arg} is None:\n{indent}    {argument.arg} = {source.text_of(default)}\n{indent}"
+                edits = [in_place_of(default, "None"), in_front_of(first, text)]
+                yield Candidate(Statement(keep.file, code, function, None), edits, _is_untold(argument))
+
+
+def _first_line(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
+    """The first statement of a function behind what it says of itself."""
+    first, *rest = function.body
+    is_text = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    return rest[0] if is_text and rest else first
+
+
+def _is_untold(argument: ast.arg) -> bool:
+    """Whether nothing is said of an argument that `None` would belie."""
+    return argument.annotation is None
+
+
+def copies_item(look: Look, finding: Finding) -> Candidates:
+    """`image = torch.from_numpy(self.images[i])` -> the same with `.clone()`, in a data set that hands out items."""
+    keep = finding.kept_at()
+    site = look.site(keep)
+    if keep is None or site is None:
+        return
+    node = site.node
+    source = site.source_code
+    taken: ast.expr | None = node if isinstance(node, ast.Call) and _takes_item(node) else None
+    if taken is None:
+        function = source.function_around(keep.position)
+        before = [one for one in ast.walk(function) if isinstance(one, ast.stmt)] if function is not None else []
+        mentioned = {one.id for one in ast.walk(site.statement) if isinstance(one, ast.Name)}
+        made = [
+            one
+            for one in before
+            if isinstance(one, ast.Assign)
+            and isinstance(one.targets[0], ast.Name)
+            and one.targets[0].id in mentioned
+            and one.lineno <= keep.position.line
+            and _takes_item(one.value)
+        ]
+        if not made:
+            yield from _within(site)
+            return
+        first = min(made, key=lambda one: one.lineno)
+        assert isinstance(first, ast.Assign)
+        taken = first.value
+        site = look.site(look.index.places.beside(keep, node_position(taken)))
+    if site is not None and taken is not None:
+        yield Candidate(site, [in_place_of(taken, f"{operand(source, taken)}.clone()")], fits=True)
+
+
+def _takes_item(node: ast.AST) -> bool:
+    """Whether an expression takes an item of something that an object keeps, or makes a tensor over it."""
+    if isinstance(node, ast.Call) and called_name(node) in {"from_numpy", "as_tensor"} and node.args:
+        return True
+    return isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute)
+
+
+def _within(site: Statement) -> Candidates:
+    """The one item that a statement itself takes out and works on."""
+    parts = [one for one in ast.walk(site.statement) if isinstance(one, ast.Subscript) and _takes_item(one)]
+    given = [a for one in ast.walk(site.statement) if isinstance(one, ast.Call) for a in (*one.args, _held(one))]
+    worked = [one for one in parts if one in given]
+    if len(worked) == 1:
+        yield Candidate(site, [in_place_of(worked[0], f"{site.source_code.text_of(worked[0])}.clone()")], fits=True)
+
+
+def _held(call: ast.Call) -> ast.expr | None:
+    return call.func.value if isinstance(call.func, ast.Attribute) else None
+
+
+# ---------------------------------------------------------------- two names
+
+
+def made_apart(look: Look, finding: Finding) -> Candidates:
+    """`target = net` -> `target = copy.deepcopy(net)`, where the two are meant for two modules."""
+    keep = finding.kept_at()
+    site = look.site(keep)
+    statement = site.statement if site is not None else None
+    if (
+        site is None
+        or not isinstance(statement, ast.Assign)
+        or not isinstance(statement.value, ast.Name | ast.Attribute)
+    ):
+        return
+    source = site.source_code
+    known = any(isinstance(one, ast.Import) and any(a.name == "copy" for a in one.names) for one in source.statements)
+    edits = [in_place_of(statement.value, f"copy.deepcopy({source.text_of(statement.value)})")]
+    edits += [] if known else [in_front_of(statement, f"import copy\n{source.indent_of(statement)}")]
+    yield Candidate(site, edits, fits="copy" not in _assigned_names(source))
+
+
+def _assigned_names(source: SourceCode) -> set[str]:
+    return {n.id for n in source.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
