@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 
 
 def test_every_claim_has_a_check() -> None:
-    """E01 to E37, no more and no less."""
+    """Every row, no more and no less."""
     assert sorted(CHECKS) == list(RECORDED)
 
 
@@ -169,18 +170,18 @@ def test_the_table_as_text() -> None:
     """Id, verdict, claim and evidence, without a word on change."""
     assert to_text(find("E24")) == (
         "E24  right\n"
-        "  claim: The gradient of `x * 3`, started with ones, is 3 for every element.\n"
+        "  claim: The gradient of `x * 3`, started with ones, is 3 for every element. (a lesson card)\n"
         "  evidence: the gradient is [3.0, 3.0]"
     )
     assert "changed: was" not in to_text(ALL)
 
 
 def test_the_table_as_html() -> None:
-    """One row for each claim, four columns, in the colours of the page."""
+    """One row for each claim, five columns, in the colours of the page."""
     page = to_html(ALL)
-    assert re.findall(r'<th scope="col"[^>]*>(\w+)</th>', page) == ["id", "claim", "verdict", "evidence"]
+    assert re.findall(r'<th scope="col"[^>]*>([\w ]+)</th>', page) == ["id", "claim", "said by", "verdict", "evidence"]
     assert page.count("<tr>") == 1 + len(ALL)
-    assert page.count("<td") == 4 * len(ALL)
+    assert page.count("<td") == 5 * len(ALL)
     assert set(re.findall(r"color:(\w+)", page)) == {"inherit"}
     assert "currentColor" in page
     assert not re.search(r"#(?!x27;)", page)
@@ -217,3 +218,16 @@ def test_claims_may_be_checked_in_a_recorded_cell(shell: Shell) -> None:
     assert ran.result.error_in_exec is None
     assert "changed: was" not in ran.notes[0]
     assert len(inplace.last.trace.calls) == 1
+
+
+def test_the_readme_tells_their_number() -> None:
+    """The README says how many sentences `%inplace claims` runs."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert re.findall(r"each of (\d+) sentences", readme) == [str(len(ALL))]
+
+
+def test_a_verdict_of_limits_has_its_limit(shell: Shell) -> None:
+    """Each imprecise row says where it holds, and the table shows it while the verdict is the recorded one."""
+    assert [example.id for example in ALL if example.verdict == "imprecise" and not example.limit] == []
+    (data,) = shell.run("%inplace claims E05").shown
+    assert data["text/plain"].startswith("E05  imprecise: Holds for floats; `div_` refuses integers.\n")

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import re
-
 from inplace.examples.basics import BASICS
-from inplace.examples.example import Example, Verdict
+from inplace.examples.example import SOURCES, Example, Source, Verdict
+from inplace.examples.found import find_in
 from inplace.examples.graph import GRAPH
+from inplace.examples.heard import HEARD
 from inplace.examples.leaves import LEAVES
+from inplace.examples.lessons import LESSONS
 from inplace.examples.memory import MEMORY
 from inplace.examples.sharing import SHARING
 
-__all__ = ["ALL", "Example", "Verdict", "find"]
+__all__ = ["ALL", "SOURCES", "Example", "Source", "Verdict", "find"]
 
-ALL: tuple[Example, ...] = tuple(sorted((*BASICS, *LEAVES, *SHARING, *GRAPH, *MEMORY), key=lambda example: example.id))
-
-
-def find(word: str) -> tuple[Example, ...]:
-    """The examples with this id or topic, else those with this word in their title. Case does not matter."""
-    wanted = word.strip().lower()
-    for kind in (_is_id, _is_topic, _in_title):
-        found = tuple(example for example in ALL if kind(example, wanted))
-        if found:
-            return found
-    return ()
+_GROUPS = (BASICS, LEAVES, SHARING, GRAPH, MEMORY, HEARD, LESSONS)
+ALL: tuple[Example, ...] = tuple(sorted((each for group in _GROUPS for each in group), key=lambda each: each.id))
 
 
-def _is_id(example: Example, word: str) -> bool:
-    return example.id.lower() == word
+def find(wanted: str) -> tuple[Example, ...]:
+    """The examples for an id, a topic, a word, the name of a function, or the text of an error. Case does not matter.
 
-
-def _is_topic(example: Example, word: str) -> bool:
-    return example.topic == word
-
-
-def _in_title(example: Example, word: str) -> bool:
-    return word in re.findall(r"\w+", example.title.lower())
+    The first of these ways that finds any is taken, in this order. An error text may be pasted whole or in part.
+    """
+    return find_in(ALL, wanted)

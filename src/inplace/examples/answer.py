@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from inplace.examples import ALL, Example, find
 
+_IDS = 8
+"""More words than this are a text, and not a list of ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -39,11 +42,16 @@ def claims(asked: str) -> Answer:
 
 
 def _look_up(asked: str) -> tuple[list[Example], str]:
-    """The examples that the words ask for, each once, and the first word that asks for none."""
+    """The examples that all the words together ask for, else each of them, each once; and what asks for none."""
+    if not asked:
+        return list(ALL), ""
+    if together := find(asked):
+        return list(together), ""
     words = asked.split()
     missing = next((word for word in words if not find(word)), "")
-    found = dict.fromkeys(each for word in words for each in find(word)) if words else ALL
-    return list(found), missing
+    if missing and len(words) > _IDS:
+        missing = asked
+    return list(dict.fromkeys(each for word in words for each in find(word))), missing
 
 
 def _titles(examples: list[Example]) -> str:
@@ -54,6 +62,7 @@ def _sorry(word: str) -> Answer:
     topics = ", ".join(sorted({each.topic for each in ALL}))
     note = (
         f"inplace: there is no example for {word!r}: type %inplace example for the list, "
-        f"or put an id such as E23 or one of these topics after it: {topics}."
+        "or put after it an id such as E23, a function such as clone, a few words of an error, "
+        f"or one of these topics: {topics}."
     )
     return Answer({"text/plain": note})

@@ -9,6 +9,7 @@ _TOPIC = "basics"
 BASICS: tuple[Example, ...] = (
     Example(
         id="E01",
+        said_by=("guide",),
         topic=_TOPIC,
         title="add makes a tensor, add_ changes one",
         claim="`a.add(10)` leaves `a` alone, and `a.add_(10)` changes it.",
@@ -27,6 +28,7 @@ print(a._version, b._version)  # 1 0
     ),
     Example(
         id="E02",
+        said_by=("guide",),
         topic=_TOPIC,
         title="adding two tensors",
         claim="`add` and `add_` with a second tensor give the same numbers.",
@@ -42,6 +44,7 @@ print(a.add_(b))  # tensor([11, 22, 33, 44])
     ),
     Example(
         id="E03",
+        said_by=("guide",),
         topic=_TOPIC,
         title="subtracting two tensors",
         claim="`sub` and `sub_` with a second tensor give the same numbers.",
@@ -57,6 +60,7 @@ print(a.sub_(b))  # tensor([ 90, 180, 270])
     ),
     Example(
         id="E04",
+        said_by=("guide",),
         topic=_TOPIC,
         title="multiplying two tensors",
         claim="`mul` and `mul_` with a second tensor give the same numbers.",
@@ -72,10 +76,12 @@ print(a.mul_(b))  # tensor([ 20,  60, 120, 200])
     ),
     Example(
         id="E05",
+        said_by=("guide",),
         topic=_TOPIC,
         title="dividing floats, and integers",
         claim="`div_` does to a tensor what `div` does beside it.",
         verdict="imprecise",
+        limit="Holds for floats; `div_` refuses integers.",
         lesson="So it is for floats. The quotient of integers is a float, which has no room in an integer tensor, "
         "so `div` gives a new float tensor and `div_` raises.",
         code="""\
@@ -89,6 +95,7 @@ n.div_(4)  # raises RuntimeError: result type Float can't be cast to the desired
     ),
     Example(
         id="E06",
+        said_by=("guide",),
         topic=_TOPIC,
         title="a chain of writes",
         claim="Calls with an underscore can be chained, and each one changes the same tensor.",
@@ -105,6 +112,7 @@ print(end is a, a._version)  # True 3
     ),
     Example(
         id="E07",
+        said_by=("guide",),
         topic=_TOPIC,
         title="fill and zero",
         claim="`fill_(0)` and `zero_()` both leave a tensor full of zeros.",
@@ -120,6 +128,7 @@ print(b.zero_())  # tensor([0., 0., 0.])
     ),
     Example(
         id="E08",
+        said_by=("guide",),
         topic=_TOPIC,
         title="clamp to a range",
         claim="`clamp_` cuts the values off at both ends of a range.",
@@ -134,6 +143,7 @@ print(a)  # tensor([0., 0., 0., 3., 5.])
     ),
     Example(
         id="E09",
+        said_by=("guide",),
         topic=_TOPIC,
         title="abs, then neg",
         claim="`abs_` drops the signs, and `neg_` after it makes every value negative.",
@@ -148,24 +158,27 @@ print(a.neg_())  # tensor([-3., -1., -2., -5.])
     ),
     Example(
         id="E10",
+        said_by=("guide",),
         topic=_TOPIC,
         title="which calls come in pairs",
         claim="add, sub, mul, div, clamp, abs and neg come in both forms, and `fill_` and `zero_` in one only.",
         verdict="imprecise",
-        lesson="The seven pairs are there. The two others have a counterpart among the functions: `torch.full_like` "
-        "(or `torch.fill`) and `torch.zeros_like` give the same values in new memory.",
+        limit="The two others have functions for twins.",
+        lesson="The seven pairs are there. The two others have no method, and functions instead: `torch.fill` or "
+        "`torch.full_like`, and `torch.zeros_like`, give the same values in new memory.",
         code="""\
 import torch
 names = ["add", "sub", "mul", "div", "clamp", "abs", "neg"]
 print(all(hasattr(torch.Tensor, n) and hasattr(torch.Tensor, n + "_") for n in names))  # True
 a = torch.tensor([1., 2.])
-b = torch.full_like(a, 7)
+b = torch.fill(a, 7)
 c = torch.zeros_like(a)
 print(a.tolist(), b.tolist(), c.tolist())  # [1.0, 2.0] [7.0, 7.0] [0.0, 0.0]
 """,
     ),
     Example(
         id="E29",
+        said_by=("page",),
         topic=_TOPIC,
         title="two scalars",
         claim="For 4 and 3, `x.add(y)` is 7 and `x` stays 4; after `x.add_(y)` it is `x` that is 7.",
@@ -180,6 +193,7 @@ print(x.add_(y), x)  # tensor(7) tensor(7)
     ),
     Example(
         id="E30",
+        said_by=("page",),
         topic=_TOPIC,
         title="which object comes back",
         claim="`z = x.add_(y)` is the very object `x`, and `z = x.add(y)` is another one.",

@@ -60,16 +60,22 @@ def _e12() -> Evidence:
 
 
 def _e13() -> Evidence:
-    x, z = leaf(0.0, 1.0), leaf(0.0, 1.0)
-    y, counted = x.exp(), z.exp()
+    x, z, w = leaf(0.0, 1.0), leaf(0.0, 1.0), leaf(1.0, 1.0)
+    y, counted, unrecorded = x.exp(), z.exp(), w * 3
     right = y.tolist()
-    y.data.mul_(100)
-    unseen = error_of(lambda: backward(y))
     counted.mul_(100)
     seen = error_of(lambda: backward(counted))
+    unrecorded.detach().mul_(2)
+    passed = error_of(lambda: backward(unrecorded))
+    of_old = not passed and w.grad is not None and w.grad.tolist() == [3.0, 3.0]
+    y.data.mul_(100)
+    unseen = error_of(lambda: backward(y))
     silent = not unseen and x.grad is not None and x.grad.tolist() != right
-    text = f"after mul_, backward {told(seen)}; after data.mul_ it {told(unseen)}, gradient wrong: {silent}"
-    return judged(not seen, text, "imprecise" if silent else "wrong")
+    text = (
+        f"counted and recorded: backward {told(seen)}; counted only (detach): {told(passed)}, gradient of the old "
+        f"value: {of_old}; not counted (data): {told(unseen)}, gradient wrong: {silent}"
+    )
+    return judged(not seen, text, "imprecise" if silent and of_old else "wrong")
 
 
 def _e14() -> Evidence:
@@ -144,8 +150,14 @@ def _e25() -> Evidence:
     for before in (torch.nn.Linear(1, 1), torch.sigmoid, torch.tanh, torch.exp):
         hidden = error_of(lambda: backward(before(leaf(1.0)).relu_()))  # noqa: B023
         found.append(hidden)
-    text = f"relu_ after linear: backward {told(found[0])}; after sigmoid, tanh and exp: {told(found[1])}"
-    return judged(all(LEAF in error for error in found), text, "wrong" if not found[0] else "imprecise")
+    first = error_of(lambda: torch.nn.functional.relu(leaf(1.0), inplace=True))
+    text = (
+        f"relu_ after linear: backward {told(found[0])}; after sigmoid, tanh and exp: {told(found[1])}; "
+        f"on an input that is a leaf the call {told(first)}"
+    )
+    if all(LEAF in error for error in found):
+        return Evidence("right", text)
+    return Evidence("imprecise" if LEAF in first else "wrong", text)
 
 
 def _e26() -> Evidence:

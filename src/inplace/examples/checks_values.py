@@ -78,9 +78,9 @@ def _e10() -> Evidence:
     names = ("add", "sub", "mul", "div", "clamp", "abs", "neg")
     pairs = [name for name in names if hasattr(torch.Tensor, name) and hasattr(torch.Tensor, f"{name}_")]
     a = torch.ones(2)
-    filled, zeroed = torch.full_like(a, 7), torch.zeros_like(a)
+    filled, zeroed = torch.fill(a, 7), torch.zeros_like(a)
     twins = filled.tolist() == [7.0, 7.0] and zeroed.tolist() == [0.0, 0.0] and a.tolist() == [1.0, 1.0]
-    text = f"{len(pairs)} of {len(names)} pairs; full_like gives {filled.tolist()}, zeros_like {zeroed.tolist()}"
+    text = f"{len(pairs)} of {len(names)} pairs; torch.fill gives {filled.tolist()}, zeros_like {zeroed.tolist()}"
     return judged(len(pairs) == len(names) and not twins, text, "imprecise" if len(pairs) == len(names) else "wrong")
 
 

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from inplace.examples.checks_grad import GRADIENTS
+from inplace.examples.checks_heard import HEARD
+from inplace.examples.checks_lessons import LESSONS
 from inplace.examples.checks_values import VALUES
 from inplace.examples.evidence import Evidence
 
 __all__ = ["CHECKS", "Evidence", "check"]
 
-CHECKS: dict[str, Callable[[], Evidence]] = {**VALUES, **GRADIENTS}
+CHECKS: dict[str, Callable[[], Evidence]] = {**VALUES, **GRADIENTS, **HEARD, **LESSONS}
 
 
 def check(id: str) -> Evidence:  # noqa: A002

@@ -9,6 +9,7 @@ _TOPIC = "leaves"
 LEAVES: tuple[Example, ...] = (
     Example(
         id="E11",
+        said_by=("guide",),
         topic=_TOPIC,
         title="the leaf error",
         claim="An in-place call on a leaf that requires a gradient raises an error.",
@@ -22,6 +23,7 @@ x.add_(10)  # raises RuntimeError: a leaf Variable that requires grad is being u
     ),
     Example(
         id="E12",
+        said_by=("guide",),
         topic=_TOPIC,
         title="a new tensor instead of a write to a leaf",
         claim="`y = x.add(10)` works where `x.add_(10)` raises.",
@@ -38,6 +40,7 @@ print(x.is_leaf, y.is_leaf)  # True False
     ),
     Example(
         id="E20",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="plus makes a node of the graph",
         claim="`y = x + 5` on a leaf gives a tensor with a gradient function.",
@@ -53,6 +56,7 @@ print(y.grad_fn.name())  # AddBackward0
     ),
     Example(
         id="E22",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="which line raises for a leaf",
         claim="If a leaf is changed in place after the loss was computed, `backward` fails.",
@@ -68,6 +72,7 @@ loss.backward()
     ),
     Example(
         id="E23",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="a leaf after backward",
         claim="Once `backward` has run, a leaf may be changed in place.",
@@ -86,6 +91,7 @@ x.add_(100)  # raises RuntimeError: a leaf Variable that requires grad is being 
     ),
     Example(
         id="E24",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="the gradient of a product with a constant",
         claim="The gradient of `x * 3`, started with ones, is 3 for every element.",
@@ -100,6 +106,7 @@ print(x.grad)  # tensor([3., 3.])
     ),
     Example(
         id="E26",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="two errors that look alike",
         claim="There are two errors to know: one about leaves, one about values that backward needed.",
@@ -120,6 +127,7 @@ y.sum().backward()  # raises RuntimeError: modified by an inplace operation
     ),
     Example(
         id="E28",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="predict: which of the two raises",
         claim="For a leaf `x`, `x.add_(5)` raises and `x.add(5)` does not.",
@@ -135,10 +143,12 @@ x.add_(5)  # raises RuntimeError: a leaf Variable that requires grad is being us
     ),
     Example(
         id="E31",
+        said_by=("article",),
         topic=_TOPIC,
         title="adding a tensor to a leaf",
         claim="Adding another tensor to a leaf in place is a thing to avoid.",
         verdict="right",
+        limit="Leaves unsaid that PyTorch refuses it.",
         lesson="It cannot even be done: the call raises the leaf error.",
         code="""\
 import torch
@@ -149,6 +159,7 @@ x.add_(y)  # raises RuntimeError: a leaf Variable that requires grad is being us
     ),
     Example(
         id="E32",
+        said_by=("article",),
         topic=_TOPIC,
         title="the name that lost its leaf",
         claim="`x = x + y` is the correct form, and after `backward` the gradient is in `x.grad`.",
@@ -168,6 +179,7 @@ print(x.grad)  # None
     ),
     Example(
         id="E33",
+        said_by=("article",),
         topic=_TOPIC,
         title="the same with a product",
         claim="`x = x * y` is the correct form, and after `backward` the gradient is in `x.grad`.",
@@ -185,10 +197,12 @@ print(x.grad)  # None
     ),
     Example(
         id="E37",
+        said_by=("article",),
         topic=_TOPIC,
         title="out of place is not always enough",
         claim="Writing every in-place call as an ordinary one always gives correct gradients.",
         verdict="imprecise",
+        limit="Holds for the values; the name of the leaf must not be given to the result.",
         lesson="The values and the gradients are right. But if the result takes over the leaf's name, the gradient "
         "is in a tensor that you can no longer reach: use a new name.",
         code="""\

@@ -9,10 +9,12 @@ _TOPIC = "memory"
 MEMORY: tuple[Example, ...] = (
     Example(
         id="E19",
+        said_by=("guide",),
         topic=_TOPIC,
         title="the bytes that a write saves",
         claim="In-place calls need less memory for large tensors.",
         verdict="right",
+        limit="Holds for the call itself; the peak of a training step need not fall.",
         lesson="Each ordinary call allocates a result as large as its input; the in-place form allocates nothing. "
         "What is saved is what backward does not need in any case.",
         code="""\
@@ -27,10 +29,12 @@ print(c.data_ptr() == a.data_ptr())  # True
     ),
     Example(
         id="E27",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="from which batch size it pays",
         claim="A profiler does not show the gain; it appears for batches of over 1000 on large models.",
         verdict="measured",
+        limit="The bytes contradict it at every size; the times are this machine's.",
         lesson="The bytes saved grow evenly with the batch and can be seen from the first row on. The time saved "
         "depends on the machine, so measure it on yours.",
         code="""\

@@ -9,6 +9,7 @@ _TOPIC = "sharing"
 SHARING: tuple[Example, ...] = (
     Example(
         id="E15",
+        said_by=("guide",),
         topic=_TOPIC,
         title="a second name is no copy",
         claim="After `b = a`, an in-place call on `a` changes `b` too.",
@@ -25,6 +26,7 @@ print(b is a)  # True
     ),
     Example(
         id="E16",
+        said_by=("guide",),
         topic=_TOPIC,
         title="clone makes a copy",
         claim="After `b = a.clone()`, an in-place call on `a` leaves `b` alone.",
@@ -41,6 +43,7 @@ print(a.data_ptr() == b.data_ptr())  # False
     ),
     Example(
         id="E21",
+        said_by=("lesson",),
         topic=_TOPIC,
         title="a check that proves nothing",
         claim="That `id(a) == id(a)` holds after `a.add_(5)` shows that the call kept the same object.",
@@ -60,10 +63,12 @@ print(id(a) == id(a), a.data_ptr() == before)  # True False
     ),
     Example(
         id="E36",
+        said_by=("article",),
         topic=_TOPIC,
         title="two processes, one tensor",
         claim="Where several processes share a tensor, one may change it in place while another computes with it.",
         verdict="right",
+        limit="The underscore is not what loses updates: reading and then writing without a lock is.",
         lesson="Every process sees the new values at once. But each has a version counter of its own, so autograd "
         "here does not notice a write over there: no error, and a gradient of 2 where 1 is right.",
         code="""\

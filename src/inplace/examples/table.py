@@ -6,24 +6,41 @@ import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from textwrap import TextWrapper
+from typing import NamedTuple
 
-from inplace.examples import Example
+from inplace.examples import SOURCES, Example
 from inplace.examples.claims import check
 
-_HEADS = ("id", "claim", "verdict", "evidence")
+_HEADS = ("id", "claim", "said by", "verdict", "evidence")
 _WIDTH = 100
 _BORDER = "border:1px solid currentColor"
 _CELL = f"{_BORDER};padding:.3em .6em;text-align:left;vertical-align:top;white-space:normal;color:inherit"
 
-Row = tuple[str, str, str, str]
+
+class Row(NamedTuple):
+    """One sentence, who says it, and what came of running it just now."""
+
+    id: str
+    claim: str
+    said_by: str
+    verdict: str
+    """With its limit after a colon; where the verdict is no longer the recorded one, that is said instead."""
+    evidence: str
 
 
 def rows(claims: Iterable[Example]) -> Iterator[Row]:
-    """Check each claim: its id, what is said, the verdict of today, and what was seen."""
+    """Check each claim: its id, what is said and by whom, the verdict of today, and what was seen."""
     for example in claims:
         found = check(example.id)
-        changed = "" if found.verdict == example.verdict else f" (changed: was {example.verdict})"
-        yield example.id, example.claim, found.verdict + changed, found.text
+        changed = f" (changed: was {example.verdict})"
+        limit = f": {example.limit}" if example.limit else ""
+        verdict = found.verdict + (limit if found.verdict == example.verdict else changed)
+        yield Row(example.id, example.claim, told_by(example), verdict, found.text)
+
+
+def told_by(example: Example) -> str:
+    """The kinds of sources that say a sentence, in words."""
+    return ", ".join(SOURCES[source] for source in example.said_by)
 
 
 def to_text(claims: Iterable[Example]) -> str:
@@ -39,8 +56,9 @@ def to_html(claims: Iterable[Example]) -> str:
 def text_of(table: Iterable[Row]) -> str:
     """Rows that have been checked, for a terminal."""
     return "\n\n".join(
-        f"{id_}  {verdict}\n{_wrapped('claim', claim)}\n{_wrapped('evidence', text)}"
-        for id_, claim, verdict, text in table
+        f"{row.id}  {row.verdict}\n{_wrapped('claim', f'{row.claim} ({row.said_by})')}\n"
+        f"{_wrapped('evidence', row.evidence)}"
+        for row in table
     )
 
 

@@ -212,6 +212,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
-    example="E13",
+    example="E63",
     needs=_needs,
 )

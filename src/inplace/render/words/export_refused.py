@@ -38,4 +38,5 @@ WORDS = Words(
     remedy=_remedy,
     did=_did,
     needs=lambda _: "refused",
+    example="E62",
 )

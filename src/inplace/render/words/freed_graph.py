@@ -49,4 +49,5 @@ WORDS = Words(
     remedy=_remedy,
     did=_did,
     needs=lambda _: "goes through it again",
+    example="E51",
 )

@@ -39,4 +39,4 @@ def _did(finding: LostGradient) -> str:
     return "clips" if finding.how.startswith("clipped") else "drops gradients"
 
 
-WORDS = Words(sentences=_sentences, remedy=_remedy, did=_did)
+WORDS = Words(sentences=_sentences, remedy=_remedy, did=_did, example="E55")

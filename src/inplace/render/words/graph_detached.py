@@ -153,6 +153,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
-    example="E37",
+    example="E53",
     needs=_needs,
 )

@@ -27,6 +27,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "under inference mode",
-    example="E26",
+    example="E61",
     needs=lambda _: "needs autograd",
 )

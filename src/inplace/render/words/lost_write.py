@@ -62,4 +62,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda finding: _DID.get(finding.how, "does nothing"),
+    example="E48",
 )

@@ -37,5 +37,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda finding: "refused" if finding.victim is None else "voids the views",
-    example="E13",
+    example="E58",
 )

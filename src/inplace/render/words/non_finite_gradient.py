@@ -33,4 +33,5 @@ WORDS = Words(
     remedy=_remedy,
     did=lambda _: "not finite",
     needs=lambda _: "goes backward through it",
+    example="E56",
 )

@@ -36,4 +36,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "refused",
+    example="E52",
 )

@@ -34,4 +34,4 @@ def _remedy(finding: NotOptimized, _: Trace) -> str:
     return "Build the optimizer over the parameters of the very model that the loss is computed with."
 
 
-WORDS = Words(sentences=_sentences, remedy=_remedy, did=lambda _: "not optimized")
+WORDS = Words(sentences=_sentences, remedy=_remedy, did=lambda _: "not optimized", example="E54")

@@ -42,5 +42,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
-    example="E13",
+    example="E59",
 )

@@ -50,4 +50,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "raised here",
+    example="E64",
 )

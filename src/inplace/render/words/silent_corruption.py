@@ -53,6 +53,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "changes it unseen",
-    example="E18",
+    example="E47",
     needs=lambda finding: "what it changes" if finding.how == "unfollowed" else "still needed",
 )

@@ -17,5 +17,5 @@ WORDS = Words(
     sentences=_sentences,
     remedy=leaf_update,
     did=lambda _: "refused",
-    example="E11",
+    example="E57",
 )

@@ -18,8 +18,19 @@ _AGAIN = "%inplace again takes the number of a run or a range of them, as in %in
 USAGE = (
     "%inplace takes one word: on (record every cell from now on), off, why (explain the last cell), "
     "again 2-4 (put those cells into the next one, to be recorded), "
-    "example (list worked examples, or open one by id or topic), or claims (check what is said about in-place calls)."
+    "example (list worked examples, or open one by id, topic, function or error text), "
+    "or claims (check what is said about in-place calls)."
 )
+
+
+def _meaning(text: str) -> str:
+    """What an error text of PyTorch's means and what to do, where no worked example raises it; empty if unknown."""
+    from inplace.examples import find
+    from inplace.reading.ending import recognized
+    from inplace.render.words.meanings import meaning_of
+
+    found = None if find(text) else meaning_of(recognized(text)[0])
+    return "" if found is None else f"{found.means} {found.remedy} Usual causes: {found.causes}."
 
 
 class LineMagic:
@@ -34,7 +45,8 @@ class LineMagic:
         `why` shows the recording again; for a cell that failed without one it runs the session again, recorded, in a
         closed process, and tells what that showed if it failed in the same way.
         `again 2-4` puts the cells that were run as In[2] to In[4] into the next one, to be recorded together.
-        `example` lists the worked examples; with an id, a topic or a word after it, it puts one into the next cell.
+        `example` lists the worked examples; with an id, a topic, a function or an error's text after it, it puts
+        one into the next cell.
         `claims` runs what is often said about in-place operations and shows what PyTorch does; an id asks for one.
         """
         word, _, rest = line.strip().partition(" ")
@@ -53,6 +65,9 @@ class LineMagic:
         from inplace.examples import answer
 
         told = answer.claims(wanted) if word == "claims" else answer.example(wanted)
+        if told.code is None and wanted and (meaning := _meaning(wanted)):
+            note(meaning)
+            return
         if told.code is not None:
             self._shell.set_next_input(f"{MAGIC}\n{told.code}")
         put(told.shown)
