@@ -38,8 +38,8 @@ def _e39() -> Evidence:
 def _after_epochs(write: Callable[[torch.Tensor], object]) -> list[float]:
     data = TensorDataset(torch.tensor([1.0, 3.0]).reshape(2, 1))
     for _ in range(2):
-        for (row,) in data:
-            write(row)
+        for index in range(len(data)):
+            write(data[index][0])
     return data.tensors[0].flatten().tolist()
 
 

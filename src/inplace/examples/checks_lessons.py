@@ -145,7 +145,8 @@ class _Scale(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """One gradient, where two inputs were given."""
-        return grad * ctx.factor
+        slope: torch.Tensor = grad * ctx.factor
+        return slope
 
 
 def _e63() -> Evidence:
