@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inplace.shells.terminal import cli
-from inplace.shells.terminal.tour import copy, notebooks, title
+from inplace.shells.terminal.tour import copy, notebooks, title, without_answers
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -89,11 +91,11 @@ def test_changed_copies_stay(tmp_path: Path) -> None:
 
     second = copy(tmp_path / "new" / "folder")
 
-    assert list(first.written) == NAMES
+    assert list(first.written) == [*NAMES, "capstone.py"]
     assert (second.written, second.kept) == ((NAMES[1],), (NAMES[0],))
-    assert list(second.same) == NAMES[2:]
+    assert list(second.same) == [*NAMES[2:], "capstone.py"]
     assert mine.read_text() == "mine"
-    assert gone.read_bytes() == (ROOT / "notebooks" / NAMES[1]).read_bytes()
+    assert gone.read_bytes() == without_answers((ROOT / "notebooks" / NAMES[1]).read_bytes())
 
 
 def test_changed_copies_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,5 +174,56 @@ def test_a_wheel_has_the_notebooks(tmp_path: Path) -> None:
     )
 
     assert listed.stdout == f"{len(NAMES)} notebooks copied to copies\n"
-    assert sorted(path.name for path in (tmp_path / "installed" / "inplace" / "notebooks").iterdir()) == NAMES
-    assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == NAMES
+    there = sorted(path.name for path in (tmp_path / "installed" / "inplace" / "notebooks").iterdir())
+    assert there == [*NAMES, "capstone.py"]
+    assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == [*NAMES, "capstone.py"]
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook."""
+    found: list[dict[str, Any]] = json.loads(path.read_text())["cells"]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_has_no_answers(name: str, tmp_path: Path) -> None:
+    """Nothing was run in a copy, all code and all words are there, and each explanation below code can be folded."""
+    copy(tmp_path)
+    ours, theirs = cells(ROOT / "notebooks" / name), cells(tmp_path / name)
+
+    assert all(not cell["outputs"] for cell in theirs if cell["cell_type"] == "code")
+    assert [cell["source"] for cell in theirs if cell["cell_type"] == "code"] == [
+        cell["source"] for cell in ours if cell["cell_type"] == "code"
+    ]
+    folds = 0
+    for own, copied in zip(ours, theirs, strict=True):
+        text = "".join(copied["source"])
+        assert text.count("<details>") == text.count("</details>")
+        words = re.sub(r"<[^>]*>|What happened", " ", text).split()
+        assert words == re.sub(r"<[^>]*>|What happened", " ", "".join(own["source"])).split()
+        folds += "What happened" in text
+    assert folds >= 2 or name.startswith("19")
+
+
+def test_what_is_folded_is_what_was_said_of_an_output() -> None:
+    """Before the next heading all of it, and without one all but the paragraph that leads on."""
+    kinds = [("code", "1"), ("markdown", "Because.\n\n## 2. Next\n\nPredict."), ("code", "2")]
+    kinds += [("markdown", "So it is.\n\nNow this?"), ("code", "3"), ("markdown", "Alone."), ("markdown", "A.\n\nB.")]
+    given = [{"cell_type": kind, "source": source, "outputs": [1], "execution_count": 4} for kind, source in kinds]
+
+    made = json.loads(without_answers(json.dumps({"cells": given}).encode()))["cells"]
+
+    fold = "<details><summary>What happened</summary>\n\n{}\n\n</details>\n\n{}"
+    told = [cell["source"] for cell in made if cell["cell_type"] == "markdown"]
+    assert told == [
+        fold.format("Because.", "## 2. Next\n\nPredict."),
+        fold.format("So it is.", "Now this?"),
+        "Alone.",
+        "A.\n\nB.",
+    ]
+
+
+def test_answers_are_copied_where_they_are_asked_for(tmp_path: Path) -> None:
+    """`--answers` copies the notebooks byte for byte."""
+    cli.main(["tour", "--copy-only", "--answers", str(tmp_path)])
+    assert all((tmp_path / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes() for name in NAMES)

@@ -1,8 +1,9 @@
-"""`%inplace` with one word: on, off, why, example or claims."""
+"""`%inplace` with one word: on, off, why, example, claims, exercise, hint or answer."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inplace.shells.last import last
@@ -19,7 +20,8 @@ USAGE = (
     "%inplace takes one word: on (record every cell from now on), off, why (explain the last cell), "
     "again 2-4 (put those cells into the next one, to be recorded), "
     "example (list worked examples, or open one by id, topic, function or error text), "
-    "or claims (check what is said about in-place calls)."
+    "claims (check what is said about in-place calls), exercise (list the exercises, or open one by id), "
+    "hint (the next hint of an exercise), or answer (have an answer to an exercise checked)."
 )
 
 
@@ -47,11 +49,15 @@ class LineMagic:
         `again 2-4` puts the cells that were run as In[2] to In[4] into the next one, to be recorded together.
         `example` lists the worked examples; with an id, a topic, a function or an error's text after it, it puts
         one into the next cell.
+        `exercise` lists the exercises, with what is done; with an id it opens one. `hint P1` gives its next hint, and
+        `answer P1 ...` has an answer checked by running the code.
         `claims` runs what is often said about in-place operations and shows what PyTorch does; an id asks for one.
         """
         word, _, rest = line.strip().partition(" ")
         if word in {"claims", "example"}:
             self._answer(word, rest.strip())
+        elif word in {"exercise", "hint", "answer"}:
+            self._practise(word, rest.strip())
         elif word == "again":
             self._again(rest.strip())
         elif rest or word not in {"on", "off", "why"}:
@@ -70,6 +76,23 @@ class LineMagic:
             return
         if told.code is not None:
             self._shell.set_next_input(f"{MAGIC}\n{told.code}")
+        put(told.shown)
+
+    def _practise(self, word: str, wanted: str) -> None:
+        from inplace.shells.notebook import exercises
+
+        here = Path.cwd()
+        if not wanted:
+            told = exercises.listed(here)
+        elif word == "exercise":
+            told = exercises.opened(wanted)
+        elif word == "hint":
+            told = exercises.hinted(wanted, here)
+        else:
+            cells = list(getattr(self._shell.history_manager, "input_hist_raw", ()))
+            told = exercises.answered(wanted, cells, here)
+        if told.code is not None:
+            self._shell.set_next_input(told.code)
         put(told.shown)
 
     def _again(self, wanted: str) -> None:

@@ -250,6 +250,11 @@ def _add_tour(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     only.add_argument("--list", action="store_true", help="print the notebooks and their titles, and do nothing else")
     only.add_argument("--copy-only", action="store_true", help="copy the notebooks and open nothing")
     only.add_argument("--no-browser", action="store_true", help="have JupyterLab print its address only")
+    command.add_argument(
+        "--answers",
+        action="store_true",
+        help="copy the notebooks as they were run, with outputs and explanations in sight",
+    )
 
 
 def _problem(options: argparse.Namespace) -> str | None:
@@ -354,7 +359,7 @@ def _tour(options: argparse.Namespace) -> int:
 
     if options.list:
         return show_list()
-    return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser)
+    return tour(options.folder, opened=not options.copy_only, browser=not options.no_browser, answers=options.answers)
 
 
 # ---------------------------------------------------------------- several processes

@@ -1,10 +1,16 @@
-"""`inplace tour`: copies the tutorial notebooks to a folder and opens the first one in JupyterLab."""
+"""`inplace tour`: copies the tutorial notebooks to a folder and opens the first one in JupyterLab.
+
+NOTE [ Without answers ]
+The notebooks are kept as they were run. A copy to learn from has no outputs, so that what a cell does is not seen
+before it is run, and what is said of an output is folded away until it is asked for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,8 +48,43 @@ def title(notebook: Path) -> str:
     return "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
 
 
-def copy(folder: Path) -> Copies:
+def scripts() -> list[Path]:
+    """What the notebooks work on, beside them."""
+    return sorted(found[0].parent.glob("*.py")) if (found := notebooks()) else []
+
+
+def without_answers(text: bytes) -> bytes:
+    """A notebook without outputs, and with what is said of them folded (NOTE [ Without answers ])."""
+    notebook = json.loads(text)
+    before = None
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+        elif before == "code":
+            cell["source"] = _folded("".join(cell["source"]))
+        before = cell["cell_type"]
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _folded(source: str) -> str:
+    """A cell below code, with what comes before its next heading folded; of one without, all but the last paragraph."""
+    told, heading, rest = source.partition("\n## ") if not source.startswith("## ") else ("", "", source)
+    if not heading and told:
+        paragraphs = re.split(r"\n{2,}", told)
+        told, rest = "\n\n".join(paragraphs[:-1]), paragraphs[-1]
+    elif heading:
+        rest = f"## {rest}"
+    if not told.strip() or "<details>" in told:
+        return source
+    return f"<details><summary>What happened</summary>\n\n{told.strip()}\n\n</details>\n\n{rest}"
+
+
+def copy(folder: Path, *, answers: bool = False) -> Copies:
     """Copy the notebooks into a folder, which is made if need be. A file that is there already is never written.
+
+    Args:
+        folder: where to.
+        answers: with the outputs and what is said of them.
 
     Raises:
         OSError: if the folder can't be made, or a notebook can't be read or written.
@@ -52,8 +93,10 @@ def copy(folder: Path) -> Copies:
     written: list[str] = []
     same: list[str] = []
     kept: list[str] = []
-    for notebook in notebooks():
+    for notebook in [*notebooks(), *scripts()]:
         text = notebook.read_bytes()
+        if notebook.suffix == ".ipynb" and not answers:
+            text = without_answers(text)
         try:
             with (folder / notebook.name).open("xb") as new:
                 new.write(text)
@@ -76,12 +119,13 @@ def show_list() -> int:
     return 0
 
 
-def tour(folder: Path, *, opened: bool = True, browser: bool = True) -> int:
+def tour(folder: Path, *, opened: bool = True, browser: bool = True, answers: bool = False) -> int:
     """Copy the notebooks to a folder and run JupyterLab there until it ends; gives the exit status.
 
     Args:
         folder: where the copies go, so that what is tried out changes no file of ours.
         opened: False to copy only.
+        answers: with the outputs of the notebooks, and what is said of them in sight.
         browser: False to have JupyterLab print its address instead of opening a browser.
     """
     if not notebooks():
@@ -91,16 +135,17 @@ def tour(folder: Path, *, opened: bool = True, browser: bool = True) -> int:
         complain(_NO_JUPYTERLAB)
         return UNUSABLE
     try:
-        copies = copy(folder)
+        copies = copy(folder, answers=answers)
     except OSError as error:
         complain(f"the notebooks can't be copied to {folder} ({error.strerror}): choose another folder.")
         return UNUSABLE
-    print(f"{len(copies.written)} notebooks copied to {folder}", flush=True)
+    count = sum(name.endswith(".ipynb") for name in copies.written)
+    print(f"{count} notebooks copied to {folder}", flush=True)
     if copies.kept:
         print(f"kept, because they differ from ours: {', '.join(copies.kept)} (remove one to get ours)", flush=True)
     if not opened:
         return 0
-    _trust(folder, copies.written + copies.same)
+    _trust(folder, tuple(name for name in copies.written + copies.same if name.endswith(".ipynb")))
     return _open(folder, browser=browser)
 
 
