@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,45 @@ def test_every_picture_has_words(path: Path) -> None:
     assert pictures
     words = ["".join(data["text/plain"]) for data in pictures]
     assert all("calls, " in told or "call, " in told or " at a batch of " in told for told in words), words
+
+
+def begins_with(report: str) -> str:
+    """What the text of a report begins with: the kind of its first error or warning, a note, or nothing."""
+    found = re.match(r"[✗!] ([\w-]+):", report)
+    if found:
+        return found[1]
+    return "note" if re.search(r"\d notes?$", report.strip()) else "nothing"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_each_report_is_what_the_prose_beside_it_speaks_of(path: Path) -> None:
+    """A report of "nothing wrong" stands where the text says that all is well, and a finding where it teaches that one.
+
+    The texts say what each recorded cell is to find; a cell that says nothing of it, or finds something else, is told.
+    """
+    others = {}
+    for cell in json.loads(path.read_text())["cells"]:
+        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
+        reports = ["".join(data["text/plain"]) for data in shown if "image/svg+xml" in data]
+        found = [begins_with(report) for report in reports if " at a batch of " not in report]
+        if found != [one for one in [cell["metadata"].get("finds")] if one]:
+            others["".join(cell["source"])] = found
+    assert others == {}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_prose_denies_no_report(path: Path) -> None:
+    """Where the prose below a cell says that it raised, it did; where it says that nothing is wrong, nothing is."""
+    cells = json.loads(path.read_text())["cells"]
+    for cell, after in pairwise(cells):
+        finds, told = cell["metadata"].get("finds"), "".join(after["source"])
+        if finds is None or after["cell_type"] != "markdown":
+            continue
+        raised = any(output["output_type"] == "error" for output in cell["outputs"])
+        assert not (told.startswith(("It raises", "It does.")) and not raised), told
+        assert not (told.startswith(("It doesn't", "No error", "It runs", "Nothing is:")) and raised), told
+        if finds in {"nothing", "note"}:
+            assert not raised, told
 
 
 def test_nbconvert_shows_the_finding(tmp_path: Path) -> None:

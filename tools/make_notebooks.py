@@ -1,7 +1,9 @@
 """Write the tutorial notebooks and run them: `python tools/make_notebooks.py [--check] [NAME ...]`.
 
 Each text in `tools/tutorials` becomes the notebook of the same name; a NAME is the beginning of one (`03`). In a text a
-line `---py` begins a code cell, `---raises` a code cell that is to raise, and `---md` a cell of prose.
+line `---py` begins a code cell, `---raises` a code cell that is to raise, and `---md` a cell of prose. Behind the first
+two, `finds KIND` says what the report below a recorded cell begins with, which the prose beside it speaks of: a kind of
+finding, `note`, or `nothing`. `tests/test_notebooks.py` holds the reports to it.
 
 They are run with INPLACE_STATIC=1, so that the committed pictures are still ones, which any viewer shows and nbval
 compares. With `--check` nothing is written, and the exit status tells whether the committed notebooks are up to date.
@@ -27,11 +29,14 @@ def build(text: str) -> Any:
     """The notebook that a text stands for; `---py`, `---raises` and `---md` begin cells."""
     cells = []
     for position, part in enumerate(("md\n" + text.strip("\n")).split("\n---")):
-        kind, _, source = part.partition("\n")
+        head, _, source = part.partition("\n")
+        kind, _, finds = head.partition(" finds ")
         cell = nbformat.v4.new_markdown_cell(source) if kind == "md" else nbformat.v4.new_code_cell(source)
         cell.id = f"cell-{position:02}"
         if kind == "raises":
             cell.metadata["tags"] = ["raises-exception"]
+        if finds:
+            cell.metadata["finds"] = finds
         cells.append(cell)
     return nbformat.v4.new_notebook(cells=cells, metadata=KEPT_METADATA)
 

@@ -88,6 +88,7 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
         if not site.is_one_line:
             continue
         fits = is_op and not _is_needed(look, place) and all(isinstance(one, Statement) for one in followers)
+        fits = fits and _is_all_of_it(site)
         edits = [edit for one in (site, *followers) if isinstance(one, Statement) for edit in under_no_grad(one)]
         yield Candidate(site, edits, fits)
 
@@ -132,6 +133,19 @@ def _cut_of(node: ast.AST | None) -> ast.expr | None:
 
 
 # ---------------------------------------------------------------- preconditions
+
+
+def _is_all_of_it(site: Statement) -> bool:
+    """Whether a statement does nothing but write: what else it computes may be part of a graph."""
+    statement = site.statement
+    if not isinstance(statement, ast.Expr) or site.node is None:
+        return True
+    last = statement.value
+    while last is not site.node:
+        if not (isinstance(last, ast.Call) and isinstance(last.func, ast.Attribute) and last.func.attr.endswith("_")):
+            return False
+        last = last.func.value
+    return True
 
 
 def _assigned(site: Statement) -> str | None:
