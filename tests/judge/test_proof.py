@@ -205,6 +205,29 @@ RIGHT = {
         "h = h.mul(2)",
         "the gradient of x agrees with finite differences",
     ),
+    "a custom function": (
+        "class Double(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, t):\n        return t * 2\n"
+        "    @staticmethod\n    def backward(ctx, g):\n        return g * 2\n"
+        "h = torch.exp(Double.apply(x))\nh.mul_(2)\n" + END,
+        "h.mul_(2)",
+        "h = h.mul(2)",
+        "the gradient of x agrees with finite differences",
+    ),
+    "a child that computes": (
+        "import os\nchild = os.fork()\nif child == 0:\n"
+        "    torch.ones(2, requires_grad=True).exp().sum().backward()\n    os._exit(0)\n"
+        "os.waitpid(child, 0)\nh = torch.exp(x)\nh.mul_(2)\n" + END,
+        "h.mul_(2)",
+        "h = h.mul(2)",
+        "the gradient of x agrees with finite differences",
+    ),
+    "a module that remembers": (
+        "torch.calls = getattr(torch, 'calls', 0) + 1\n"
+        "h = torch.exp(x) if torch.calls == 1 else x.tanh()\nh.mul_(2)\n" + END,
+        "h.mul_(2)",
+        "h = h.mul(2)",
+        "the gradient of x agrees with finite differences",
+    ),
     "a row": (
         "h = x.view(3, 1) * torch.ones(2)\nwith torch.no_grad():\n    row = h[0]\nrow *= 10\n" + END,
         "    row = h[0]",

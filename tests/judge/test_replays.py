@@ -80,21 +80,22 @@ SOUND = {
         "import torch.multiprocessing as m\n"
         "with m.get_context('fork').Pool(1) as pool:\n    y = x * pool.apply(torch.ones, (3,))\n"
     ),
+    "a pool that is asked again": (
+        "import torch.multiprocessing as m\n"
+        "with m.get_context('fork').Pool(2) as pool:\n"
+        "    for _ in range(3):\n        y = x * sum(pool.map(torch.ones, [3, 3]))\n"
+    ),
     "shared tensors": "y = torch.ones(3).share_memory_().add_(1)\n",
     "compiled code": "torch.compile(lambda t: t.sin() * 2, backend='aot_eager')(torch.ones(3))\n",
+    "a compiled model": (
+        "net = torch.compile(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh()), backend='aot_eager')\n"
+        "x = net(x)\n"
+    ),
     "an unused port": "import socket\nsocket.socket().bind(('127.0.0.1', 0))\n",
 }
 
 
-AGAIN = pytest.mark.xfail(
-    strict=False, reason="finite differences run it again and again, and the fence refuses what that opens"
-)
-"""A fix that is right is told as not proved."""
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=AGAIN) if one in {"a pool", "compiled code"} else one for one in SOUND]
-)
+@pytest.mark.parametrize("name", SOUND)
 def test_what_does_not_act_is_replayed(name: str, tmp_path: Path) -> None:
     """Workers, shared memory and compilers of its own keep no fix from being proved."""
     path = script(tmp_path, START + SOUND[name] + WRONG)

@@ -12,6 +12,7 @@ from typing_extensions import Self
 from inplace.capture.bytes.readable import is_covered
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.patches.ledger import Hooked, Ledger
+from inplace.judge.tracing import is_traced
 
 _ENGINE = "_engine_run_backward"
 _MOST = 2000  # tensors kept of each sort; both runs keep the first ones
@@ -49,6 +50,8 @@ class BackwardsSeen:
 
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
         def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
+            if is_traced():
+                return engine(roots, *args, **kwargs)
             with torch._C.DisableTorchFunction():
                 if self.entered == self._wanted:
                     self._reached()
@@ -66,6 +69,8 @@ class BackwardsSeen:
 
     def _see_module(self, module: torch.nn.Module, _: Any) -> None:
         """A target network, say, is reached by no backward, yet what is written to it counts."""
+        if torch.compiler.is_compiling():  # what is compiled takes hooks as part of it
+            return
         for kind in (module._parameters, module._buffers):
             for tensor in kind.values():
                 if tensor is not None:

@@ -27,13 +27,14 @@ from inplace.judge.compare import (
     undecided,
     why_refused,
 )
+from inplace.judge.differences import RUNS
 from inplace.judge.fenced import Fenced, job_variable
 from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
 
 __all__ = ["Judge", "Start", "cell_start", "prove", "script_start"]
 
-TIMEOUT = 120.0  # seconds for one replay
+TIMEOUT = 120.0  # seconds for one run of the code
 _PROVED = 6  # findings for which a proof is looked for
 _RUNS = 40  # replays of one report
 _OURS = " This change fitted the recording, so that it does not mend it is a fault of ours: please report it."
@@ -197,7 +198,8 @@ class Judge:
             "backward": backward,
             "copies": copies,
         }
-        ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, self._timeout)
+        timeout = self._timeout * (RUNS if mode == "differences" else 1)
+        ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, timeout)
         return ended if isinstance(ended, str) else (ended.refused, _read(folder / ANSWER))
 
 

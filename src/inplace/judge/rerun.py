@@ -21,6 +21,7 @@ from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
 from inplace.fixes.diagnose import analyze
 from inplace.judge.about import abouts
+from inplace.judge.apart import apart
 from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.differences import differences
 from inplace.judge.fence.marks import BEGUN, ENDED
@@ -97,8 +98,7 @@ def _execute(order: dict[str, Any], namespace: dict[str, Any]) -> None:
 
 
 def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The gradient of one backward against finite differences; each run begins anew, with its modules."""
-    known = frozenset(sys.modules)
+    """The gradient of one backward against finite differences; each run begins anew, in a process of its own."""
     (folder / BEGUN).touch()
 
     def begin() -> Callable[[], None]:
@@ -106,26 +106,15 @@ def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
             with _copied() if order["copies"] else contextlib.nullcontext():
                 _execute(order, namespace)
 
-        for name in frozenset(sys.modules) - known:
-            if _is_theirs(sys.modules[name], order["file"]):
-                del sys.modules[name]
-        torch.set_grad_enabled(True)
-        torch.set_default_dtype(torch.float32)  # `torch.load` refuses another one
         namespace = _namespace(order, folder)
         _double(namespace)
-        torch.set_default_dtype(torch.float64)
+        torch.set_default_dtype(torch.float64)  # from here on: `torch.load` refuses it
         _seed(folder)
         return run
 
-    found = differences(begin, order["backward"])
+    found = differences(begin, order["backward"], lambda work: apart(work, folder / "run.pt"))
     (folder / ENDED).touch()
     return found
-
-
-def _is_theirs(module: ModuleType, file: str) -> bool:
-    """Whether a module lies beside the code, or below it."""
-    own = getattr(module, "__file__", None)
-    return own is not None and Path(own).is_relative_to(Path(file).parent)
 
 
 def _double(namespace: dict[str, Any]) -> None:

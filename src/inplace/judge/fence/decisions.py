@@ -138,7 +138,7 @@ class Decisions:
             if name in {"connect", "bind"}:
                 return self._of_address(notice)
         except (OSError, ValueError):  # what it is about can't be read
-            return _refused(name)
+            return _refused(name) if self._still_waits(notice) else GO_ON  # nobody is there to go on
         return _refused(name)
 
     # ------------------------------------------------------------ files
