@@ -270,3 +270,39 @@ def test_option_behind_the_script_gets_a_hint(tmp_path: Path) -> None:
 
     path.write_text("import argparse\np = argparse.ArgumentParser()\np.add_argument('--json')\np.parse_args()")
     assert "stands behind" not in python("-m", "inplace", "run", path, "--json", "out.json").stderr
+
+
+def test_a_run_that_never_ends_is_let_go_of(tmp_path: Path) -> None:
+    """`--keep`: what an early window shows is told in the end, in text, JSON and page; output and status are plain."""
+    path = script(
+        tmp_path,
+        "import torch\nx = torch.ones(3, requires_grad=True)\nfor i in range(9000):\n    h = x.sigmoid()\n"
+        "    if i == 5:\n        h.data.mul_(2)\n    h.sum().backward()\nprint(x.grad.sum())\n",
+    )
+
+    plain = python(path)
+    ours = python(
+        "-m", "inplace", "run", "--keep", "--json", tmp_path / "out.json", "--html", tmp_path / "p.html", path
+    )
+
+    found = json.loads((tmp_path / "out.json").read_text())
+    jsonschema.validate(found, SCHEMA)
+    assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
+    assert [(one["kind"], one["culprits"][0]["line"]) for one in found["diagnoses"]] == [("silent-corruption", 6)]
+    assert found["windows"]["count"] == 2
+    assert found["calls"] == 27_005
+    assert "27005 calls in 2 windows" in ours.stderr
+    assert "h.data.mul_(2)" in (tmp_path / "p.html").read_text()
+
+
+@pytest.mark.parametrize("option", [["--trace", "t.json"], ["--patch", "-"], ["--verify"], ["--advise"]])
+def test_what_needs_all_calls_is_refused_beside_keep(tmp_path: Path, option: list[str]) -> None:
+    """In one sentence, before anything runs."""
+    path = script(tmp_path, "print('ran')\n")
+
+    ours = python("-m", "inplace", "run", "--keep", *option, path)
+
+    assert (ours.returncode, ours.stdout) == (2, "")
+    assert ours.stderr.strip().endswith(
+        f"--keep lets go of calls, and {option[0]} needs all of them: leave one of the two out."
+    )

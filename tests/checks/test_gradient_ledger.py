@@ -191,6 +191,9 @@ SOUND = {
     "    if i % 2:\n        opt.step(); opt.zero_grad()\n",
     "clipped in time": MODEL + "for _ in range(3):\n    opt.zero_grad()\n    (model(x) - y).pow(2).mean().backward()\n"
     "    nn.utils.clip_grad_norm_(model.parameters(), 0.1)\n    opt.step()\n",
+    "clipped last of all": MODEL + "opt.zero_grad()\n(model(x) - y).pow(2).mean().backward()\nopt.step()\n"
+    "opt.zero_grad()\n(model(x) - y).pow(2).mean().backward()\n"
+    "print(nn.utils.clip_grad_norm_(model.parameters(), 0.1))\n",
     "unscaled, then clipped": MODEL + "scaler = torch.amp.GradScaler('cpu')\nfor _ in range(2):\n    opt.zero_grad()\n"
     "    scaler.scale((model(x) - y).pow(2).mean()).backward()\n    scaler.unscale_(opt)\n"
     "    nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n    scaler.step(opt)\n    scaler.update()\n",

@@ -29,6 +29,7 @@ class Continued:
         raw: what the recorder collects.
         walker: walks graphs.
         watch: is told of a tensor whose bytes others may write.
+        is_window: whether the run before goes on in this one: all that lives is the user's still.
 
     Attributes:
         known: the nodes that earlier runs know, without those of leaves, which have other numbers in each run.
@@ -41,8 +42,11 @@ class Continued:
         raw: Raw,
         walker: Walker,
         watch: Callable[[torch.Tensor], None],
+        *,
+        is_window: bool = False,
     ) -> None:
         self._earlier, self._seen, self._raw, self._walker, self._watch = earlier, seen, raw, walker, watch
+        self._is_window = is_window
         nodes: AbstractSet[NodeId] = set() if earlier.trace is None else earlier.trace.node_by_id.keys()
         self.known = frozenset(node for node in nodes if node >= 0)
         self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
@@ -59,13 +63,14 @@ class Continued:
         for tensor, known in self._earlier.taken():
             external = len(seen.storages.external)
             number = seen.id_of(tensor)
-            if number not in named:  # it lives until some collection, and is not to be watched by chance
+            is_theirs = self._is_window or number in named
+            if not is_theirs:  # it lives until some collection, and is not to be watched by chance
                 del seen.storages.external[external:]
             self._again[number] = known.tensor
             ref = seen.ref_of(tensor)
             if ref is not None and ref.pointer != known.pointer:
                 self._moved.add(number)
-            elif known.watched and number in named:
+            elif known.watched and is_theirs:
                 self._watch(tensor)
             if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
                 roots.append(node)

@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -53,8 +54,9 @@ from inplace.capture.tables.call_log import GIVEN_WIDTH, STACK, WIDTH
 from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN, TYPES, know_distributed
 from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.capture.windows import Windows
 from inplace.facts.errors import OverwriteError, RecordingError
-from inplace.facts.model import BEFORE, Function, Kind, Look, NodeId, Trace
+from inplace.facts.model import BEFORE, Function, Kind, Look, NodeId, StorageId, Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -109,6 +111,7 @@ class Recorder(Listener):
             there is no session.
         gives_way: whether another recording that begins in the recorded code ends this one, and is not refused.
         child: how this process was started and the id of the one whose recording it is a child of; None for no child.
+        windows: how what is over is let go of; needs `earlier`. None to keep every call. See NOTE [ Windows ].
 
     Raises:
         RecordingError: by `start`, where another recording is going on; by `trace`, before the end.
@@ -129,39 +132,58 @@ class Recorder(Listener):
         earlier: Carried | None = None,
         gives_way: bool = False,
         child: tuple[str, int] | None = None,
+        windows: Windows | None = None,
     ) -> None:
         self._gives_way = gives_way
         self._child, self._process = child, os.getpid()
-        self._title, self._label = title, label
-        self._seen = TensorsSeen()
+        self._title, self._label, self._namespace = title, label, namespace
+        self._windows = None if earlier is None else windows
+        self.strict, self._thorough = strict, thorough
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
+        self._lost: set[str] = set()  # what a fault of ours has cost
+        self._gave_up = False  # whether no tensor is to be looked at any more
+        self._mode = CallMode(self._stacks, self)
+        self._open(earlier)
+        self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
+        self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
+        self._trace: Trace | None = None
+
+    def _open(self, earlier: Carried | None, *, is_window: bool = False) -> None:
+        """Begin with empty tables, behind what a recording before has handed on, if any."""
+        self._seen = TensorsSeen()
         self._walker = Walker(self._seen)
         arrivals = Arrivals(self._seen)
         self._notes = CallNotes(self._seen, arrivals, self._stacks, self)
-        self._mode = CallMode(self._notes, self._seen, arrivals, self._stacks, self)
+        if self._windows is not None:
+            self._notes.most = self._windows.calls
         self._raw = Raw()
         self._left_out = self._raw.left_out
         self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
         self.watched, self.asleep = self._contents.watched, self._contents.asleep
         self.external = self._seen.storages.external
-        self.strict, self._thorough = strict, thorough
-        self._saves = Saves(self._seen, self._notes.log, lambda stack: self._stacks.place(stack, label), self._left_out)
-        self._naming = Naming(self._raw, self._seen, self._stacks, namespace, partial(self._lose, _NAMES))
-        self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
-        self._lost: set[str] = set()  # what a fault of ours has cost
-        self._gave_up = False  # whether no tensor is to be looked at any more
+        self._saves = Saves(self._seen, self._notes.log, self._place, self._left_out)
+        self._naming = Naming(self._raw, self._seen, self._stacks, self._namespace, partial(self._lose, _NAMES))
         self._unseen = 0  # writes through `.data` and the like
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
         self._collectives = Collectives(self._notes, self._seen, self._stacks, self._contents, self.written_unseen)
-        self._mode_off = ModeOff(self._mode, self._ledger, self._on_clear)
-        self._warned = Warned(vars(call_mode), namespace or {}, self._ledger)
         self._continued: Continued | None = None
         if earlier is not None:
-            self._continued = Continued(earlier, self._seen, self._raw, self._walker, self._watch)
-        self._trace: Trace | None = None
+            met = self._seen, self._raw, self._walker, self._watch
+            self._continued = Continued(earlier, *met, is_window=is_window)
+        self._mode.turn_to(self._notes, self._seen, arrivals)
+        self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
+
+    def _place(self, stack: int) -> str | None:
+        return self._stacks.place(stack, self._label)
+
+    def _meet(self) -> None:
+        """Meet what is there before the first call."""
+        self._spared(_NAMES, self._naming.note_names, BEFORE)
+        if self._continued is not None:
+            self._spared(_EARLIER, self._continued.meet)
 
     # ------------------------------------------------------------ beginning and end
 
@@ -177,9 +199,7 @@ class Recorder(Listener):
             self._protected(prepare)
             self._protected(know_distributed)
             self._protected(self._stacks.enter, frame)
-            self._spared(_NAMES, self._naming.note_names, BEFORE)
-            if self._continued is not None:
-                self._spared(_EARLIER, self._continued.meet)
+            self._meet()
             self._hook_steps()
             self._warned.start()
             self._mode_off.start()
@@ -231,34 +251,63 @@ class Recorder(Listener):
         try:
             self._mode.active = False
             self._protected(self._restore, error)
-            if not self._gave_up:
-                self._protected(self._collectives.settle)
-                self._protected(self._look_at_the_end)
+            self._look_at_the_end()
             exported = {*self.watched, *self.asleep}
             self.undo()
-            step = self._seen.step = len(self._notes.log)
-            self._seen.detail = True
-            self._seen.bury()  # what has died since the last call
-            if error is not None:
-                self._spared("Not all of the error", self._naming.note_error, error, step)
-            if not self._gave_up:
-                self._spared(_NAMES, self._naming.note_names, step)
-                self._spared(_NAMES, self._naming.note_locals, error, step)
-                self._spared(_GRAPHS, self._last_walk)
-            if self._walker.is_unseen:
-                self._raw.notes.append(NOT_SHOWN)
-            self._note_cut_stacks()
-            self._spared(_BUFFERS, self._naming.note_buffers, self._collectives.buffers)
-            self._raw.collectives = self._collectives.found
-            self._raw.process = process_here(self._collectives.rank, len(self._collectives.world), self._child)
-            continued = self._continued
-            known: frozenset[NodeId] = frozenset() if continued is None else continued.known
-            run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
-            self._trace = run if continued is None else continued.end(run, exported)
+            self._trace = self._closed(error, exported)
         finally:
             self.undo()
             self._let_go()
         return self._trace
+
+    def _closed(self, error: BaseException | None, exported: AbstractSet[StorageId]) -> Trace:
+        """The trace of what the tables hold; `exported` are the storages that others could write in the end."""
+        step = self._seen.step = len(self._notes.log)
+        self._seen.detail = True
+        self._seen.bury()  # what has died since the last call
+        if error is not None:
+            self._spared("Not all of the error", self._naming.note_error, error, step)
+        if not self._gave_up:
+            self._spared(_NAMES, self._naming.note_names, step)
+            self._spared(_NAMES, self._naming.note_locals, error, step)
+            self._spared(_GRAPHS, self._last_walk)
+        if self._walker.is_unseen:
+            self._raw.notes.append(NOT_SHOWN)
+        self._note_cut_stacks()
+        self._spared(_BUFFERS, self._naming.note_buffers, self._collectives.buffers)
+        self._raw.collectives = self._collectives.found
+        self._raw.process = process_here(self._collectives.rank, len(self._collectives.world), self._child)
+        continued = self._continued
+        known: frozenset[NodeId] = frozenset() if continued is None else continued.known
+        run = freeze(self._raw, self._notes, self._seen, self._stacks, self._label, self._title, known)
+        return run if continued is None else continued.end(run, exported)
+
+    # ------------------------------------------------------------ windows
+
+    def full(self) -> None:
+        if self._windows is not None and len(self._notes.log) >= self._windows.most:
+            self._end_window()
+
+    def _end_window(self) -> None:
+        """Let go of what is over, unless something is just going on; see NOTE [ Windows ]."""
+        idle = not self._notes.running and not self._steps.is_left and not self._collectives.is_open
+        if self._mode.active and idle:
+            self._protected(self._turn)
+
+    def _turn(self) -> None:
+        windows, continued = self._windows, self._continued
+        if windows is None or continued is None:
+            return
+        self._look_at_the_end()
+        exported = {*self.watched, *self.asleep}
+        self._contents.end()
+        run = self._closed(None, exported)
+        session, carried = continued.session(run)
+        self._seen.close()
+        self._stacks.begin_again()
+        self._open(carried, is_window=True)
+        self._meet()
+        windows.told(session, run)
 
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
@@ -274,6 +323,7 @@ class Recorder(Listener):
         """
         self._seen.close()
         self._naming.close()
+        self._namespace = None
         self._warned.close()
         self._notes.known.clear()  # which has functions of theirs
 
@@ -495,6 +545,11 @@ class Recorder(Listener):
         self._contents.settle_at(tensors, len(self._notes.log) - 1)
 
     def _look_at_the_end(self) -> None:
+        if not self._gave_up:
+            self._protected(self._collectives.settle)
+            self._protected(self._look_once_more)
+
+    def _look_once_more(self) -> None:
         self._contents.look(len(self._notes.log))
         self._contents.look_asleep(len(self._notes.log))
 
@@ -603,6 +658,8 @@ class Recorder(Listener):
     def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._mode.is_here():
             self._protected(self._steps.end)
+            if len(self._notes.log) >= self._notes.most:
+                self._end_window()
 
     def resume(self) -> None:
         # While modes of the user's hand a call on they are off the stack, and ours has no place in it.

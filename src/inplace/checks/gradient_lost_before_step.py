@@ -160,7 +160,8 @@ def _clipped(index: Index, events: GradientEvents) -> Iterator[Finding]:
             continue
         then = [one.what for one in coming]
         is_early = (previous is None or "step" in previous.what) and then[:1] == ["backward"] and len(then) > 1
-        early[event.stack] = early.get(event.stack, True) and (is_early or not then)
+        if then:  # of the last one, after which nothing came, it is not known
+            early[event.stack] = early.get(event.stack, True) and is_early
         is_backward = previous is not None and previous.what == "backward"
         if then[:1] == ["scaler step"] and previous is not None and is_backward and events.is_scaled(previous):
             scaled[event.stack] = set()

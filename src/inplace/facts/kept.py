@@ -24,6 +24,7 @@ from inplace.facts.model import (
     Failure,
     GradientAct,
     GraphWalk,
+    Kind,
     Look,
     Name,
     Node,
@@ -88,7 +89,8 @@ def _steps(trace: Trace, alive: _Alive) -> set[int]:
         same[texts[stack], columns.functions[function].name, memory].append([*steps[:_FIRST], *steps[-_LAST:]])
     found = {s for runs in same.values() for steps in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]) for s in steps}
     found |= {node.step for node in alive.nodes if node.step is not None}
-    found |= {walk.step for walk in _walks(trace, alive)}
+    walks = _walks(trace, alive)
+    found |= {walk.step for walk in walks} | _last_backwards(trace, walks)
     return _with_makers(trace, found)
 
 
@@ -110,6 +112,14 @@ def _walks(trace: Trace, alive: _Alive) -> list[GraphWalk]:
         same[_text_of(trace, stack)].append(walks[-_WALKS:])
     kept_runs = (walks for runs in same.values() for walks in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]))
     return sorted({walk.step: walk for walks in kept_runs for walk in walks}.values(), key=lambda walk: walk.step)
+
+
+def _last_backwards(trace: Trace, walks: Iterable[GraphWalk]) -> set[int]:
+    """The last backwards of the lines of some walks: what a later run does to gradients comes after them."""
+    columns, lines = call_columns(trace.calls), {trace.calls[walk.step].stack for walk in walks}
+    is_backward = [function.kind is Kind.BACKWARD for function in columns.functions]
+    last = {columns.stack[step]: step for step, one in enumerate(columns.function) if is_backward[one]}
+    return {step for stack, step in last.items() if columns.stacks[stack] in lines}
 
 
 def _text_of(trace: Trace, stack: Stack) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from inplace.shells.environment import cell_name, is_static
@@ -10,6 +10,7 @@ from inplace.shells.environment import cell_name, is_static
 if TYPE_CHECKING:
     from inplace.capture.carried import Carried
     from inplace.capture.record import Recorder
+    from inplace.capture.windows import Windows
     from inplace.facts.model import Trace
 
 
@@ -24,6 +25,7 @@ def recorder_of(
     earlier: Carried | None = None,
     gives_way: bool = False,
     child: tuple[str, int] | None = None,
+    windows: Windows | None = None,
 ) -> Recorder:
     """A recorder, yet to be started, of the code that Python knows by some file names.
 
@@ -40,6 +42,7 @@ def recorder_of(
         earlier: what the recording before it in the same session has handed on; None where there is no session.
         gives_way: whether another recording that begins in the code ends this one, and is not refused.
         child: how this process was started and the id of the one whose recording it is a child of; None for no child.
+        windows: how what is over is let go of, in a session; None to keep every call.
     """
     from inplace.capture.record import Recorder
 
@@ -64,6 +67,7 @@ def recorder_of(
         earlier=earlier,
         gives_way=gives_way,
         child=child,
+        windows=windows,
     )
 
 
@@ -85,6 +89,13 @@ def trace_of_failure(error: BaseException, namespace: Mapping[str, object]) -> T
         is_cell=lambda file: file == own,
         label=cell_name,
     )
+
+
+def windows_of(calls: int, told: Callable[[Trace, Trace], None]) -> Windows:
+    """Windows of so many calls; `told` hears of each but the last."""
+    from inplace.capture.windows import Windows
+
+    return Windows(calls, told)
 
 
 def nothing_carried() -> Carried:

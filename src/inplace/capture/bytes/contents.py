@@ -167,6 +167,11 @@ class Contents:
         self.watched.clear()
         self.asleep.clear()
 
+    def end(self) -> None:
+        """Watch nothing any more, and give the lines back at once."""
+        self.stop()
+        self._end_lines()
+
     def look(self, step: int) -> None:
         """Note what changed since the last look; `step` is the next call's."""
         for watched in list(self.watched.values()):

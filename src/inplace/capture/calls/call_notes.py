@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from struct import Struct
@@ -59,6 +60,7 @@ class CallNotes:
         functions: what the numbers of functions stand for.
         known: what is known of each function that was called.
         running: steps of the backwards that are running, outermost first.
+        most: the step from which on the recorder is told after each call that there are many.
     """
 
     detailed = 8
@@ -72,6 +74,7 @@ class CallNotes:
         seen.origin = self.log.origin
         self.known: dict[Any, Known] = {}
         self.running: list[int] = []
+        self.most = sys.maxsize
 
     def shield(self) -> None:
         """Keep our reads from the modes that are on already: they would be asked about each of them."""

@@ -99,6 +99,11 @@ class Collectives:
         self.rank: int | None = None
         self.buffers: list[tuple[weakref.ref[torch.nn.Module], str, TensorId, int]] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether one was begun that may not have ended."""
+        return bool(self._open or self._targets)
+
     def begin(self, known: Known, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A collective is about to run: take down what it may write."""
         self.settle()

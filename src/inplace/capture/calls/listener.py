@@ -54,6 +54,10 @@ class Listener:
         """A call has raised."""
         raise NotImplementedError
 
+    def full(self) -> None:
+        """So many calls were noted that those which are over may be let go of."""
+        raise NotImplementedError
+
     def look(self) -> None:
         """Compare the contents of exported storages before a call."""
         raise NotImplementedError

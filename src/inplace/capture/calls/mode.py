@@ -54,21 +54,32 @@ class CallMode(TorchFunctionMode):
     """Observes every torch function that the user's code calls in this thread.
 
     Args:
-        notes: what notes the calls that are not noted in short.
-        seen: where tensors get their ids.
-        arrivals: where those that calls give out get theirs.
-        stacks: where the user's stacks get theirs.
+        stacks: where the user's stacks get their ids.
         hooks: what the recorder does around calls of other kinds than plain operations.
     """
 
-    def __init__(
-        self, notes: CallNotes, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener
-    ) -> None:
+    _notes: CallNotes
+    _seen: TensorsSeen
+    _arrivals: Arrivals
+
+    def __init__(self, stacks: Stacks, hooks: Listener) -> None:
         super().__init__()
-        self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
+        self._stacks, self._hooks = stacks, hooks
         self.active = True
         self._alone = True  # whether no other mode is asked about what we read
         self._thread = threading.get_ident()
+
+    def turn_to(self, notes: CallNotes, seen: TensorsSeen, arrivals: Arrivals) -> None:
+        """Note calls in these tables from now on, while none is being noted.
+
+        Args:
+            notes: what notes the calls that are not noted in short.
+            seen: where tensors get their ids.
+            arrivals: where those that calls give out get theirs.
+        """
+        self._notes, self._seen, self._arrivals = notes, seen, arrivals
+        if not self._alone:
+            notes.shield()
 
     def is_here(self) -> bool:
         """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""
@@ -191,6 +202,8 @@ class CallMode(TorchFunctionMode):
                     notes.note_outcome(
                         known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
                     )
+            if (step if pending is None else pending[0]) >= notes.most:
+                self._hooks.full()
         except BaseException as fault:
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):

@@ -92,6 +92,12 @@ class Stacks:
             self._outside = self._walked(frame.f_back)
             self._block = frame
 
+    def begin_again(self) -> None:
+        """Let go of the stacks so far; the codes stay known."""
+        self._ids.clear()
+        self.times.clear()
+        self.cut.clear()
+
     def stop(self) -> None:
         """The block is over: hold no frame any more."""
         self._block, self._outside = None, ((), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from inplace.checks.finding import Finding
 from inplace.checks.report import Report
-from inplace.facts.model import Process, Trace
+from inplace.facts.model import NotLookedAt, Process, Trace
 from inplace.reading.place import Place
 from inplace.render.words.ledger import ledger_json
 from inplace.render.words.not_looked_at import sentences
@@ -26,10 +26,9 @@ def diagnoses(report: Report) -> dict[str, Any]:
         **_completeness([note.text for note in report.trace.notes]),
         "error": _error(report.trace),
         "calls": len(report.trace.calls),
-        "diagnoses": [_diagnosis(finding, report.trace) for finding in report.findings],
+        "diagnoses": [told_json(finding, report.trace) for finding in report.findings],
         "not_looked_at": [
-            {"what": one.what.value, "bound": one.bound, "count": one.count, "message": said}
-            for one, said in zip(report.not_looked_at, sentences(report), strict=True)
+            left_out_json(one, said) for one, said in zip(report.not_looked_at, sentences(report), strict=True)
         ],
         "gradients": ledger_json(report.ledger),
         "process": process_facts(report.trace.process),
@@ -73,7 +72,13 @@ def _error(trace: Trace) -> dict[str, Any] | None:
     return {"type": failure.type, "message": failure.message, "file": file, "line": line}
 
 
-def _diagnosis(finding: Finding, trace: Trace) -> dict[str, Any]:
+def left_out_json(one: NotLookedAt, said: str) -> dict[str, Any]:
+    """The public JSON value of something that was not looked at."""
+    return {"what": one.what.value, "bound": one.bound, "count": one.count, "message": said}
+
+
+def told_json(finding: Finding, trace: Trace) -> dict[str, Any]:
+    """The public JSON value of a finding."""
     victim = finding.victim
     return {
         "kind": finding.kind,

@@ -50,7 +50,7 @@ def _sentence(one: NotLookedAt, report: Report) -> str:
     if one.what is Look.NAMES:
         return f"names beyond a bound of {one.bound:,} ({times}), so a tensor may be shown without its name."
     if one.what is Look.HISTORY:
-        return f"what earlier cells did, beyond the last {one.bound:,} calls that could still matter ({times})."
+        return f"what ran before, beyond the last {one.bound:,} calls that could still matter ({times})."
     if one.what is Look.FRAMES:
         return f"frames of yours beyond the innermost {one.bound:,}{at} ({times})."
     return f"whether tensors overlap ({times}: undecided after {one.bound:,} tries)."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wcwidth import wcwidth
 
-from inplace.checks.finding import Finding, Rewrite
+from inplace.checks.finding import Finding, Rewrite, Severity
 from inplace.checks.report import Report
 from inplace.facts.model import Kind, Trace
 from inplace.facts.rows import call_columns
@@ -18,32 +19,53 @@ from inplace.render.words.not_looked_at import sentences, standing
 from inplace.render.words.phrase import plain
 from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
 
+if TYPE_CHECKING:
+    from inplace.render.words.earlier import Earlier
+
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m", "info": "\x1b[2m"}
+_LOUD: tuple[Severity, ...] = ("error", "warning")
 _RESET = "\x1b[0m"
 WIDEST = 110  # columns of a source line that are shown
+WIDTH = 88  # columns that prose is wrapped to
 MOST_INFO = 8
 _Line = tuple[tuple[str, str], int]  # the label and file of a source, and a line of it
 
 
-def to_text(report: Report, *, width: int = 88, color: bool = False) -> str:
+def to_text(report: Report, *, width: int = WIDTH, color: bool = False, earlier: Earlier | None = None) -> str:
     """The report as text, the worst first; the last line counts.
 
     Args:
         report: what was found.
+        earlier: what was found in the windows before, where it is that of the last window of a long recording.
         width: columns that prose is wrapped to.
         color: whether to colour marks with ANSI escapes; everything is said without them too.
     """
-    loud = [finding for finding in report.findings if finding.severity != "info"]
+    blocks = []
+    for severity in _LOUD:
+        loud = [finding for finding in report.findings if finding.severity == severity]
+        blocks += ["\n".join(_block(finding, report.trace, width, color=color)) for finding in loud]
+        blocks += [] if earlier is None else earlier.texts(report, severity, width)
     quiet = [finding for finding in report.findings if finding.severity == "info"]
-    blocks = ["\n".join(_block(finding, report.trace, width, color=color)) for finding in loud]
-    if quiet:
-        blocks.append("\n".join(_notes(quiet, report.trace, width, color=color)))
-    notes = [f"note: {safe(note.text)}" for note in report.trace.notes]
-    left_out = [line for one in sentences(report) for line in wrapped("not looked at: ", safe(one), width)]
+    lines = [*_notes(quiet, report.trace, width, color=color)] if quiet else []
+    lines += [] if earlier is None else earlier.texts(report, "info", width)
+    if lines:
+        blocks.append("\n".join(lines))
+    noted = [note.text for note in report.trace.notes]
+    noted = noted if earlier is None else [*dict.fromkeys([*earlier.notes, *noted])]
+    notes = [f"note: {safe(one)}" for one in noted]
+    unseen = sentences(report) if earlier is None else earlier.left_out(sentences(report))
+    left_out = [line for one in unseen for line in wrapped("not looked at: ", safe(one), width)]
     stands = wrapped("note: ", safe(plain(standing(report))), width) if report.standing else []
-    blocks.append("\n".join([*notes, *left_out, *stands, _count(report)]))
+    blocks.append("\n".join([*notes, *left_out, *stands, _count(report, earlier)]))
     return "\n\n".join(blocks)
+
+
+def told(finding: Finding, trace: Trace) -> str:
+    """One finding as text, as it stands among others."""
+    if finding.severity == "info":
+        return "\n".join(_notes([finding], trace, WIDTH, color=False))
+    return "\n".join(_block(finding, trace, WIDTH, color=False))
 
 
 def safe(text: str) -> str:
@@ -154,18 +176,28 @@ def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) ->
         yield f"{MARKS['info']} and {len(order) - MOST_INFO} more like these"
 
 
-def _count(report: Report) -> str:
+def written(report: Report) -> int:
+    """How many calls wrote in place."""
     trace = report.trace
-    calls = len(trace.calls) - trace.begin
     columns = call_columns(trace.calls)
     is_op = [function.kind is Kind.OP for function in columns.functions]
     ops = [step for step in columns.may_write if step >= trace.begin and is_op[columns.function[step]]]
-    writes = sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
-    found = {severity: sum(f.severity == severity for f in report.findings) for severity in ("error", "warning")}
+    return sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
+
+
+def _count(report: Report, earlier: Earlier | None) -> str:
+    trace = report.trace
+    calls, writes = len(trace.calls) - trace.begin, written(report)
+    found = {severity: sum(f.severity == severity for f in report.findings) for severity in _LOUD}
+    within = ""
+    if earlier is not None:
+        calls, writes = calls + earlier.calls, writes + earlier.written
+        found = {severity: earlier.count(report, severity) for severity in _LOUD}
+        within = f" in {number_of(earlier.windows + 1, 'window')}"
     verdict = ", ".join(number_of(count, severity) for severity, count in found.items() if count) or (
         _nothing(report) if trace.failure is None else f"ended by {trace.failure.type}"
     )
-    return f"{number_of(calls, 'call')}, {writes} in place: {verdict}"
+    return f"{number_of(calls, 'call')}{within}, {writes} in place: {verdict}"
 
 
 def _nothing(report: Report) -> str:

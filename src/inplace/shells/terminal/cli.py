@@ -23,7 +23,7 @@ from inplace.shells.terminal.script import Script
 _GRADIENTS = "print what reached, cleared, clipped and used each gradient, parameters by steps"
 _HINTED = {
     *("--json", "--html", "--trace", "--sarif", "--github", "--patch"),
-    *("--strict", "--advise", "--verify", "--gradients"),
+    *("--strict", "--advise", "--verify", "--gradients", "--keep"),
 }
 _WITH_VALUE = {"--json", "--html", "--trace", "--sarif", "--patch"}
 _STDIN = "-"
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _leave_to(launcher, options)
     elif options.command == "run":
         _name_by_rank(options)
-    problem = _problem(options)
+    problem = _problem(options) or _needs_all_calls(options)
     if problem is not None:
         complain(problem)
         return UNUSABLE
@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             strict=options.strict,
             thorough=options.advise,
             verify=options.verify,
+            keep=options.keep,
             family=_family(options, script, launcher),
             child=None if launcher is None else ("torchrun", launcher[0]),
         )
@@ -171,13 +172,16 @@ def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentP
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "[--gradients] [--patch FILE] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
+        "[--gradients] [--patch FILE] [--keep] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
     run.add_argument("--strict", action="store_true", help="stop at a write that destroys what backward needs")
     run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
     run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
+    run.add_argument(
+        "--keep", action="store_true", help="for runs that never end: let go of what can't matter any more"
+    )
     run.add_argument("--patch", metavar="FILE", help="write the changes that are shown as a diff; - is standard output")
     run.add_argument("--no-children", dest="children", action="store_false", help="record no child processes")
     what = run.add_mutually_exclusive_group(required=True)
@@ -311,6 +315,17 @@ def _without_file(options: argparse.Namespace) -> str | None:
     asked = {"--verify": options.verify, "--patch": options.patch is not None}
     option = next((option for option, given in asked.items() if given), None)
     return None if option is None else f"{option} needs a script in a file, and this is {what}."
+
+
+def _needs_all_calls(options: argparse.Namespace) -> str | None:
+    """Which option asks for what a run with --keep has let go of, in a sentence; None if none does."""
+    if options.command != "run" or not options.keep:
+        return None
+    if _is_notebook(options.script):
+        return "--keep is for scripts: what cells of a notebook did is let go of as it is."
+    whole = {"--trace": options.write, "--patch": options.patch, "--verify": options.verify, "--advise": options.advise}
+    found = next((option for option, given in whole.items() if given), None)
+    return found and f"--keep lets go of calls, and {found} needs all of them: leave one of the two out."
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -78,6 +78,15 @@ class DeferredRecorder:
         trace = self._trace or self.stop(None)
         return replace(trace, notes=(*trace.notes, Note(_TERMINATED)))
 
+    def session(self, run: Trace) -> Trace:
+        """The trace behind what is kept of its windows before it, for a recording that has some."""
+        from dataclasses import replace
+
+        if self._recorder is None:
+            return run
+        session, _ = self._recorder.session()
+        return replace(session, notes=run.notes)
+
     def strip(self, error: BaseException) -> None:
         """Take the frames that recording added out of the tracebacks of `error`."""
         if self._recorder is not None:

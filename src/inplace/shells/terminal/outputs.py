@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from inplace.facts.errors import RecordingError
-from inplace.facts.progress import Progress
+from inplace.facts.progress import Progress, Tell
 from inplace.shells.terminal.ending import with_error
 from inplace.shells.terminal.job import Job
 from inplace.shells.terminal.per_process import is_of_job, with_part, without_rank
@@ -60,6 +60,7 @@ class Outputs:
 
     Attributes:
         is_terminated: whether the process was told to end while the report was made.
+        explain: makes the explanation of a trace, and tells how far that is.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Outputs:
         self._reasons: list[str] = []  # why the report is not complete
         self._is_cut_short = False  # whether an interrupt has come
         self.is_terminated = False
+        self.explain: Callable[[Trace, Tell], Explanation] = _explained
 
     def __enter__(self) -> Self:
         return self
@@ -174,7 +176,7 @@ class Outputs:
         if children:
             trace = _as_one_of_several(trace)
         bar = Progress(self._show_bar, len(trace.calls))
-        found = self._found = self._tried(_NO_REPORT, lambda: _explained(trace, bar, drawn=self._html is not None))
+        found = self._found = self._tried(_NO_REPORT, lambda: self.explain(trace, bar.part(0, self._analysis)))
         if found is not None and children:
             plain = found
             self._together = self._tried(_NO_CHILDREN, lambda: _together(plain, children, is_launcher=is_launcher))
@@ -201,6 +203,13 @@ class Outputs:
                 self._wipe(bar)
         elif self._html is not None:
             self._lost(self._html)
+
+    @property
+    def _analysis(self) -> float:
+        """The part of a long look that the analysis takes."""
+        from inplace.shells.explanation import ANALYSIS
+
+        return 1 if self._html is None else ANALYSIS
 
     def _print(self, found: Explanation, error: BaseException | None) -> None:
         trace = found.trace
@@ -446,10 +455,10 @@ def _flushed(stream: TextIO) -> Iterator[TextIO]:
 # ---------------------------------------------------------------- what is written
 
 
-def _explained(trace: Trace, bar: Progress, *, drawn: bool) -> Explanation:
-    from inplace.shells.explanation import ANALYSIS, Explanation
+def _explained(trace: Trace, tell: Tell) -> Explanation:
+    from inplace.shells.explanation import Explanation
 
-    return Explanation.of(trace, bar.part(0, ANALYSIS if drawn else 1))
+    return Explanation.of(trace, tell)
 
 
 def _as_one_of_several(trace: Trace) -> Trace:

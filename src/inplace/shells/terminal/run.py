@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inplace.capture.patches.ledger import Ledger
+from inplace.shells.recorder import nothing_carried, windows_of
 from inplace.shells.terminal.children import Family, is_waited_for
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from inplace.capture.record import Recorder
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
+    from inplace.shells.windows import WindowsSeen
 
 
 def run(
@@ -32,6 +34,7 @@ def run(
     strict: bool,
     thorough: bool,
     verify: bool,
+    keep: bool = False,
     family: Family | None = None,
     child: tuple[str, int] | None = None,
 ) -> int:
@@ -43,19 +46,30 @@ def run(
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward, for advice.
         verify: whether to replay the script with the fixes.
+        keep: whether to keep what can still matter only, so that a run may go on for ever.
         family: what its children are to know; None to leave them alone.
         child: how this process was started and the id of the run whose child it is, which reports of it; None for none.
     """
     process = os.getpid()
     script.become_main()
     ledger = Ledger()
+    seen = _windows_seen() if keep else None
 
     def make() -> Recorder:
         if family is not None:
             family.follow(ledger)
-        return script.recorder(strict=strict, thorough=thorough, gives_way=True, child=child)
+        return script.recorder(
+            strict=strict,
+            thorough=thorough,
+            gives_way=True,
+            child=child,
+            earlier=None if seen is None else nothing_carried(),
+            windows=None if seen is None else windows_of(seen.calls, seen.told),
+        )
 
     recorder = DeferredRecorder(make)
+    if seen is not None:
+        outputs.explain = lambda run, tell: seen.ended(recorder.session(run), run, tell)
     if family is not None and script.is_launcher:
         with contextlib.suppress(Exception):  # what starts is the launcher's matter
             family.launch(ledger)
@@ -78,6 +92,12 @@ def run(
         sys.excepthook = lambda *_: None
         raise KeyboardInterrupt
     return status
+
+
+def _windows_seen() -> WindowsSeen:
+    from inplace.shells.windows import WindowsSeen
+
+    return WindowsSeen()
 
 
 def _of_children(family: Family) -> list[Trace]:

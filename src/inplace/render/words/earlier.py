@@ -1,0 +1,133 @@
+"""What was found in the windows of a long recording before the last: told at once, since their traces are let go of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from inplace.checks.finding import Severity
+from inplace.checks.report import Report
+from inplace.facts.model import NotLookedAt
+from inplace.render.words.contract import left_out_json, told_json, with_reasons
+from inplace.render.words.not_looked_at import sentences
+from inplace.render.words.text import told, wrapped, written
+
+MOST = 500
+"""Findings that are kept told; more are counted."""
+
+
+@dataclass
+class _Told:
+    """A finding told: its text, its JSON, the calls of the window that first had it, and how many windows had it."""
+
+    severity: Severity
+    text: str
+    value: dict[str, Any]
+    first: int
+    last: int
+    windows: int = 1
+
+    def said(self, width: int) -> str:
+        """The text, and when that was."""
+        times = "" if self.windows == 1 else f", and again in {_windows(self.windows - 1)} after that"
+        when = f"among calls {self.first:,} to {self.last:,}{times}"
+        lead = "  when " if self.severity != "info" else "    "
+        return "\n".join([self.text, *wrapped(lead, when, width)])
+
+
+@dataclass
+class _LeftOut:
+    """What was not looked at in some windows: the sentence and the facts of the first of them, and how many had it."""
+
+    sentence: str
+    fact: NotLookedAt
+    windows: int = 1
+
+    @property
+    def said(self) -> str:
+        return self.sentence if self.windows == 1 else f"{self.sentence} The same in {_windows(self.windows - 1)} more."
+
+
+class Earlier:
+    """What was found in the windows before the last; see NOTE [ Windows ].
+
+    Attributes:
+        calls: the calls of those windows.
+        windows: how many there were.
+        written: how many of the calls wrote in place.
+        uncounted: findings beyond `MOST`.
+        notes: what was noted while they were recorded, each once.
+    """
+
+    def __init__(self) -> None:
+        self.calls = self.windows = self.written = self.uncounted = 0
+        self.notes: list[str] = []
+        self._found: dict[object, _Told] = {}
+        self._left_out: dict[object, _LeftOut] = {}
+
+    def add(self, report: Report) -> None:
+        """Tell of a window, and keep what was told."""
+        trace = report.trace
+        count = len(trace.calls) - trace.begin
+        first, self.calls = self.calls, self.calls + count
+        self.windows += 1
+        self.written += written(report)
+        self.notes = [*dict.fromkeys([*self.notes, *(note.text for note in trace.notes)])]
+        for finding in report.findings:
+            known = self._found.get((finding.severity, finding.lines))
+            if known is not None:
+                known.windows += 1
+            elif len(self._found) < MOST:
+                said, value = told(finding, trace), told_json(finding, trace)
+                one = _Told(finding.severity, said, value, first, self.calls - 1)
+                self._found[finding.severity, finding.lines] = one
+            else:
+                self.uncounted += 1
+        for fact, sentence in zip(report.not_looked_at, sentences(report), strict=True):
+            place = report.index.places.of_stack(fact.stack, None) if fact.stack is not None else None
+            key = fact.what, fact.bound, None if place is None else place.spot
+            if key in self._left_out:
+                self._left_out[key].windows += 1
+            else:
+                self._left_out[key] = _LeftOut(sentence, fact)
+
+    def besides(self, report: Report) -> list[_Told]:
+        """What was found earlier and not in the last window, too."""
+        own = {(finding.severity, finding.lines) for finding in report.findings}
+        return [one for key, one in self._found.items() if key not in own]
+
+    def texts(self, report: Report, severity: Severity, width: int) -> list[str]:
+        """The texts of those of one severity, in the order in which they were found."""
+        return [one.said(width) for one in self.besides(report) if one.severity == severity]
+
+    def count(self, report: Report, severity: Severity) -> int:
+        """How many findings of a severity the whole run has."""
+        own = sum(finding.severity == severity for finding in report.findings)
+        return own + sum(one.severity == severity for one in self.besides(report))
+
+    def left_out(self, own: Iterable[str]) -> list[str]:
+        """The sentences of what was not looked at, with those of the last window."""
+        return [*dict.fromkeys([*(one.said for one in self._left_out.values()), *own])]
+
+    def with_earlier(self, value: dict[str, Any], report: Report) -> dict[str, Any]:
+        """The public JSON value of the last window as that of the whole run."""
+        found = sorted([*value["diagnoses"], *(one.value for one in self.besides(report))], key=_gravity)
+        left_out = [left_out_json(one.fact, one.said) for one in self._left_out.values()]
+        whole = {
+            **value,
+            "calls": self.calls + value["calls"] - report.trace.begin,
+            "diagnoses": found,
+            "not_looked_at": [*left_out, *value["not_looked_at"]],
+            "windows": {"count": self.windows + 1, "let_go": self.calls},
+        }
+        more = [f"{self.uncounted:,} more findings were counted and not kept."] if self.uncounted else []
+        return with_reasons(whole, [*self.notes, *more])
+
+
+def _gravity(diagnosis: dict[str, Any]) -> int:
+    return ("error", "warning", "info").index(diagnosis["severity"])
+
+
+def _windows(count: int) -> str:
+    return f"{count:,} window{'' if count == 1 else 's'}"
