@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
     from inplace.render.picture.diagram import Diagram
+    from inplace.render.picture.model import Autograd
 
 ANALYSIS = 0.5
 """The part of a long look that the analysis takes, where a picture is drawn after it."""
@@ -84,9 +86,15 @@ class Explanation(Report):
 
     def widget(self) -> Any:
         """The interactive widget, for notebooks."""
+        from inplace.render.picture.diagram import more_nodes
         from inplace.render.picture.widget import DiagramWidget
 
-        return DiagramWidget.of(self.diagram(), *running_cell())
+        kept = weakref.ref(self)  # a widget lives until it is closed, and a recording is large
+
+        def more(most: int) -> Autograd | None:
+            return None if (report := kept()) is None else more_nodes(report, most)
+
+        return DiagramWidget.of(self.diagram(), *running_cell(), more=more)
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""

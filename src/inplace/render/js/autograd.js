@@ -22,9 +22,18 @@ function autogradPane(board) {
   const order = autograd.boxes.filter((/** @type {any} */ box) => box.step >= 0 || box.tensor >= 0).sort((/** @type {any} */ a, /** @type {any} */ b) => a.y - b.y || a.x - b.x);
   const scroll = h("div", { class: "ip-canvas" }, autograd.boxes.length ? drawing : h("p", { class: "ip-none" }, autograd.note || "Autograd recorded no graph in this run."));
   const hidden = autograd.hidden ? `… ${counted(autograd.hidden, "more node")} of ${autograd.total.toLocaleString("en")} not drawn` : "";
-  const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", scroll, hidden && h("p", { class: "ip-more" }, hidden));
   let active = -1;
+  /** What was brought into sight last.
+   * @type {any[]} */
+  let inSight = [];
   let scale = 1;
+  const map = miniMap(autograd, scroll, () => scale, (box) => box.finding >= 0 && box.finding === board.state.finding);
+  const asking = h("span", { role: "status" });
+  const more = board.given.more && autograd.hidden ? h("button", { type: "button", class: "ip-link-button", onclick: () => {
+    asking.textContent = "asking the kernel …";
+    board.given.more?.();
+  } }, "draw more") : null;
+  const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", h("div", { class: "ip-canvas-frame" }, scroll, map.el), hidden && h("p", { class: "ip-more" }, hidden, more, asking));
   let byHand = false; // a size that the reader chose stays
   const zooming = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ onclick) => h("button", { type: "button", "aria-label": label, title: label, onclick }, sign);
   if (autograd.boxes.length) {
@@ -114,6 +123,7 @@ function autogradPane(board) {
     scale = Math.max(SMALLEST, Math.min(LARGEST, size));
     drawing.setAttribute("width", String(Math.round(autograd.width * scale)));
     drawing.setAttribute("height", String(Math.round(autograd.height * scale)));
+    map.draw();
   }
 
   /** Draw at full size where it fits, shrunk to no less than 70 % where it does not; smaller where what is told needs it. */
@@ -171,10 +181,18 @@ function autogradPane(board) {
     return [0, 1, 2, 3].map((side) => (side < 2 ? Math.min : Math.max)(...sides.map((one) => one[side]), ...(sides.length ? [] : [0])));
   }
 
+  /** Whether a search found a node: its call, its name, or the name of a tensor that it keeps.
+   * @param {any} box @param {string} query */
+  function found(box, query) {
+    if (box.step >= 0 && board.matches?.has(box.step)) return true;
+    return [box.title, ...box.keeps.map((/** @type {any} */ keep) => keep.text)].some((text) => text.toLowerCase().includes(query));
+  }
+
   /** Bring some boxes into the middle of the pane.
    * @param {any[]} some */
   function show(some) {
     if (!some.length) return;
+    inSight = some;
     const [x0, y0, x1, y1] = extent(some);
     scroll.scrollTo({ left: ((x0 + x1) / 2) * scale - scroll.clientWidth / 2, top: ((y0 + y1) / 2) * scale - scroll.clientHeight / 2 });
   }
@@ -187,11 +205,17 @@ function autogradPane(board) {
         flag(group, "is-chosen", chosen);
         flag(group, "is-told", box.finding === state.finding && box.finding >= 0);
         flag(group, "is-later", box.step > state.step && box.kind !== "leaf");
+        flag(group, "is-found", Boolean(state.query) && found(box, state.query));
         group.setAttribute("aria-selected", String(chosen));
       }
-      if (before && before.finding === state.finding) return;
+      if (before && before.finding === state.finding) {
+        const chosen = before.step !== state.step ? autograd.boxes.filter((/** @type {any} */ box) => box.step === state.step && box.step >= 0) : [];
+        if (chosen.length && state.query) show(chosen);
+        return;
+      }
       fit();
       show(told());
+      map.draw();
     },
     relate(related) {
       for (const [id, { group }] of boxes) flag(group, "is-related", related.nodes.has(id));
@@ -216,7 +240,8 @@ function autogradPane(board) {
     },
     resize() {
       fit();
-      if (!byHand) show(told());
+      if (!byHand) show(inSight.length ? inSight : told());
+      map.draw();
     },
   };
 }

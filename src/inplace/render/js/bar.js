@@ -2,11 +2,11 @@
 // The bar below the finding: it opens the rest of the picture in place.
 
 const TABS = [
-  ["all", "Everything"], ["film", "Film of memory"], ["source", "Source"], ["references", "Names and memory"], ["autograd", "Autograd graph"], ["calls", "Calls"], ["gradients", "Gradients"], ["evidence", "Evidence and lesson"],
+  ["all", "Everything"], ["film", "Film"], ["source", "Source"], ["references", "Names and memory"], ["autograd", "Autograd graph"], ["calls", "Calls"], ["gradients", "Gradients"], ["evidence", "Evidence and lesson"],
 ];
 const KEYS = [
   ["← →", "the call before or after"], ["↑ ↓", "the row before or after"], ["Home End", "the first or last call"], ["space", "play"], ["n p", "the next or previous finding"],
-  ["c", "before and after"], ["m", "compare from here"], ["w W", "film: the next or previous write"], ["r", "film: who reads these bytes next"], ["+ − 0", "size of the graph"], ["/", "search"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
+  ["c", "before and after"], ["m", "compare from here"], ["w W", "film: the next or previous write"], ["r", "film: who reads these bytes next"], ["+ − 0", "size of the graph"], ["/", "search"], ["f", "list of calls: fold or unfold"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
 ];
 
 /** @param {Board} board @returns {Pane} */
@@ -39,7 +39,7 @@ function barPane(board) {
     "nav",
     { class: "ip-bar", "aria-label": "More of the picture" },
     h("span", { class: "ip-tabs" }, tabs),
-    h("span", { class: "ip-find", role: "search" }, found, input, help),
+    h("span", { class: "ip-find", role: "search" }, found, input, saveMenu(board), help),
     keys,
   );
   return {

@@ -6,6 +6,7 @@ class Board {
   /** @param {HTMLElement} host @param {any} diagram @param {Given} given */
   constructor(host, diagram, given) {
     this.host = host;
+    this.given = given;
     this.uid = `ip${Math.random().toString(36).slice(2, 9)}`;
     this.run = new Run(diagram);
     this.onSelect = given.onSelect ?? (() => {});

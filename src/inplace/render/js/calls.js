@@ -3,7 +3,7 @@
 
 /** A row of the list: the name of a run, an iteration of a loop, a run of calls of one line, one of calls within a module, or one call.
  * @typedef {{start: number, stop: number, depth: number, name?: string}} Extent
- * @typedef {{kind: "module", at: string} & Extent} ModuleRow
+ * @typedef {{kind: "module" | "built", at: string} & Extent} ModuleRow
  * @typedef {{kind: "call", at: number} & Extent} CallRow
  * @typedef {{kind: "run", at: number, name: string} & Extent} RunRow
  * @typedef {{kind: "round" | "line", at: number} & Extent | ModuleRow} FoldRow
@@ -20,8 +20,8 @@ function callsPane(board) {
   if (run.calls.hidden) el.append(h("p", { class: "ip-more" }, `… ${counted(run.calls.hidden, "more call")} not shown`));
   /** What is unfolded, of each kind of row.
    * @type {Set<any>[]} */
-  const [openRounds, openLines, openModules] = [new Set(), new Set(), new Set()];
-  const opened = { round: openRounds, line: openLines, module: openModules };
+  const [openRounds, openLines, openModules, openBuilt] = [new Set(), new Set(), new Set(), new Set()];
+  const opened = { round: openRounds, line: openLines, module: openModules, built: openBuilt };
   /** @type {Row[]} */
   let rows = [];
   /** @type {Map<number, HTMLElement>} */
@@ -43,7 +43,7 @@ function callsPane(board) {
       const begun = run.diagram.runs.find((/** @type {any} */ one) => one.begin === start);
       if (begun) rows.push({ kind: "run", at: i, start, stop: start, depth: 0, name: begun.title });
       if (folded) rows.push({ kind: "round", at: i, start, stop, depth: 0 });
-      if (!folded || unfolded || openRounds.has(i)) addModules(start, stop, folded ? 1 : 0, 0);
+      if (!folded || unfolded || openRounds.has(i)) addBuilt(start, stop, folded ? 1 : 0);
     }
     space.style.height = `${rows.length * ROW}px`;
     for (const child of painted.values()) child.remove();
@@ -52,6 +52,33 @@ function callsPane(board) {
     if (note) note.textContent = `${run.count.toLocaleString("en")} in ${counted(rows.length, "row")}`;
     all.textContent = unfolded ? "fold" : "unfold all";
     paint();
+  }
+
+  /** What the constructors of a library's classes called, such as those of modules, folds into one row.
+   * @param {number} start @param {number} stop @param {number} depth */
+  function addBuilt(start, stop, depth) {
+    let told = start;
+    for (let step = start; step < stop; ) {
+      const built = Boolean(run.builder(step));
+      let end = step + 1;
+      while (end < stop && Boolean(run.builder(end)) === built) end += 1;
+      if (built && end - step > SOME) {
+        addModules(told, step, depth, 0);
+        const at = `${step}/built`;
+        const names = [...new Set(Array.from({ length: end - step }, (_, i) => run.builder(step + i)))];
+        rows.push({ kind: "built", at, start: step, stop: end, depth, name: `built by ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}` });
+        const next = run.lineStarts[lastAtMost(run.lineStarts, step) + 1] ?? Infinity;
+        if (unfolded || openBuilt.has(at)) (next < end ? addLines : addCallsOfLine)(step, end, depth + 1);
+        told = end;
+      }
+      step = end;
+    }
+    addModules(told, stop, depth, 0);
+  }
+
+  /** @param {number} start @param {number} stop @param {number} depth */
+  function addCallsOfLine(start, stop, depth) {
+    addCalls(start, stop, depth, Infinity);
   }
 
   /** A module whose code is several lines of the cell folds them; `level` parts of the path to it are told already.
@@ -169,7 +196,7 @@ function callsPane(board) {
       "div",
       { class: `ip-call ip-fold ip-fold-${row.kind}`, role: "option", onclick: () => toggle(row) },
       h("span", { class: "ip-no" }, icon(open ? "open" : "shut", open ? "unfolded" : "folded")),
-      h("span", { class: "ip-where" }, round ? `${round[1]}` : row.kind === "module" ? "" : String(place.cell_line || place.line || "")),
+      h("span", { class: "ip-where" }, round ? `${round[1]}` : row.kind === "module" || row.kind === "built" ? "" : String(place.cell_line || place.line || "")),
       h(round ? "span" : "code", { class: "ip-what" }, text),
       h("span", { class: "ip-badges" }, h("span", { class: "ip-dim" }, counted(row.stop - row.start, "call"))),
     );
@@ -226,7 +253,9 @@ function callsPane(board) {
 
   /** @param {Row} row */
   function toggle(row) {
-    if (unfolded || row.kind === "call" || row.kind === "run") return;
+    if (row.kind === "call" || row.kind === "run") return;
+    if (unfolded) for (const one of rows) if (one.kind !== "call" && one.kind !== "run") opened[one.kind].add(one.at);
+    unfolded = false;
     const open = opened[row.kind];
     if (!open.delete(row.at)) open.add(row.at);
     rebuild();
@@ -248,10 +277,17 @@ function callsPane(board) {
     if (round >= 0 && run.rounds[round][1] && !unfolded) openRounds.add(round);
     if (line >= 0 && !unfolded) openLines.add(line);
     if (openRounds.size + openLines.size !== before) rebuild();
-    for (let row = rows[rowOf(step)]; row.kind === "module" && !isOpen(row); row = rows[rowOf(step)]) {
-      openModules.add(row.at);
+    for (let row = rows[rowOf(step)]; (row.kind === "module" || row.kind === "built") && !isOpen(row); row = rows[rowOf(step)]) {
+      opened[row.kind].add(row.at);
       rebuild();
     }
+    bring(step);
+  }
+
+  /** Scroll to the row of a call.
+   * @param {number} step */
+  function bring(step) {
+    if (!run.count) return;
     const at = rowOf(step);
     const top = at * ROW;
     if (top < view.scrollTop + ROW || top + 2 * ROW > view.scrollTop + view.clientHeight) view.scrollTop = Math.max(0, top - view.clientHeight / 2 + ROW);
@@ -283,14 +319,27 @@ function callsPane(board) {
       for (const [at, child] of painted) mark(child, rows[at], board.state, related);
     },
     move(by) {
-      const at = rowOf(board.state.step) + by;
+      let at = rowOf(board.state.step) + by;
+      while (by < 0 && at > 0 && rows[at].kind !== "call" && (rows[at].kind === "run" || isOpen(rows[at]))) at -= 1; // the head of a group is left with it
       const row = rows[Math.min(rows.length - 1, Math.max(0, at))];
+      if (by < 0 && row && row.kind !== "call" && isOpen(row)) return;
       if (!row) return;
       const step = row.kind === "call" ? row.at : by > 0 ? row.start : Math.max(0, row.stop - 1);
       board.choose(step === board.state.step ? Math.min(run.count - 1, Math.max(0, step + by)) : step);
     },
+    key(key) {
+      if (key !== "f") return false;
+      const at = rowOf(board.state.step);
+      for (let i = at; i >= 0; i -= 1) {
+        const row = rows[i];
+        if (row.kind === "call" || row.kind === "run" || row.start > board.state.step || board.state.step >= row.stop) continue;
+        toggle(row);
+        break;
+      }
+      return true;
+    },
     resize() {
-      reveal(board.state.step);
+      bring(board.state.step); // what the reader has folded stays so
       for (const [at, child] of painted) mark(child, rows[at], board.state, board.related);
     },
   };

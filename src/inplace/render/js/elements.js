@@ -15,7 +15,10 @@ const ROW = 26; // height of a row of the list of calls, in pixels: the same as 
 const PLAY_MS = 700;
 
 /** @typedef {{step: number, tensor: number, finding: number, compare: boolean, from: number, query: string, line: string, tab: string}} State */
-/** @typedef {{selected?: number | null, tab?: string, onSelect?: (step: number) => void}} Given */
+/** What a board is given: `still` is the still picture, `alone` says that the page is ours,
+ * `more` asks for more of the graph, `text` gives our script and style where they are not in the page.
+ * @typedef {{selected?: number | null, tab?: string, onSelect?: (step: number) => void, still?: string, alone?: boolean, more?: () => void,
+ *   text?: () => {script: string, style: string}}} Given */
 /** @typedef {{steps: Set<number>, tensors: Set<number>, lines: Set<string>, nodes: Set<number>}} Related */
 /** @typedef {{el: HTMLElement, update: (state: State, before: State | null) => void, relate?: (related: Related) => void,
  *   move?: (by: number) => void, key?: (key: string, target: HTMLElement) => boolean, resize?: () => void}} Pane */
@@ -36,6 +39,12 @@ function s(tag, given = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), given, children);
 }
 
+/** Text whose letters stand in the order in which they are: what turns the direction of writing is spelled out.
+ * @param {string} text */
+function seen(text) {
+  return text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** @param {any} el @param {Record<string, any>} given @param {any[]} children */
 function filled(el, given, children) {
   for (const [name, value] of Object.entries(given)) {
@@ -43,7 +52,7 @@ function filled(el, given, children) {
     if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
     else el.setAttribute(name, value === true ? "" : String(value));
   }
-  el.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  el.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== "").map((child) => (typeof child === "string" ? seen(child) : child)));
   return el;
 }
 
@@ -73,6 +82,14 @@ function icon(name, label) {
 /** @param {any} el @param {string} name @param {boolean} on */
 function flag(el, name, on) {
   if (el.classList.contains(name) !== on) el.classList.toggle(name, on);
+}
+
+/** A name; of a long one the end stays, whatever room there is.
+ * @param {string} name @param {string} [kind] @param {string} [title] */
+function namePill(name, kind = "", title = undefined) {
+  const dot = name.indexOf(".", name.length - 18); // the longest end that begins at a dot
+  const cut = name.length > 18 ? (dot > 0 && dot < name.length - 2 ? dot : name.length - 14) : 0;
+  return h("span", { class: `ip-name ${kind}`.trim(), title: title ?? (cut ? name : null) }, cut ? [h("span", {}, name.slice(0, cut)), h("span", {}, name.slice(cut))] : name);
 }
 
 /** Put an element over a range of bytes of `all`.

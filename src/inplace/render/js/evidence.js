@@ -1,6 +1,20 @@
 // @ts-check
 // What was measured, what a replay showed, and the worked example that teaches the same.
 
+/** What opens the code of a worked example below the cell that shows us, where there is a notebook, or copies it.
+ * @param {Board} board @param {any} one */
+function exampleButtons(board, one) {
+  const said = h("span", { class: "ip-saved", role: "status" });
+  const text = `%%inplace\n${one.code.trimEnd()}`;
+  const copy = async () => { said.textContent = (await copyText(text)) ? "Copied." : "The browser does not let us copy."; };
+  const open = async () => {
+    if (await intoNextCell(board.host, text)) said.textContent = "It stands in the next cell. Nothing was run.";
+    else await copy();
+  };
+  const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) => h("button", { type: "button", class: "ip-button", onclick }, label);
+  return h("span", { class: "ip-buttons" }, editorAround(board.host) ? button("Open in the next cell", open) : null, button("Copy the example", copy), said);
+}
+
 /** @param {Board} board @returns {Pane} */
 function evidencePane(board) {
   const { diagram } = board.run;
@@ -16,7 +30,7 @@ function evidencePane(board) {
     return h(
       "div",
       { class: "ip-lesson" },
-      h("h4", {}, `Worked example ${one.id}: ${one.title}`),
+      h("div", { class: "ip-lesson-head" }, h("h4", {}, `Worked example ${one.id}: ${one.title}`), exampleButtons(board, one)),
       h(
         "div",
         { class: "ip-lesson-body" },
@@ -40,7 +54,7 @@ function evidencePane(board) {
       sentence("Why", finding.why),
       sentence("Fix", finding.fix),
       sentence("Seen", finding.facts),
-      diff?.proof && h("p", { class: `ip-sentence ${diff.verified ? "ip-proved" : "ip-unproved"}` }, h("b", {}, diff.verified ? "Proof" : diff.verified === false ? "No proof" : "Known"), h("span", {}, diff.proof)),
+      diff?.proof && h("p", { class: `ip-sentence ${diff.verified ? "ip-proved" : "ip-unproved"}` }, h("b", {}, diff.verified ? "Proof" : diff.verified === false ? "No proof" : "Known"), h("span", {}, diff.proof.replace(/^(?:proved|not proved)(?:: | )/, ""))),
       taught && lesson(taught),
     ].filter(Boolean);
   }

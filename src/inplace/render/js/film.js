@@ -188,7 +188,7 @@ function stillOf(reel, step, call, title, state) {
     const lane = h("div", { class: "ip-lane" });
     if (there) fillStill(lane, reel, tensor, held, old, after && written.some((id) => reel.meets(tensor.id, [id])));
     const said = !there ? (tensor.born > step ? "not there yet" : "gone") : "";
-    const pills = names.map((name) => h("span", { class: `ip-name ${name.since === null ? "ip-name-unsure" : ""} ${after && name.since === call ? "is-new" : ""}`, title: name.since === null ? "seen at the end; since when is not known" : name.scope ? `in ${name.scope}` : null }, name.name));
+    const pills = names.map((name) => namePill(name.name, `${name.since === null ? "ip-name-unsure" : ""} ${after && name.since === call ? "is-new" : ""}`, name.since === null ? "seen at the end; since when is not known" : name.scope ? `in ${name.scope}` : undefined));
     return h("div", { class: `ip-still ${there ? "" : "is-away"} ${state.tensor === tensor.id ? "is-chosen" : ""}`, "data-tensor": tensor.id },
       h("div", { class: "ip-still-names" }, pills.length ? pills : h("span", { class: "ip-dim" }, said || "no name"), pills.length && said ? h("span", { class: "ip-dim" }, said) : null, badge), lane);
   });

@@ -72,6 +72,7 @@ function findingPane(board) {
     const { ending, calls } = diagram;
     const writes = new Set(run.writeSteps).size;
     const said = `${counted(calls.count + calls.hidden, "call")}, ${writes.toLocaleString("en")} in place`;
+    if (ending?.type === "KeyboardInterrupt") return [h("div", { class: "ip-eyebrow" }, brand()), headline("interrupted", [`interrupted after ${counted(calls.count + calls.hidden, "call")}`]), h("p", { class: "ip-message" }, `${said}. ${diagram.all_clear}`)];
     if (ending) return [h("div", { class: "ip-eyebrow" }, brand()), headline("raised", [`${ending.type}: ${ending.message}`]), h("p", { class: "ip-message" }, `${said}.`)];
     const open = h("button", { type: "button", class: "ip-link-button", onclick: () => board.open("all") }, "open");
     return [h("div", { class: "ip-line-only" }, brand(), h("span", { class: "ip-severity" }, "no finding"), h("span", { class: "ip-said" }, `${said}. ${diagram.all_clear}`), open)];
@@ -280,8 +281,36 @@ function cellPlace(board, finding) {
 /** The CodeMirror of the notebook cell that an element is an output of.
  * @param {HTMLElement} host @returns {any} */
 function editorAround(host) {
-  const content = /** @type {any} */ (host.closest(".jp-CodeCell")?.querySelector(".jp-Editor .cm-content"));
+  const cell = host.closest(".jp-CodeCell");
+  return cell && editorIn(/** @type {HTMLElement} */ (cell));
+}
+
+/** The CodeMirror of a notebook's cell.
+ * @param {HTMLElement} cell @returns {any} */
+function editorIn(cell) {
+  const content = /** @type {any} */ (cell.querySelector(".jp-Editor .cm-content"));
   return content?.cmTile?.view ?? content?.cmView?.view ?? content?.cmView?.rootView?.view ?? null; // names of releases from 6.39 and before
+}
+
+/** Put a text into the cell below the one that an element is an output of: that one if it is empty, else a new one.
+ * @param {HTMLElement} host @param {string} text @returns {Promise<boolean>} */
+async function intoNextCell(host, text) {
+  const cell = host.closest(".jp-Cell");
+  const below = () => /** @type {HTMLElement | null} */ (cell?.nextElementSibling ?? null);
+  const empty = () => {
+    const view = below() && editorIn(/** @type {HTMLElement} */ (below()));
+    return view && !view.state.doc.toString().trim() ? view : null;
+  };
+  if (!empty()) {
+    // A cell in which somebody has clicked is the chosen one; the notebook's own button puts one below it.
+    const insert = /** @type {HTMLElement | null | undefined} */ (cell?.closest(".jp-NotebookPanel")?.querySelector("[data-jp-item-name='insert'] :is(jp-button, button)"));
+    if (!insert || !cell?.classList.contains("jp-mod-active")) return false;
+    insert.click();
+    for (let i = 0; i < 20 && !empty(); i += 1) await new Promise((done) => requestAnimationFrame(done));
+  }
+  const view = empty();
+  view?.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+  return Boolean(view);
 }
 
 /** Where some lines stand in a text, as near to a line as can be; -1 for nowhere.

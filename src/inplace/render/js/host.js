@@ -46,7 +46,18 @@ function hostIsDark(system) {
  * @param {HTMLElement} host @param {any} diagram @param {Given} [given]
  */
 function mount(host, diagram, given = {}) {
-  return new Board(host, diagram, given);
+  const board = new Board(host, diagram, given);
+  if (given.alone) alone(board);
+  return board;
+}
+
+/** On a page of our own nobody else wants the keys, so they are heard wherever the focus is.
+ * @param {Board} board */
+function alone(board) {
+  if (document.querySelectorAll(".ip").length > 1) return;
+  document.addEventListener("keydown", (event) => {
+    if (event.target === document.body) board.key(event);
+  });
 }
 
 /** @param {{model: any, el: HTMLElement}} given */
@@ -54,11 +65,20 @@ function render({ model, el }) {
   /** @type {Board | null} */
   let board = null;
   const draw = () => {
-    board?.destroy();
-    board = mount(el, model.get("diagram"), { selected: model.get("selected"), onSelect });
+    const before = board;
+    before?.destroy();
+    board = mount(el, model.get("diagram"), { selected: model.get("selected"), tab: before?.state.tab, onSelect, more, text: () => ({ script: withoutEnd(String(model.get("_esm") ?? "")), style: String(model.get("_css") ?? "") }) });
   };
   function onSelect(/** @type {number} */ step) {
     model.set("selected", step);
+    model.save_changes();
+  }
+  const refused = () => {
+    const told = el.querySelector(".ip-autograd [role=status]");
+    if (told && model.get("asked") < 0) told.textContent = "What was recorded is no longer kept: run the cell again.";
+  };
+  function more() {
+    model.set("asked", model.get("asked") + 1);
     model.save_changes();
   }
   const chosen = () => {
@@ -73,9 +93,11 @@ function render({ model, el }) {
   }
   model.on("change:diagram", draw);
   model.on("change:selected", chosen);
+  model.on("change:asked", refused);
   return () => {
     model.off("change:diagram", draw);
     model.off("change:selected", chosen);
+    model.off("change:asked", refused);
     board?.destroy();
   };
 }

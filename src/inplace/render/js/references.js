@@ -41,8 +41,7 @@ function memoryView(board, role, label) {
     }
     const dead = storage.external ? " · memory of another library" : "";
     const rest = storage.tensors.length - ids.length;
-    const unnamed = storage.tensors_hidden && !rest ? ", unnamed" : "";
-    const more = rest + storage.tensors_hidden ? `… ${counted(rest + storage.tensors_hidden, "more tensor")}${unnamed}` : "";
+    const more = rest ? `… ${counted(rest, "more tensor")}` : ""; // those that no name reaches are in the film
     return h(
       "div",
       { class: "ip-store", "data-storage": storage.id },
@@ -73,7 +72,7 @@ function memoryView(board, role, label) {
 
   /** @param {any} tensor @param {any} storage @param {number} at */
   function row(tensor, storage, at) {
-    const chips = tensor.names.map((/** @type {string} */ name) => h("span", { class: "ip-name" }, name));
+    const chips = tensor.names.map((/** @type {string} */ name) => namePill(name));
     if (tensor.names_hidden) chips.push(h("span", { class: "ip-name ip-name-more" }, `… ${tensor.names_hidden} more`));
     if (!chips.length) chips.push(h("span", { class: "ip-name ip-name-was", title: "no name reaches it at the end" }, tensor.was || "no name"));
     const badge = h("span", { class: "ip-badge" });

@@ -67,6 +67,12 @@ class Run {
     return parts;
   }
 
+  /** The class of a library whose `__init__` made a call; empty for none.
+   * @param {number} step */
+  builder(step) {
+    return this.text(this.place(step).built);
+  }
+
   /** @param {number} text @returns {string} */
   text(text) {
     return text < 0 ? "" : this.calls.texts[text];

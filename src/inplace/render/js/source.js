@@ -26,14 +26,14 @@ function sourcePane(board) {
   /** @param {any} source @param {number} number */
   function addSource(source, number) {
     if (number) body.append(h("div", { class: "ip-file", role: "presentation" }, source.label));
-    if (source.first > 1) body.append(h("div", { class: "ip-more", role: "presentation" }, `… ${counted(source.first - 1, "line")} above`));
+    if (source.above) body.append(h("div", { class: "ip-more", role: "presentation" }, `… ${counted(source.above, "line")} above`));
     source.lines.forEach((/** @type {string} */ text, /** @type {number} */ i) => {
       const line = source.first + i;
       const row = lineRow(text, number, line, source.marks.filter((/** @type {any} */ mark) => mark.line <= line && line <= mark.end_line));
       rows.set(`${number}:${line}`, row);
       body.append(row);
     });
-    const below = source.hidden - (source.first - 1);
+    const below = source.hidden - source.above;
     if (below > 0) body.append(h("div", { class: "ip-more", role: "presentation" }, `… ${counted(below, "line")} below`));
   }
 

@@ -12,7 +12,7 @@ from inplace.reading.place import Place
 from inplace.render.picture.findings import about, lessons, verdicts
 from inplace.render.picture.graph import Graph
 from inplace.render.picture.ledger import ledger_pane
-from inplace.render.picture.model import Diagram, Ending, RunSpan
+from inplace.render.picture.model import Autograd, Diagram, Ending, RunSpan
 from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts, marks_of, panes, shown_sources
 from inplace.render.picture.timeline import Timeline
@@ -56,6 +56,13 @@ def diagram(report: Report, tell: Tell = silent) -> Diagram:
         runs=_runs(trace),
         gradients=ledger_pane(report, texts, shown),
     )
+
+
+def more_nodes(report: Report, most: int) -> Autograd:
+    """The autograd pane with up to so many nodes, for who asks for more of it than the picture has."""
+    texts = Texts(report.index)
+    abouts = [about(finding, report.trace) for finding in report.findings]
+    return Graph(report, abouts, ReferencesPane(report.index, abouts, texts), texts, most).pane()
 
 
 def _runs(trace: Trace) -> tuple[RunSpan, ...]:

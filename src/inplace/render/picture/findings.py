@@ -12,7 +12,7 @@ from inplace.render.picture.source import Texts
 from inplace.render.words.changes import changed_lines
 from inplace.render.words.cures import how_known
 from inplace.render.words.phrase import Runs
-from inplace.render.words.telling import telling, words_of
+from inplace.render.words.telling import example_of, telling, words_of
 
 _FINDINGS = 60  # findings told at most
 _NAMES = 8
@@ -84,7 +84,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         tensors=facts.tensors,
         storages=facts.storages,
         nodes=facts.nodes,
-        example=words.example,
+        example=example_of(finding),
     )
 
 

@@ -29,7 +29,10 @@ _BACKWARD = re.compile(r"Backward\d*$")
 class Graph:
     """The part of a trace's autograd graph that the picture shows."""
 
-    def __init__(self, report: Report, abouts: list[About], memory: ReferencesPane, texts: Texts) -> None:
+    def __init__(
+        self, report: Report, abouts: list[About], memory: ReferencesPane, texts: Texts, most: int = _NODES
+    ) -> None:
+        self._most, self._near = most, _NEAR * most // _NODES
         self._trace, self._findings, self._abouts = report.trace, report.findings, abouts
         self._memory, self._texts = memory, texts
         self._next: defaultdict[NodeId, list[NodeId]] = defaultdict(list)
@@ -47,16 +50,16 @@ class Graph:
         told = [node for about in self._abouts for node in about.nodes if node in self._trace.node_by_id]
         for node in dict.fromkeys(told):
             walk = self._walk_of(node)
-            reached = walk.reached if walk is not None and len(walk.reached) <= _NEAR else self._around(node)
-            if len(kept) + len(reached) <= _NODES:
+            reached = walk.reached if walk is not None and len(walk.reached) <= self._near else self._around(node)
+            if len(kept) + len(reached) <= self._most:
                 kept.update(dict.fromkeys(reached))
             kept[node] = None
             self._note_uses(walk)
         if not kept and self._trace.walks:
             walks = [walk for walk in self._trace.walks if walk.is_backward] or list(self._trace.walks)
-            kept.update(dict.fromkeys(walks[-1].reached[:_NEAR]))
+            kept.update(dict.fromkeys(walks[-1].reached[: self._near]))
             self._note_uses(walks[-1])
-        return {node: None for node in list(kept)[:_NODES] if node in self._trace.node_by_id}
+        return {node: None for node in list(kept)[: self._most] if node in self._trace.node_by_id}
 
     def _walk_of(self, node: NodeId) -> GraphWalk | None:
         """The walk before the backward that met a node last, else the last walk that met it."""
@@ -72,7 +75,7 @@ class Graph:
         """The nodes nearest to one, in both directions."""
         found: dict[NodeId, None] = {node: None}
         queue = deque([node])
-        while queue and len(found) < _NEAR:
+        while queue and len(found) < self._near:
             here = queue.popleft()
             edges = [edge.node for edge in self._trace.node_by_id[here].edges if edge.node in self._trace.node_by_id]
             for near in (*edges, *self._next[here]):

@@ -30,9 +30,12 @@ main > div > pre { overflow: auto; font: 13px/1.5 ui-monospace, monospace; }
 """
 
 _START = """
+const given = { tab: "all" };
 for (const host of document.querySelectorAll("[data-inplace]")) {
+  const still = host.querySelector(":scope > svg")?.outerHTML;
   host.replaceChildren();
-  mount(host, JSON.parse(document.getElementById(host.dataset.inplace).textContent), { tab: "all" });
+  const data = JSON.parse(document.getElementById(host.dataset.inplace).textContent);
+  mount(host, data, { ...given, still, alone: true });
 }
 """
 

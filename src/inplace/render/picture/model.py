@@ -92,7 +92,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class SourcePane:
-    """The lines of one source around what ran; `first` is the number of `lines[0]`, `hidden` counts lines left out."""
+    """The lines of one source around what ran; `first` is the number of `lines[0]`.
+
+    `hidden` counts lines left out, `above` those of them that stand before the first. Empty lines at the beginning are
+    not counted: of a cell that is where its magics were.
+    """
 
     label: str
     is_cell: bool
@@ -100,6 +104,7 @@ class SourcePane:
     lines: tuple[str, ...]
     hidden: int
     marks: tuple[Mark, ...]
+    above: int = 0
 
 
 @dataclass(frozen=True, slots=True)

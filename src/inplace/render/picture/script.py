@@ -13,6 +13,7 @@ PARTS = (
     "elements",  # making elements, words and numbers
     "run",  # what the diagram says, indexed
     "finding",  # what is seen at first sight
+    "save",
     "bar",  # what opens the rest
     "reel",
     "tale",
@@ -21,6 +22,7 @@ PARTS = (
     "scrubber",
     "source",
     "references",
+    "minimap",
     "autograd",
     "calls",
     "gradients",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from inplace.checks.report import Report
@@ -144,10 +144,18 @@ def panes(texts: Texts, shown: dict[int, int], marks: list[tuple[int, Mark]]) ->
         own = [mark for number, mark in marks if number == source][:_MARKS]
         lines = texts.lines(source)
         first, last = _window(len(lines), own)
+        first = max(first, _empty(lines) + 1)
         cut = tuple(line[:_WIDTH] + (" …" if len(line) > _WIDTH else "") for line in lines[first - 1 : last])
-        about = texts.trace.sources[source]
-        found.append(SourcePane(about.label, about.is_cell, first, cut, len(lines) - len(cut), tuple(own)))
+        about, empty = texts.trace.sources[source], _empty(lines)
+        above = max(0, first - 1 - empty)
+        hidden = len(lines) - len(cut) - min(empty, first - 1)
+        found.append(SourcePane(about.label, about.is_cell, first, cut, hidden, tuple(own), above))
     return tuple(found)
+
+
+def _empty(lines: Sequence[str]) -> int:
+    """How many empty lines a source begins with; none where there is nothing else."""
+    return next((number for number, line in enumerate(lines) if line.strip()), 0)
 
 
 def _window(count: int, marks: list[Mark]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ _WRITES = 100_000
 _ROUNDS = 60_000
 _LINES = 100_000
 _RESULTS = 500
+_INIT = ".__init__"
 _MODES = (GradMode.GRAD, GradMode.NO_GRAD, GradMode.INFERENCE)
 
 WRITES, RAISED, BACKWARD, TO_PYTHON, WITHIN, LIBRARY = 1, 2, 4, 8, 16, 32
@@ -112,7 +113,7 @@ class Timeline:
         if site is None:
             self._spots.append((-1, CallPlace(-1, 0, 0, 0, 0, 0, self._string(""))))
             return len(self._spots) - 1
-        at = site.position
+        at, entry = site.position, stack.frames[0].entry or ""
         cell = next(texts.in_cell(stack), None)
         place = CallPlace(
             source=-1,
@@ -122,6 +123,7 @@ class Timeline:
             end_column=texts.column(site.source, at.end_line, at.end_column),
             cell_line=cell.position.line if cell is not None else 0,
             function=self._string(site.function[:80]),
+            built=self._string(entry.removesuffix(_INIT)[-60:]) if entry.endswith(_INIT) else -1,
         )
         self._spots.append((site.source, place))
         return len(self._spots) - 1
@@ -186,5 +188,12 @@ class Timeline:
 
 def _numbered(place: CallPlace, source: int) -> CallPlace:
     return CallPlace(
-        source, place.line, place.column, place.end_line, place.end_column, place.cell_line, place.function
+        source,
+        place.line,
+        place.column,
+        place.end_line,
+        place.end_column,
+        place.cell_line,
+        place.function,
+        place.built,
     )

@@ -27,7 +27,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class CallPlace:
-    """Where calls were made: innermost line shown, and the line of the recorded cell that led there."""
+    """Where calls were made: innermost line shown, and the line of the recorded cell that led there.
+
+    `built` is the library's class whose `__init__` made them, as a number in `Calls.texts`; -1 for none.
+    """
 
     source: int
     line: int
@@ -36,6 +39,7 @@ class CallPlace:
     end_column: int
     cell_line: int
     function: int
+    built: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import anywidget
 import traitlets
 
-from inplace.render.picture.model import Diagram
+from inplace.render.picture.model import Autograd, Diagram, as_json
 from inplace.render.picture.script import script, style
+
+_NODES, _MOST = 150, 1_200  # nodes drawn where nobody asks for more, and at most
 
 
 class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
@@ -17,6 +20,7 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     Attributes:
         diagram: the Diagram as JSON values.
         selected: the step of the chosen call, None before one is chosen; set it to choose one.
+        asked: how often a front end has asked for more nodes of the autograd graph; -1 where there are none to be had.
         fresh: whether no front end has shown it yet; the first one brings it into sight where the code raised.
     """
 
@@ -27,10 +31,14 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     _css = style()
     diagram = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
+    asked = traitlets.Int(0).tag(sync=True)
     fresh = traitlets.Bool(True).tag(sync=True)
+    _more: Callable[[int], Autograd | None] | None = None
 
     @classmethod
-    def of(cls, diagram: Diagram, cell: str = "", run: object = None) -> DiagramWidget:
+    def of(
+        cls, diagram: Diagram, cell: str = "", run: object = None, more: Callable[[int], Autograd | None] | None = None
+    ) -> DiagramWidget:
         """The widget that shows a diagram.
 
         Args:
@@ -38,8 +46,11 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
             cell: the notebook cell below which it is shown, if that is known. Widgets live until they are closed, so
                 those of earlier runs of the cell, whose output has gone, are closed here.
             run: of the cell; any value that differs from run to run.
+            more: gives the autograd graph with up to so many nodes, where somebody asks for more than are drawn; None
+                once what was recorded is no longer kept.
         """
         widget = cls(diagram=diagram.to_json())
+        widget._more = more
         if cell:
             before, widgets = cls._shown.get(cell, (run, []))
             if before != run:
@@ -48,3 +59,14 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
                 widgets = []
             cls._shown[cell] = run, [*widgets, widget]
         return widget
+
+    @traitlets.observe("asked")
+    def _draw_more(self, _: object) -> None:
+        """Put more of the autograd graph into the diagram: twice as many nodes each time somebody asks."""
+        if self.asked <= 0:
+            return
+        graph = None if self._more is None else self._more(min(_MOST, _NODES * 2**self.asked))
+        if graph is None:
+            self.asked = -1
+        else:
+            self.diagram = {**self.diagram, "autograd": as_json(graph)}

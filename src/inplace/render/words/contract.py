@@ -13,7 +13,7 @@ from inplace.reading.place import Place
 from inplace.render.words.ledger import ledger_json
 from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.processes import compared, process_facts
-from inplace.render.words.telling import fix_summary, message, words_of
+from inplace.render.words.telling import example_of, fix_summary, message
 
 FORMAT = 1
 _BASES = {"recording": "fits this recording", "replay": "proved by a replay"}
@@ -88,7 +88,7 @@ def told_json(finding: Finding, trace: Trace) -> dict[str, Any]:
         "names": list(finding.names),
         "message": message(finding, trace),
         "fix": _fix(finding, trace),
-        "example": words_of(finding).example or None,
+        "example": example_of(finding) or None,
     }
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from inplace.checks.saved_tensor_modified import StaleSave
 from inplace.facts.model import Trace
 from inplace.render.words.keeps import keeps
 from inplace.render.words.parts import culprits, instead, name, victim
 from inplace.render.words.telling import Words
 
+_ACTIVATION = re.compile(
+    r"(?:relu6?|elu|celu|selu|leaky_relu|rrelu|gelu|silu|mish|sigmoid|tanh|hardtanh|softplus|dropout)_\(|inplace=True"
+)
 _OTHER = {
     "detached": (
         "detaches {0} in place, which was saved for backward",
@@ -47,10 +52,16 @@ def _did(finding: StaleSave) -> str:
     return "moves its version" if finding.disjoint else "overwrites it"
 
 
+def _example(finding: StaleSave) -> str:
+    """An activation in a forward pass has an example of its own; else what is raised and what is silent."""
+    code = finding.culprits[0].code if finding.culprits else ""
+    return "E25" if _ACTIVATION.search(code) else "E13"
+
+
 WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
-    example="E25",
+    example=_example,
     needs=lambda finding: "still needed" if finding.how not in _OTHER else "raised here",
 )

@@ -53,6 +53,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "changes it unseen",
-    example="E47",
+    example=lambda finding: "E36" if finding.how in {"broadcast", "collective"} else "E47",
     needs=lambda finding: "what it changes" if finding.how == "unfollowed" else "still needed",
 )

@@ -195,9 +195,13 @@ def _count(report: Report, earlier: Earlier | None) -> str:
         found = {severity: earlier.count(report, severity) for severity in _LOUD}
         within = f" in {number_of(earlier.windows + 1, 'window')}"
     verdict = ", ".join(number_of(count, severity) for severity, count in found.items() if count) or (
-        _nothing(report) if trace.failure is None else f"ended by {trace.failure.type}"
+        _nothing(report) if trace.failure is None else _ended_by(trace.failure.type)
     )
     return f"{number_of(calls, 'call')}{within}, {writes} in place: {verdict}"
+
+
+def _ended_by(error: str) -> str:
+    return "interrupted" if error == "KeyboardInterrupt" else f"ended by {error}"
 
 
 def _nothing(report: Report) -> str:
