@@ -52,16 +52,16 @@ def _did(finding: StaleSave) -> str:
     return "moves its version" if finding.disjoint else "overwrites it"
 
 
-def _example(finding: StaleSave) -> str:
-    """An activation in a forward pass has an example of its own; else what is raised and what is silent."""
-    code = finding.culprits[0].code if finding.culprits else ""
-    return "E25" if _ACTIVATION.search(code) else "E13"
+def _cause(finding: StaleSave) -> str:
+    """An activation in a forward pass has an example of its own."""
+    return "E25" if finding.culprits and _ACTIVATION.search(finding.culprits[0].code) else ""
 
 
 WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
-    example=_example,
+    example="E13",
+    cause=_cause,
     needs=lambda finding: "still needed" if finding.how not in _OTHER else "raised here",
 )

@@ -53,6 +53,7 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "changes it unseen",
-    example=lambda finding: "E36" if finding.how in {"broadcast", "collective"} else "E47",
+    example="E47",
+    cause=lambda finding: "E36" if finding.how in {"broadcast", "collective"} else "",
     needs=lambda finding: "what it changes" if finding.how == "unfollowed" else "still needed",
 )

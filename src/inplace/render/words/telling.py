@@ -32,15 +32,17 @@ class Words:
         sentences: what happened, and why it matters.
         remedy: one or two sentences that say what kind of change helps, for where none is shown.
         did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
-        example: the worked example that teaches the same thing, or what says which for a finding; empty for none.
+        example: the worked example that teaches the same thing; empty for none.
+        cause: another example that fits the cause of a finding better; empty for none.
         needs: a few words beside the victim: a line whose result is needed, or was; empty for none.
     """
 
     sentences: Callable[[Any, Trace], tuple[str, str]]
     remedy: Callable[[Any, Trace], str]
     did: Callable[[Any], str]
-    example: str | Callable[[Any], str] = ""
+    example: str = ""
     needs: Callable[[Any], str] = _nothing
+    cause: Callable[[Any], str] = _nothing
 
 
 @cache
@@ -56,8 +58,8 @@ def words_of(finding: Finding) -> Words:
 
 def example_of(finding: Finding) -> str:
     """The worked example that teaches what a finding shows; empty for none."""
-    example = words_of(finding).example
-    return example if isinstance(example, str) else example(finding)
+    words = words_of(finding)
+    return words.cause(finding) or words.example
 
 
 @dataclass(frozen=True, slots=True)
