@@ -30,7 +30,7 @@ def test_nothing_is_said_within_a_second() -> None:
     """Then it is said how far it is, no more often than can be read."""
     said: list[str] = []
     clock = Clock()
-    bar = Progress(said.append, 1_000_000, clock)
+    bar = Progress(said.append, "looking at 1,000,000 calls", clock)
 
     for now, part in ((100.5, 0.1), (101.1, 0.5), (101.15, 0.6), (102.0, 0.75)):
         clock.now = now
@@ -54,7 +54,7 @@ def test_stages_go_from_nought_to_one() -> None:
     assert parts[:found] == sorted(parts[:found])
     assert all(0 <= part <= 1 for part in parts)
     heard: list[float] = []
-    bar = Progress(lambda _: None, 1)
+    bar = Progress(lambda _: None, "looking")
     bar.__class__ = type("Heard", (Progress,), {"__call__": lambda _, part: heard.append(part)})
     bar.part(0.5, 1.0)(0.5)
     assert heard == [0.75]

@@ -327,6 +327,10 @@ class Recorder(Listener):
         self._warned.close()
         self._notes.known.clear()  # which has functions of theirs
 
+    def calls_so_far(self) -> int:
+        """How many calls were recorded until now; may be asked in another thread."""
+        return len(self._notes.log)
+
     @property
     def trace(self) -> Trace:
         """The trace; there is none before `stop`."""

@@ -22,13 +22,20 @@ class Progress:
 
     Args:
         say: shows a bar in place of the one before.
-        calls: how many calls are looked at.
+        doing: what takes long.
         clock: the time in seconds.
+        delay: seconds before anything is said; a second if not told otherwise.
     """
 
-    def __init__(self, say: Callable[[str], None], calls: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._calls, self._clock = say, calls, clock
-        self._next = clock() + DELAY
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        doing: str,
+        clock: Callable[[], float] = time.monotonic,
+        delay: float | None = None,
+    ) -> None:
+        self._say, self._doing, self._clock = say, doing, clock
+        self._next = clock() + (DELAY if delay is None else delay)
         self.is_shown = False
 
     def __call__(self, part: float) -> None:
@@ -40,7 +47,7 @@ class Progress:
         self.is_shown = True
         done = round(part * _WIDTH)
         bar = "━" * done + "─" * (_WIDTH - done)
-        self._say(f"inplace: looking at {self._calls:,} calls  {bar} {part:.0%}")
+        self._say(f"inplace: {self._doing}  {bar} {part:.0%}")
 
     def part(self, start: float, stop: float) -> Tell:
         """What tells of a stage that goes from `start` to `stop` of the whole."""

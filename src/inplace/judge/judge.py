@@ -11,6 +11,7 @@ from typing import Any
 
 from inplace.checks.finding import Finding, Proof, Rewrite
 from inplace.checks.report import Report
+from inplace.facts.progress import Tell, silent
 from inplace.fixes.candidate import Look
 from inplace.fixes.editing import applied
 from inplace.fixes.proposals import proposals
@@ -40,27 +41,36 @@ _RUNS = 40  # replays of one report
 _OURS = " This change fitted the recording, so that it does not mend it is a fault of ours: please report it."
 
 
-def prove(report: Report, start: Start, *, timeout: float = TIMEOUT) -> Report:
-    """The report with a proof, or the lack of one, for each finding that has candidates. It closes `start`."""
+def prove(report: Report, start: Start, *, timeout: float = TIMEOUT, tell: Tell = silent) -> Report:
+    """The report with a proof, or the lack of one, for each finding that has candidates. It closes `start`.
+
+    `tell` hears how far it is, before each finding and after each replay.
+    """
     try:
-        return _proved(report, start, timeout)
+        return _proved(report, start, timeout, tell)
     finally:
         start.close()
 
 
-def _proved(report: Report, start: Start, timeout: float) -> Report:
+def _proved(report: Report, start: Start, timeout: float, tell: Tell) -> Report:
     cell = next((source.file for source in reversed(report.trace.sources) if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
     judge, look = Judge(start, timeout), Look(report.index)
-    found = list(report.findings)
-    tried = 0
-    for number, finding in enumerate(report.findings):
+    found, wanted = list(report.findings), list[tuple[int, list[Rewrite]]]()
+    for number, finding in enumerate(found):
         own = [one.rewrite for one in proposals(look, finding)]
         candidates = list(dict.fromkeys([*([finding.rewrite] if finding.rewrite is not None else []), *own]))
-        if candidates and tried < _PROVED:
-            tried += 1
-            found[number] = judge.proved(finding, About.of(look, finding), candidates)
+        wanted += [(number, candidates)] if candidates else []
+    wanted = wanted[:_PROVED]
+    for place, (number, candidates) in enumerate(wanted):
+        judge.tell = _within(tell, place, len(wanted))
+        judge.tell(0)
+        found[number] = judge.proved(found[number], About.of(look, found[number]), candidates)
     return replace(report, findings=tuple(found))
+
+
+def _within(tell: Tell, place: int, count: int) -> Tell:
+    return lambda part: tell((place + part) / count)
 
 
 class Judge:
@@ -71,6 +81,7 @@ class Judge:
         self._known: dict[tuple[str, int], Answer] = {}  # of the code as it is
         self._of_twin: dict[int, Mapping[str, Any] | str] = {}
         self._left = _RUNS
+        self.tell: Tell = silent
         self._fenced = Fenced()
 
     def proved(self, finding: Finding, about: About, candidates: Sequence[Rewrite]) -> Finding:
@@ -79,7 +90,8 @@ class Judge:
             name, why = next(iter(self._start.missing.items()))
             return replace(finding, proof=undecided(f"{name} {why}"))
         first: Proof | None = None
-        for candidate in candidates:
+        for number, candidate in enumerate(candidates):
+            self.tell(number / len(candidates))
             proof = self.verdict(about, (candidate,))
             if proof.verified:
                 return replace(finding, rewrite=candidate, basis="replay", proof=proof)

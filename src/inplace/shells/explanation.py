@@ -36,11 +36,11 @@ class Explanation(Report):
         """What a run of a cell shows behind the runs before it in its session."""
         return cls._telling(analyze_run(session, alone, tell))
 
-    def proved(self, start: Start) -> Self:
-        """The same with what came of replaying the code from `start` with each fix."""
+    def proved(self, start: Start, tell: Tell = silent) -> Self:
+        """The same with what came of replaying the code from `start` with each fix; `tell` hears how far that is."""
         from inplace.judge.judge import prove
 
-        return self._telling(prove(self, start))
+        return self._telling(prove(self, start, tell=tell))
 
     @classmethod
     def _telling(cls, report: Report) -> Self:

@@ -148,9 +148,12 @@ class Recording:
         """The public JSON value: see docs/json-contract.md."""
         return self.report.to_json()
 
-    def prove(self, start: Start) -> None:
-        """Replay the code from `start` with the fixes of the report, and put into it what was proved."""
-        self._report = self.report.proved(start)
+    def prove(self, start: Start, tell: Tell = silent) -> None:
+        """Replay the code from `start` with the fixes of the report, and put into it what was proved.
+
+        `tell` hears how far that is.
+        """
+        self._report = self.report.proved(start, tell)
 
     def advice(self) -> str:
         """Which calls could have been in place, and what was kept for backward, with the bytes of each.

@@ -112,7 +112,8 @@ class Graph:
             moved = before is not None and now is not None and before != now
             stale = not silent and (broken is not None or moved)
             name = self._name_of(saved, node.step)
-            text = _cut(f"{saved.name} = {name}" if name and name != saved.name else saved.name, _TITLE)
+            own = f"{saved.name} = " if name and name != saved.name else ""
+            text = own + _end(name, _TITLE - len(own)) if own else _cut(saved.name, _TITLE)
             tensor = -1 if saved.tensor is None else saved.tensor
             found.append(Keep(saved.name, tensor, text, before, now, stale, silent))
         found.sort(key=lambda keep: not (keep.stale or keep.silent))
@@ -136,7 +137,7 @@ class Graph:
         names = self._memory.names.get(leaf, [])
         state = self._memory.last(leaf)
         shape = ", ".join(map(str, state.layout.shape)) if state is not None else ""
-        title = _cut(names[0], _TITLE) if names else "unnamed leaf"
+        title = _end(names[0], _TITLE) if names else "unnamed leaf"
         detail = f"leaf · [{shape}]" if shape else "leaf · scalar"
         return NodeBox(node.id, "leaf", title, detail, -1, leaf, finding, (), 0, 0, 0, 0)
 
@@ -218,6 +219,11 @@ def size_of(box: NodeBox) -> Size:
 def _keep_width(keep: Keep) -> float:
     marks = 11 if keep.stale or keep.silent else 0
     return (len(keep.text) + marks) * 6.7 + 16
+
+
+def _end(name: str, most: int) -> str:
+    """A name cut at its beginning: what tells parameters apart stands at the end of their paths."""
+    return name if len(name) <= most else "…" + name[len(name) - max(8, most - 1) :]
 
 
 def _cut(text: str, most: int) -> str:

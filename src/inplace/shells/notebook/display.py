@@ -40,12 +40,15 @@ def tell_text(recording: Recording | None, before: Recording | None, *, quiet: b
         put({"text/plain": str(recording)})
 
 
-def show(recording: Recording, shell: Any) -> None:
-    """Show a recording in every form that the front end of `shell` may choose from; a terminal has only text."""
+def show(recording: Recording, shell: Any, bar: Bar | None = None) -> None:
+    """Show a recording in every form that the front end of `shell` may choose from; a terminal has only text.
+
+    `bar` is the line that has said how far we are until now, which the end takes the place of.
+    """
     faults: list[Exception] = []
-    bar = Bar(is_kept=has_kernel(shell))
+    bar = bar or Bar(is_kept=has_kernel(shell))
     with caught(faults):
-        recording.look(Progress(bar.show, len(recording.trace.calls)))
+        recording.look(Progress(bar.show, f"looking at {len(recording.trace.calls):,} calls"))
     explanation = recording.report
     bundle: dict[str, Any] = {"text/plain": str(explanation)}
     live: dict[str, Any] = {}

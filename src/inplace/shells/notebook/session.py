@@ -8,12 +8,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from inplace.facts.errors import RecordingError
-from inplace.shells.environment import is_static
+from inplace.facts.progress import Progress
+from inplace.shells.environment import has_kernel, is_static
 from inplace.shells.last import keep_last, last
 from inplace.shells.notebook.cell_magic import OPTIONS, options_of
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
-from inplace.shells.notebook.display import blame, note, put, show, tell_text
+from inplace.shells.notebook.display import Bar, blame, note, put, show, tell_text
 from inplace.shells.notebook.shell import CellHooks
+from inplace.shells.notebook.sign import Sign
 from inplace.shells.recorder import nothing_carried, recorder_of
 
 if TYPE_CHECKING:
@@ -42,11 +44,15 @@ class _Plan:
     begun: bool = False
     hooks: CellHooks | None = None
     copy: Start | None = None  # what a replay of the cell begins from
+    sign: Sign | None = None  # that it is being recorded, below a cell that takes long
 
     def undo(self) -> None:
         """Leave the shell as it was."""
         if self.hooks is not None:
             self.hooks.undo()
+        if self.sign is not None:
+            self.sign.end()
+            self.sign = None
 
     def abandon(self) -> None:
         """End a recording that has not ended and make nothing of it, and remove the copies made for a replay."""
@@ -161,6 +167,8 @@ class Session:
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
             plan.recorder = recorder
+            if self.shows and not plan.options.quiet and not is_static() and has_kernel(self._shell):
+                plan.sign = Sign.of(self._shell, recorder.calls_so_far)
             try:
                 recorder.start()
             except BaseException:  # a refusal, a fault of ours, or an interrupt: nothing is recorded
@@ -212,12 +220,14 @@ class Session:
 
         recording = Recording.of(trace, session)
         keep_last(recording)
+        is_shown = self.shows and not plan.options.quiet
+        bar = Bar(is_kept=is_shown and has_kernel(self._shell))
         if plan.copy is not None:
-            recording.prove(plan.copy)
+            recording.prove(plan.copy, Progress(bar.show, "trying the changes", delay=0))
         if plan.options.quiet or not self.shows:
             return
         if trace.calls or trace.notes:
-            show(recording, self._shell)
+            show(recording, self._shell, bar)
         elif error is None:
             note(_EMPTY)
         if plan.options.advise and trace.calls:

@@ -175,7 +175,7 @@ class Outputs:
             return
         if children:
             trace = _as_one_of_several(trace)
-        bar = Progress(self._show_bar, len(trace.calls))
+        bar = Progress(self._show_bar, f"looking at {len(trace.calls):,} calls")
         found = self._found = self._tried(_NO_REPORT, lambda: self.explain(trace, bar.part(0, self._analysis)))
         if found is not None and children:
             plain = found
