@@ -524,7 +524,7 @@ def test_a_proof_that_fails_keeps_the_text(
 ) -> None:
     """What was found is shown, and why it was not proved."""
 
-    def failing(*_: object) -> None:
+    def failing(*_: object, **__: object) -> None:
         raise fault
 
     monkeypatch.setattr("inplace.judge.judge.prove", failing)
