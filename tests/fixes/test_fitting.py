@@ -28,6 +28,11 @@ BAD = {
         "(loss + dcp(y).sum()).backward()",
         "dcp = dcp.clone()",
     ),
+    "other bytes for a result": ("h = x.tanh()\nh.data.mul_(0.5)\nh.sum().backward()", "h.data ="),
+    "a factor that is cut too": (
+        "h = x * 2\nkeep = torch.sigmoid(w)\nh.detach().mul_(keep.detach())\nh.sum().backward()",
+        "h.mul(keep.detach())",
+    ),
     "a list has no mean": (
         "net = nn.Linear(3, 2)\nout = net(torch.ones(4, 3))\nparts = [out[0].sum(), out[1].sum()]\n"
         "loss = torch.tensor(parts).mean()\nloss.requires_grad_()\nloss.backward()\ng = net.weight.grad",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Kind, TensorState
@@ -119,8 +120,20 @@ def records_write(look: Look, finding: Finding) -> Candidates:
         leaves = any(state is not None and state.is_leaf and state.storage in storages for state in states.values())
         fits = len(tensors) == len(writes) and not leaves and all(_keeps_dtype(look, one) for one in writes)
         fits = fits and look.ownership(site, writes).is_seen_by_all(held.id, tensors)
+        own = cut.func if isinstance(cut, ast.Call) else cut
+        fits = fits and not any(_is_cut(one) for one in ast.walk(statement) if one is not own)
+        name, given = source.text_of(held), f"{source.text_of(cut)} = "
         for edits in out_of_place(site):
-            yield Candidate(site, [in_place_of(cut, source.text_of(held)), *edits], fits)
+            # Not to `h.data`: that would give `h` other bytes, and the graph would not have the write either.
+            renamed = [replace(edit, text=f"{name} = ") if edit.text == given else edit for edit in edits]
+            yield Candidate(site, [in_place_of(cut, name), *renamed], fits)
+
+
+def _is_cut(node: ast.AST) -> bool:
+    """Whether an expression takes a tensor out of the graph: what is computed with it would still not be recorded."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in {"data", "detach", "item", "numpy", "tolist"}
+    return False
 
 
 def _cut_of(node: ast.AST | None) -> ast.expr | None:
