@@ -26,6 +26,7 @@ TABLE: dict[str, tuple[set[str], set[str]]] = {
     "shells.notebook": ({"*"}, {"IPython"}),
     "shells.terminal": ({"*"}, {"greenlet"}),
     "shells.testing": ({"*"}, {"pytest"}),
+    "shells.training": ({"*"}, set()),
     "": ({"facts", "checks", "shells"}, set()),
     "__main__": ({"shells"}, set()),
 }

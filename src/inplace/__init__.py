@@ -19,8 +19,24 @@ if TYPE_CHECKING:
     from inplace.shells.python import analyze, load, record
     from inplace.shells.recording import Recording
     from inplace.shells.terminal.enabled import enable
+    from inplace.shells.training.hugging_face import hugging_face_callback
+    from inplace.shells.training.lightning import lightning_callback
+    from inplace.shells.training.steps import steps
 
-__all__ = ["Recording", "Report", "Trace", "__version__", "analyze", "enable", "last", "load", "record"]
+__all__ = [
+    "Recording",
+    "Report",
+    "Trace",
+    "__version__",
+    "analyze",
+    "enable",
+    "hugging_face_callback",
+    "last",
+    "lightning_callback",
+    "load",
+    "record",
+    "steps",
+]
 
 last: Recording | None
 """The recording of the last cell that ran under `%%inplace`; None before."""
@@ -30,8 +46,11 @@ _HOMES = {
     "Recording": "inplace.shells.recording",
     "analyze": "inplace.shells.python",
     "enable": "inplace.shells.terminal.enabled",
+    "hugging_face_callback": "inplace.shells.training.hugging_face",
+    "lightning_callback": "inplace.shells.training.lightning",
     "load": "inplace.shells.python",
     "record": "inplace.shells.python",
+    "steps": "inplace.shells.training.steps",
     "Report": "inplace.checks.report",
     "Trace": "inplace.facts.model",
 }

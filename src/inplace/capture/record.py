@@ -260,6 +260,15 @@ class Recorder(Listener):
             self._let_go()
         return self._trace
 
+    def abandon(self) -> None:
+        """End the recording and make nothing of it."""
+        self._mode.active = False
+        try:
+            self._protected(self._restore, None)
+        finally:
+            self.undo()
+            self._let_go()
+
     def _closed(self, error: BaseException | None, exported: AbstractSet[StorageId]) -> Trace:
         """The trace of what the tables hold; `exported` are the storages that others could write in the end."""
         step = self._seen.step = len(self._notes.log)

@@ -45,7 +45,8 @@ _LIBRARIES = _library_roots()
 
 
 @lru_cache(4096)
-def _role_of_file(name: str) -> int:
+def role_of_file(name: str) -> int:
+    """Whose code a file is, by its name: `USER`, `LIBRARY`, or ours."""
     if name.startswith("<") and not name.startswith("<ipython-input"):
         return LIBRARY
     path = str(Path(name).resolve()) if not name.startswith("<") else name
@@ -202,7 +203,7 @@ class Stacks:
             return MODULE
         if self._is_cell(name):
             return USER
-        return _role_of_file(name)
+        return role_of_file(name)
 
     def place(self, stack: int, label: Callable[[str], str | None]) -> str | None:
         """The innermost line of a stack in words: `line 3 (h = torch.sigmoid(x))`, or with its file's name."""

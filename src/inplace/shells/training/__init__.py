@@ -1,0 +1,1 @@
+"""Training: loops that others run, step by step."""

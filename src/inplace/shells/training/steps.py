@@ -1,0 +1,168 @@
+"""Records steps of a training loop one by one: the first few, and each that raises."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from inplace.shells.recorder import recorder_of
+
+if TYPE_CHECKING:
+    from inplace.capture.record import Recorder
+    from inplace.facts.model import Trace
+    from inplace.shells.recording import Recording
+
+FIRST = 3
+"""Steps that are looked at, unless another number is given."""
+_LOUD = ("error", "warning")
+_Step = TypeVar("_Step", bound=Callable[..., Any])
+
+
+class Steps:
+    """Records steps, each for itself, and keeps the first few and those that raise.
+
+    Of the others nothing is kept, but each is recorded, as it may raise: it costs what `record()` does. What is found
+    is printed on standard error, once for all steps that show the same. A step inside another recording is a part of
+    that. A fault of ours costs the recording of one step, and is told once.
+
+    Args:
+        first: how many steps are kept and looked at.
+        raising: whether later ones are recorded too, to be kept where they raise.
+        strict: whether a write that would destroy what backward needs is stopped.
+
+    Attributes:
+        recordings: those that were kept, in order.
+        count: the steps so far.
+    """
+
+    def __init__(self, *, first: int = FIRST, raising: bool = True, strict: bool = False) -> None:
+        self.recordings: list[Recording] = []
+        self.count = 0
+        self._first, self._raising, self._strict = first, raising, strict
+        self._recorder: Recorder | None = None
+        self._told: set[str] = set()
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """A block that is one step."""
+        # The frame that entered the block, above that of `contextlib`.
+        self.begin(sys._getframe(2))
+        try:
+            yield
+        except BaseException as error:
+            self.end(error)
+            raise
+        self.end()
+
+    def begin(self, where: FrameType | FunctionType) -> None:
+        """A step begins, of the code of a frame or function; one that has not ended is let go of."""
+        self.drop()
+        self.count += 1
+        if self.count > self._first and not self._raising:
+            return
+        from inplace.capture.record import Recorder
+
+        if Recorder._current is not None:  # of whoever records all of it
+            return
+        code: CodeType = where.f_code if isinstance(where, FrameType) else where.__code__
+        space = where.f_globals if isinstance(where, FrameType) else where.__globals__
+        file = code.co_filename
+        recorder = recorder_of([file], space, title=Path(file).name, strict=self._strict)
+        try:
+            recorder.start()
+            self._recorder = recorder
+        except Exception as fault:  # of ours, or a refusal: the step runs as it would without us
+            self._blame(fault)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The step has ended, by an exception if one is given."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        if error is None and self.count > self._first:
+            self.drop()
+            return
+        self._recorder = None
+        try:
+            self._keep(recorder.stop(error))
+        except Exception as fault:
+            self._blame(fault)
+        finally:
+            recorder.undo()
+            if error is not None:
+                recorder.strip(error)
+
+    def drop(self) -> None:
+        """Let go of a recording that goes on, of which nothing is to be known."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.abandon()
+
+    def _keep(self, trace: Trace) -> None:
+        from inplace.shells.recording import Recording
+
+        recording = Recording.of(trace)
+        self.recordings.append(recording)
+        if any(finding.severity in _LOUD for finding in recording.report.findings):
+            self._say(str(recording))
+
+    def _say(self, text: str) -> None:
+        if text not in self._told and sys.stderr is not None:
+            self._told.add(text)
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"inplace: step {self.count}\n{text}\n")
+
+    def _blame(self, fault: Exception) -> None:
+        told = " ".join(f"{type(fault).__name__}: {fault}".split())
+        self._say(f"This step was not recorded ({told}). It was not affected.")
+
+
+@overload
+def steps(function: _Step, /) -> _Step: ...
+
+
+@overload
+def steps(
+    function: None = None, /, *, first: int = ..., raising: bool = ..., strict: bool = ...
+) -> Callable[[_Step], _Step]: ...
+
+
+def steps(function: Any = None, /, *, first: int = FIRST, raising: bool = True, strict: bool = False) -> Any:
+    """A decorator for the function that is one training step: records the first calls, and each that raises.
+
+    `@inplace.steps` and `@inplace.steps(first=5)` both do. What is found is printed on standard error; the recordings
+    are kept in the function's attribute `steps.recordings`.
+
+    Args:
+        function: the step.
+        first: how many calls are looked at.
+        raising: whether later calls are recorded too, to be explained where they raise.
+        strict: whether a write that would destroy what backward needs is stopped.
+    """
+
+    def decorate(step: _Step) -> _Step:
+        kept = Steps(first=first, raising=raising, strict=strict)
+        own: Any = step
+        while hasattr(own, "__wrapped__"):
+            own = own.__wrapped__
+
+        @functools.wraps(step)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            kept.begin(own)
+            try:
+                found = step(*args, **kwargs)
+            except BaseException as error:
+                kept.end(error)
+                raise
+            kept.end()
+            return found
+
+        recorded.steps = kept  # type: ignore[attr-defined]
+        return recorded  # type: ignore[return-value]
+
+    return decorate if function is None else decorate(function)
