@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +70,44 @@ def test_code_that_was_dedented_is_found_in_its_file(tmp_path: Path) -> None:
 
     spans = [site.position for site in recorded.trace.sites]
     assert {(one.line, one.column, one.end_column) for one in spans} >= {(3, 15, 24), (4, 8, 21), (6, 4, 23)}
+
+
+@contextmanager
+def _serving(mode: str, folder: Path) -> Iterator[str]:
+    """The address at which marimo serves the notebook."""
+    pytest.importorskip("marimo")
+    (folder / "notebook.py").write_text(NOTEBOOK)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--headless", "--no-token", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "marimo", mode, "notebook.py", *options]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # marimo looks for it
+    with subprocess.Popen(
+        command, cwd=folder, env=plain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            said = iter(server.stdout.readline, "")
+            assert any(f":{port}" in line for line in said), "it does not serve"
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("mode", "lines"), [("run", (8, 9)), ("edit", (4, 5))])
+def test_recording_is_drawn_in_a_browser(mode: str, lines: tuple[int, int], tmp_path: Path, chromium: Any) -> None:
+    """`marimo run` and `marimo edit` show the widget by itself: the lines, each with the code that is meant."""
+    with _serving(mode, tmp_path) as address:
+        page = chromium.new_page(viewport={"width": 1280, "height": 1600})
+        page.goto(address)
+        if mode == "edit":
+            page.locator(".cm-content").first.wait_for(timeout=120_000)
+            page.keyboard.press("Control+Shift+R")  # run all that is stale
+        page.get_by_text("overwrites it").wait_for(timeout=120_000)
+        told = page.locator("marimo-anywidget").evaluate("host => host.shadowRoot.textContent")
+        page.close()
+
+    saved, wrote = lines
+    assert f"line {wrote}: h.relu_() changed h after line {saved} saved it" in told
