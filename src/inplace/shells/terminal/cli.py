@@ -143,8 +143,8 @@ def options_of_run(words: Sequence[str]) -> argparse.Namespace:
     """
     parser = _parser(_Raising)
     options = parser.parse_args(["run", *words, "-c", ""])
-    if options.verify or options.patch is not None:
-        raise ValueError("--verify and --patch are those of inplace run alone")
+    if options.verify or options.patch is not None or options.keep:
+        raise ValueError("--verify, --patch and --keep are those of inplace run alone")
     return options
 
 
