@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 
+import inplace
 from inplace.examples.exercises import EXERCISES, Exercise
 from inplace.shells.notebook import exercises
 from inplace.shells.notebook.exercises import answered, hinted, listed, opened
 from inplace.shells.notebook.outcome import Outcome, outcome_of
+from tests.test_magic import Shell
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A fresh shell."""
+    monkeypatch.setattr("inplace.shells.last._LAST", [None])
+    kept = sys.excepthook
+    made = Shell()
+    made.ip.rl_next_input = None
+    yield made
+    inplace.unload_ipython_extension(InteractiveShell.instance())
+    InteractiveShell.clear_instance()
+    sys.excepthook = kept
+
 
 ANSWERS = {"P1": "4", "P2": "3", "P3": "raises", "P4": "3", "P5": "2.0", "P6": "1"}
 LINES = {"F1": "8", "F2": "7", "F3": "8", "F4": "5"}
@@ -136,3 +155,22 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert "put your answer behind it" in text(answered("P1", [], tmp_path))
     assert "run the cell that begins with '# exercise M1' first" in text(answered("M1", [], tmp_path))
     assert not (tmp_path / "exercises.json").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_the_magic_opens_hints_and_judges(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook: an exercise to mend comes into the next cell, and the cell that was run is what is judged."""
+    monkeypatch.chdir(tmp_path)
+    assert shell.run("%inplace exercise").notes[0].startswith("inplace: 0 of 15 exercises are done")
+    shell.run("%inplace exercise M2")
+    given = shell.ip.rl_next_input
+    assert given.startswith("# exercise M2\nimport torch\n")
+
+    shell.run(given)
+    first = shell.run("%inplace answer M2").notes[0]
+    shell.run(given.replace("x[keep][:, 0] = 5", "x[keep, 0] = 5"))
+    second = shell.run("%inplace answer M2").notes[0]
+
+    assert first.startswith("inplace: M2: not yet. The recorder still finds lost-write: ")
+    assert second.startswith("inplace: M2: right.")
+    assert shell.run("%inplace exercise").notes[0].startswith("inplace: 1 of 15 exercises are done")
