@@ -134,3 +134,13 @@ def test_a_view_without_a_path_keeps_no_factor() -> None:
     """
 
     assert blamed(text) == [(7, [8])]
+
+
+@pytest.mark.parametrize("write", ["h.data *= 0.5", "h.data.mul_(0.5)", "h.data[0] = 0.5", "h.data[:2] += 1"])
+def test_every_spelling_of_a_write_through_data_is_one_through_data(write: str) -> None:
+    """An assignment that ends a write through `.data` doesn't make it one of running statistics."""
+    text = f"x = torch.linspace(-2, 2, 5).requires_grad_()\nh = x.tanh()\n{write}\nh.sum().backward()"
+
+    found = [one for one in record_text(text).report.findings if isinstance(one, UnseenWrite)]
+
+    assert [(one.how, one.culprits[0].position.line) for one in found] == [("data", 3)]

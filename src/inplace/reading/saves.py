@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.facts.collectives import SYNC_BUFFERS, is_collective
-from inplace.facts.model import ContentChange, GraphWalk, Node, SavedTensor, SavedUse, TensorState
+from inplace.facts.model import ContentChange, GraphWalk, Kind, Node, SavedTensor, SavedUse, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -104,9 +104,11 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
 
 def _escape(writes: list[Write]) -> Escape:
     """How writes that PyTorch knows of escaped the counter of a save."""
-    if all(write.counted for write in writes):
+    # `h.data *= 2` ends in an assignment to `data`, of the very bytes that were written.
+    uncounted = [write for write in writes if not write.counted and write.call.function.kind is not Kind.SETTER]
+    if not uncounted:
         return "data"
-    names = [write.call.function.name for write in writes if not write.counted]
+    names = [write.call.function.name for write in uncounted]
     if SYNC_BUFFERS in names:
         return "broadcast"
     return "collective" if any(map(is_collective, names)) else "buffers"
