@@ -36,6 +36,8 @@ _FRAME = {
     "__init__",
     "__enter__",
     "__exit__",
+    "_open",
+    "turn_to",
     "start",
     "stop",
     "fault",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from inplace.capture.record import Recorder
 from inplace.render.words.text import to_text
 from tests.recording import record_text
 from tests.windows import in_windows
@@ -218,3 +221,27 @@ def test_sound_code_stays_silent(calls: int) -> None:
     assert len(found.windows) > 5
     assert found.lines("error", "warning") == set()
     assert found.told["complete"] is True
+
+
+@pytest.mark.parametrize("point", ["_look_at_the_end", "_closed", "_open", "_meet"])
+def test_a_fault_between_windows_costs_the_rest_of_the_recording(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code goes on as ever, what was found before stays found, and a note says what happened."""
+    text = TRAINING.format(rounds=60, body="if i == 2: h.data.mul_(2)", end="pass")
+    expected = in_windows(text, 10_000).names["total"]
+    theirs, times = getattr(Recorder, point), [0]
+
+    def failing(self: Recorder, *args: Any, **kwargs: Any) -> Any:
+        times[0] += 1
+        if times[0] == 4:
+            raise ValueError("injected")
+        return theirs(self, *args, **kwargs)
+
+    monkeypatch.setattr(Recorder, point, failing)
+
+    found = in_windows(text, 40)
+
+    assert torch.equal(found.names["total"], expected)
+    assert found.error is None
+    assert found.told["complete"] is False
+    assert "injected" in found.told["reason"]
+    assert ("silent-corruption", (10,), 9) in found.lines("warning")

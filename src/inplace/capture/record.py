@@ -312,9 +312,10 @@ class Recorder(Listener):
         self._contents.end()
         run = self._closed(None, exported)
         session, carried = continued.session(run)
-        self._seen.close()
-        self._stacks.begin_again()
+        over = self._seen
         self._open(carried, is_window=True)
+        over.close()
+        self._stacks.begin_again()
         self._meet()
         windows.told(session, run)
 
