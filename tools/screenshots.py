@@ -3,8 +3,8 @@
 Needs playwright, and Chromium at /usr/bin/chromium or at the path in CHROMIUM.
 
 Each is the interactive page of one run: the README's cell at first sight, opened in light, in dark and in a narrow side
-panel, a longer case, a graph made to fit, gradients, a model whose calls fold by module, a run of a hundred thousand
-calls, and the finding on paper. finding.svg is the still picture of the README's cell.
+panel, the film of its bytes, a longer case, a graph made to fit and one zoomed into, gradients, a model whose calls
+fold by module, and the finding on paper. finding.svg is the still picture of the README's cell.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from inplace.checks.report import Report  # noqa: E402 - found only now
 from inplace.render.picture.diagram import diagram  # noqa: E402 - as above
 from inplace.render.picture.html import to_html  # noqa: E402 - as above
 from inplace.render.picture.svg import to_svg  # noqa: E402 - as above
-from tests.browser.traces import README, big_report, record, record_file  # noqa: E402 - as above
+from tests.browser.traces import README, record, record_file  # noqa: E402 - as above
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -50,6 +50,18 @@ torch.manual_seed(0)
 net = nn.Sequential(*[Block(4) for _ in range(6)])
 loss = net(torch.ones(2, 4)).pow(2).mean()
 loss.backward()
+"""
+
+
+SLICES = """\
+import torch
+states = torch.ones(2, 4)
+first, last = states[0], states[-1]
+for step in range(3):
+    first += step + 1
+    last[1:] = first[:3]
+scores = states.sum(1)
+print(scores)
 """
 
 
@@ -94,13 +106,15 @@ def shots() -> list[Shot]:
         Shot("first-narrow.png", readme, width=600, scheme="dark", tab=""),
         Shot("light.png", readme),
         Shot("dark.png", readme, scheme="dark"),
+        Shot("film.png", readme, width=1100, tab="film"),
+        Shot("film-dark.png", record(SLICES), width=1100, scheme="dark", tab="film", press="Next write"),
         Shot("critic.png", critic),
         Shot("graph.png", record(MODEL), width=1100, tab="autograd", press="Fit (0)"),
+        Shot("graph-zoomed.png", record(MODEL), width=1100, tab="autograd", press="Larger (+)"),
         Shot("gradients.png", record(TRAINING), width=1100, tab="gradients"),
         Shot("print.png", readme, width=900, media="print"),
         Shot("model.png", record(MODEL)),
         Shot("narrow.png", readme, width=400),
-        Shot("big.png", big_report()),
     ]
 
 
@@ -116,7 +130,7 @@ def take(browser: Any, shot: Shot, folder: Path) -> Path:
             reduced_motion="reduce",
         )
         page.goto(file.as_uri())
-        page.wait_for_selector(".ip-graph[width]")
+        page.wait_for_selector(".ip-call")
         if shot.tab != "all":
             page.locator(f".ip-tab[data-tab='{shot.tab or 'all'}']").click()
         if shot.press:

@@ -93,3 +93,41 @@ def test_the_change_is_applied_to_the_cell_and_undone(jupyter: Any) -> None:
     notebook.page.keyboard.press("Control+z")
     assert "g = h.relu_()" in editor.inner_text().splitlines()
     assert notebook.faults == []
+
+
+def test_the_example_opens_in_the_next_cell(jupyter: Any) -> None:
+    """Where the next cell is empty the example is put there, and nothing is run."""
+    notebook = jupyter.open(jupyter.write("example.ipynb", FIRST, CELL, ""))
+    notebook.run()
+    cell = notebook.cell(1)
+    cell.locator(".ip-first").wait_for()
+    cell.locator(".ip-tab[data-tab='evidence']").click()
+
+    cell.get_by_text("Open in the next cell").click()
+
+    notebook.cell(2).get_by_text("import torch").first.wait_for()
+    assert notebook.cell(2).locator(".cm-content").inner_text().splitlines()[0] == "%%inplace"
+    assert notebook.faults == []
+
+
+def test_the_kernel_draws_more_of_a_graph(jupyter: Any) -> None:
+    """A button asks for what was left out; the tab stays open, and fewer nodes are left."""
+    code = """%%inplace
+x = torch.ones(2, requires_grad=True)
+k = h = x.exp()
+for _ in range(90):
+    k = k.sin() + 1
+h.mul_(2)
+k.sum().backward()"""
+    notebook = jupyter.open(jupyter.write("more.ipynb", FIRST, code))
+    notebook.run()
+    cell = notebook.cell(1)
+    cell.locator(".ip-first").wait_for()
+    cell.locator(".ip-tab[data-tab='autograd']").click()
+    few = cell.locator(".ip-box").count()
+
+    cell.get_by_text("draw more").click()
+
+    notebook.page.wait_for_function(f"() => document.querySelectorAll('.ip-box').length > {few + 20}")
+    assert cell.locator(".ip-tab[data-tab='autograd']").get_attribute("aria-expanded") == "true"
+    assert notebook.faults == []

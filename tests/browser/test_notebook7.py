@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.browser.test_first_view_lab import CELL, FIRST, IN_SIGHT, MORE
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 APP = "notebook"
-FIRST = "import torch\n%load_ext inplace"
-CELL = """%%inplace
-x = torch.linspace(-1, 1, 3, requires_grad=True)
-h = torch.sigmoid(x)
-g = h.relu_()
-g.sum().backward()"""
 
 
 def _theme(notebook: Any, name: str) -> None:
@@ -50,3 +46,20 @@ def test_the_cell_shows_its_finding_in_notebook_7(jupyter: Any) -> None:
     _theme(notebook, "JupyterLab Light")
     notebook.cell(1).locator(".ip[data-theme='light']").wait_for()
     assert notebook.faults == []
+
+
+@pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
+def test_the_finding_is_in_sight_after_running_in_notebook_7(jupyter: Any, keys: str) -> None:
+    """In a window of 1366 x 768: the headline and the change are seen without scrolling, behind a long traceback."""
+    notebook = jupyter.open(jupyter.write(f"sight{len(keys)}.ipynb", FIRST, CELL, *MORE))
+    notebook.page.set_viewport_size({"width": 1366, "height": 768})
+    notebook.cell(0).locator(".cm-content").click()
+    notebook.page.keyboard.press("Shift+Enter")
+    notebook.cell(1).locator(".cm-content").click()
+
+    notebook.page.keyboard.press(keys)
+
+    first = notebook.cell(1).locator(".ip-first")
+    first.wait_for()
+    notebook.page.wait_for_function(f"el => ({IN_SIGHT})(el)", arg=first.element_handle())
+    assert first.bounding_box()["height"] < 420

@@ -40,11 +40,12 @@ function autogradPane(board) {
     el.querySelector("header")?.append(h(
       "span",
       { class: "ip-zoom", role: "group", "aria-label": "Size of the graph" },
-      zooming("Smaller (−)", "−", () => zoom(1 / ZOOM)), zooming("Larger (+)", "+", () => zoom(ZOOM)), zooming("Fit (0)", "fit", () => whole()),
+      zooming("Smaller (−)", "−", () => around(1 / ZOOM)), zooming("Larger (+)", "+", () => around(ZOOM)), zooming("Fit (0)", "fit", () => whole()),
     ));
     scroll.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
       if (!event.ctrlKey) return; // a pinch arrives as this too
       event.preventDefault();
+      inSight = [];
       const box = scroll.getBoundingClientRect();
       zoom(Math.exp(-event.deltaY / 200), event.clientX - box.left, event.clientY - box.top);
     }, { passive: false });
@@ -152,6 +153,13 @@ function autogradPane(board) {
     scroll.scrollTo({ left: left * scale - x, top: top * scale - y });
   }
 
+  /** Larger or smaller around what was brought into sight last, unless the reader has moved on from there.
+   * @param {number} by */
+  function around(by) {
+    zoom(by);
+    show(inSight);
+  }
+
   /** Move the graph with the pointer that is down on it.
    * @param {PointerEvent} start */
   function drag(start) {
@@ -162,6 +170,7 @@ function autogradPane(board) {
       scroll.removeEventListener("pointermove", move);
       flag(scroll, "is-dragged", false);
     };
+    inSight = [];
     scroll.setPointerCapture(start.pointerId);
     flag(scroll, "is-dragged", true);
     scroll.addEventListener("pointermove", move);
@@ -232,8 +241,8 @@ function autogradPane(board) {
     },
     key(key, target) {
       if (!scroll.contains(target)) return false;
-      if (key === "+" || key === "=") zoom(ZOOM);
-      else if (key === "-") zoom(1 / ZOOM);
+      if (key === "+" || key === "=") around(ZOOM);
+      else if (key === "-") around(1 / ZOOM);
       else if (key === "0") whole();
       else return false;
       return true;

@@ -87,8 +87,8 @@ function flag(el, name, on) {
 /** A name; of a long one the end stays, whatever room there is.
  * @param {string} name @param {string} [kind] @param {string} [title] */
 function namePill(name, kind = "", title = undefined) {
-  const dot = name.indexOf(".", name.length - 18); // the longest end that begins at a dot
-  const cut = name.length > 18 ? (dot > 0 && dot < name.length - 2 ? dot : name.length - 14) : 0;
+  const dot = name.indexOf(".", Math.max(1, name.length - 18)); // the longest end that begins at a dot
+  const cut = name.length > 12 ? (dot > 0 && dot < name.length - 2 ? dot : Math.max(4, name.length - 14)) : 0;
   return h("span", { class: `ip-name ${kind}`.trim(), title: title ?? (cut ? name : null) }, cut ? [h("span", {}, name.slice(0, cut)), h("span", {}, name.slice(cut))] : name);
 }
 

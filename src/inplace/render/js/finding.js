@@ -306,7 +306,7 @@ async function intoNextCell(host, text) {
     const insert = /** @type {HTMLElement | null | undefined} */ (cell?.closest(".jp-NotebookPanel")?.querySelector("[data-jp-item-name='insert'] :is(jp-button, button)"));
     if (!insert || !cell?.classList.contains("jp-mod-active")) return false;
     insert.click();
-    for (let i = 0; i < 20 && !empty(); i += 1) await new Promise((done) => requestAnimationFrame(done));
+    for (let i = 0; i < 120 && !empty(); i += 1) await new Promise((done) => requestAnimationFrame(done));
   }
   const view = empty();
   view?.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });

@@ -2,6 +2,8 @@
 // The map beside a long graph: all of it, small, with what is in sight framed; a press on it goes there.
 
 const MAP = [132, 190]; // its largest width and height, in pixels
+const ROOM = 560; // pixels of a pane that a map does not crowd
+const LONG = 1.5; // times the pane: a graph that needs a map
 
 /** @param {any} autograd @param {HTMLElement} scroll @param {() => number} scale how large the graph is drawn
  * @param {(box: any) => boolean} isTold */
@@ -25,10 +27,10 @@ function miniMap(autograd, scroll, scale, isTold) {
     for (const end of ["pointerup", "pointercancel"]) el.addEventListener(end, () => el.removeEventListener("pointermove", go), { once: true });
   });
 
-  /** Frame what is in sight; there is no map where that is nearly all. */
+  /** Frame what is in sight; there is no map where that is nearly all, or where it would hide the graph. */
   function draw() {
     const [width, height] = [autograd.width * scale(), autograd.height * scale()];
-    el.toggleAttribute("hidden", !(scroll.clientWidth && (width > 1.25 * scroll.clientWidth || height > 1.25 * scroll.clientHeight)));
+    el.toggleAttribute("hidden", scroll.clientWidth < ROOM || (width <= LONG * scroll.clientWidth && height <= LONG * scroll.clientHeight));
     for (const { box, el: mark } of boxes) flag(mark, "is-told", isTold(box));
     const [left, top] = [scroll.scrollLeft / scale(), scroll.scrollTop / scale()];
     const given = { x: left, y: top, width: Math.min(autograd.width - left, scroll.clientWidth / scale()), height: Math.min(autograd.height - top, scroll.clientHeight / scale()) };
