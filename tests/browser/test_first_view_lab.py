@@ -95,21 +95,6 @@ def test_the_change_is_applied_to_the_cell_and_undone(jupyter: Any) -> None:
     assert notebook.faults == []
 
 
-def test_the_example_opens_in_the_next_cell(jupyter: Any) -> None:
-    """Where the next cell is empty the example is put there, and nothing is run."""
-    notebook = jupyter.open(jupyter.write("example.ipynb", FIRST, CELL, ""))
-    notebook.run()
-    cell = notebook.cell(1)
-    cell.locator(".ip-first").wait_for()
-    cell.locator(".ip-tab[data-tab='evidence']").click()
-
-    cell.get_by_text("Open in the next cell").click()
-
-    notebook.cell(2).get_by_text("import torch").first.wait_for()
-    assert notebook.cell(2).locator(".cm-content").inner_text().splitlines()[0] == "%%inplace"
-    assert notebook.faults == []
-
-
 def test_the_kernel_draws_more_of_a_graph(jupyter: Any) -> None:
     """A button asks for what was left out; the tab stays open, and fewer nodes are left."""
     code = """%%inplace
