@@ -84,7 +84,11 @@ FIRST = {
         "a, b = [one.clone() for one in (x * 1).split([1, 2])]",
     ),
     "overlap": ("t = torch.arange(8.0)\nt[1:] = t[:-1]", "t[1:] = t[:-1]", "t[1:] = t[:-1].clone()"),
-    "expanded": ("t = torch.ones(1).expand(3)\nt.add_(1)", "t.add_(1)", "t = t.clone()\nt.add_(1)"),
+    "expanded": (
+        "t = torch.ones(1).expand(3)\nt.add_(1)",
+        "t = torch.ones(1).expand(3)",
+        "t = torch.ones(1).expand(3).clone()",
+    ),
 }
 
 

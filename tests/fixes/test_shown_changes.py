@@ -174,6 +174,68 @@ MENDED = {
     "a result on a copied module": "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     "        self.fc = nn.Linear(3, 3)\n    def forward(self, x):\n        self.cache = self.fc(x)\n"
     "        return self.cache.sum()\nnet = Net()\nnet(torch.rand(2, 3)).backward()\nbest = copy.deepcopy(net)",
+    "a number of a parameter": """
+        class Scaled(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+                self.gamma = nn.Parameter(torch.tensor(0.1))
+            def forward(self, x):
+                return x + float(self.gamma) * self.fc(x)
+        net = Scaled()
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        net(torch.rand(2, 3)).sum().backward()
+        opt.step()
+        print(net.gamma.grad)""",
+    "an own step of an attack": """
+        net = nn.Sequential(nn.Flatten(), nn.Linear(9, 3))
+        def attack(image, label):
+            adv = image.clone().requires_grad_()
+            for _ in range(3):
+                F.cross_entropy(net(adv), label).backward()
+                with torch.no_grad():
+                    pass
+                adv = (adv + 0.1 * torch.sign(adv.grad)).clamp(0, 1)
+            return adv
+        attack(torch.rand(1, 1, 3, 3), torch.tensor([2]))""",
+    # in functions, whose callers go on
+    "a picture of features": """
+        def to_picture(feat):
+            vis = feat.detach()[0]
+            vis -= vis.min()
+            return vis.mean()
+        def step(net, head, x):
+            feat = net(x)
+            logits = head(feat)
+            return logits.logsumexp(1).mean(), to_picture(feat)
+        loss, _ = step(nn.Linear(3, 4), nn.Linear(4, 2), torch.rand(2, 3))
+        loss.backward()""",
+    "corners of boxes": """
+        def area(boxes):
+            x1, y1, x2, y2 = boxes.unbind(-1)
+            x2 += 1
+            y2 += 1
+            return (x2 - x1) * (y2 - y1)
+        boxes = nn.Linear(4, 4)(torch.rand(3, 4))
+        area(boxes).mean().backward()""",
+    "a gradient that a hook writes": """
+        a, b = nn.Linear(3, 2), nn.Linear(3, 2)
+        x = torch.rand(4, 3)
+        left, right = a(x).sigmoid(), b(x).sigmoid()
+        right.register_hook(lambda g: g.clamp_(-0.5, 0.5))
+        both = left + right
+        (both * 10).pow(2).sum().backward()""",
+    "an input that is not marked": function("x[1:2] += b\nreturn x", "return grad, grad[1:2].sum().reshape(1)", "x, b")
+    + "base, patch = torch.ones(3, requires_grad=True), torch.ones(1, requires_grad=True)\n"
+    "canvas = base + 1\nScale.apply(canvas, patch)\n(canvas * torch.arange(3.0)).sum().backward()",
+    "an array that the environment overwrites": """
+        net = nn.Linear(3, 1)
+        obs = np.ones(3, dtype=np.float32)
+        losses = []
+        for t in range(3):
+            losses.append(net(torch.from_numpy(obs)).pow(2))
+            obs += 1
+        torch.cat(losses).mean().backward()""",
     # what is given to a tensor
     "a gradient of another dtype": "w = torch.ones(3, dtype=torch.float16, requires_grad=True)\nw.grad = torch.ones(3)",
     "a gradient of another shape": "w = torch.zeros(3, 1, requires_grad=True)\ng = torch.ones(3)\nw.grad = g",
@@ -224,6 +286,26 @@ HELD = {
         net(torch.rand(3, 2)).sum().backward()
         opt.step()""",
     "a result that is written": "t = torch.rand(2, 3).t()\nv = t.view(6)\nv[0] = 1\nprint(t)",
+    "features that are read later": """
+        def to_picture(feat):
+            vis = feat.detach()[0]
+            vis -= vis.min()
+            return vis.mean()
+        def step(net, head, x):
+            feat = net(x)
+            logits = head(feat)
+            picture = to_picture(feat)
+            return logits.logsumexp(1).mean() + feat.detach().mean(), picture
+        loss, _ = step(nn.Linear(3, 4), nn.Linear(4, 2), torch.rand(2, 3))
+        loss.backward()""",
+    "a number that is compared": """
+        t = torch.tensor(0.2, requires_grad=True)
+        w = torch.rand(3, requires_grad=True)
+        opt = torch.optim.SGD([t, w], lr=0.1)
+        limit = t.item()
+        loss = (w - limit).sum() if limit > 0 else w.sum()
+        loss.backward()
+        opt.step()""",
     "an array that is read later": "a = np.zeros(3, np.float32)\nt = torch.from_numpy(a)\nt.resize_(10)\nprint(a)",
     "views that are used before": LEAF + "track = x.repeat(2, 1) + 1\nrows = track.unbind(0)\nn = rows[0] * 2\n"
     "track.mul_(2)\nrows[0].sum().backward()",

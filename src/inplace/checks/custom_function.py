@@ -71,7 +71,10 @@ class CustomFunction(Finding):
             return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE)
         if self.how not in _EDITS:
             return _REFUSED.get(self.how, (Cure.CUSTOM_ASKED,))
-        return (Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
+        if self.how == "gradient":
+            return (Cure.ARGUMENT_SPARED,)
+        marked = (Cure.MARKED,) if self.how == "input" else ()
+        return (*marked, Cure.OUT_OF_PLACE, Cure.NO_FLAG, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD)
 
 
 def custom_functions(index: Index) -> Iterator[Finding]:

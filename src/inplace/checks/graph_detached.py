@@ -30,7 +30,7 @@ from inplace.reading.zero_gradients import zero_by_definition
 _MOST = 6
 _CURES: dict[str, tuple[Cure, ...]] = {
     **dict.fromkeys(["detach", "data", "rebuilt"], (Cure.UNCUT,)),
-    "item": (Cure.TENSORS_KEPT,),
+    "item": (Cure.TENSORS_KEPT, Cure.CUT_SHORT),
     "no-grad": (Cure.WITH_GRAD,),
     "wrapped": (Cure.RESULT_USED,),
     **dict.fromkeys(["frozen", "plain"], (Cure.TRAINED,)),

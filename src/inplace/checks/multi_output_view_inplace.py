@@ -37,7 +37,7 @@ class MultiOutputWrite(Finding):
         """A stack of new pieces, or a copy where the view was made or before the write."""
         if self.victim is not None:
             return (Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE, Cure.VIEWS_LATER)
-        return (Cure.STACKED, Cure.CLONE_MADE, Cure.CLONE_BEFORE)
+        return (Cure.STACKED, Cure.CLONE_MADE, Cure.OUT_OF_PLACE, Cure.CLONE_BEFORE)
 
 
 def multi_output_writes(index: Index) -> Iterator[Finding]:

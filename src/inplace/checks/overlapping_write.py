@@ -35,8 +35,9 @@ class OverlappingWrite(Finding):
         """Copies of what is read or written, before the write or where it was made."""
         if self.how == "indices":
             return (Cure.ACCUMULATED,)
-        value = () if self.how == "expanded" else (Cure.CLONE_VALUE,)
-        return (*value, Cure.CLONE_BEFORE, Cure.CLONE_MADE)
+        if self.how == "expanded":
+            return (Cure.CLONE_MADE, Cure.CLONE_BEFORE)
+        return (Cure.CLONE_VALUE, Cure.CLONE_BEFORE, Cure.CLONE_MADE)
 
 
 def overlapping_writes(index: Index) -> Iterator[Finding]:

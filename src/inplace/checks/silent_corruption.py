@@ -53,7 +53,8 @@ class UnseenWrite(Finding):
             return ()
         if self.how in {"broadcast", "collective"}:
             return (Cure.CLONE_SAVED,)
-        return (Cure.CLONE_SAVED, Cure.CLONE_BEFORE, Cure.BEHIND_BACKWARD, Cure.WRITE_RECORDED)
+        ways = (Cure.CLONE_SAVED, Cure.WRAPPED_COPY, Cure.CLONE_BEFORE)
+        return (*ways, Cure.BEHIND_BACKWARD, Cure.WRITE_RECORDED)
 
 
 def unseen_writes(index: Index) -> Iterator[Finding]:

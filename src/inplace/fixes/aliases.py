@@ -8,7 +8,7 @@ from inplace.checks.finding import Finding
 from inplace.facts.source_code import FUNCTIONS, SourceCode, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
-from inplace.fixes.rules import no_flag, operand, out_of_place
+from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
 from inplace.fixes.statement import Statement, called_name
 from inplace.reading.place import Place
 
@@ -32,7 +32,22 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
         node = node.value
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, site, node):
         fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
-        yield Candidate(site, [in_place_of(node, _copied(look, site, node, keep))], fits)
+        items = _iterating(site, node)
+        if items is not None:
+            yield Candidate(site, [cloned(site.source_code, items.value)], fits)
+        else:
+            yield Candidate(site, [in_place_of(node, _copied(look, site, node, keep))], fits)
+
+
+def _iterating(site: Statement, node: ast.expr) -> ast.DictComp | None:
+    """The dictionary that is made of what an expression gives out: `{k: v for k, v in net.state_dict().items()}`."""
+    for one in ast.walk(site.statement):
+        if isinstance(one, ast.DictComp) and isinstance(one.value, ast.Name) and len(one.generators) == 1:
+            over = one.generators[0].iter
+            items = over.func.value if isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute) else over
+            if items is node:
+                return one
+    return None
 
 
 def _is_data(node: ast.expr) -> bool:
@@ -95,14 +110,18 @@ def spares_argument(look: Look, finding: Finding) -> Candidates:
     """`x = F.dropout(x, inplace=True)` of an argument -> out of place, where the function goes on with the result."""
     for _, site in look.culprits(finding):
         statement, node = site.statement, site.node
-        if not isinstance(node, ast.Call) or node is None:
-            continue
-        passed = isinstance(statement, ast.Return) and statement.value is not None
+        inner = [one for one in ast.walk(statement) if isinstance(one, ast.Lambda) and one.body is node]
+        if inner and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and has_twin(node.func.attr):
+            text = site.source_code.text_of(node.func)[:-1]
+            yield Candidate(site, [in_place_of(node.func, text)], fits=True)
+            return
+        passed = isinstance(statement, ast.Return) and isinstance(node, ast.Call)
         assigned = isinstance(statement, ast.Assign) and all(isinstance(one, ast.Name) for one in statement.targets)
-        alone = isinstance(statement, ast.Expr) and statement.value is node and called_name(node).endswith("_")
+        alone = isinstance(statement, ast.Expr) and statement.value is node
+        changed = isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name)
         for edits in out_of_place(site):
-            yield Candidate(site, edits, fits=passed or assigned or alone)
-        for edits in no_flag(site):
+            yield Candidate(site, edits, fits=passed or assigned or alone or changed)
+        for edits in no_flag(site) if isinstance(node, ast.Call) else ():
             yield Candidate(site, edits, fits=passed or assigned)
         return
 
@@ -198,6 +217,29 @@ def _within(site: Statement) -> Candidates:
 
 def _held(call: ast.Call) -> ast.expr | None:
     return call.func.value if isinstance(call.func, ast.Attribute) else None
+
+
+def copies_array(look: Look, finding: Finding) -> Candidates:
+    """`net(torch.from_numpy(obs))` -> `net(torch.from_numpy(obs).clone())`, of an array that is written later."""
+    place = finding.victim.place if finding.victim is not None else None
+    site = look.site(place)
+    if place is None or site is None or look.writes_of(finding):
+        return
+    found = [one for one in ast.walk(site.statement) if isinstance(one, ast.Call) and _wraps(one)]
+    for name in site.source_code.names if not found else ():
+        above = look.index.places.code(place).assignment_above(place.position, name)
+        made = site.source_code.node(above) if above is not None else None
+        used = any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(site.statement))
+        if used and isinstance(made, ast.Call) and _wraps(made):
+            found.append(made)
+    there = look.site(look.index.places.beside(place, node_position(found[0]))) if len(found) == 1 else None
+    if there is not None:
+        yield Candidate(there, [in_place_of(found[0], f"{there.source_code.text_of(found[0])}.clone()")], fits=True)
+
+
+def _wraps(call: ast.Call) -> bool:
+    """Whether a call makes a tensor over the memory of an array."""
+    return called_name(call) in {"from_numpy", "as_tensor", "asarray", "frombuffer", "from_dlpack"}
 
 
 # ---------------------------------------------------------------- two names

@@ -159,6 +159,34 @@ def _is_list_only(site: Statement, name: str, statement: ast.stmt) -> bool:
     return True
 
 
+def keeps_number(look: Look, finding: Finding) -> Candidates:
+    """`float(self.gamma) * h` -> `self.gamma * h`, `t = threshold.item()` -> `t = threshold`, of one element."""
+    is_alone = len({place.position.line for place in finding.culprits}) == 1
+    for place, site in look.culprits(finding):
+        node, statement, source = site.node, site.statement, site.source_code
+        if not isinstance(node, ast.Call) or called_name(node) not in {"item", "float"}:
+            continue
+        held = node.func.value if isinstance(node.func, ast.Attribute) else next(iter(node.args), None)
+        parents = {child: one for one in ast.walk(statement) for child in ast.iter_child_nodes(one)}
+        states = [look.index.trace.states[one.before] for call in _calls_at(look, place) for one in call.inputs]
+        single = bool(states) and all(state.layout.shape == () for state in states)
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is node else None
+        inline = isinstance(parents.get(node), ast.BinOp)
+        named = isinstance(target, ast.Name) and _is_arithmetic_only(site, target.id)
+        if held is not None:
+            yield Candidate(site, [in_place_of(node, source.text_of(held))], is_alone and single and (inline or named))
+
+
+def _is_arithmetic_only(site: Statement, name: str) -> bool:
+    """Whether every read of a variable in the function of a statement is an operand of arithmetic."""
+    source = site.source_code
+    function = source.function_around(node_position(site.statement))
+    scope: ast.AST = function if function is not None else source.tree
+    parents = {child: one for one in ast.walk(scope) for child in ast.iter_child_nodes(one)}
+    reads = [one for one in parents if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)]
+    return bool(reads) and all(isinstance(parents[one], ast.BinOp) for one in reads)
+
+
 # ---------------------------------------------------------------- gradient mode
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Kind, TensorState
+from inplace.facts.model import Kind, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
@@ -15,7 +14,10 @@ from inplace.fixes.rules import (
     clone_before,
     clone_index,
     clone_value,
+    has_twin,
     no_flag,
+    operand,
+    operator_of,
     out_of_place,
     put_accumulated,
     under_no_grad,
@@ -82,8 +84,9 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
         call = look.call_of(place)
         is_op = call is not None and call.function.kind is Kind.OP and call.function.label not in _ASKING_FLAGS
         if isinstance(site.statement, ast.Assign | ast.Return) and isinstance(site.node, ast.Call):
+            passed = call is not None and call.raised is not None and _assigned(site) != _written(site)
             for edits in (*out_of_place(site), *no_flag(site)):
-                yield Candidate(site, edits, _is_harmless(look, finding, site, _assigned(site)))
+                yield Candidate(site, edits, passed or _is_harmless(look, finding, site, _assigned(site)))
             continue
         followers = list(_followers(site))
         if not site.is_one_line:
@@ -97,7 +100,7 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
 def records_write(look: Look, finding: Finding) -> Candidates:
     """`h.detach().mul_(2)` -> `h = h.mul(2)`, `h.data *= 2` -> `h = h * 2`: the same values, and the graph has them."""
     for _, site in look.culprits(finding):
-        statement, node, source = site.statement, site.node, site.source_code
+        statement, node = site.statement, site.node
         cut = _cut_of(statement.target if isinstance(statement, ast.AugAssign) else node)
         if cut is None:
             continue
@@ -122,11 +125,27 @@ def records_write(look: Look, finding: Finding) -> Candidates:
         fits = fits and look.ownership(site, writes).is_seen_by_all(held.id, tensors)
         own = cut.func if isinstance(cut, ast.Call) else cut
         fits = fits and not any(_is_cut(one) for one in ast.walk(statement) if one is not own)
-        name, given = source.text_of(held), f"{source.text_of(cut)} = "
-        for edits in out_of_place(site):
-            # Not to `h.data`: that would give `h` other bytes, and the graph would not have the write either.
-            renamed = [replace(edit, text=f"{name} = ") if edit.text == given else edit for edit in edits]
-            yield Candidate(site, [in_place_of(cut, name), *renamed], fits)
+        text = _recorded(site, held.id, cut)
+        if text is not None:
+            yield Candidate(site, [in_place_of(statement, text)], fits)
+
+
+def _recorded(site: Statement, name: str, cut: ast.expr) -> str | None:
+    """`h = h.mul(2)` for `h.detach().mul_(2)`, `h = h * 2` for `h.data *= 2`; None where there is no such form."""
+    statement, source = site.statement, site.source_code
+    if isinstance(statement, ast.AugAssign):
+        sign = operator_of(statement.op)
+        return (
+            f"{name} = {name} {sign} {operand(source, statement.value)}" if sign and statement.target is cut else None
+        )
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    links = [one.attr for one in ast.walk(statement) if isinstance(one, ast.Attribute) and one.attr.endswith("_")]
+    if not isinstance(call, ast.Call) or not all(map(has_twin, links)):
+        return None
+    text = source.text_of(call).replace(source.text_of(cut), name, 1)
+    for link in links:
+        text = text.replace(f".{link}(", f".{link[:-1]}(", 1)
+    return f"{name} = {text}"
 
 
 def _is_cut(node: ast.AST) -> bool:
@@ -175,15 +194,23 @@ def _assigned(site: Statement) -> str | None:
 def _is_harmless(look: Look, finding: Finding, site: Statement, name: str | None) -> bool:
     """Whether the write may go to a new tensor: autograd knows of it, and all readers find the new one."""
     writes = look.writes_at(site, finding)
-    if not writes or not all(look.is_recorded(write) and _keeps_dtype(look, write) for write in writes):
+    if not writes or not all(_keeps_dtype(look, write) for write in writes):
         return False
     if any(look.index.trace.tensors[write.before.tensor].type == "Parameter" for write in writes):
         return False
     is_name = name is not None and name in {site.written_name(), _written(site)}
     tensors = look.named_by(name, writes) if is_name and name is not None else [one.before.tensor for one in writes]
+    pairs = zip(writes, tensors, strict=False)
+    if not all(look.is_recorded(one) or _is_apart(one, tensor, name) for one, tensor in pairs):
+        return False
     if not all(_goes_there(look, site, write) for write in _first_writes(look, finding)):
         return False
     return look.ownership(site, writes).is_seen_by_all(name, tensors)
+
+
+def _is_apart(write: Write, tensor: TensorId, name: str | None) -> bool:
+    """Whether what is written is a variable's own tensor without a gradient path: a copy of it has none to lose."""
+    return name is not None and tensor == write.before.tensor and not write.before.requires_grad
 
 
 def _written(site: Statement) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from inplace.checks.finding import Finding
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
-from inplace.fixes.editing import Edit, in_front_of, in_place_of, line_gone, lines_gone
+from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of, line_gone, lines_gone
 from inplace.fixes.rules import IN_PLACE
 from inplace.fixes.statement import Statement, called_name, function_around
 from inplace.reading.definitions import parameters
@@ -154,6 +154,22 @@ def _read_once(look: Look, finding: Finding, _: Ending) -> Candidates:
         if site is not None:
             begin = in_front_of(top, f"{name} = {source.text_of(first)}\n{source.indent_of(top)}")
             yield Candidate(site, [begin, *(in_place_of(one, name) for one in reads)], fits=True)
+
+
+def marks(look: Look, finding: Finding) -> Candidates:
+    """A forward that changes an input in place and returns it says so: `ctx.mark_dirty(a)` behind the write."""
+    for _, site in look.culprits(finding):
+        source = site.source_code
+        function = source.function_around(node_position(site.statement))
+        name = site.written_name()
+        given = [one.arg for one in function.args.args] if function is not None else []
+        if function is None or name not in given[1:] or site.statement not in function.body:
+            continue
+        returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
+        whole = all(isinstance(one, ast.Name) and one.id == name for one in returned) and bool(returned)
+        marked = any(isinstance(one, ast.Call) and called_name(one) == "mark_dirty" for one in ast.walk(function))
+        text = f"\n{source.indent_of(site.statement)}{given[0]}.mark_dirty({name})"
+        yield Candidate(site, [behind(site.statement, text)], whole and not marked)
 
 
 def unmarks(look: Look, finding: Finding) -> Candidates:

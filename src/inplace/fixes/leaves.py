@@ -6,7 +6,7 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, GradMode, Kind, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import LOOPS, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import updated
@@ -68,6 +68,17 @@ def becomes_leaf(look: Look, finding: Finding) -> Candidates:
         yield Candidate(site, [in_place_of(value, text)], _is_left_alone(look, finding, site))
 
 
+def _is_own_step(look: Look, site: Statement, leaf: TensorId, name: str) -> bool:
+    """Whether a name that stands for a leaf alone gets what is computed of it and of its gradient, in a loop."""
+    source = site.source_code
+    value = site.statement.value if isinstance(site.statement, ast.Assign) else None
+    read = [one for one in ast.walk(value) if isinstance(one, ast.Attribute) and one.attr == "grad"] if value else []
+    own = any(ast.unparse(one.value) == name for one in read)
+    loops = [one for one in source.statements_around(node_position(site.statement)) if isinstance(one, LOOPS)]
+    names = {*look.index.names.of(leaf)}
+    return own and bool(loops) and names <= {name} and look.index.trace.tensors[leaf].type != "Parameter"
+
+
 def _is_left_alone(look: Look, finding: Finding, site: Statement) -> bool:
     """Whether the leaf is used for nothing but the result, which is what the statement assigns to a variable."""
     leaf, *others = finding.tensors()
@@ -79,6 +90,8 @@ def _is_left_alone(look: Look, finding: Finding, site: Statement) -> bool:
     if target not in index.names.of(now):
         return False
     held = any(leaf in one.params for one in index.trace.optimizers)
+    if not held and _is_own_step(look, site, leaf, target):
+        return True
     uses = [index.trace.calls[step] for step, _ in index.history.sightings.get(leaf, ())]
     uses = [call for call in uses if call.nodes and not look.is_inside(call, site.file, span)]
     return not held and not uses and isinstance(site.statement.value, ast.Call | ast.BinOp | ast.UnaryOp)  # type: ignore[attr-defined]

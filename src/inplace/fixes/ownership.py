@@ -192,7 +192,7 @@ class Ownership:
 
     def _is_passed(self, at: Position) -> bool:
         """Whether a piece of code is the statement itself, or behind us once the statement runs."""
-        if self._span.holds(at):
+        if self._span.holds(at) or self._is_passed_above(at):
             return True
         around = self._site.source_code.statements_around(self._span)
         functions = [one for one in around if isinstance(one, FUNCTIONS)]
@@ -202,6 +202,29 @@ class Ownership:
         elsewhere = [one for one in self._site.source_code.statements_around(at) if isinstance(one, FUNCTIONS)]
         same_function = elsewhere[-1:] == functions[-1:]
         return same_function and inside and at.end <= self._span.start and not any(loop.holds(at) for loop in loops)
+
+    def _is_passed_above(self, at: Position) -> bool:
+        """Whether a piece of code is behind us in a function that waits for the one which the statement is in."""
+        code, source = self._site.source_code, self._source
+        function = code.function_around(at)
+        for write in self._writes or ():
+            sites = [self._index.places.site(frame) for frame in write.call.stack.frames[1:]]
+            own = [one for one in sites if one.source == source and code.function_around(one.position) is function]
+            inner = code.function_around(self._span)
+            if not own or function is inner:
+                return False
+            loops = [one for one in code.statements_around(own[0].position) if isinstance(one, LOOPS)]
+            around = any(node_position(one).holds(at) for one in loops)
+            if around or not (own[0].position.holds(at) or at.end <= own[0].position.start):
+                return False
+        return bool(self._writes)
+
+    @property
+    def _source(self) -> int | None:
+        frames = self._writes[0].call.stack.frames if self._writes else ()
+        sites = [self._index.places.site(frame) for frame in frames]
+        own = [one.source for one in sites if self._index.trace.sources[one.source].file == self._site.file]
+        return own[0] if own else None
 
     def _is_loop_variable(self, name: str) -> bool:
         around = self._site.source_code.statements_around(self._span)

@@ -67,6 +67,11 @@ _FLAGS = {  # where functions and modules take `inplace` without its name
 Edits = list[Edit]
 
 
+def operator_of(operator: ast.operator) -> str | None:
+    """The sign of an operator that tensors have; None for others."""
+    return _OPERATORS.get(type(operator))
+
+
 def has_twin(method: str) -> bool:
     """Whether an in-place method, `relu_`, has a twin of the same values out of place."""
     return method.endswith("_") and method[:-1] in TWINS | _MORE_TWINS

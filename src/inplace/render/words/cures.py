@@ -88,6 +88,9 @@ _CURES: dict[Cure, tuple[str, str]] = {
     Cure.ITEM_COPIED: ("Change a copy of the item: {new}.", "a copy has the same values"),
     Cure.MADE_APART: ("Make the second one a copy: {new}.", "a copy has the same values"),
     Cure.CUSTOM_ASKED: ("", "the refusal and the source of the function say what is missing"),
+    Cure.MARKED: ("", "the input is what `forward` returns"),
+    Cure.CUT_SHORT: ("Keep it a tensor: {new}.", "it has one element, and goes into arithmetic only"),
+    Cure.WRAPPED_COPY: ("Copy the array where it becomes a tensor: {new}.", "a copy has the values of this moment"),
     Cure.UNMARKED: ("", "the forward made it itself"),
     Cure.FULL_HOOK: ("", "no result of a call that has a gradient path is written to"),
     Cure.NUMBER_KEPT: (
