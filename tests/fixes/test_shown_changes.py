@@ -181,7 +181,7 @@ MENDED = {
                 self.fc = nn.Linear(3, 3)
                 self.gamma = nn.Parameter(torch.tensor(0.1))
             def forward(self, x):
-                return x + float(self.gamma) * self.fc(x)
+                return x + self.gamma.item() * self.fc(x)
         net = Scaled()
         opt = torch.optim.SGD(net.parameters(), lr=0.1)
         net(torch.rand(2, 3)).sum().backward()

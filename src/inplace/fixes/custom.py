@@ -207,7 +207,8 @@ def _clone_marked(look: Look, finding: Finding, ending: Ending) -> Candidates:
         others = {name for state in states for name in look.index.names.over(state.storage)} | names
         assigned = {ast.unparse(one) for one in getattr(site.statement, "targets", [])}
         ownership = look.ownership(site, [])
-        fits = not any(ownership.is_loaded_later(one) for one in others - assigned)
+        local = function_around(site.source_code, site.statement) is not None  # else who knows what reads it later
+        fits = local and not any(ownership.is_loaded_later(one) for one in others - assigned)
         yield Candidate(site, [in_place_of(one, f"{ast.unparse(one)}.clone()") for one in views], fits)
 
 

@@ -12,7 +12,7 @@ from inplace.facts.lines import lines_of
 from inplace.facts.model import Kind
 from inplace.fixes.candidate import Look
 
-_OTHER_VALUES = frozenset({Cure.FORWARD_AGAIN, Cure.CARRIED_DETACHED})
+_OTHER_VALUES = frozenset({Cure.FORWARD_AGAIN, Cure.CARRIED_DETACHED, Cure.WRITE_RECORDED})
 """Changes that mean another loss or gradient from then on: what is to stay is what came before."""
 
 
