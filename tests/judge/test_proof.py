@@ -90,7 +90,7 @@ WRONG = {
         "h = torch.exp(x)\nh.add_(1)\n" + END,
         "h.add_(1)",
         "h.add(1)",
-        "h ends with another value",
+        "lost-write is found in the lines that it puts in",
     ),
     "clone behind the write": (
         "h = torch.exp(x)\nh.add_(1)\n" + END,

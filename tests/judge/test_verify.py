@@ -31,6 +31,19 @@ PROVED = {
     "item": ("h = torch.exp(x)\nh[0] = 1\nh.sum().backward()", "h = torch.exp(x).clone()"),
     "leaf": ("x.add_(1)", "with torch.no_grad():\n    x.add_(1)"),
     "shift": ("t = torch.arange(8.0)\nt[1:] = t[:-1]", "t[1:] = t[:-1].clone()"),
+    "a gradient of zero": (
+        "q = torch.round(x / 0.25) * 0.25\nq.pow(2).sum().backward()\ng = x.grad.sum()",
+        "q = ((x / 0.25) + (torch.round(x / 0.25) - (x / 0.25)).detach()) * 0.25",
+    ),
+    "a head that was to be frozen": (
+        "net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))\nnet[1].requires_grad = False\n"
+        "opt = torch.optim.SGD(net.parameters(), lr=0.1)\nnet(x).sum().backward()\nopt.step()",
+        "net[1].requires_grad_(False)",
+    ),
+    "a write that autograd does not know of": (
+        "w = torch.ones(3, requires_grad=True)\ns = x * w\ns.detach().mul_(2)\nloss = s.pow(2).sum()\nloss.backward()",
+        "s = s.mul(2)",
+    ),
     "module": (
         "net = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.ReLU(inplace=True))\nnet(x).sum().backward()",
         "net = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.ReLU(inplace=False))",

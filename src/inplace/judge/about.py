@@ -88,6 +88,11 @@ def means_other_values(rewrite: Rewrite) -> bool:
     return rewrite.cure in _OTHER_VALUES
 
 
+def ends_leaves(rewrite: Rewrite) -> bool:
+    """Whether a change may be meant to have parameters require grad no longer."""
+    return rewrite.cure is Cure.METHOD_CALLED
+
+
 def _backward(look: Look, finding: Finding) -> int:
     """The number of the backward that showed a finding, counted from where the trace's run begins."""
     trace = look.index.trace

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from inplace.checks.finding import Proof, Rewrite
-from inplace.judge.about import About, means_other_values
+from inplace.judge.about import About, ends_leaves, means_other_values
 
 _ASSIGNED = re.compile(r"^\s*(\w[\w, ]*?)\s*=(?!=)", re.MULTILINE)  # what is left of it in a line put in
 _NAMED = 4
@@ -97,7 +97,7 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
         return disproved(f"with this change {new} is found in the lines that it puts in")
     if isinstance(twin, str) or twin.refused is not None:
         return undecided("there is no run to compare it with")
-    ended = about.names if about.without is not None else ()
+    ended = about.names if about.without is not None or any(map(ends_leaves, rewrites)) else ()
     lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
         return disproved(f"with this change {lost} is no longer a leaf that requires grad")
@@ -176,7 +176,8 @@ def _other_gradients(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> 
         if name in without and answer.grads.get(name) is None:
             return f"with this change {name} still gets no gradient"
         gained, ended = gradient is None, answer.grads.get(name) is None and name in about.names
-        if name not in without and not gained and not ended and not _equal(gradient, answer.grads[name]):
+        meant = name in (about.without or ())  # a gradient that was there, and was wrong
+        if not meant and not gained and not ended and not _equal(gradient, answer.grads[name]):
             return f"the gradient of {name} is not what it was"
     return None
 
