@@ -38,6 +38,9 @@ class Board {
     this.el.append(finding.el, bar.el, this.stage);
     if (notes.length) this.el.append(h("footer", { class: "ip-notes" }, notes));
     host.append(this.el);
+    /** What looks at the cell around us, and so is told again where we were not on the page yet.
+     * @type {Pane[]} */
+    this.outside = host.isConnected ? [] : [finding, ...evidence];
     this.listen();
     this.paint(null);
   }
@@ -67,6 +70,7 @@ class Board {
   }
 
   resize() {
+    if (this.host.isConnected) for (const pane of this.outside.splice(0)) pane.update(this.state, null);
     cancelAnimationFrame(this.frame ?? 0);
     this.frame = requestAnimationFrame(() => this.panes.forEach((pane) => pane.resize?.()));
   }
