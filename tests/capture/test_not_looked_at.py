@@ -56,7 +56,7 @@ LOOP = """
         "if i == 25: h.numpy(force=True)[0] = 2",
         "if i == 25: torch.from_numpy(h.numpy(force=True)).mul_(2)",
         "d = h.data\n        if i == 25: d[1:].mul_(2)",
-        "d = h.data\n        if i == 25: h.detach(); torch._foreach_mul_([d], 2)",
+        "d = h.data\n        if i == 25: _ = h.detach(); torch._foreach_mul_([d], 2)",
     ],
 )
 def test_a_late_write_is_found(write: str) -> None:
