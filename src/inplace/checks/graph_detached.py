@@ -24,6 +24,7 @@ from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, 
 from inplace.reading.missed import missed_leaves
 from inplace.reading.place import Place
 from inplace.reading.refused_asks import refused_ask
+from inplace.reading.stopped import is_by_turns, stopped_leaves
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 from inplace.reading.zero_gradients import zero_by_definition
 
@@ -49,7 +50,12 @@ _CURES: dict[str, tuple[Cure, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut(Finding):
-    """The data flows on but the autograd path ends: a parameter gets no gradient."""
+    """The data flows on but the autograd path ends: a parameter gets no gradient.
+
+    `lost` says which parameters those are, `without_grad` the names of those that have one.
+    `until` is at how many steps of its optimizer it still had one, and at how many since it has none; None where it
+    never had one.
+    """
 
     kind = "graph-detached"
     role = "cut"
@@ -57,6 +63,8 @@ class Cut(Finding):
     how: HowCut | HowRefused
     without_grad: tuple[str, ...]
     raised: bool
+    lost: tuple[str, ...] = ()
+    until: tuple[int, int] | None = None
 
     def cures(self) -> tuple[Cure, ...]:
         """The call that cut the path is left out, or autograd records it; or what was asked for is made possible."""
@@ -127,6 +135,8 @@ class _Lost:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._lineages: dict[Stack, Lineage] = {}
+        self._exits: dict[int, list[CutCall]] = {}
+        self._leaves: dict[tuple[TensorId, int], set[TensorId]] = {}
 
     def behind(self, backward: Call) -> Lineage:
         """What is behind the loss of a backward; of one line's backwards the first is looked at."""
@@ -148,6 +158,26 @@ class _Lost:
                 grouped.setdefault(place.spot, (cut, set()))[1].add(leaf)
         for cut, leaves in list(grouped.values())[:_MOST]:
             yield _finding(index, [cut], leaves, raised=False)
+        yield from self._stopped(set(grouped))
+
+    def _stopped(self, told: set[object]) -> Iterator[Finding]:
+        """One finding for each cut that is to blame for gradients which were there at first."""
+        index = self._index
+        behind: dict[int, Lineage] = {}
+        grouped: dict[object, tuple[CutCall, set[TensorId], tuple[int, int]]] = {}
+        for one in stopped_leaves(index):
+            for call in one.backwards:
+                if call.step not in behind:
+                    root = index.trace.states[call.inputs[0].before]
+                    behind[call.step] = lineage(index, root.tensor, call.step)
+            if any(one.leaf in behind[call.step].live for call in one.backwards):
+                continue
+            cuts = [cut for call in one.backwards for cut in self._cuts_of(call, behind[call.step], one.leaf)]
+            place = index.places.of(cuts[0].call) if cuts else None
+            if place is not None and place.spot not in told and not is_by_turns(index, cuts[0].call):
+                grouped.setdefault(place.spot, (cuts[0], set(), one.steps))[1].add(one.leaf)
+        for cut, leaves, steps in list(grouped.values())[:_MOST]:
+            yield replace(_finding(index, [cut], leaves, raised=False), until=steps)
 
     def _missed(self) -> Iterator[tuple[TensorId, list[Call]]]:
         """Each leaf that misses its gradient, with the backwards that may have been meant for it."""
@@ -165,22 +195,42 @@ class _Lost:
     def _cut_of(self, backward: Call, leaf: TensorId) -> CutCall | None:
         """The cut without which a leaf would have its gradient, the most telling first."""
         behind = self.behind(backward)
-        cuts = [cut for cut in behind.cuts if leaf in self._live(cut)]
-        clean = [cut for cut in cuts if not cut.beyond]
-        exits = [] if clean else [cut for cut in exits_into(self._index, backward, behind) if leaf in self._live(cut)]
-        ranked = clean or exits or cuts
-        return min(ranked, key=lambda cut: (how_cut(cut) == "dtype", cut.call.step), default=None)
+        alone = self._cuts_of(backward, behind, leaf)
+        return next(iter(alone or _ranked([cut for cut in behind.cuts if leaf in self._live(cut)])), None)
 
-    def _live(self, cut: CutCall) -> dict[TensorId, None]:
+    def _cuts_of(self, backward: Call, behind: Lineage, leaf: TensorId) -> list[CutCall]:
+        """The cuts each of which alone costs a leaf its gradient, the most telling first."""
+        clean = [cut for cut in behind.cuts if not cut.beyond and leaf in self._live(cut)]
+        if clean:
+            return _ranked(clean)
+        if backward.step not in self._exits:
+            self._exits[backward.step] = exits_into(self._index, backward, behind)
+        return _ranked([cut for cut in self._exits[backward.step] if leaf in self._live(cut)])
+
+    def _live(self, cut: CutCall) -> set[TensorId]:
         """The leaves that the tensor which a cut was given has a path to."""
-        return dict.fromkeys(_leaves_of(self._index, cut))
+        key = cut.given.tensor, cut.call.step
+        found = self._leaves.get(key)
+        if found is None:
+            found = self._leaves[key] = _leaves_of(self._index, cut)
+        return found
+
+
+def _ranked(cuts: list[CutCall]) -> list[CutCall]:
+    """Cuts, those first that somebody wrote rather than those of a dtype."""
+    return sorted(cuts, key=lambda cut: (how_cut(cut) == "dtype", cut.call.step))
 
 
 def _leaves_of(index: Index, cut: CutCall) -> set[TensorId]:
-    if cut.given.is_leaf:
-        return {cut.given.tensor}
+    """The leaves that have a path to what a cut was given, to any of its arguments."""
+    given = [cut.given]
+    if cut.how is None:
+        given += [state for one in cut.call.inputs if (state := index.trace.states[one.before]).requires_grad]
     step = cut.call.step + (how_cut(cut) == "wrapped")  # then it is the result of the call itself
-    return set(lineage(index, cut.given.tensor, step).live)
+    found: set[TensorId] = set()
+    for state in {one.tensor: one for one in given}.values():
+        found |= {state.tensor} if state.is_leaf else set(lineage(index, state.tensor, step).live)
+    return found
 
 
 def _behind(index: Index, cuts: list[CutCall]) -> set[TensorId]:
@@ -218,10 +268,13 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
         severity="error" if raised else "warning",
         culprits=tuple(places.values())[:_MOST],
         victim=Victim.at(lost_at),
-        names=index.names.told(tensors=[first.given.tensor], places=[*places.values(), lost_at], last=without),
+        names=index.names.told(
+            tensors=[first.given.tensor], places=[index.places.of(first.call), *places.values(), lost_at], last=without
+        ),
         how=how_cut(first),
         without_grad=without,
         raised=raised,
+        lost=tuple(index.names.parameter(leaf) for leaf in sorted(leaves)),
     )
 
 

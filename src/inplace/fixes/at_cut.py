@@ -10,7 +10,14 @@ from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_place_of
-from inplace.fixes.rules import not_reentrant, operand, under_enable_grad, without_data, without_line
+from inplace.fixes.rules import (
+    not_reentrant,
+    operand,
+    under_enable_grad,
+    without_data,
+    without_line,
+    without_statement,
+)
 from inplace.fixes.statement import FUNCTIONS, MODULES, Statement, called_name
 from inplace.reading.place import Place
 
@@ -27,16 +34,23 @@ def leaves_cut_out(look: Look, finding: Finding) -> Candidates:
         calls = _calls_at(look, place)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CUTTING:
             if not node.args:
-                text = site.source_code.text_of(node.func.value)
-                yield Candidate(site, [in_place_of(node, text)], is_alone and _may_flow(look, finding, calls))
+                fits = is_alone and _may_flow(look, finding, calls)
+                yield Candidate(site, _uncut(site, node, node.func.value), fits)
         elif isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
-            text = site.source_code.text_of(node.value)
-            yield Candidate(site, [in_place_of(node, text)], is_alone and _may_flow(look, finding, calls))
+            yield Candidate(site, _uncut(site, node, node.value), is_alone and _may_flow(look, finding, calls))
         elif isinstance(node, ast.Assign):
             fits = is_alone and call is not None and _is_plain_target(look, call)
             yield from (Candidate(site, edits, fits) for edits in without_data(site))
         elif isinstance(node, ast.Call) and called_name(node) in _REBUILDING and call is not None:
             yield from _rebuilt(site, node, call, look)
+
+
+def _uncut(site: Statement, node: ast.expr, kept: ast.expr) -> list[Edit]:
+    """What a cut was given instead of the cut; where that leaves `h = h`, the statement goes."""
+    text, statement = site.source_code.text_of(kept), site.statement
+    targets = statement.targets if isinstance(statement, ast.Assign) and statement.value is node else []
+    is_idle = [site.source_code.text_of(one) for one in targets] == [text]
+    return without_statement(site) if is_idle else [in_place_of(node, text)]
 
 
 def _calls_at(look: Look, place: Place) -> list[Call]:
@@ -50,7 +64,10 @@ def _calls_at(look: Look, place: Place) -> list[Call]:
 
 
 def _may_flow(look: Look, finding: Finding, calls: list[Call]) -> bool:
-    """Whether a gradient may flow through some cuts: no other backward goes where it leads, and nobody writes to it."""
+    """Whether a gradient may flow through some cuts.
+
+    No other backward goes where it leads, and nobody writes to what they gave out, or hands it to numpy.
+    """
     trace = look.index.trace
     given = {trace.states[one.before].node for call in calls for one in call.inputs} - {None}
     made = {trace.states[state].tensor for call in calls for state in call.outputs}

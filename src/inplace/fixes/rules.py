@@ -342,6 +342,25 @@ def without_line(site: Statement, position: Position) -> Iterator[Edits]:
         yield [Edit(Position(position.line, 0, position.line + 1, 0), "")]
 
 
+def without_statement(site: Statement) -> Edits:
+    """A statement goes, with an `if` around it that then has nothing to do; `pass` where its block would be empty."""
+    source, statement = site.source_code, site.statement
+    *around, _ = source.statements_around(node_position(statement))
+    while around and _does_only(around[-1], statement) and source.is_alone(node_position(around[-1])):
+        statement = around.pop()
+    if len(source.block_of(statement)) == 1:
+        return [in_place_of(statement, "pass")]
+    position = node_position(statement)
+    return [Edit(Position(position.line, 0, position.end_line + 1, 0), "")]
+
+
+def _does_only(outer: ast.stmt, statement: ast.stmt) -> bool:
+    """Whether an `if` runs nothing but a statement: no other branch, and a test that calls nothing."""
+    if not isinstance(outer, ast.If) or outer.body != [statement] or outer.orelse:
+        return False
+    return not any(isinstance(one, ast.Call | ast.NamedExpr | ast.Await) for one in ast.walk(outer.test))
+
+
 def under_enable_grad(site: Statement) -> Edits:
     """A statement under `no_grad` that a gradient has to flow through goes under `torch.enable_grad()`."""
     return [_under(site, "torch.enable_grad()", site.source_code.text_of(site.statement))]

@@ -134,7 +134,9 @@ def ledger(index: Index) -> Ledger:
         found = cells[leaf] = tuple(reader.cell(leaf) for reader in readers)
         rows.setdefault(leaf if len(leaves) <= _TOLD_APART else found, []).append(leaf)
     kept = list(rows.values())
-    told = tuple(Row(tuple(own), tuple(_name(index, one) for one in own), cells[own[0]]) for own in kept[:_ROWS])
+    told = tuple(
+        Row(tuple(own), tuple(index.names.parameter(one) for one in own), cells[own[0]]) for own in kept[:_ROWS]
+    )
     return Ledger(columns, told, len(turns) - len(shown), sum(map(len, kept[_ROWS:])))
 
 
@@ -220,18 +222,6 @@ def _leaves(index: Index, turns: Sequence[_Turn]) -> list[TensorId]:
 def _is_leaf(index: Index, tensor: TensorId) -> bool:
     state = index.history.last_state(tensor)
     return state is not None and state.is_leaf and state.requires_grad
-
-
-def _name(index: Index, leaf: TensorId) -> str:
-    """What the user calls a parameter; where no name reaches it, its place in its optimizer, or its shape."""
-    names = index.names.of(leaf)
-    if names:  # `p` of a loop says less than `model.weight`
-        return next((name for name in names if "." in name), names[0])
-    for optimizer in index.trace.optimizers:
-        if leaf in optimizer.params:
-            return f"{optimizer.name or optimizer.type} parameter {optimizer.params.index(leaf)}"
-    state = index.history.last_state(leaf)
-    return f"{index.trace.tensors[leaf].type} {list(state.layout.shape) if state is not None else ''}".rstrip()
 
 
 def _shape(index: Index, tensor: TensorId) -> tuple[int, ...]:

@@ -70,6 +70,17 @@ class Names:
         """The name said first of each of some tensors that have one, in the order of the alphabet."""
         return tuple(sorted(name for tensor in tensors for name in self.of(tensor)[:1]))
 
+    def parameter(self, leaf: TensorId) -> str:
+        """What a parameter is called; where no name reaches it, its place in its optimizer, or its shape."""
+        names = self.of(leaf)
+        if names:  # `p` of a loop says less than `model.weight`
+            return next((name for name in names if "." in name), names[0])
+        for optimizer in self._trace.optimizers:
+            if leaf in optimizer.params:
+                return f"{optimizer.name or optimizer.type} parameter {optimizer.params.index(leaf)}"
+        state = self._history.last_state(leaf)
+        return f"{self._trace.tensors[leaf].type} {list(state.layout.shape) if state is not None else ''}".rstrip()
+
     def over(self, storage: StorageId | None) -> list[str]:
         """Every name known of the tensors over a storage."""
         if storage is None:

@@ -40,7 +40,10 @@ _CURES: dict[Cure, tuple[str, str]] = {
     Cure.VIEW_RECORDED: ("Make the view where autograd records.", "its base is no leaf, and no node has saved it"),
     Cure.UPDATE_LEAF: ("Update the leaf itself: {new}.", "shape and dtype stay, and no backward needs the old values"),
     Cure.AS_LEAF: ("Make the result a leaf of its own: {new}.", "the leaf it came from is used for nothing else"),
-    Cure.UNCUT: ("Leave the cut out: {new}.", "no other backward goes where the path leads, and nobody writes to it"),
+    Cure.UNCUT: (
+        "Leave the cut out: {new}.",
+        "no other backward goes where the path leads, nobody writes to it, and numpy is not given it",
+    ),
     Cure.TENSORS_KEPT: ("Keep tensors in the list, and join them.", "the list is read for nothing else"),
     Cure.RESULT_USED: ("Use the result itself: {new}.", "no module asks for a parameter there"),
     Cure.RETAIN_GRAD: ("Have its gradient kept with retain_grad().", "a backward comes between this line and the read"),

@@ -118,7 +118,7 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
     if finding.how in _REFUSED:
         what, because = (_filled(text, finding) for text in _REFUSED[finding.how])
         return f"{culprits(finding, trace)} {what}.", because
-    lost = joined(finding.without_grad)
+    lost = joined(finding.lost or finding.without_grad)
     if finding.how == "frozen":
         return f"{culprits(finding, trace)} leaves nothing behind the loss that requires grad.", (
             "`backward()` raises: there is no gradient to compute."
@@ -126,11 +126,16 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
     what = f"{culprits(finding, trace)} {_CUTS[finding.how]}, so the autograd path through {name(finding)} ends there."
     if finding.raised:
         return what, "`backward()` raises: the loss it starts from does not require grad."
-    return what, f"{lost} get{'s' if len(finding.without_grad) <= 1 else ''} no gradient: `.grad` stays `None`."
+    if finding.until is not None:
+        had, since = finding.until
+        first = f"the first {had} steps" if had > 1 else "the first step"
+        return what, f"{lost} had a gradient at {first} of the optimizer, and none reached it at the {since} since."
+    gets = "get" if len(finding.lost or finding.without_grad) > 1 else "gets"
+    return what, f"{lost} {gets} no gradient: `.grad` stays `None`."
 
 
 def _filled(text: str, finding: Cut) -> str:
-    return text.replace("{name}", name(finding)).replace("{lost}", joined(finding.without_grad))
+    return text.replace("{name}", name(finding)).replace("{lost}", joined(finding.lost or finding.without_grad))
 
 
 def _remedy(finding: Cut, _: Trace) -> str:
