@@ -295,6 +295,8 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
     """Where the path was lost: the call, and what switched gradient mode off where that says more."""
     found = list(index.places.chain(cut.call))
     how = how_cut(cut)
+    if how == "collective":
+        return [*found, *_first_use(index, cut.call)]
     if how == "wrapped" and found:
         code = index.places.code(found[0])
         reached = sorted(index.flow(found[0]).from_(found[0].position), key=lambda at: at.start)
@@ -313,6 +315,16 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
         return found
     is_decorator = "decorate_context" in entry or "_no_grad_wrapper" in entry
     return [*found, switch] if is_decorator else [switch]
+
+
+def _first_use(index: Index, call: Call) -> list[Place]:
+    """The line that first took what a collective collected: where this rank's own part would have to be back."""
+    states = index.trace.states
+    live = {states[one.before].tensor for one in call.inputs if states[one.before].requires_grad}
+    made = {states[one.before].tensor for one in call.inputs} | {states[one].tensor for one in call.outputs}
+    steps = [step for one in made - live for step, _ in index.history.sightings.get(one, ()) if step > call.step]
+    users = (index.places.of(index.trace.calls[step]) for step in sorted(steps)[:1] if step < len(index.trace.calls))
+    return [place for place in users if place is not None]
 
 
 def _library_around(index: Index, call: Call) -> Place | None:

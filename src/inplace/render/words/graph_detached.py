@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.graph_detached import Cut
 from inplace.facts.model import Trace
-from inplace.render.words.parts import culprits, joined, name
+from inplace.render.words.parts import culprits, joined, name, quote, where
 from inplace.render.words.telling import Words
 
 _CUTS = {
@@ -124,6 +124,8 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
             "`backward()` raises: there is no gradient to compute."
         )
     what = f"{culprits(finding, trace)} {_CUTS[finding.how]}, so the autograd path through {name(finding)} ends there."
+    if finding.how == "collective":
+        what = _collected(finding, trace)
     if finding.raised:
         return what, "`backward()` raises: the loss it starts from does not require grad."
     if finding.until is not None:
@@ -132,6 +134,14 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
         return what, f"{lost} had a gradient at {first} of the optimizer, and none reached it at the {since} since."
     gets = "get" if len(finding.lost or finding.without_grad) > 1 else "gets"
     return what, f"{lost} {gets} no gradient: `.grad` stays `None`."
+
+
+def _collected(finding: Cut, trace: Trace) -> str:
+    """What a collective cuts, and where what it collected was used."""
+    first, *rest = finding.culprits
+    used = f"; {where(rest[0], trace)}: {quote(rest[0])} goes on with it" if rest else ""
+    cut = f"{where(first, trace)}: {quote(first)} {_CUTS['collective']}"
+    return f"{cut}, so the autograd path through {name(finding)} ends there{used}."
 
 
 def _filled(text: str, finding: Cut) -> str:
