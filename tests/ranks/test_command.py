@@ -96,6 +96,45 @@ def test_a_rank_that_is_told_to_end_leaves_its_report(tmp_path: Path) -> None:
     assert value["processes"][0]["follows"] == 1
 
 
+KILLED = """
+import os, signal, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+x = torch.ones(3, requires_grad=True)
+w = torch.ones(3)
+y = (x * w).sum()
+w.data.mul_(3)
+y.backward()
+dist.barrier()
+if dist.get_rank() == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+dist.all_reduce(torch.ones(1))
+"""
+
+
+@pytest.mark.parametrize("is_outside", [True, False])
+def test_a_rank_that_is_killed_keeps_nobody_waiting(*, is_outside: bool, tmp_path: Path) -> None:
+    """The others leave and print their reports, and what is said of all tells which rank has left none."""
+    script = tmp_path / "script.py"
+    script.write_text(KILLED.strip())
+    ours = ["-m", "inplace", "run", "--json", "out.json"]
+
+    ran = started(tmp_path, *(TORCHRUN if is_outside else ours), *(ours if is_outside else TORCHRUN), script)
+    if is_outside:
+        started(tmp_path, "-m", "inplace", "merge", "out.rank0.json", "--json", "out.json")
+
+    assert {one.name for one in tmp_path.glob("*.json")} == {"out.json", "out.rank0.json"}
+    value = json.loads((tmp_path / "out.json").read_text())
+    jsonschema.validate(value, SCHEMA)
+    assert ran.returncode == 1
+    assert ran.stderr.count("! silent-corruption [rank 0]: line 6") == 1
+    assert [(one["kind"], one["ranks"]) for one in value["diagnoses"]] == [("silent-corruption", [0])]
+    assert [one["message"] for one in value["differences"] if one["what"] == "missing"] == [
+        "rank 1 left no report (killed, or not given)."
+    ]
+    assert [one["follows"] for one in value["processes"]] == [1]
+    assert "rank 0 only lost its peer; rank 1, which left no report, was gone." in ran.stderr
+
+
 @pytest.mark.parametrize("name", ["bug3_ddp_buffer", "bug6_one_rank_raises"])
 def test_ranks_end_as_without_us(name: str, tmp_path: Path) -> None:
     """What they print is their own, and so is the status that torchrun makes of theirs."""

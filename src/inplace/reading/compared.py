@@ -60,7 +60,8 @@ class Compared:
         index = self._index
         found: dict[tuple[str, str], set[int]] = defaultdict(set)
         kept = 0
-        for stack in dict.fromkeys(index.history.columns.stacks):
+        columns = index.history.columns
+        for stack in dict.fromkeys(columns.stacks[number] for number in dict.fromkeys(columns.stack)):
             for frame in stack.frames:
                 site = index.places.site(frame)
                 lines = found[index.trace.sources[site.source].file, site.function]

@@ -3,7 +3,8 @@
 NOTE [ Cause and consequence ]
 Where one process of a job ends by an error, the others lose their connection to it, or are told to end. Theirs is the
 louder error and says nothing of the cause: so one that only lost its peer, or was ended by SIGTERM, is said to follow
-the one that ended by an error of its own.
+the one that ended by an error of its own. Where none has, and one rank has left no report, it is that one which has
+gone (SIGKILL, the memory's end).
 """
 
 from __future__ import annotations
@@ -82,13 +83,12 @@ def _rank(process: Value) -> int:
 def _follow(processes: list[Value]) -> None:
     """Note of each process that only lost another which one that was."""
     causes = [one for one in processes if one["error"] is not None and not is_lost(one["error"])]
-    if not causes:
-        return
-    first = min(causes, key=_rank)
+    absent = _absent(processes)
+    first = min(causes, key=_rank)["rank"] if causes else absent[0] if len(absent) == 1 else None
     for one in processes:
         ended = "SIGTERM" in (one["reason"] or "")
-        if one is not first and (ended if one["error"] is None else is_lost(one["error"])):
-            one["follows"] = first["rank"]
+        if one not in causes and one["rank"] != first and (ended if one["error"] is None else is_lost(one["error"])):
+            one["follows"] = first
 
 
 def is_lost(error: Value) -> bool:
@@ -142,9 +142,10 @@ def _differences(values: Sequence[Value], processes: Sequence[Value]) -> Iterato
     yield from _missing(processes)
     for one in processes:
         if one["follows"] is not None:
-            what = f"rank {one['rank']} only lost its peer; rank {one['follows']} ended first"
-            cause = next(other for other in processes if other["rank"] == one["follows"] and other["error"])
-            yield _difference("follows", [one["rank"]], f"{what}{_by(cause['error'])}.")
+            what = f"rank {one['rank']} only lost its peer; rank {one['follows']}"
+            causes = [other["error"] for other in processes if other["rank"] == one["follows"] and other["error"]]
+            how = f" ended first{_by(causes[0])}" if causes else ", which left no report, was gone"
+            yield _difference("follows", [one["rank"]], f"{what}{how}.")
     ranked = [
         (value, process)
         for value, process in zip(values, processes, strict=True)
@@ -166,12 +167,17 @@ def _by(error: Value) -> str:
 
 
 def _missing(processes: Sequence[Value]) -> Iterator[Value]:
-    sizes = {one["world_size"] for one in processes if one["world_size"] is not None}
-    present = {one["rank"] for one in processes}
-    absent = [rank for rank in range(max(sizes, default=0)) if rank not in present]
+    absent = _absent(processes)
     if absent:
         several = "s" if len(absent) > 1 else ""
         yield _difference("missing", absent, f"rank{several} {spans(absent)} left no report (killed, or not given).")
+
+
+def _absent(processes: Sequence[Value]) -> list[int]:
+    """The ranks of the job of which there is no report."""
+    size = max((one["world_size"] for one in processes if one["world_size"] is not None), default=0)
+    present = {one["rank"] for one in processes}
+    return [rank for rank in range(size) if rank not in present]
 
 
 Ranked = Sequence[tuple[Value, Value]]
