@@ -46,7 +46,7 @@ def show(recording: Recording, shell: Any, bar: Bar | None = None) -> None:
     `bar` is the line that has said how far we are until now, which the end takes the place of.
     """
     faults: list[Exception] = []
-    bar = bar or Bar(is_kept=has_kernel(shell))
+    bar = bar or Bar(is_kept=is_moving(shell))
     with caught(faults):
         recording.look(Progress(bar.show, f"looking at {len(recording.trace.calls):,} calls"))
     explanation = recording.report
@@ -76,6 +76,11 @@ def forms(shell: Any) -> list[Callable[[Explanation], dict[str, Any]]]:
     if not has_kernel(shell):
         return []
     return [Explanation.still] if is_static() else [Explanation.still, Explanation.live]
+
+
+def is_moving(shell: Any) -> bool:
+    """Whether what is shown may change later; not where outputs are to be the same from run to run."""
+    return has_kernel(shell) and not is_static()
 
 
 class Bar:

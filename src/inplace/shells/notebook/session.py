@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
-from inplace.shells.environment import has_kernel, is_static
+from inplace.shells.environment import is_static
 from inplace.shells.last import keep_last, last
 from inplace.shells.notebook.cell_magic import OPTIONS, options_of
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
-from inplace.shells.notebook.display import Bar, blame, note, put, show, tell_text
+from inplace.shells.notebook.display import Bar, blame, is_moving, note, put, show, tell_text
 from inplace.shells.notebook.shell import CellHooks
 from inplace.shells.notebook.sign import Sign
 from inplace.shells.recorder import nothing_carried, recorder_of
@@ -167,7 +167,7 @@ class Session:
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
             plan.recorder = recorder
-            if self.shows and not plan.options.quiet and not is_static() and has_kernel(self._shell):
+            if self.shows and not plan.options.quiet and is_moving(self._shell):
                 plan.sign = Sign.of(self._shell, recorder.calls_so_far)
             try:
                 recorder.start()
@@ -221,7 +221,7 @@ class Session:
         recording = Recording.of(trace, session)
         keep_last(recording)
         is_shown = self.shows and not plan.options.quiet
-        bar = Bar(is_kept=is_shown and has_kernel(self._shell))
+        bar = Bar(is_kept=is_shown and is_moving(self._shell))
         if plan.copy is not None:
             recording.prove(plan.copy, Progress(bar.show, "trying the changes", delay=0))
         if plan.options.quiet or not self.shows:
