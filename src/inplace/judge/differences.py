@@ -14,12 +14,14 @@ what the code computes, and a gradient that does not know of it is wrong.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
+import torch.multiprocessing.reductions
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
@@ -36,6 +38,8 @@ _MOST = 100_000_000  # elements kept of what leaves the graph
 _TOLD = 120  # characters of an exception's message
 _ENGINE = "_engine_run_backward"
 _NOT_TWICE = "the code does not do the same twice"
+# What makes tensors of what other processes send, which comes when it comes: workers of a DataLoader race.
+_RECEIVING = frozenset({torch._utils.__file__, torch.multiprocessing.reductions.__file__})
 _COMPILED = "CompiledFunctionBackward"
 _OWN = {
     True: "compiled code may compute in another precision, or with derivatives of its own",
@@ -108,7 +112,7 @@ class _Run(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if os.getpid() != self._process:
+        if os.getpid() != self._process or sys._getframe(1).f_code.co_filename in _RECEIVING:
             return func(*args, **kwargs)
         func, args, kwargs = _doubled(func, args, kwargs)
         name = getattr(func, "__name__", "")
