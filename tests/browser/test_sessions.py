@@ -242,9 +242,9 @@ def test_play_does_not_animate_for_those_who_ask(jupyter: Any, finished: Path) -
         notebook.page.evaluate(
             "Promise.all(document.getAnimations().map(one => one.finished)).then(() => { window.motions = 0; })"
         )
-        widget.get_by_role("button", name="Play").click()
+        widget.get_by_role("button", name="Play", exact=True).click()
         widget.get_by_role("button", name="Pause").wait_for()
-        widget.get_by_role("button", name="Play").wait_for()  # it stops at the last call
+        widget.get_by_role("button", name="Play", exact=True).wait_for()  # it stops at the last call
         assert int(widget.locator(".ip-range").input_value()) == 4
         return int(notebook.page.evaluate("window.motions"))
 

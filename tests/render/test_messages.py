@@ -82,7 +82,7 @@ SAID = {
         "line 2: rows.add_(1) writes to rows, several of whose elements are the same bytes (expand, unfold).\n"
         "PyTorch refuses: one write shows in several places, "
         "and of several writes to one place only the last stays.\n"
-        "Write to a copy that takes the name.",
+        "Make it a tensor of its own where it is made: rows = torch.zeros(3).expand(2, 3).clone().",
     ),
     "a rebound leaf": (
         """
