@@ -27,6 +27,12 @@ def started(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
 
 
+def settled(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The same, again where gloo's threads have ended it after its code was over, as they do now and then."""
+    runs = (started(folder, *arguments) for _ in range(10))
+    return next(one for one in runs if "terminate called without an active exception" not in one.stderr)
+
+
 def merged(folder: Path, script: Path) -> dict[str, Any]:
     """What two ranks say of a script as one; each is held to the schema."""
     started(folder, *TORCHRUN, "-m", "inplace", "run", "--quiet", "--json", "out.json", script)
@@ -140,11 +146,11 @@ def test_ranks_end_as_without_us(name: str, tmp_path: Path) -> None:
     """What they print is their own, and so is the status that torchrun makes of theirs."""
     path = next(path for path in CASES if path.stem == name)
 
-    plain = started(tmp_path, *TORCHRUN, path)
-    ours = started(tmp_path, *TORCHRUN, "-m", "inplace", "run", "--quiet", path)
+    plain = settled(tmp_path, *TORCHRUN, path)
+    ours = settled(tmp_path, *TORCHRUN, "-m", "inplace", "run", "--quiet", path)
 
     assert ours.returncode == plain.returncode
-    assert sorted(re.findall(r"RANK \d \w+", ours.stdout)) == sorted(re.findall(r"RANK \d \w+", plain.stdout))
+    assert sorted(ours.stdout) == sorted(plain.stdout)  # the ranks may write into each other's lines
     told = [re.findall(r"^\[rank1\]: (\w+Error): ", one.stderr, re.MULTILINE) for one in (plain, ours)]
     assert told[0] == told[1]
 
