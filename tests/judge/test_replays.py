@@ -95,7 +95,7 @@ SOUND = {
 }
 
 
-# A worker that `with Pool` ends may miss SIGTERM, whose handler is ours and waits for Python: the script waits for ever.
+# A worker that `with Pool` ends may miss SIGTERM, whose handler is ours and waits for Python: then the script hangs.
 HANGS = pytest.mark.xfail(run=False, reason="a worker that is told to end while it begins to wait may not end")
 
 
