@@ -179,6 +179,17 @@ def test_a_wheel_has_the_notebooks(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == [*NAMES, "capstone.py"]
 
 
+def test_a_checkout_can_be_installed_in_place(tmp_path: Path) -> None:
+    """Whatever lies among the notebooks, Python is led to `src`, as both commands of the README need."""
+    build = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (led,) = [archive.read(name).decode().strip() for name in archive.namelist() if name.endswith(".pth")]
+    assert Path(led) == ROOT / "src"
+
+
 def cells(path: Path) -> list[dict[str, Any]]:
     """The cells of a notebook."""
     found: list[dict[str, Any]] = json.loads(path.read_text())["cells"]
