@@ -73,6 +73,18 @@ class Shell:
         return Ran(text, [output["data"] for output in self.ip.display_pub.outputs], result)
 
 
+def fresh_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A fresh shell, for a fixture."""
+    monkeypatch.setattr("inplace.shells.last._LAST", [None])
+    kept = sys.excepthook
+    made = Shell()
+    made.ip.rl_next_input = None
+    yield made
+    inplace.unload_ipython_extension(InteractiveShell.instance())
+    InteractiveShell.clear_instance()
+    sys.excepthook = kept
+
+
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Shell]]:
     """Fresh shells, one after the other."""

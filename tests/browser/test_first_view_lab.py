@@ -25,9 +25,8 @@ IN_SIGHT = """el => {
 }"""
 
 
-@pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
-def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
-    """Whether the next cell is chosen or this one stays: the headline and the change are seen without scrolling."""
+def seen_at_once(jupyter: Any, keys: str) -> Any:
+    """A notebook in a window of 1366 x 768 whose cell was run by some keys, and shows the headline and the change."""
     notebook = jupyter.open(jupyter.write(f"sight{len(keys)}.ipynb", FIRST, CELL, *MORE))
     notebook.page.set_viewport_size({"width": 1366, "height": 768})
     notebook.cell(0).locator(".cm-content").click()
@@ -40,6 +39,14 @@ def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
     first.wait_for()
     notebook.page.wait_for_function(f"el => ({IN_SIGHT})(el)", arg=first.element_handle())
     assert first.bounding_box()["height"] < 420
+    return notebook
+
+
+@pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
+def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
+    """Whether the next cell is chosen or this one stays: the headline and the change are seen without scrolling."""
+    notebook = seen_at_once(jupyter, keys)
+
     assert notebook.faults == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_first_view_lab import CELL, FIRST, IN_SIGHT, MORE
+from tests.browser.test_first_view_lab import CELL, FIRST, seen_at_once
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -51,15 +51,4 @@ def test_the_cell_shows_its_finding_in_notebook_7(jupyter: Any) -> None:
 @pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
 def test_the_finding_is_in_sight_after_running_in_notebook_7(jupyter: Any, keys: str) -> None:
     """In a window of 1366 x 768: the headline and the change are seen without scrolling, behind a long traceback."""
-    notebook = jupyter.open(jupyter.write(f"sight{len(keys)}.ipynb", FIRST, CELL, *MORE))
-    notebook.page.set_viewport_size({"width": 1366, "height": 768})
-    notebook.cell(0).locator(".cm-content").click()
-    notebook.page.keyboard.press("Shift+Enter")
-    notebook.cell(1).locator(".cm-content").click()
-
-    notebook.page.keyboard.press(keys)
-
-    first = notebook.cell(1).locator(".ip-first")
-    first.wait_for()
-    notebook.page.wait_for_function(f"el => ({IN_SIGHT})(el)", arg=first.element_handle())
-    assert first.bounding_box()["height"] < 420
+    seen_at_once(jupyter, keys)

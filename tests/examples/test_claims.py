@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
 from torch.overrides import TorchFunctionMode
 
 import inplace
 from inplace.examples import ALL, claims, find
 from inplace.examples.claims import CHECKS, Evidence, check
 from inplace.examples.table import to_html, to_text
-from tests.test_magic import Shell
+from tests.test_magic import Shell, fresh_shell
 
 RECORDED = {example.id: example.verdict for example in ALL}
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A fresh shell."""
-    monkeypatch.setattr("inplace.shells.last._LAST", [None])
-    kept = sys.excepthook
-    yield Shell()
-    inplace.unload_ipython_extension(InteractiveShell.instance())
-    InteractiveShell.clear_instance()
-    sys.excepthook = kept
+shell = pytest.fixture(fresh_shell)
 
 
 def test_every_claim_has_a_check() -> None:

@@ -8,18 +8,16 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
 
 import inplace
 from inplace.checks.kinds import KINDS
 from inplace.examples import ALL, SOURCES, Example, find
 from inplace.render.words.telling import _words_of
-from tests.test_magic import Shell
+from tests.test_magic import Shell, fresh_shell
 
 IDS = [f"E{number:02}" for number in range(1, 66)]
 TOPICS = {
@@ -33,17 +31,7 @@ TOPICS = {
 }
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A fresh shell."""
-    monkeypatch.setattr("inplace.shells.last._LAST", [None])
-    kept = sys.excepthook
-    made = Shell()
-    made.ip.rl_next_input = None
-    yield made
-    inplace.unload_ipython_extension(InteractiveShell.instance())
-    InteractiveShell.clear_instance()
-    sys.excepthook = kept
+shell = pytest.fixture(fresh_shell)
 
 
 def test_every_row_is_there_once() -> None:

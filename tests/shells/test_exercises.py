@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
 
-import inplace
 from inplace.examples.exercises import EXERCISES, Exercise
 from inplace.shells.notebook import exercises
 from inplace.shells.notebook.exercises import answered, hinted, listed, opened
 from inplace.shells.notebook.outcome import Outcome, outcome_of
-from tests.test_magic import Shell
+from tests.test_magic import Shell, fresh_shell
 
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A fresh shell."""
-    monkeypatch.setattr("inplace.shells.last._LAST", [None])
-    kept = sys.excepthook
-    made = Shell()
-    made.ip.rl_next_input = None
-    yield made
-    inplace.unload_ipython_extension(InteractiveShell.instance())
-    InteractiveShell.clear_instance()
-    sys.excepthook = kept
+shell = pytest.fixture(fresh_shell)
 
 
 ANSWERS = {"P1": "4", "P2": "3", "P3": "raises", "P4": "3", "P5": "2.0", "P6": "1"}

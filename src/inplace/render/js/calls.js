@@ -157,17 +157,7 @@ function callsPane(board) {
   function paint() {
     const first = Math.max(0, Math.floor(view.scrollTop / ROW) - 6);
     const last = Math.min(rows.length - 1, Math.ceil((view.scrollTop + view.clientHeight) / ROW) + 6);
-    for (const [at, child] of painted) {
-      if (at >= first && at <= last) continue;
-      child.remove();
-      painted.delete(at);
-    }
-    for (let at = first; at <= last; at += 1) {
-      if (painted.has(at)) continue;
-      const child = rowElement(rows[at], at);
-      painted.set(at, child);
-      space.append(child);
-    }
+    paintOnly(painted, space, first, last, (at) => rowElement(rows[at], at));
   }
 
   /** @param {Row} row @param {number} at */

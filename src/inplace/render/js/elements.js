@@ -156,6 +156,23 @@ function lastAtMost(sorted, wanted) {
   return low - 1;
 }
 
+/** Put the children with the numbers from `first` to `last` into a space, and take the others away.
+ * @param {Map<number, HTMLElement>} painted @param {HTMLElement} space @param {number} first @param {number} last
+ * @param {(at: number) => HTMLElement} make */
+function paintOnly(painted, space, first, last, make) {
+  for (const [at, child] of painted) {
+    if (at >= first && at <= last) continue;
+    child.remove();
+    painted.delete(at);
+  }
+  for (let at = first; at <= last; at += 1) {
+    if (painted.has(at)) continue;
+    const child = make(at);
+    painted.set(at, child);
+    space.append(child);
+  }
+}
+
 /** Running sums: columns of steps are sent as differences.
  * @param {number[]} steps */
 function summed(steps) {

@@ -24,17 +24,8 @@ function reelStrip(board) {
     if (!reel || !el.clientWidth) return;
     const first = Math.max(0, Math.floor(el.scrollLeft / FRAME) - 2);
     const last = Math.min(reel.frames.length - 1, Math.ceil((el.scrollLeft + el.clientWidth) / FRAME) + 2);
-    for (const [at, child] of painted) {
-      if (at >= first && at <= last) continue;
-      child.remove();
-      painted.delete(at);
-    }
-    for (let at = first; at <= last; at += 1) {
-      if (painted.has(at)) continue;
-      const child = frameOf(reel, at);
-      painted.set(at, child);
-      space.append(child);
-    }
+    const shown = reel;
+    paintOnly(painted, space, first, last, (at) => frameOf(shown, at));
     mark(board.state.step);
   }
 
