@@ -16,7 +16,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from inplace.shells.training.steps import FIRST, Steps
+from inplace.shells.training.steps import FIRST, Steps, callback_of
 
 _STEP = "training_step"
 
@@ -35,10 +35,8 @@ def hugging_face_callback(*, first: int = FIRST, raising: bool = True, strict: b
     Raises:
         ImportError: if transformers is not installed.
     """
-    kind = type("StepsCallback", (_Hooks, import_module("transformers").TrainerCallback), {})
-    found = kind()
-    found.steps = Steps(first=first, raising=raising, strict=strict)
-    return found
+    base = import_module("transformers").TrainerCallback
+    return callback_of(_Hooks, base, Steps(first=first, raising=raising, strict=strict))
 
 
 class _Hooks:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from types import FunctionType
 from typing import Any
 
-from inplace.shells.training.steps import FIRST, Steps
+from inplace.shells.training.steps import FIRST, Steps, callback_of
 
 _HOMES = ("lightning.pytorch", "pytorch_lightning")
 
@@ -28,10 +28,7 @@ def lightning_callback(*, first: int = FIRST, raising: bool = True, strict: bool
     Raises:
         ImportError: if neither lightning nor pytorch_lightning is installed.
     """
-    kind = type("StepsCallback", (_Hooks, _home().Callback), {})
-    found = kind()
-    found.steps = Steps(first=first, raising=raising, strict=strict)
-    return found
+    return callback_of(_Hooks, _home().Callback, Steps(first=first, raising=raising, strict=strict))
 
 
 def _home() -> Any:

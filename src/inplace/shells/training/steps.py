@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,9 +148,7 @@ def steps(function: Any = None, /, *, first: int = FIRST, raising: bool = True, 
 
     def decorate(step: _Step) -> _Step:
         kept = Steps(first=first, raising=raising, strict=strict)
-        own: Any = step
-        while hasattr(own, "__wrapped__"):
-            own = own.__wrapped__
+        own: Any = inspect.unwrap(step)
 
         @functools.wraps(step)
         def recorded(*args: Any, **kwargs: Any) -> Any:
@@ -166,3 +165,10 @@ def steps(function: Any = None, /, *, first: int = FIRST, raising: bool = True, 
         return recorded  # type: ignore[return-value]
 
     return decorate if function is None else decorate(function)
+
+
+def callback_of(hooks: type, base: type, steps: Steps) -> Any:
+    """A trainer's callback, of the class that the trainer asks for, whose hooks begin and end steps."""
+    found: Any = type("StepsCallback", (hooks, base), {})()
+    found.steps = steps
+    return found
