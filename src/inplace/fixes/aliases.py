@@ -30,7 +30,7 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
     node = site.node
     if isinstance(node, ast.Assign):
         node = node.value
-    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, site, node):
+    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, node):
         fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
         items = _iterating(site, node)
         if items is not None:
@@ -95,9 +95,8 @@ def _is_leaf(look: Look, node: ast.expr, keep: Place) -> bool:
     return any(state is not None and state.is_leaf and state.requires_grad for state in states)
 
 
-def _is_module(look: Look, site: Statement, node: ast.expr) -> bool:
+def _is_module(look: Look, node: ast.expr) -> bool:
     """Whether a name stands for a module, which has no `clone`."""
-    del site
     text = ast.unparse(node)
     paths = (name for names in look.index.names.seen.values() for name in names)
     return any(path.startswith(f"{text}.") for path in paths)
