@@ -152,6 +152,23 @@ def test_every_notebook_is_a_page(site: Path, pages: dict[Path, Page]) -> None:
         assert (site / "notebooks" / notebook.name).read_bytes() == notebook.read_bytes()
 
 
+def test_every_error_text_has_its_page(site: Path, pages: dict[Path, Page]) -> None:
+    """The index leads to a page for each text, with what PyTorch said, what the tool says, and the picture."""
+    texts = sorted((site / "errors").glob("*.html"))
+    index = pages[site / "error-texts.html"].links
+    of_processes = "expected-to-"  # DDP's, whose scripts take several processes
+
+    assert len(texts) == (ROOT / "docs" / "error-texts.md").read_text().count("\n## ")
+    assert [path.name for path in texts if f"errors/{path.name}" not in index] == []
+    for path in texts:
+        told = path.read_text()
+        assert "Usual causes" in told
+        assert "What to do" in told
+        if not path.name.startswith(of_processes):
+            assert "PyTorch says" in told
+            assert pages[path].pictures, path.name
+
+
 def test_the_reference_has_every_public_name(site: Path, pages: dict[Path, Page]) -> None:
     """The page made from the docstrings has each public name and each public method of a recording, with its words."""
     ids = pages[site / "api.html"].ids
@@ -189,6 +206,10 @@ def test_pages_open_from_files(site: Path, pages: dict[Path, Page], chromium: An
     tab.locator("[data-md-component=search-query]").focus()
     tab.keyboard.type("OverwriteError")
     tab.wait_for_selector(".md-search-result__item a[href*='magics.html']", state="attached", timeout=10_000)
+    tab.goto((site / "faq.html").as_uri())
+    tab.locator("[data-md-component=search-query]").focus()
+    tab.keyboard.type("backward through the graph a second time")
+    tab.wait_for_selector(".md-search-result__item a[href*='errors/trying']", state="attached", timeout=10_000)
     tab.close()
 
     assert faults == []

@@ -1,14 +1,20 @@
 """Write the index of error texts, `docs/error-texts.md`: `python tools/make_error_texts.py`.
 
 What a text means comes from `render/words/meanings.py` and the words of custom functions; what the tool shows comes
-from the scripts of `tests/texts`, which hold it.
+from the scripts of `tests/texts`, which hold it. The site has a page for each text too (`tools/site/error_pages.py`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.texts.script import Script
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "error-texts.md"
@@ -24,44 +30,76 @@ Each text was raised by a script on torch 2.13 (`tests/texts`), and a test holds
 The words differ between versions.
 An error that is not here gets one honest line: the tensors that were on its line.
 """
-_ELSEWHERE = {"not reduced": "graph-detached", "ready twice": "freed-graph", "view size": "view-impossible"}
+_ELSEWHERE = {"not reduced": "graph-detached", "ready twice": "freed-graph"}
 _ELSEWHERE |= {"no gradient": "graph-detached`, `rebound-leaf", "gradient type": "custom-function"}
 
 
-def page() -> str:
-    """The text of the page."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One text.
+
+    Attributes:
+        text: how PyTorch says it, with `…` for what differs.
+        means: one sentence.
+        causes: the usual ones, as clauses with a semicolon between.
+        remedy: what to do.
+        kinds: what the tool finds.
+        scripts: those of `tests/texts` that raise it.
+    """
+
+    text: str
+    means: str
+    causes: str
+    remedy: str
+    kinds: tuple[str, ...]
+    scripts: tuple[Script, ...]
+
+    @property
+    def title(self) -> str:
+        """The text as a heading."""
+        return _title(self.text)
+
+
+def entries() -> Iterator[Entry]:
+    """The texts that are raised, in the order of the page."""
     sys.path.insert(0, str(ROOT))
     from inplace.reading.ending import recognized
     from inplace.render.words.custom_function import REFUSED
     from inplace.render.words.meanings import MEANINGS
-    from tests.texts import custom, leaves, others, warned
+    from tests.texts import custom, leaves, others
 
-    kinds: dict[str, dict[str, None]] = defaultdict(dict)
-    texts: dict[str, str] = {}
+    scripts: dict[str, list[Script]] = defaultdict(list)
     for script in (*leaves.SCRIPTS, *custom.SCRIPTS, *others.SCRIPTS):
-        what = recognized(script.text)[0]
-        kinds[what][script.kind] = None
-        texts.setdefault(what, script.text)
-    for what, kind in _ELSEWHERE.items():
-        kinds[what].setdefault(kind)
-    parts = [HEAD]
+        scripts[recognized(script.text)[0]].append(script)
+
+    def entry(what: str, text: str, told: tuple[str, str, str]) -> Entry:
+        kinds = dict.fromkeys(script.kind for script in scripts[what])
+        if what in _ELSEWHERE:
+            kinds[_ELSEWHERE[what]] = None
+        return Entry(text, *told, tuple(kinds), tuple(scripts[what]))
+
     for what, meaning in MEANINGS.items():
-        told = (meaning.means, meaning.causes, meaning.remedy)
-        parts.append(_entry(meaning.text, told, kinds[what]))
+        yield entry(what, meaning.text, (meaning.means, meaning.causes, meaning.remedy))
     for what, (does, because, remedy) in REFUSED.items():
-        if what in texts:
+        if scripts[what]:
             cause, means = (one.format("…", "…", "…", "…") for one in (does, because))
-            parts.append(_entry(texts[what], (means, f"the line {cause}", remedy), kinds[what]))
+            yield entry(what, scripts[what][0].text, (means, f"the line {cause}", remedy))
+
+
+def page() -> str:
+    """The text of the page."""
+    parts = [HEAD, *(_told(entry) for entry in entries())]
+    from tests.texts import warned
+
     parts.append("# Warnings\n\nPyTorch warns of these and goes on; the first time only, in most settings.\n")
     parts += [f"- {_title(script.text)}: `{script.kind}`" for script in warned.SCRIPTS]
     return "\n".join(parts) + "\n"
 
 
-def _entry(text: str, told: tuple[str, str, str], kinds: dict[str, None]) -> str:
-    means, causes, remedy = told
-    shown = ", ".join(f"`{kind}`" for kind in kinds)
+def _told(entry: Entry) -> str:
+    shown = ", ".join(f"`{kind}`" for kind in entry.kinds)
     return (
-        f"## {_title(text)}\n\n{means}\n\n- Usual causes: {causes}.\n- What to do: {remedy}\n"
+        f"## {entry.title}\n\n{entry.means}\n\n- Usual causes: {entry.causes}.\n- What to do: {entry.remedy}\n"
         f"- What the tool shows: {shown}, with the line to blame and the names.\n"
     )
 

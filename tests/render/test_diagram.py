@@ -234,6 +234,17 @@ def test_a_missing_layout_engine_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     assert all("h.relu_()" in made for made in (still, page))
 
 
+def test_the_still_says_what_one_line_did_of_that_line_alone() -> None:
+    """The line that made the shared part of a graph is marked, and not said to have freed it."""
+    shared = (
+        "import torch\nw = torch.ones(2, requires_grad=True)\nh = w.exp()\nh.sum().backward()\nh.mean().backward()\n"
+    )
+    still = to_svg(record(shared))
+
+    assert still.count("frees the graph<") == 1
+    assert still.count("goes through it again<") == 1
+
+
 def test_kept_bytes_end_with_their_backward() -> None:
     """What a graph keeps counts from the call that saved it to the backward that ran, and no parameter is in it."""
     text = (

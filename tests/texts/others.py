@@ -187,6 +187,18 @@ SCRIPTS = (
         remedy="reshape",
     ),
     Script(
+        "shape '[8, 64]' is invalid for input of size 21632",
+        "view-impossible",
+        """
+        encoder = nn.Conv2d(1, 4, 3)
+        head = nn.Linear(64, 2)
+        h = encoder(torch.randn(8, 1, 28, 28))
+        out = head(h.view(8, 64))  # here
+        """,
+        names="h",
+        remedy="-1",
+    ),
+    Script(
         "Trying to resize storage that is not resizable",
         "view-impossible",
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from mkdocs.structure.toc import get_toc
 from nbconvert import HTMLExporter
 
 from inplace.shells.terminal.tour import title
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from error_pages import error_pages, with_links  # it lies beside this file
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -58,6 +62,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"notebooks/{notebook.name}", abs_src_path=str(notebook)))
     for asset in ("inplace.css", "iframe-worker.js"):
         files.append(File.generated(config, f"assets/{asset}", abs_src_path=str(HERE / asset)))
+    for path, text in error_pages():
+        files.append(File.generated(config, path, content=text))
     return files
 
 
@@ -68,7 +74,9 @@ def of_readme(text: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Lead links to the README and to notebooks to their pages."""
+    """Lead links to the README and to notebooks to their pages, and error texts to theirs."""
+    if page.file.src_uri == "error-texts.md":
+        markdown = with_links(markdown)
     return markdown if page.file.src_uri == "index.md" else _linked(markdown, {"": "", "../notebooks/": "notebooks/"})
 
 

@@ -225,8 +225,8 @@ function change(board, finding) {
 function markdown(board, finding) {
   const { diagram } = board.run;
   const prose = (/** @type {string[]} */ pieces) => pieces.map((part, number) => (number % 2 ? `\`${part}\`` : part)).join("");
-  const spots = [...finding.culprits.slice(0, 3).map((/** @type {any} */ spot) => [spot, finding.did]), ...(finding.victim ? [[finding.victim, finding.needs]] : [])];
-  const lines = spots.map(([spot, said]) => `${lineOf(spot, diagram)}: ${spot.code.split("\n")[0]}  # ${said}`);
+  const spots = [...finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => [spot, at ? "" : finding.did]), ...(finding.victim ? [[finding.victim, finding.needs]] : [])];
+  const lines = spots.map(([spot, said]) => `${lineOf(spot, diagram)}: ${spot.code.split("\n")[0]}${said && `  # ${said}`}`);
   const parts = [`**${finding.kind}** (${diagram.title}, PyTorch ${diagram.torch}): ${prose(finding.headline)}`, `\`\`\`\n${lines.join("\n")}\n\`\`\``];
   if (finding.why.length) parts.push(`**Why:** ${prose(finding.why)}`);
   if (finding.fix.length) parts.push(`**Fix:** ${prose(finding.fix)}`);

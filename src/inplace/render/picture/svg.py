@@ -99,7 +99,7 @@ def _change(canvas: Canvas, diff: Diff) -> None:
 
 def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
     """(line, first column, last column, role) of the places of a finding in one source."""
-    found = [(spot, "culprit") for spot in finding.culprits]
+    found = [(spot, "further" if number else "culprit") for number, spot in enumerate(finding.culprits)]
     found += [(finding.victim, "victim")] if finding.victim is not None else []
     return [
         (spot.line, spot.column, spot.end_column if spot.end_line == spot.line else 10_000, role)
@@ -127,7 +127,7 @@ def _source(canvas: Canvas, pane: SourcePane, finding: Verdict, number: int) -> 
         canvas.text(PAD + 48, _expanded(text)[:104], size=12, mono="1")
         canvas.y += 22
     canvas.y = top + 22 * len(lines) + 12
-    if len(places) == 2:  # noqa: PLR2004 - one arrow, from the culprit to its victim
+    if {"culprit", "victim"} <= places.keys():  # one arrow, from the culprit to its victim
         (x1, y1), (x2, y2) = places["culprit"], places["victim"]
         bend = max(x1, x2) + 34
         d = f"M{x1 + 6:.1f} {y1:.1f} C{bend:.1f} {y1:.1f} {bend:.1f} {y2:.1f} {x2 + 8:.1f} {y2:.1f}"
@@ -141,14 +141,14 @@ def _underline(canvas: Canvas, text: str, start: int, stop: int, kind: tuple[str
     raw = text.encode()
     left = PAD + 48 + _LETTER * columns(_expanded(raw[:start].decode(errors="replace")))
     right = PAD + 48 + _LETTER * columns(_expanded(raw[:stop].decode(errors="replace")))
-    accent = _ACCENTS[severity] if role == "culprit" else _VICTIM
-    if role == "culprit":
+    accent = _VICTIM if role == "victim" else _ACCENTS[severity]
+    if role != "victim":
         canvas.box(left - 3, canvas.y - 14, right - left + 6, 19, rx="3", fill=_TINTS[severity])
-    dash = "" if role == "culprit" else "4 2"
+    dash = "4 2" if role == "victim" else ""
     canvas.path(
         f"M{left:.1f} {canvas.y + 4:.1f} H{right:.1f}", stroke=accent, stroke_width="2", stroke_dasharray=dash or "none"
     )
-    label = finding.needs if role == "victim" else finding.did
+    label = {"culprit": finding.did, "victim": finding.needs}.get(role)
     if label and canvas.aside < _WIDTH - 120:
         canvas.text(canvas.aside, label, size=11, fill=accent, font_weight="600")
     return right, canvas.y - 4
