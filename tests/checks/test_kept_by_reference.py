@@ -152,7 +152,7 @@ WARNED.update(
         "an attack that moves the image": (
             "def attack(x):\n    adv = x\n    for _ in range(2):\n        adv += 0.1\n    return adv\n"
             "def main():\n    x = torch.rand(3)\n    adv = attack(x)\n    return (adv - x).abs().max()\nmain()",
-            [4, 8],
+            [4, 2],
             9,
         ),
         "a transform that works in place, and the clean target": (

@@ -102,8 +102,8 @@ SAID = {
             slot += 1
         torch.stack(slots)
         """,
-        "line 3: slot += 1 (and 2 more lines): several items of one list are the same bytes "
-        "(slot, slots[0] and slots[1]).\n"
+        "line 4 joins items that are the same bytes: line 1 (slots = [torch.zeros(2)] * 2) put them there, "
+        "line 3 (slot += 1) wrote them.\n"
         "A write through one of them shows in all of them.\n"
         "Keep a copy: slots = [torch.zeros(2) for _ in range(2)].",
     ),

@@ -14,13 +14,17 @@ from inplace.facts.collectives import REDUCED
 from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
 from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
-from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, foreign_writes
+from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
 from inplace.reading.code import root_of
+from inplace.reading.data_shared import data_shared
+from inplace.reading.handed import kept_twice
 from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
 from inplace.reading.items import value_of
+from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.place import Place
 from inplace.reading.repeated import Repeated, repeated_modules
+from inplace.reading.shared_defaults import written_for_all
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
 from inplace.reading.twins import Twins, twins
 
@@ -37,6 +41,8 @@ _How = Literal[
     "kept",
     "argument",
     "default",
+    "class",
+    "handed",
     "item",
     "foreign",
     "twins",
@@ -48,6 +54,8 @@ _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that a
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
+    "class": (),
+    "handed": (),
     "modules": (),
     "swap": (Cure.COPY_SWAPPED,),
     "twins": (Cure.MADE_APART,),
@@ -64,8 +72,9 @@ class SharedReference(Finding):
     `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`;
     `compared` (a tensor with itself), `restored` (copied onto itself) and `kept` (read back in another way), where the
     victim is the call that did so, and `keep` the line that kept the other reference; an `argument` that a function
-    wrote in place for its own use, a `default` one that it wrote in each of its calls, and an `item` of a data set,
-    where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
+    wrote in place for its own use, one that was `handed` to a function which gave it back as if it were another, a
+    `default` one that it wrote in each of its calls, one that a `class` has for all its objects, and an `item` of a
+    data set, where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
     `twins` (names for two things that are one); `modules` (an expression that repeats one module);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
@@ -98,20 +107,25 @@ class SharedReference(Finding):
 def shared_references(index: Index) -> Iterator[Finding]:
     """Yield repeated items first (they are hardly ever meant), then swaps, then names that share what was written."""
     told: set[StorageId | None] = set()
+    objects = KeptObjects(index)
     kept = [_read_back(index, one, "compared") for one in compared(index)]
     kept += [_read_back(index, one, "restored") for one in restored(index)]
+    kept += [_kept_object(index, one, "compared") for one in objects.compared()]
+    kept += [_kept_object(index, one, "kept") for one in (*objects.read_in_turn(), *data_shared(index))]
     kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
     kept += [_read_alias(index, one) for one in alias_reads(index)]
     kept += [_written_argument(index, one, "argument") for one in written_arguments(index)]
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
+    kept += [_kept_object(index, one, "handed") for one in kept_twice(index, objects.origins)]
+    kept += [_written_argument(index, one, "class") for one in written_for_all(index)]
     kept += [_written_argument(index, one, "item") for one in written_items(index)]
     kept += [_twins(index, one) for one in twins(index)]
     kept += [_modules(index, one) for one in repeated_modules(index)]
-    kept += [_read_array(index, one) for one in array_reads(index)]
+    kept += [_read_array(index, one) for one in (*array_reads(index), *collected_arrays(index))]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
-    for finding in (*_repeated(index), *_swaps(index), *kept):
+    for finding in (*_repeated(index, objects), *_swaps(index), *kept):
         writer = finding.culprits[0].spot if finding.culprits else None
         if finding.lines in once or (finding.how in _PLAINEST and writer in spots):
             continue  # another has told more of that write
@@ -146,7 +160,7 @@ def _in_two_groups(index: Index) -> Iterator[SharedReference]:
     )
 
 
-def _repeated(index: Index) -> Iterator[SharedReference]:
+def _repeated(index: Index, objects: KeptObjects) -> Iterator[SharedReference]:
     """A list given to one call holds the same bytes twice, and they were written after they first went out."""
     told: set[object] = set()
     for call in index.history.calls_of(lambda function: function.label in _JOINING):
@@ -156,7 +170,13 @@ def _repeated(index: Index) -> Iterator[SharedReference]:
             if (storage, call.stack) in told:
                 continue
             told.add((storage, call.stack))
-            if writes or _moved_unseen(index, states):  # `cat((x, x))` of what nobody wrote is meant
+            path = next(one.path for one in call.inputs if "[" in one.path).split("[")[0]
+            is_known, kept = objects.joined(call, path, states)
+            if kept is not None:
+                yield _kept_object(index, kept, "repeated")
+            elif is_known and writes:  # which of them is not known to have been put there before a write
+                yield _finding(index, storage, writes, [*sources, call], "repeated", "info")
+            elif writes or _moved_unseen(index, states):  # `cat((x, x))` of what nobody wrote is meant
                 yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
             elif index.trace.storages[storage].external and len({state.tensor for state in states}) > 1:
                 yield _finding(index, storage, writes, [*sources, call], "repeated", "info")  # who writes is not seen
@@ -179,6 +199,21 @@ def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:
         how=how,
         reaching=tuple(index.names.over(storage)),
         keep=keepers[0] if keepers else None,
+    )
+
+
+def _kept_object(index: Index, one: KeptObject, how: _How) -> SharedReference:
+    """A tensor that the source kept without a call, written, and read by what kept it."""
+    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write), one.keep)}.values())
+    return SharedReference(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim(one.reader, ""),
+        names=index.names.told(first=[one.shown], tensors=[one.state.tensor], places=[*culprits, one.reader]),
+        storage=one.state.storage,
+        how=how,
+        reaching=tuple(index.names.over(one.state.storage)),
+        keep=one.keep,
     )
 
 

@@ -10,6 +10,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
 from inplace.fixes.statement import Statement, called_name
+from inplace.reading.code import is_putting, leaves_kept_by
 from inplace.reading.place import Place
 
 _APART = frozenset({"detach", "data"})  # what is no step of the graph any more
@@ -27,16 +28,28 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
     site = look.site(keep)
     if keep is None or site is None:
         return
-    node = site.node
-    if isinstance(node, ast.Assign):
-        node = node.value
+    node = _kept_node(site)
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, node):
         fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
         items = _iterating(site, node)
         if items is not None:
             yield Candidate(site, [cloned(site.source_code, items.value)], fits)
         else:
-            yield Candidate(site, [in_place_of(node, _copied(look, site, node, keep))], fits)
+            yield Candidate(site, [in_place_of(*_copied(look, site, node, finding))], fits)
+
+
+def _kept_node(site: Statement) -> ast.AST | None:
+    """The expression that gave what a statement kept: the one thing that it puts away, where it is that as a whole."""
+    whole = [site.statement, getattr(site.statement, "value", None)] if is_putting(site.statement) else [site.statement]
+    if all(site.node is not one for one in whole):
+        return site.node
+    found = [one for one in leaves_kept_by(site.statement) if not (isinstance(one, ast.Call) and _is_number(one))]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_number(call: ast.Call) -> bool:
+    """Whether a call gives a number, which nobody writes to."""
+    return called_name(call) in {"float", "int", "bool", "str", "len", "item"}
 
 
 def _iterating(site: Statement, node: ast.expr) -> ast.DictComp | None:
@@ -69,30 +82,35 @@ def _is_whole(site: Statement, node: ast.expr) -> bool:
     return not written and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
 
 
-def _copied(look: Look, site: Statement, node: ast.expr, keep: Place) -> str:
-    """The text of a copy of what an expression gives out."""
+def _copied(look: Look, site: Statement, node: ast.expr, finding: Finding) -> tuple[ast.expr, str]:
+    """The expression that becomes a copy of what another gives out, and the text of that copy."""
     source = site.source_code
     text = operand(source, node)
     name = called_name(node) if isinstance(node, ast.Call) else getattr(node, "attr", "")
+    outer = next((one for one in ast.walk(site.statement) if isinstance(one, ast.Call) and one.args == [node]), node)
     if name == "state_dict":
-        return f"{{key: value.clone() for key, value in {text}.items()}}"
+        return outer if _is_made_of(outer) else node, f"{{key: value.clone() for key, value in {text}.items()}}"
+    if name in {"parameters", "buffers"} and _is_made_of(outer):
+        return outer, f"[one.detach().clone() for one in {text}]"
+    if name in {"named_parameters", "named_buffers"} and _is_made_of(outer):
+        return outer, f"{{name: one.detach().clone() for name, one in {text}}}"
     if name == "numpy" or _is_array(site, node):
-        return f"{text}.copy()"
-    return f"{text}.detach().clone()" if name not in _APART and _is_leaf(look, node, keep) else f"{text}.clone()"
+        return node, f"{text}.copy()"
+    return node, f"{text}.detach().clone()" if name not in _APART and _is_leaf(look, finding) else f"{text}.clone()"
+
+
+def _is_made_of(node: ast.expr) -> bool:
+    """Whether an expression makes a container of its argument."""
+    return isinstance(node, ast.Call) and called_name(node) in {"list", "dict", "tuple", "OrderedDict", "copy"}
 
 
 def _is_array(site: Statement, node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and site.is_array(node.id)
 
 
-def _is_leaf(look: Look, node: ast.expr, keep: Place) -> bool:
-    """Whether what an expression stands for is known to be a leaf that requires grad: a copy of it is none."""
-    wanted = ast.unparse(node)
-    named = [tensor for tensor, names in look.index.names.seen.items() if wanted in names]
-    states = [look.index.history.last_state(tensor) for tensor in named]
-    call = look.call_of(keep)
-    states += [look.index.trace.states[one] for one in call.outputs] if call is not None else []
-    return any(state is not None and state.is_leaf and state.requires_grad for state in states)
+def _is_leaf(look: Look, finding: Finding) -> bool:
+    """Whether what is shared is a leaf that requires grad: a copy of it is none."""
+    return any(storage in look.index.history.leaf_storages for storage in finding.storages())
 
 
 def _is_module(look: Look, node: ast.expr) -> bool:

@@ -11,8 +11,11 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement, called_name
+from inplace.reading.code import leaves_kept_by
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
+_NUMBERS = frozenset({"float", "int", "bool", "str", "len", "item", "tolist"})
+_ARRAYS = frozenset({"numpy", "asarray", "array", "copy"})  # a copy of those is none of PyTorch's
 
 
 def copies_kept(look: Look, finding: Finding) -> Candidates:
@@ -62,18 +65,26 @@ def _repeated(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Itera
 def _stored(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Iterator[Edits]:
     """`history.append(w)` -> `history.append(w.clone())`, `best = net.state_dict()` -> a dictionary of copies."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        call = statement.value
-        function = call.func
+        function = statement.value.func
         if isinstance(function, ast.Attribute) and function.attr in _KEEPING and _names_one(function.value, roots):
-            yield [cloned(source, one) for one in call.args[-1:]]
+            yield from _leaf_copied(source, statement)
     if isinstance(statement, ast.Assign):
         target, value = statement.targets[0], statement.value
         if isinstance(value, ast.Call) and called_name(value) == "state_dict" and _names_one(target, roots):
             copies = f"{{key: value.clone() for key, value in {source.text_of(value)}.items()}}"
             yield [in_place_of(value, copies)]
-        is_item = isinstance(target, ast.Subscript) and _names_one(target.value, roots)
-        if is_item and isinstance(value, ast.Name | ast.Attribute | ast.Call):
-            yield [cloned(source, value)]
+        elif isinstance(target, ast.Subscript) and _names_one(target.value, roots):
+            yield from _leaf_copied(source, statement)
+
+
+def _leaf_copied(source: SourceCode, statement: ast.stmt) -> Iterator[Edits]:
+    """A copy of the one tensor that a statement puts away, alone or as a part of what it makes (`Step(state, 1.0)`)."""
+    found = [
+        one for one in leaves_kept_by(statement) if isinstance(one, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
+    ]
+    found = [one for one in found if not (isinstance(one, ast.Call) and called_name(one) in _NUMBERS)]
+    if len(found) == 1 and not (isinstance(found[0], ast.Call) and called_name(found[0]) in _ARRAYS):
+        yield [cloned(source, found[0])]
 
 
 def _names_one(node: ast.expr, roots: set[str]) -> bool:

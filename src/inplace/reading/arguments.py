@@ -148,13 +148,18 @@ def _defaults(code: Code) -> Iterator[tuple[Position, ast.stmt, str]]:
     """The default arguments that are calls: where, of which function, and of which parameter."""
     for function in code.source_code.statements:
         if isinstance(function, FUNCTIONS):
-            given = function.args
-            pairs = list(zip(reversed(_parameters(function)), reversed(given.defaults), strict=False))
-            named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-            pairs += [(one.arg, default) for one, default in named if default is not None]
-            for name, default in pairs:
-                if isinstance(default, ast.Call):
-                    yield node_position(default), function, name
+            yield from ((position, function, name) for position, name in defaults_of(function))
+
+
+def defaults_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[Position, str]]:
+    """The default arguments of a function that are calls: where they stand, and of which parameter they are."""
+    given = function.args
+    pairs = list(zip(reversed(_parameters(function)), reversed(given.defaults), strict=False))
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    pairs += [(one.arg, default) for one, default in named if default is not None]
+    for name, default in pairs:
+        if isinstance(default, ast.Call):
+            yield node_position(default), name
 
 
 def _outer(index: Index, call: Call, made: Site, function: ast.stmt) -> tuple[StackFrame, ...]:

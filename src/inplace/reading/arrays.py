@@ -58,8 +58,42 @@ def array_reads(index: Index) -> Iterator[ArrayRead]:
 
 def _name_of(index: Index, keep: Call) -> str | None:
     place = index.places.of(keep)
-    given = index.places.code(place).assigned_from(place.position) if place is not None else ()
+    code = index.places.code(place) if place is not None else None
+    if place is None or code is None:
+        return None
+    given = code.assigned_from(place.position)
+    if not given and code.holds(place.position) and not code.puts_away(place.position):
+        given = code.targets(place.position)  # `before = {name: p.detach().numpy() for name, p in ...}`
     return given[0] if len(given) == 1 else None
+
+
+def collected_arrays(index: Index) -> Iterator[ArrayRead]:
+    """Yield the arrays of one memory that a line put into a container again and again, which was written between.
+
+    Who reads them calls no function of PyTorch; it is the first line elsewhere that mentions the container.
+    """
+    columns = index.history.columns
+    first: dict[tuple[Stack, object], int] = {}
+    told: set[Stack] = set()
+    for step in columns.steps_of(lambda function: function.kind is Kind.EXPORT and function.label in _LABELS):
+        keep = index.trace.calls[step]
+        if not keep.inputs or not keep.stack.frames or keep.stack in told or len(told) >= _MOST:
+            continue
+        state = index.trace.states[keep.inputs[0].before]
+        before = first.setdefault((keep.stack, (state.storage, state.offset, state.layout)), step)
+        writes = index.history.writes_of(state)
+        write = next(
+            (one for one in writes if before < one.call.step < step and index.overlaps.of(one.after, state)), None
+        )
+        place = index.places.of(keep)
+        if write is None or place is None:
+            continue
+        told.add(keep.stack)
+        code = index.places.code(place)
+        holder = code.holder(place.position) if code.collects(place.position) else None
+        reader = code.mentioned_behind(place.position, holder) if holder is not None else None
+        if reader is not None and holder is not None:
+            yield ArrayRead(keep, write, keep, index.places.beside(place, reader), ast.unparse(holder), compared=True)
 
 
 def _reader(index: Index, keep: Call, name: str, after: int, before: int) -> tuple[Call, Place] | None:

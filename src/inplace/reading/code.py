@@ -137,25 +137,54 @@ class Code:
         statement, node = self.statement(position), self.source_code.node(position)
         return statement is not None and any(one is node for one in kept_by(statement))
 
-    def collects(self, position: Position) -> bool:
-        """Whether the statement around a range puts it, in a loop, into a variable that was there before the loop."""
-        if not self.puts_away(position):
-            return False
-        around = self.source_code.statements_around(position)
-        statement = around[-1]
+    def holder(self, position: Position) -> ast.Name | ast.Attribute | None:
+        """What the statement around a range puts its result into: `self.kept` of `self.kept[k].append(...)`."""
+        statement = self.statement(position)
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             target = statement.value.func
-        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value if isinstance(target, ast.Attribute) else None
+        while isinstance(target, ast.Subscript):
             target = target.value
+        return target if isinstance(target, ast.Name | ast.Attribute) else None
+
+    def collects(self, position: Position) -> bool:
+        """Whether the statement around a range puts it, in a loop, into a variable that was there before the loop.
+
+        What goes into an attribute of an object was there before the method that puts it.
+        """
+        holder = self.holder(position) if self.puts_away(position) else None
+        if isinstance(holder, ast.Attribute):
+            return not any(self._is_made_anew(at) for at in self.assignments(ast.unparse(holder)))
         function = self.source_code.function_around(position)
-        loops = [one for one in around if isinstance(one, LOOPS)]
+        loops = [one for one in self.source_code.statements_around(position) if isinstance(one, LOOPS)]
         inside = [one for one in loops if function is None or node_position(function).holds(node_position(one))]
-        if not isinstance(target, ast.Name) or not inside:
+        if holder is None or not inside:
             return False
-        made = [node_position(one) for one in self.source_code.statements if _assigns(one, target.id)]
+        made = [node_position(one) for one in self.source_code.statements if _assigns(one, holder.id)]
         made = [at for at in made if function is None or node_position(function).holds(at)]
         return bool(made) and not any(node_position(inside[0]).holds(at) for at in made)
+
+    def _is_made_anew(self, position: Position) -> bool:
+        """Whether an attribute is assigned elsewhere than where its object is made."""
+        function = self.source_code.function_around(position)
+        return function is None or function.name != "__init__"
+
+    def mentioned_behind(self, position: Position, holder: ast.Name | ast.Attribute) -> Position | None:
+        """The first simple statement that reads a container behind the loop in which a range is put into it.
+
+        Of an attribute it may stand anywhere but in the function that puts it there.
+        """
+        function = self.source_code.function_around(position)
+        around = [one for one in self.source_code.statements_around(position) if isinstance(one, LOOPS)]
+        end = node_position(around[0]).end if around else position.end
+        for statement in sorted(self.source_code.simple_statements, key=lambda one: node_position(one).start):
+            at = node_position(statement)
+            same = self.source_code.function_around(at) is function
+            behind = not same if isinstance(holder, ast.Attribute) else same and at.start >= end
+            if behind and any(_loads(node, holder) for node in ast.walk(statement)) and not is_putting(statement):
+                return at
+        return None
 
     def own_names(self, function: ast.stmt) -> frozenset[str]:
         """The parameters of a function, and the variables that it gives a value."""
@@ -314,26 +343,43 @@ def kept_by(statement: ast.stmt) -> list[ast.expr]:
     while left:
         node = left.pop()
         found.append(node)
-        if isinstance(node, ast.List | ast.Tuple | ast.Set):
-            left += node.elts
-        elif isinstance(node, ast.Dict):
-            left += node.values
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
-            left.append(node.elt)
-        elif isinstance(node, ast.DictComp):
-            left.append(node.value)
-        elif isinstance(node, ast.IfExp):
-            left += [node.body, node.orelse]
-        elif isinstance(node, ast.Starred | ast.NamedExpr):
-            left.append(node.value)
-        elif isinstance(node, ast.Call) and _makes_of_its_arguments(node.func):
-            left += [*node.args, *(keyword.value for keyword in node.keywords)]
+        left += _parts_kept(node)
     return found
+
+
+def leaves_kept_by(statement: ast.stmt) -> list[ast.expr]:
+    """The same without the containers and objects that the statement makes: `state` of `steps.append(Step(state))`."""
+    return [one for one in kept_by(statement) if not _parts_kept(one) and not isinstance(one, ast.Constant)]
+
+
+def _parts_kept(node: ast.expr) -> list[ast.expr]:
+    """What an expression makes a container or an object of."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return list(node.elts)
+    if isinstance(node, ast.Dict):
+        return list(node.values)
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+        return [node.elt]
+    if isinstance(node, ast.DictComp):
+        return [node.value]
+    if isinstance(node, ast.IfExp):
+        return [node.body, node.orelse]
+    if isinstance(node, ast.Starred | ast.NamedExpr):
+        return [node.value]
+    if isinstance(node, ast.Call) and _makes_of_its_arguments(node.func):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    return []
 
 
 def _makes_of_its_arguments(function: ast.expr) -> bool:
     name = ast.unparse(function).rpartition(".")[2]
     return name in {"list", "tuple", "dict", "zip", "deque"} or name[:1].isupper()
+
+
+def _loads(node: ast.AST, holder: ast.Name | ast.Attribute) -> bool:
+    if isinstance(holder, ast.Name):
+        return isinstance(node, ast.Name) and node.id == holder.id and isinstance(node.ctx, ast.Load)
+    return isinstance(node, ast.Attribute) and node.attr == holder.attr and isinstance(node.ctx, ast.Load)
 
 
 def _assigns(statement: ast.stmt, name: str) -> bool:

@@ -71,7 +71,7 @@ def repeated_modules(index: Index) -> Iterator[Repeated]:
 def _expressions(number: int, code: Code) -> Iterator[_Expression]:
     left = _MOST
     for node in code.source_code.nodes:
-        items = _repeats(node) if left and isinstance(node, ast.expr) else []
+        items = items_repeated(node) if left and isinstance(node, ast.expr) else []
         for item in items:
             left -= 1
             if isinstance(item, ast.Call):
@@ -82,7 +82,7 @@ def _expressions(number: int, code: Code) -> Iterator[_Expression]:
                     yield _Expression(number, node, made, is_made_there=False)  # type: ignore[arg-type]
 
 
-def _repeats(node: ast.AST) -> list[ast.expr]:
+def items_repeated(node: ast.AST) -> list[ast.expr]:
     """What an expression has several times: the items of `[item] * n`, of `fromkeys(names, item)`, and the like."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return [

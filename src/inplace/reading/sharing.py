@@ -6,11 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call, Kind, TensorId, TensorState
+from inplace.facts.model import Call, Kind, StateId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradients import reads_grad
-from inplace.reading.history import Write
+from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
+from inplace.reading.items import part_of
 
 # Functions that tell how far two tensors are from each other: of one and the same they say nothing.
 LOSSES = frozenset(
@@ -19,8 +20,8 @@ LOSSES = frozenset(
         *("binary_cross_entropy_with_logits", "cross_entropy", "cosine_embedding_loss", "pairwise_distance"),
     ]
 )
-_COMPARING = LOSSES | {"sub", "rsub", "eq", "ne", "equal", "allclose", "isclose", "dist", "div", "true_divide"}
-_COPYING = frozenset({"copy_", "lerp_", "_foreach_copy_"})
+COMPARING = LOSSES | {"sub", "rsub", "eq", "ne", "equal", "allclose", "isclose", "dist", "div", "true_divide"}
+_COPYING = frozenset({"copy_", "lerp_", "add_", "_foreach_copy_", "_foreach_lerp_"})  # the last of an average too
 _SNAPSHOTS = frozenset({"detach", "data"})
 _KEEPING = _SNAPSHOTS | frozenset(
     [
@@ -61,7 +62,7 @@ class KeptBytes:
 
 def compared(index: Index) -> Iterator[KeptBytes]:
     """Yield the calls that compare a tensor with itself, of which one side was kept before the bytes were written."""
-    yield from _pairs(index, _COMPARING, through_kept=True)
+    yield from _pairs(index, COMPARING, through_kept=True)
 
 
 def restored(index: Index) -> Iterator[KeptBytes]:
@@ -193,13 +194,26 @@ def _first_read(index: Index, tensor: TensorId, keep: Call, writes: list[Write])
         later = bisect_left(sightings, step + 1, key=lambda sighting: sighting[0])
         if later == len(sightings):
             return None
-        if derives(index, write.before.tensor, tensor) or not index.overlaps.of(write.after, state):
-            continue
         read = index.trace.calls[sightings[later][0]]
+        if derives(index, write.before.tensor, tensor) or not _reaches(index, write, state, sightings[later][1]):
+            continue
         if _same_statement(index, read, keep) or read.within is not None or _only_writes(index, read, tensor):
             return None
         return write, read
     return None
+
+
+def _reaches(index: Index, write: Write, kept: TensorState, found: StateId) -> bool:
+    """Whether a write changed what was kept, which was found in a state then.
+
+    Which items an assignment writes is not always known; then it is asked whether other values were found.
+    """
+    if write.call.function.label != SET_ITEM:
+        return index.overlaps.of(write.after, kept)
+    part, values = part_of(index, write), index.trace.states[found].values
+    if part is not None:
+        return index.overlaps.of(part, kept)
+    return values is not None and kept.values is not None and values != kept.values
 
 
 def _only_writes(index: Index, call: Call, tensor: TensorId) -> bool:

@@ -11,6 +11,8 @@ _REMEDIES = {
     "twins": "Make the second a copy: `copy.deepcopy(module)`, or a list of `.clone()`s.",
     "modules": "Make each its own: `[nn.Linear(4, 4) for _ in range(n)]`, or `copy.deepcopy(layer)` for each.",
     "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
+    "class": "Make it for each object: `self.total = torch.zeros(3)` in `__init__`, or `field(default_factory=...)`.",
+    "handed": "Hand over a clone, or let the function work out of place.",
     "default": "Let the default be `None`, and make the tensor in the function.",
     "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
@@ -31,10 +33,14 @@ _READS = {
 _ARGUMENTS = {
     "argument": "works in place on {name}, which its caller goes on with ({keep})",
     "default": "writes to the default of {name}, which is made once ({keep})",
+    "class": "writes to {name}, which is made once for all objects of its class ({keep})",
+    "handed": "works in place on {name}, which its caller goes on with ({keep})",
     "item": "writes to {name} in place, and so to what the data set keeps ({keep})",
 }
 _OF_ARGUMENTS = {
     "argument": "{read} reads it again, and finds what was made of it.",
+    "class": "{read} finds what one object has made of the tensor of all.",
+    "handed": "{read} goes on with it as if it were as before.",
     "default": "The next call begins with what the last has left in it: {read} wrote to the same tensor.",
     "item": "Each time the item is taken out it is changed again: {read} wrote to the same bytes.",
 }
@@ -62,6 +68,11 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
             what,
             f"Its parameters are the same ones each time: {where(finding.culprits[-1], trace)} trains all at once.",
         )
+    if finding.how == "repeated" and finding.keep is not None:
+        kept = f"{where(finding.keep, trace)} ({quote(finding.keep)}) put them there"
+        wrote = f"{_writers(finding, trace)} wrote them"
+        what = f"{victim(finding, trace)} joins items that are the same bytes: {kept}, {wrote}."
+        return what, "A write through one of them shows in all of them."
     if finding.keep is not None and finding.victim is not None:
         kept = f"{where(finding.keep, trace)} kept the same bytes ({quote(finding.keep)})"
         read = f"{where(finding.victim.place, trace)} {_READS[finding.how]}"

@@ -1,0 +1,1 @@
+"""Programs in many styles that keep tensors by reference."""
