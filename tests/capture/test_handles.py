@@ -78,6 +78,24 @@ def test_overwritten_save_is_found(name: str, either: str) -> None:
     assert recorded.trace.notes == ()
 
 
+def test_the_save_of_one_of_several_nodes_of_a_call_is_told_apart(either: str) -> None:
+    """A recurrent cell multiplies by two weights, and keeps views of them: the sizes that PyTorch tells are of one."""
+    text = """
+    cell = nn.RNNCell(3, 4)
+    opt = torch.optim.SGD(cell.parameters(), lr=0.1)
+    h = torch.zeros(2, 4)
+    for _ in range(3):
+        h = cell(torch.ones(2, 3), h)
+        h.sum().backward(retain_graph=True)
+        opt.step()
+    """
+
+    (found,) = [one for one in record_text(text).report.findings if one.kind == "saved-tensor-modified"]
+
+    assert "cell.weight_hh" in found.names
+    assert "cell.weight_ih" not in found.names
+
+
 def test_overwritten_save_of_custom_function_is_found(either: str) -> None:
     """What a custom function saved and was overwritten afterwards is found too."""
     recorded = record_text(

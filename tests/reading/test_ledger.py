@@ -130,6 +130,7 @@ def _moved(marks: str) -> str:
     )
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # of LBFGS itself
 @pytest.mark.parametrize("name", EXPECTED)
 def test_each_step_is_told(name: str) -> None:
     """How each gradient was when the step came, and the lines before."""

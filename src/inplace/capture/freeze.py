@@ -153,7 +153,7 @@ class _Nodes:
         for number, (one, version, now) in enumerate(zip(known, versions, values, strict=True)):
             if one.storage is None and version is not None:
                 match = self._overwritten(one, step, near, version, walked)
-                saved.append(one if match is None else _saved_from(one, match))
+                saved.append(replace(one, layout=None) if match is None else _saved_from(one, match))
             else:
                 match = self._match(one, step, near)
                 saved.append(replace(one, tensor=match.tensor) if match is not None and _same(one, match) else one)
@@ -197,14 +197,16 @@ class _Nodes:
 
         See NOTE [ Handles that show nothing ].
         """
-        return next(
-            (
-                state
-                for state in self._candidates(saved.name, step, near)
-                if state.version is not None and state.version < version == self._all_versions.before(state, walked)
-            ),
-            None,
-        )
+        fitting = [
+            state
+            for state in self._candidates(saved.name, step, near)
+            if state.version is not None and state.version < version == self._all_versions.before(state, walked)
+        ]
+        # A call may make several nodes (a cell of a recurrent network multiplies by two weights), and turns what they
+        # save: then the sizes tell its arguments apart.
+        sizes = None if saved.layout is None else sorted(saved.layout.shape)
+        exact = [state for state in fitting if sorted(state.layout.shape) == sizes]
+        return next(iter(exact or fitting), None)
 
     def _inside_copy_slices(self, step: int, walked: int) -> tuple[list[SavedTensor], list[int | None]]:
         """What the function inside a `CopySlices` node saved, which PyTorch shows nobody.

@@ -28,6 +28,9 @@ from inplace.reading.stopped import is_by_turns, stopped_leaves
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 from inplace.reading.zero_gradients import zero_by_definition
 
+# Since PyTorch 2.15 what a mode makes of a function that it decorates is called as the mode
+# (`torch/utils/_contextlib.py`).
+_DECORATED = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 _MOST = 6
 _CURES: dict[str, tuple[Cure, ...]] = {
     **dict.fromkeys(["detach", "data", "rebuilt"], (Cure.UNCUT,)),
@@ -309,12 +312,11 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
         around = _library_around(index, cut.call)
         return [around] if around is not None else found
     switch, entry = index.places.at(act.stack.frames[0], None), act.stack.frames[0].entry or ""
+    if entry in _DECORATED or "decorate_context" in entry or "_no_grad_wrapper" in entry:
+        return [*found, switch]
     if entry.startswith("set_grad_enabled"):
         return [switch, *found]
-    if entry.startswith("no_grad."):
-        return found
-    is_decorator = "decorate_context" in entry or "_no_grad_wrapper" in entry
-    return [*found, switch] if is_decorator else [switch]
+    return found if entry.startswith("no_grad.") else [switch]
 
 
 def _first_use(index: Index, call: Call) -> list[Place]:

@@ -16,6 +16,7 @@ import torch
 
 from inplace.capture.code.custom_forwards import APPLY, is_forward
 from inplace.capture.code.positions import position_of
+from inplace.capture.code.qualnames import qualname_of
 from inplace.facts.model import Site, Source, Stack, StackFrame
 from inplace.facts.source_code import SourceCode
 
@@ -250,8 +251,7 @@ class _Resolver:
     def _entry(self, code: int, above: int) -> str | None:
         if not code:
             return APPLY if above in self._forwards else None
-        found = self._codes[code]
-        return str(getattr(found, "co_qualname", found.co_name))
+        return qualname_of(self._codes[code])
 
     def _site(self, code: int, instruction: int) -> int:
         found = self._site_ids.get((code, instruction))
@@ -260,7 +260,7 @@ class _Resolver:
             source = self._source(owner.co_filename)
             place = position_of(owner, instruction, self.codes[source])
             found = self._site_ids[(code, instruction)] = len(self.sites)
-            self.sites.append(Site(source, str(getattr(owner, "co_qualname", owner.co_name)), place))
+            self.sites.append(Site(source, qualname_of(owner), place))
         return found
 
     def _source(self, name: str) -> int:

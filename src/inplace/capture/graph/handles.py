@@ -37,6 +37,7 @@ _RAW = "_raw_saved_"
 _NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
 # "is at version 1; expected version 0": no other error of a node has two versions in it.
 _OVERWRITTEN = re.compile(r"version (\d+)\D+version \d+")
+_OF_SHAPE = re.compile(r"\[[\w.]+ \[([\d, ]*)\]\]")  # "[torch.FloatTensor [4, 4]]"
 _READ = {"tensors": "saved_tensors"}  # how a save is read that is not called as its handle is: a custom function's
 
 
@@ -99,6 +100,12 @@ def overwritten_version(error: BaseException) -> int | None:
     return None if said is None else int(said[1])
 
 
+def overwritten_shape(error: BaseException) -> tuple[int, ...] | None:
+    """The shape that such an error tells of the save, in elements."""
+    said = _OF_SHAPE.search(str(error))
+    return None if said is None else tuple(map(int, filter(None, said[1].split(", "))))
+
+
 # ------------------------------------------------------------ where handles show nothing
 
 
@@ -109,12 +116,15 @@ class _Read:
         data: the saved tensor; None where there is none, or it can't be read.
         unpack_hook: not None where a hook has packed it, or may have.
         version: that of a save that was overwritten, now; None for others.
+        shape: that of such a save, as the error tells it.
     """
 
-    __slots__ = ("data", "unpack_hook", "version")
+    __slots__ = ("data", "shape", "unpack_hook", "version")
 
-    def __init__(self, data: Any = None, unpack_hook: object = None, version: int | None = None) -> None:
-        self.data, self.unpack_hook, self.version = data, unpack_hook, version
+    def __init__(self, data: Any = None, unpack_hook: object = None, refused: BaseException | None = None) -> None:
+        self.data, self.unpack_hook = data, unpack_hook
+        self.version = None if refused is None else overwritten_version(refused)
+        self.shape = None if refused is None else overwritten_shape(refused)
 
 
 _PACKED = _Read(unpack_hook=True)
@@ -203,7 +213,7 @@ def _read(node: Any, attribute: str) -> Any:
     try:
         found = getattr(node, _READ.get(name, f"_saved_{name}"))
     except RuntimeError as refused:
-        return _Read(version=overwritten_version(refused))
+        return _Read(refused=refused)
     return list(map(_Read, found)) if several else _Read(found)
 
 

@@ -230,7 +230,8 @@ class Walker:
                 elif one is not None and type(data := one.data) in PLAIN:
                     kept.append(self._fact(said, data, number, counted=True))
                 elif (version := getattr(one, "version", None)) is not None:  # overwritten, and so not to be read
-                    kept.append((said, None, None, 0, None, True, version, None))
+                    layout = None if one.shape is None else self._seen.states.layouts.shaped(one.shape)
+                    kept.append((said, None, None, 0, layout, True, version, None))
                 else:
                     lost = lost or one is not None
         self._lost = lost and not kept  # a node may have saved some tensors and left out others, but releases all

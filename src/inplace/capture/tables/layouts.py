@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -46,6 +47,13 @@ class Layouts:
     def opaque(self) -> int:
         """The number of what stands for a layout that can't be read."""
         return self._add(_OPAQUE)
+
+    def shaped(self, shape: tuple[int, ...]) -> int:
+        """The number of a layout of which only the shape, in elements, is known."""
+        found = self.ids.get(shape)
+        if found is None:
+            found = self.ids[shape] = self._add(replace(_OPAQUE, shape=shape))
+        return found
 
     def _add(self, layout: Layout) -> int:
         self.known.append(layout)
