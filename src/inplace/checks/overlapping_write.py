@@ -13,6 +13,7 @@ from inplace.reading.collectives import is_own_part
 from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
 from inplace.reading.items import part_of, value_of
+from inplace.reading.repeated_indices import repeats_indices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,9 @@ def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"
     if index.overlaps.within(state.layout) and not whole:
         return "expanded"
     item = write.call.function.label == SET_ITEM
+    if not refused and repeats_indices(index, write):
+        return "indices"
     if item and not refused:
-        if _repeats_indices(index, write):
-            return "indices"
         return "partial" if _shifts(index, write) else None
     for argument in write.call.inputs:
         other = state if argument is write.argument else index.trace.states[argument.before]
@@ -90,25 +91,6 @@ def _shifts(index: Index, write: Write) -> bool:
         return False
     part = part_of(index, write)
     return part is not None and _in_part(index, part, value)
-
-
-def _repeats_indices(index: Index, write: Write) -> bool:
-    """Whether an item assignment updates what it read at repeated indices (`x[i] += 1`): only one update stays."""
-    states = index.trace.states
-    indices = [states[a.before] for a in write.call.inputs if a.path.split("[")[0] == "1"]
-    value = value_of(index, write)
-    rows = [state.values for state in indices if state.layout.dtype in {"int64", "int32"}]
-    if value is None or not rows or any(row is None for row in rows):
-        return False
-    places = list(zip(*(row for row in rows if row is not None), strict=False))
-    if len(set(places)) == len(places):
-        return False
-    return any(
-        call.function.label == "__getitem__"
-        and states[call.inputs[0].before].tensor == write.before.tensor
-        and index.places.statement_of(call) == index.places.statement_of(write.call)
-        for call in index.history.calls_at(index.history.makers.get(value.tensor, ()))
-    )
 
 
 def _in_part(index: Index, target: TensorState, source: TensorState) -> bool:

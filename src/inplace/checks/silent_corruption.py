@@ -98,16 +98,15 @@ def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:
 
 
 def _unfollowed(index: Index, one: Unfollowed) -> UnseenWrite:
-    culprits = index.places.chain(one.write.call)
-    maker = index.history.maker(one.live, one.write.call.step)
+    maker = index.history.maker(one.live, one.step)
     place = index.places.of(maker) if maker is not None else None
     return UnseenWrite(
         severity="warning",
-        culprits=culprits,
+        culprits=one.places,
         victim=Victim.at(place, index.trace.node_by_id[one.node].name),
-        names=index.names.told(tensors=[one.live], places=[*culprits, place]),
+        names=index.names.told(tensors=[one.live], places=[*one.places, place]),
         node=one.node,
         saved="",
-        storage=one.write.before.storage,
+        storage=one.storage,
         how="unfollowed",
     )

@@ -59,7 +59,7 @@ class Code:
 
         Args:
             position: the range.
-            known: what the numbers are that names and attributes in it stand for.
+            known: what the numbers are that names, attributes and sizes in it stand for.
         """
         parts, _ = self.copied_parts(position)
         try:
@@ -421,7 +421,7 @@ def _literal(part: ast.expr, known: Mapping[str, int]) -> int | slice:
 
 
 def number_of(node: ast.expr, known: Mapping[str, int]) -> int:
-    """The whole number that an expression is, given those that names and attributes in it stand for.
+    """The whole number that an expression is, given those that names, attributes and sizes in it stand for.
 
     Raises:
         ValueError: where it can't be told.
@@ -432,6 +432,6 @@ def number_of(node: ast.expr, known: Mapping[str, int]) -> int:
         return -number_of(node.operand, known)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         return _ARITHMETIC[type(node.op)](number_of(node.left, known), number_of(node.right, known))
-    if isinstance(node, ast.Name | ast.Attribute) and (text := ast.unparse(node)) in known:
+    if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript) and (text := ast.unparse(node)) in known:
         return known[text]
     raise ValueError(ast.unparse(node))

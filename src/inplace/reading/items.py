@@ -12,6 +12,7 @@ from inplace.facts.model import Layout, TensorState
 from inplace.reading.code import number_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
+from inplace.reading.literals import known_numbers, sizes_of
 
 
 def value_of(index: Index, write: Write) -> TensorState | None:
@@ -22,7 +23,8 @@ def value_of(index: Index, write: Write) -> TensorState | None:
 def part_of(index: Index, write: Write) -> TensorState | None:
     """The part that an item assignment writes; None where its index is not known.
 
-    It is known where it is written out in numbers, or with names whose values follow from the part that is read.
+    It is known where it is written out in numbers, with sizes of the tensor, with names that are assigned a number
+    once, or with names whose values follow from the part that is read.
     """
     place = index.places.of(write.call)
     if place is None:
@@ -30,8 +32,10 @@ def part_of(index: Index, write: Write) -> TensorState | None:
     code, value = index.places.code(place), value_of(index, write)
     target = code.indexed(place.position)
     if target is None and value is not None and value.storage == write.before.storage:
-        _, read = code.copied_parts(place.position)
-        target = code.indexed(place.position, _solved(read, write.before, value))
+        own, read = code.copied_parts(place.position)
+        sizes = sizes_of(code.receiver(place.position) or "", write.before.layout.shape)
+        known = known_numbers(code, own, place.position, sizes)
+        target = code.indexed(place.position, known | _solved(read, write.before, value))
     return None if target is None else _sliced(write.before, target)
 
 

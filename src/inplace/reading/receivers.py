@@ -65,11 +65,11 @@ def _chains(code: Code) -> Iterator[tuple[ast.Call, ast.expr, str]]:
             continue
         receiver = ast.unparse(inner.value)
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-            if _mentions(argument, receiver):
+            if reads_elements(argument, receiver):
                 yield node, argument, receiver
 
 
-def _mentions(node: ast.AST, receiver: str) -> bool:
+def reads_elements(node: ast.AST, receiver: str) -> bool:
     """Whether an expression reads the elements of a tensor: not its shape, and not a statistic of it."""
     if isinstance(node, ast.Call):
         name = ast.unparse(node.func).rpartition(".")[2]
@@ -79,7 +79,7 @@ def _mentions(node: ast.AST, receiver: str) -> bool:
         return False
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and ast.unparse(node) == receiver:
         return True
-    return any(_mentions(child, receiver) for child in ast.iter_child_nodes(node))
+    return any(reads_elements(child, receiver) for child in ast.iter_child_nodes(node))
 
 
 def _ran(index: Index, source: int, chain: ast.Call, argument: ast.expr) -> tuple[int, TensorState] | None:
