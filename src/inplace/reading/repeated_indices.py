@@ -130,7 +130,7 @@ def _literal_repeats(index: Index, write: Write) -> bool:
     if place is None or code is None:
         return False
     statement = code.statement(place.position)
-    target = statement.target if isinstance(statement, ast.AugAssign) else None
+    target: ast.expr | None = statement.target if isinstance(statement, ast.AugAssign) else None
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
     listed: ast.expr | None = target.slice if isinstance(target, ast.Subscript) else None
