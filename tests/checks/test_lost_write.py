@@ -6,6 +6,7 @@ import pytest
 
 from inplace.checks.lost_write import LostWrite
 from tests.recording import record_text
+from tests.sessions import play
 
 LOST = {
     "a mask, then a column": ("x = torch.zeros(3, 2)\nkeep = x[:, 0] == 0\nx[keep][:, 0] = 1.0\nprint(x.sum())", [3]),
@@ -130,6 +131,40 @@ LOST = {
         "net(torch.rand(2, 3)).sum()",
         [4],
     ),
+    "what was joined": ("x, y = torch.rand(3), torch.rand(3)\ntorch.cat([x, y]).zero_()\nx.sum()", [2]),
+    "all weights in one vector": (
+        "def decay(net):\n    flat = nn.utils.parameters_to_vector(net.parameters())\n    with torch.no_grad():\n"
+        "        flat.mul_(0.9)\nnet = nn.Linear(2, 1)\ndecay(net)\nnet(torch.rand(1, 2)).sum()",
+        [4, 2],
+    ),
+    "pieces of chosen rows": (
+        "w = torch.rand(6, 2)\nfor row in w[torch.tensor([0, 3])].unbind(0):\n    row.mul_(0)\nw.sum()",
+        [3, 2],
+    ),
+    "chosen rows that are counted": (
+        "def run(w):\n    for i, row in enumerate(w[w[:, 0] > 0.1]):\n        row /= i + 1\n    return w.sum()\n"
+        "run(torch.rand(6, 2))",
+        [3, 2],
+    ),
+    "chosen rows beside others": (
+        "w = torch.rand(6, 2)\nfor row, n in zip(w[[0, 3]], [1, 2]):\n    row[n - 1] = 0\nw.sum()",
+        [3, 2],
+    ),
+    "a name of the script's own": ("x = torch.rand(4)\nrows = x[x > 0.1]\nrows.zero_()\nx.sum()", [3, 2]),
+    "a cast that is dropped": ("def run(x):\n    x.to(torch.float64)\n    return x\nrun(torch.rand(3)).sum()", [2]),
+    "a function's result that is dropped": (
+        "def run(x):\n    torch.clamp(x, 0, 1)\n    print(x)\n    return x\nrun(torch.randn(3))",
+        [2],
+    ),
+    "a mode that is not switched": (
+        "net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))\nnet.eval\nnet(torch.rand(3, 2)).sum()",
+        [2],
+    ),
+    "a mode that is assigned to": (
+        "class Trainer:\n    def __init__(self):\n        self.net = nn.Dropout(0.5)\n    def test(self, x):\n"
+        "        self.net.eval = True\n        return self.net(x)\nTrainer().test(torch.rand(3)).sum()",
+        [5],
+    ),
     "a flag on a module": (
         """
         net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
@@ -184,6 +219,25 @@ SOUND = {
     ),
     "a named clone as work space": (
         "def run(x):\n    work = x.clone()\n    work.sort()\n    work.zero_()\n    return x.sum()\nrun(torch.rand(4))"
+    ),
+    "a name that a function reads": (
+        "def total():\n    return rows.sum()\nx = torch.rand(4)\nrows = x[x > 0.1]\nrows.zero_()\n"
+        "print(x.sum(), total())"
+    ),
+    "a name that is kept in a list": "x = torch.rand(4)\nrows = x[x > 0.1]\nall = [rows]\nrows.zero_()\nx.sum()",
+    "joined, and written where all read it": (
+        "x, y = torch.rand(3), torch.rand(3)\nz = torch.cat([x, y])\nz.mul_(2)\nprint(z, x.sum())"
+    ),
+    "casts that are none": (
+        "def run(x):\n    x.to(torch.float32)\n    x.float()\n    return x\nrun(torch.rand(3)).sum()"
+    ),
+    "modes that are switched": (
+        "net = nn.Dropout(0.5)\nnet.eval()\nswitch = net.train\nswitch()\n"
+        "is_on = net.training\nnet(torch.rand(3)).sum()"
+    ),
+    "rows that are zipped and read": (
+        "w = torch.rand(6, 2)\nout = []\nfor row, n in zip(w[[0, 3]], [1, 2]):\n    row[0] = n\n"
+        "    out.append(row)\nw.sum()"
     ),
     "a warm-up without a copy": "torch.empty(3).normal_()\ntorch.zeros(3).add_(1)\ntorch.rand(2)",
     "the last line of a cell": "x = torch.rand(4)\nx.sum()\nout = x[x > 0].mul_(2)",
@@ -290,3 +344,29 @@ def test_what_changes_nothing_is_told(text: str, lines: list[int]) -> None:
 def test_what_somebody_has_is_not(text: str) -> None:
     """The write lands in what was meant, or what was written is used."""
     assert lost(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "w = torch.zeros(3)\nw.require_grad = True\n(torch.rand(5, 3) @ w).sum().backward()",
+        "class Linear:\n    def __init__(self):\n        self.w = torch.zeros(3)\n        self.w.requires_gard = True\n"
+        "    def __call__(self, x):\n        return x @ self.w\nfit = Linear()\n"
+        "fit(torch.rand(5, 3)).sum().backward()",
+        "def make():\n    w = torch.zeros(3)\n    w.requires_grad_ = True\n    return w\nw = make()\n"
+        "(torch.rand(5, 3) * w).mean().backward()",
+    ],
+    ids=["a variable", "an attribute", "in a function"],
+)
+def test_a_misspelled_flag_is_what_backward_refused(text: str) -> None:
+    """One error, about the spelling; not that the loss has no path besides."""
+    found = [one for one in record_text(text).report.findings if one.severity != "info"]
+
+    assert [(one.kind, one.severity) for one in found] == [("lost-write", "error")]
+
+
+def test_a_name_may_be_read_in_a_later_cell() -> None:
+    """In a session nobody knows yet that a copy is read no more."""
+    ran = play("x = torch.rand(4)", "rows = x[x > 0.1]\nrows.zero_()\nx.sum()")[-1]
+
+    assert ran.told() == []

@@ -19,6 +19,7 @@ from inplace.reading.elsewhere import made_elsewhere
 from inplace.reading.exits import exits_into
 from inplace.reading.gradient_events import SwitchedOff
 from inplace.reading.gradients import reached_leaves
+from inplace.reading.idle import flags_behind
 from inplace.reading.index import Index
 from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, live_input
 from inplace.reading.missed import missed_leaves
@@ -255,6 +256,8 @@ def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]
         tensors = tuple(dict.fromkeys(elsewhere.values()))
         yield _of_unanswered(index, Unanswered("elsewhere", tuple(elsewhere), index.places.of(backward), tensors))
         return
+    if flags_behind(index):
+        return  # told as a write that is lost
     yield _frozen(index, backward, behind)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId
 from inplace.reading.dropped import dropped_results
-from inplace.reading.idle import How, idle_statements
+from inplace.reading.idle import How, flags_behind, idle_statements
 from inplace.reading.index import Index
 from inplace.reading.temporaries import lost_copies
 
@@ -69,10 +69,11 @@ def lost_writes(index: Index) -> Iterator[Finding]:
             source=(state.tensor,),
         )
         found.setdefault(finding.told_by(index.trace), finding)
+    blamed = {one.place.spot for one in flags_behind(index)}
     for idle in idle_statements(index):
         kept = index.names.first(idle.tensors)
         finding = LostWrite(
-            severity="warning",
+            severity="error" if idle.place.spot in blamed else "warning",
             culprits=(idle.place,),
             victim=None,
             names=tuple(dict.fromkeys([idle.receiver, *index.names.at(idle.place), *kept])),

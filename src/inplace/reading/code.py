@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from inplace.facts.model import Position, Source
 from inplace.facts.source_code import LOOPS, SourceCode, node_position
+from inplace.reading.loops import items_given
 
 _MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
@@ -110,8 +111,8 @@ class Code:
     def names_given(self, position: Position) -> tuple[str, ...]:
         """What stands for the result of a range from then on: targets of an assignment, or of a loop over it."""
         statement = self.statement(position)
-        if isinstance(statement, ast.For | ast.AsyncFor) and node_position(statement.iter) == position:
-            return self.targets(position)
+        if isinstance(statement, ast.For | ast.AsyncFor):
+            return tuple(ast.unparse(one) for one in items_given(statement.target, statement.iter, position))
         return self.assigned_from(position)
 
     def written_name(self, statement: ast.stmt) -> str | None:

@@ -47,8 +47,10 @@ _TWINS = frozenset(
         *("relu", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "sigmoid", "sin", "sqrt"),
         *("square", "sub", "subtract", "tanh", "tril", "triu", "true_divide", "trunc", "unsqueeze", "squeeze"),
         *("transpose", "t", "detach", "softmax", "clone", "view", "reshape", "permute", "flatten", "contiguous"),
+        *("to", "float", "double", "half", "bfloat16", "long", "int", "cuda", "cpu", "type"),
     ]
 )
+_LIBRARIES = frozenset({"torch", "F", "nn.functional", "torch.nn.functional", "functional"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ def dropped_results(index: Index) -> Iterator[Dropped]:
             code = index.places.codes[site.source]
             node = code.source_code.node(site.position)
             if isinstance(node, ast.Call) and _is_dropped(code, node, code.statement(site.position)):
-                asked[number] = ast.unparse(node.func.value)  # type: ignore[attr-defined]  # `_is_dropped` has asked
+                asked[number] = ast.unparse(_receiver(node))  # type: ignore[arg-type]  # `_is_dropped` has asked
     seen: set[object] = set()
     for step, number in enumerate(columns.stack) if asked else ():
         if number in asked and columns.stacks[number].frames[0] not in seen:
             seen.add(columns.stacks[number].frames[0])
             call = index.trace.calls[step]
             place = index.places.of(call)
-            if place is not None and _is_lost(index, call):
+            if place is not None and _is_lost(index, call, place, asked[number]):
                 yield Dropped(place, call, asked[number])
 
 
@@ -86,17 +88,25 @@ def _is_dropped(code: Code, node: ast.Call, statement: ast.stmt | None) -> bool:
 
     What stands alone in its block, or among its like only, may be there to be timed, or to be refused.
     """
-    method = node.func
+    method, receiver = node.func, _receiver(node)
     if not isinstance(statement, ast.Expr) or statement.value is not node or not isinstance(method, ast.Attribute):
         return False
-    if method.attr not in _TWINS or not is_path(method.value) or is_shown_or_tried(code, statement):
+    if method.attr not in _TWINS or receiver is None or is_shown_or_tried(code, statement):
         return False
     if any(keyword.arg == "out" for keyword in node.keywords):
         return False
     around = code.source_code.statements_around(node_position(statement))[:-1]
     if any(not isinstance(one, ast.Expr) for one in code.source_code.block_of(statement)):
         return True
-    return not around or not _may_measure(around[-1], root_of(ast.unparse(method.value)))
+    return not around or not _may_measure(around[-1], root_of(ast.unparse(receiver)))
+
+
+def _receiver(node: ast.Call) -> ast.expr | None:
+    """The variable that a call is about: what its method is of, or what a function of PyTorch's is given first."""
+    held = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if held is not None and ast.unparse(held) in _LIBRARIES:
+        held = node.args[0] if node.args else None
+    return held if held is not None and is_path(held) else None
 
 
 def _may_measure(block: ast.stmt, receiver: str) -> bool:
@@ -107,7 +117,7 @@ def _may_measure(block: ast.stmt, receiver: str) -> bool:
     return isinstance(block, LOOPS) and not any(isinstance(one, ast.Name) and one.id == receiver for one in given)
 
 
-def _is_lost(index: Index, call: Call) -> bool:
+def _is_lost(index: Index, call: Call, place: Place, receiver: str) -> bool:
     """Whether what a call gave out is never seen again, and what it was called on is."""
     history = index.history
     if call.function.kind is not Kind.OP or call.raised is not None or not call.inputs or not call.outputs:
@@ -118,4 +128,16 @@ def _is_lost(index: Index, call: Call) -> bool:
     made = {history.tensors_by_state[state] for state in call.outputs}
     if given in made or any(history.sightings[tensor][-1][0] > call.step for tensor in made):
         return False
-    return history.sightings[given][-1][0] > call.step
+    return history.sightings[given][-1][0] > call.step or _is_mentioned_below(index, place, receiver)
+
+
+def _is_mentioned_below(index: Index, place: Place, receiver: str) -> bool:
+    """Whether a variable of a function is read in it below a place: it is printed, or given back."""
+    source = index.places.code(place).source_code
+    function = source.function_around(place.position)
+    return any(
+        isinstance(one.ctx, ast.Load)
+        and node_position(one).start > place.position.end
+        and source.function_around(node_position(one)) is function
+        for one in source.names.get(receiver, ())
+    )

@@ -16,9 +16,11 @@ from inplace.facts.spelling import FLAG, is_nearly_flag
 from inplace.reading.code import Code
 from inplace.reading.index import Index
 from inplace.reading.known_receivers import KnownReceivers
+from inplace.reading.lineage import lineage
 from inplace.reading.place import Place
 
 _OF_OPTIMIZERS = frozenset({"step", "zero_grad"})
+_OF_MODULES = frozenset({"eval", "train"})
 _OPTIONS = frozenset(
     [
         *("lr", "learning_rate", "momentum", "weight_decay", "betas", "eps", "alpha", "dampening", "nesterov", "rho"),
@@ -73,7 +75,19 @@ def idle_statements(index: Index) -> Iterator[Idle]:
     for one, how in told:
         if how != "option" or one in of_optimizers:
             source, code = index.trace.sources[one.source], index.places.codes[one.source]
-            yield Idle(_place(source, code, one.position), how, one.receiver, one.target.attr, tell.left(how))
+            yield Idle(_place(source, code, one.position), how, one.receiver, one.target.attr, tell.left(one, how))
+
+
+def flags_behind(index: Index) -> tuple[Idle, ...]:
+    """The statements that were to set a flag, had another spelling, and cost the backward that raised its path."""
+    ending = index.ending
+    call = ending.call if ending is not None and ending.what == "no path" else None
+    if call is None or call.function.kind is not Kind.BACKWARD or not call.inputs:
+        return ()
+    misspelled = [one for one in idle_statements(index) if is_nearly_flag(one.attribute)]
+    root = index.trace.states[call.inputs[0].before].tensor
+    behind = lineage(index, root, call.step).unknown if misspelled else {}
+    return tuple(one for one in misspelled if not behind.keys().isdisjoint(one.tensors))
 
 
 def _statements(number: int, code: Code) -> Iterator[_Statement]:
@@ -82,11 +96,13 @@ def _statements(number: int, code: Code) -> Iterator[_Statement]:
     for statement in tree.simple_statements:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
             target = statement.targets[0]
-            if target.attr in _OPTIONS or target.attr == FLAG or is_nearly_flag(target.attr) or _is_in_place(target):
+            named = target.attr in _OPTIONS or target.attr in _OF_MODULES or target.attr == FLAG
+            if named or is_nearly_flag(target.attr) or _is_in_place(target):
                 yield _Statement(number, statement, target)
         elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
             target = statement.value
-            named = target.attr in _OF_OPTIMIZERS or target.attr == "backward" or _is_in_place(target)
+            named = target.attr in _OF_OPTIMIZERS or target.attr in _OF_MODULES
+            named = named or target.attr == "backward" or _is_in_place(target)
             if named and not is_shown_or_tried(code, statement):
                 yield _Statement(number, statement, target)
 
@@ -111,8 +127,10 @@ class _Telling:
         self._optimized = _numbers(index, Act.OPTION)
         self._sites: dict[Kind, set[tuple[int, Position]]] = {}
 
-    def left(self, how: How) -> tuple[TensorId, ...]:
-        """The tensors that statements of a kind leave as they were."""
+    def left(self, one: _Statement, how: How) -> tuple[TensorId, ...]:
+        """The tensors that a statement leaves as they were."""
+        if is_nearly_flag(one.target.attr):
+            return self._known.tensors(one.source, one.receiver, one.position)
         return self._flagged if how == "flag" else self._optimized if how == "option" else ()
 
     def how(self, one: _Statement) -> How | None:
@@ -122,6 +140,8 @@ class _Telling:
             return "uncalled" if self._is_known(one) else None
         if attribute == FLAG:
             return "flag" if self._flagged and (source, target) not in self._at(Kind.SETTER) else None
+        if attribute in _OF_MODULES:
+            return "method" if self._known.is_module(source, one.receiver) else None
         if is_nearly_flag(attribute):
             listed = self._known.is_listed(source, one.receiver, one.position)
             return "spelling" if listed or self._is_tensor(one) else None
@@ -133,6 +153,8 @@ class _Telling:
     def _is_known(self, one: _Statement) -> bool:
         if one.target.attr in _OF_OPTIMIZERS:
             return self._known.is_optimizer(one.source, one.receiver)
+        if one.target.attr in _OF_MODULES:
+            return self._known.is_module(one.source, one.receiver)
         return self._is_tensor(one)
 
     def _is_tensor(self, one: _Statement) -> bool:

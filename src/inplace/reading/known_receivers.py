@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from inplace.facts.model import Act, Position
+from inplace.facts.model import Act, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.index import Index
 from inplace.reading.mentions import Mentions
@@ -66,6 +66,34 @@ class KnownReceivers:
         stacks = {stack for stack, count in zip(columns.stack, columns.output_count, strict=True) if count == 1}
         heads = [columns.stacks[stack].frames[0] for stack in stacks if columns.stacks[stack].frames]
         return {(sites.site(head).source, sites.site(head).position) for head in heads if head.entry is None}
+
+    def tensors(self, source: int, text: str, position: Position) -> tuple[TensorId, ...]:
+        """The tensors that a variable was seen to be in the function around a range: handed on, or given out to it."""
+        code = self._index.places.codes[source]
+        function = code.source_code.function_around(position)
+        found = [
+            one
+            for one in self._mentions.of(source, text)
+            if "." in text or code.source_code.function_around(one.position) is function
+        ]
+        given = [tensor for tensor, names in self._index.names.given.items() if text in names]
+        return tuple(dict.fromkeys([*self._mentions.known(found, text), *given]))
+
+    def is_module(self, source: int, text: str) -> bool:
+        """Whether a variable was called as a module."""
+        return (source, text) in self._modules
+
+    @cached_property
+    def _modules(self) -> set[tuple[int, str]]:
+        found: set[tuple[int, str]] = set()
+        frames = {frame for stack in self._index.history.columns.stacks for frame in stack.frames}
+        for frame in frames:
+            if frame.entry is not None and frame.entry.startswith("Module."):
+                site = self._index.places.site(frame)
+                node = self._index.places.codes[site.source].source_code.node(site.position)
+                if isinstance(node, ast.Call):
+                    found.add((site.source, ast.unparse(node.func)))
+        return found
 
     def is_optimizer(self, source: int, text: str) -> bool:
         """Whether a variable is an optimizer: it was built under that name, or cleared or stepped under it."""

@@ -32,7 +32,8 @@ _COPIES = frozenset(
             "cpu",
             "cuda",
         ),
-        *("reshape", "flatten", "ravel", "repeat", "tile", "repeat_interleave"),
+        *("reshape", "flatten", "ravel", "repeat", "tile", "repeat_interleave", "tensor"),
+        *("cat", "concat", "concatenate", "stack", "hstack", "vstack"),
     ]
 )
 _ASKED_FOR = frozenset({"clone"})  # a name for such a copy says that it is one
@@ -56,7 +57,7 @@ def lost_copies(index: Index) -> Iterator[LostCopy]:
     for storage, writes in index.history.writes_to.items():
         last = writes[-1]
         maker = copies.maker(storage, last)
-        if maker is None or index.trace.storages[storage].died is None or copies.is_seen_after(storage, last.call.step):
+        if maker is None or copies.is_seen_after(storage, last.call.step):
             continue
         found = _of_statement(index, maker, last, storage) or _of_name(index, maker, last, copies)
         if found:
@@ -89,6 +90,15 @@ class _CopiesOnly:
         """Whether a call after a step was given, or gave out, a tensor over a storage."""
         sightings, tensors = self._index.history.sightings, self._index.history.tensors_of[storage]
         return any(sightings[tensor][-1][0] > step for tensor in tensors if tensor in sightings)
+
+    def is_left(self, storage: StorageId | None, name: str) -> bool:
+        """Whether nobody can read a copy any more: it has died, or only a name of the script that ended reaches it.
+
+        In a session a later cell may read it.
+        """
+        if storage is None or self._index.trace.storages[storage].died is not None:
+            return storage is not None
+        return not self._index.trace.runs and set(self._index.names.over(storage)) <= {name}
 
     def is_given_after(self, maker: Call, step: int) -> bool:
         """Whether a call after a step was given what a copy was made of: somebody expects to find the write there."""
@@ -170,6 +180,8 @@ def _of_name(index: Index, maker: Call, write: Write, copies: _CopiesOnly) -> tu
     names = code.names_given(made_at)
     function = code.source_code.function_around(place.position)
     if len(names) != 1 or code.source_code.function_around(made_at) is not function:
+        return ()
+    if not copies.is_left(write.before.storage, names[0]):
         return ()
     for statement in code.source_code.mentioning(names[0], function):
         receiver = code.written_name(statement)

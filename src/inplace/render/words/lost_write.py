@@ -28,6 +28,8 @@ def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
         return what, f"{code(finding.names[0])} is as it was before, and is read again as such."
     if finding.how == "method":
         what = f"{first} sets an attribute called {name}, and does not call that method."
+        if not finding.function.endswith("_"):
+            return what, "The module stays in the mode that it is in."
         return what, "No element is written: the attribute belongs to a tensor object, and nobody reads it."
     if finding.how == "uncalled":
         return f"{first} names {name} and does not call it.", "The line does nothing."
