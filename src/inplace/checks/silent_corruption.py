@@ -11,6 +11,7 @@ from inplace.facts.model import NodeId, StorageId
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.receivers import ChangedReceiver, changed_receivers
+from inplace.reading.recomputed import Recomputed, recomputed_otherwise
 from inplace.reading.saves import Escape, culprits_of, names_of_use, unseen_uses
 from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
 
@@ -21,7 +22,8 @@ class UnseenWrite(Finding):
 
     Where it is `unfollowed` nothing was saved, and the graph has not recorded the write: the gradient is that of the
     values before. Where it is a `receiver` an argument of the same statement read what the statement had changed
-    before; `argument` is that, and no node is concerned.
+    before; `argument` is that, and no node is concerned. A checkpoint read other values when backward ran it again
+    (`recomputed`), or went `another way`; `argument` is the call that had been made in its place.
     """
 
     kind = "silent-corruption"
@@ -29,7 +31,7 @@ class UnseenWrite(Finding):
     node: NodeId | None
     saved: str
     storage: StorageId | None
-    how: Escape | Literal["unfollowed", "receiver"]
+    how: Escape | Literal["unfollowed", "receiver", "recomputed", "another way"]
     argument: Place | None = None
 
     def storages(self) -> tuple[StorageId, ...]:
@@ -49,10 +51,12 @@ class UnseenWrite(Finding):
         """
         if self.how == "unfollowed":
             return (Cure.WRITE_RECORDED,)
-        if self.how in {"receiver", "begun"}:
+        if self.how in {"receiver", "begun", "another way"}:
             return ()
         if self.how in {"broadcast", "collective"}:
             return (Cure.CLONE_SAVED,)
+        if self.how == "recomputed":
+            return (Cure.BEHIND_BACKWARD,)
         ways = (Cure.CLONE_SAVED, Cure.WRAPPED_COPY, Cure.CLONE_BEFORE)
         return (*ways, Cure.BEHIND_BACKWARD, Cure.WRITE_RECORDED)
 
@@ -81,6 +85,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
     told = {finding.lines for finding in found.values()}
     yield from (finding for one in unfollowed_writes(index) if (finding := _unfollowed(index, one)).lines not in told)
     yield from (_receiver(index, one) for one in changed_receivers(index))
+    yield from (_recomputed(index, one) for one in recomputed_otherwise(index))
 
 
 def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:
@@ -94,6 +99,23 @@ def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:
         storage=one.state.storage,
         how="receiver",
         argument=one.argument,
+    )
+
+
+def _recomputed(index: Index, one: Recomputed) -> UnseenWrite:
+    places = [place for call in (one.twice, one.once) if call is not None for place in index.places.chain(call)[:1]]
+    culprits = culprits_of(index, one.writes) if one.writes else tuple(places)
+    return UnseenWrite(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim.at(one.checkpoint),
+        names=index.names.told(tensors=[] if one.tensor is None else [one.tensor], places=[*culprits, one.checkpoint]),
+        node=None,
+        saved="",
+        storage=one.writes[0].before.storage if one.writes else None,
+        how="recomputed" if one.writes else "another way",
+        argument=places[1] if len(places) > 1 else None,
+        at=one.step,
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from inplace.facts.model import Call, Kind
 from inplace.facts.source_code import node_position
+from inplace.reading.checkpoints import frame_of
 from inplace.reading.definitions import Defined, called, keyword, parameters
 from inplace.reading.ending import Ending
 from inplace.reading.index import Index
@@ -291,7 +293,7 @@ def _recomputed(index: Index, ending: Ending) -> Found:
     again = [call for call in index.trace.calls if call.within == backward.step and call.stack.frames]
     inner = [call for call in again if _is_recomputed(index, call)]
     if not inner:
-        return [], []
+        return _begun_otherwise(index, backward, None)
     first = inner[0]
     spot = index.places.of(first)
     before = [call for call in index.history.calls_at(range(backward.step)) if call.within is None]
@@ -299,12 +301,26 @@ def _recomputed(index: Index, ending: Ending) -> Found:
     if not started:
         return [], []
     begin = started[-1].step
-    forward = [call for call in before if call.step >= begin]
-    for once, twice in zip(forward, [*inner, None], strict=False):
-        if twice is None or not _same(index, once, twice):
+    forward = [call for call in before if call.step >= begin and frame_of(index, call.stack) is not None]
+    for once, twice in zip_longest(forward, inner):
+        if once is None or twice is None or not _same(index, once, twice):
             places = [place for one in (once, twice) if one is not None for place in index.places.chain(one)[:1]]
             return [*places, *_set_by(index, places)], []
-    return [], []
+    return _begun_otherwise(index, backward, first)
+
+
+def _begun_otherwise(index: Index, backward: Call, twice: Call | None) -> Found:
+    """The first call of the last checkpoint before a backward, where that is another than that of the second run."""
+    once, steps = None, range(backward.step - 1, -1, -1)
+    for call in index.history.calls_at(steps):
+        frame = frame_of(index, call.stack) if call.within is None else None
+        if frame is None and once is not None:
+            break
+        once = call if frame is not None else None
+    if once is None or (twice is not None and _same(index, once, twice)):
+        return [], []
+    places = [place for one in (once, twice) if one is not None for place in index.places.chain(one)[:1]]
+    return [*places, *_set_by(index, places)], []
 
 
 def _is_recomputed(index: Index, call: Call) -> bool:

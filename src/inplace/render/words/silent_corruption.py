@@ -26,11 +26,20 @@ _REMEDIES = {
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
     "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
     "begun": "Wait for it (`work.wait()`) before what it writes is used.",
+    "recomputed": "Run `backward()` before, or give the function a copy as an argument.",
+    "another way": "Let the function do the same both times: what it depends on are its arguments.",
     "broadcast": "Use a `.clone()` of the buffer in forward, or build the model with `broadcast_buffers=False`.",
 }
 
 
 def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
+    if finding.how == "recomputed":
+        what = f"{culprits(finding, trace)} changed {name(finding)} before backward ran {victim(finding, trace)} again."
+        return what, "A checkpoint keeps its arguments only: the gradient is computed with the new values."
+    if finding.how == "another way":
+        before = f" in place of {quote(finding.argument)}" if finding.argument is not None else ""
+        what = f"{quote(finding.culprits[0])} was called{before} when backward ran {victim(finding, trace)} again."
+        return what, "The gradient is that of another function than the one whose values were computed."
     if finding.node is None:
         read = f"{quote(finding.argument)} is computed" if finding.argument is not None else "its argument is computed"
         what = f"{culprits(finding, trace)} changes {name(finding)} before {read}."
