@@ -23,6 +23,7 @@ from inplace.reading.saves import (
     touches,
     writes_after,
 )
+from inplace.reading.unrecorded_writes import unrecorded_writers
 
 _MOST = 4  # calls told of one refusal of which no node is known
 _ENDINGS = {
@@ -176,7 +177,7 @@ def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:
 
 def _stale(index: Index, one: Use) -> StaleSave:
     counted = counted_writes(index, one)
-    culprits = culprits_of(index, counted or writes_after(index, one))
+    culprits = culprits_of(index, counted or writes_after(index, one)) or unrecorded_writers(index, one)
     place = index.place_of_node(one.node.id) or _checkpoint_of(index, one.node.id)
     return StaleSave(
         severity="error",
