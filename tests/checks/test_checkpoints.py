@@ -67,8 +67,7 @@ REFUSED = {
 }
 SOUND = {
     "layers in a loop": (
-        HEAD
-        + "layers = [nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5)) for _ in 'abc']\n"
+        HEAD + "layers = [nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5)) for _ in 'abc']\n"
         "layers = nn.ModuleList(layers)\n"
         "opt = torch.optim.Adam(layers.parameters())\nfor _ in range(3):\n"
         "    h = torch.rand(4, 3, requires_grad=True)\n"

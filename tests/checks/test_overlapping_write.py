@@ -22,7 +22,7 @@ def found(text: str) -> list[tuple[str, int, bool]]:
         ("x[1:] = x[:-1]", "partial", True),
         ("x[i] += 1", "indices", False),
         ("x[i] = x[i] + 1", "indices", False),
-        ("x[i] = 0.9 * x[i] + 0.1 * torch.rand(3)", "indices", False),
+        ("x[i] = torch.rand(3) + x[i] - 1", "indices", False),
         ("x.scatter_(0, i, x[i] + 1)", "indices", False),
         ("x.index_put_((i,), x[i] + torch.ones(3))", "indices", False),
         ("torch.index_put_(x, (i,), x[i] + 1)", "indices", False),
@@ -74,6 +74,9 @@ STYLES = {
 SOUND = {
     "rows that are normalised": "w = torch.rand(4, 2)\nk = torch.tensor([1, 1])\nw[k] = w[k] / w[k].norm()",
     "rows that are clamped": "w = torch.rand(4)\nk = torch.tensor([1, 1])\nw[k] = (w[k] - w[k].mean()).clamp(0, 1)",
+    "an average that takes one of them": (
+        "w, v = torch.rand(4, 2), torch.rand(2, 2)\nk = torch.tensor([1, 1])\nw[k] = 0.9 * w[k] + 0.1 * v"
+    ),
     "gathered up": (
         "w = torch.zeros(4)\nk = torch.tensor([1, 1])\nw.index_put_((k,), w[k] + 1, accumulate=True)\n"
         "w.scatter_add_(0, k, w[k])\nw.scatter_(0, k, w[k] + 1, reduce='add')"

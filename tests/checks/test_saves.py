@@ -144,3 +144,60 @@ def test_every_spelling_of_a_write_through_data_is_one_through_data(write: str) 
     found = [one for one in record_text(text).report.findings if isinstance(one, UnseenWrite)]
 
     assert [(one.how, one.culprits[0].position.line) for one in found] == [("data", 3)]
+
+
+UNRECORDED = {
+    "other memory, in a function": (
+        """
+        def swap(p, new):
+            with torch.no_grad():
+                p.set_(new)
+        w, x = nn.Parameter(torch.rand(3)), torch.rand(3, requires_grad=True)
+        out = (w * x).sum()
+        swap(w, torch.zeros(3))
+        out.backward()
+        """,
+        (5, [3]),
+    ),
+    "other memory, in a method": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.w, self.other = nn.Parameter(torch.rand(3)), torch.zeros(3)
+            def forward(self, x):
+                return (self.w * x).sum()
+            @torch.no_grad()
+            def sync(self):
+                self.w.set_(self.other)
+        net = Net()
+        out = net(torch.rand(3, requires_grad=True))
+        net.sync()
+        out.backward()
+        """,
+        (6, [9]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), UNRECORDED.values(), ids=UNRECORDED)
+def test_a_write_that_no_mode_sees_is_named(text: str, expected: tuple[int, list[int]]) -> None:
+    """`set_` is found in the source where the tensor was seen to have other memory."""
+    assert blamed(text) == [expected]
+
+
+def test_of_several_writes_that_no_mode_sees_none_is_guessed() -> None:
+    """Neither is called on a name that is known to be the tensor's."""
+    text = """
+    def one(p):
+        p.set_(torch.zeros(3))
+    def two(q):
+        q.set_(torch.ones(3))
+    w, x = nn.Parameter(torch.rand(3)), torch.rand(3, requires_grad=True)
+    out = (w * x).sum()
+    with torch.no_grad():
+        one(w)
+    out.backward()
+    """
+
+    assert blamed(text) == [(6, [])]

@@ -19,6 +19,7 @@ from inplace.reading.code import root_of
 from inplace.reading.data_shared import data_shared
 from inplace.reading.handed import kept_twice
 from inplace.reading.history import SET_ITEM, Write
+from inplace.reading.in_place_results import in_place_results
 from inplace.reading.index import Index
 from inplace.reading.items import value_of
 from inplace.reading.kept_objects import KeptObject, KeptObjects
@@ -40,6 +41,7 @@ _How = Literal[
     "restored",
     "kept",
     "argument",
+    "result",
     "default",
     "class",
     "handed",
@@ -50,7 +52,9 @@ _How = Literal[
     "bucket",
     "groups",
 ]
-_PLAINEST: frozenset[_How] = frozenset({"kept", "foreign"})  # of a write that another has told more of, no more is said
+_PLAINEST: frozenset[_How] = frozenset(
+    {"kept", "foreign", "result"}
+)  # of a write that another has told more of, no more is said
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
@@ -60,6 +64,7 @@ _CURES: dict[_How, tuple[Cure, ...]] = {
     "swap": (Cure.COPY_SWAPPED,),
     "twins": (Cure.MADE_APART,),
     "argument": (Cure.ARGUMENT_SPARED,),
+    "result": (Cure.ARGUMENT_SPARED,),
     "default": (Cure.MADE_EACH_TIME,),
     "item": (Cure.ITEM_COPIED,),
 }
@@ -72,10 +77,11 @@ class SharedReference(Finding):
     `how`: `repeated` (one tensor several times in a list), `snapshot` (an alias kept across a write), `swap`;
     `compared` (a tensor with itself), `restored` (copied onto itself) and `kept` (read back in another way), where the
     victim is the call that did so, and `keep` the line that kept the other reference; an `argument` that a function
-    wrote in place for its own use, one that was `handed` to a function which gave it back as if it were another, a
-    `default` one that it wrote in each of its calls, one that a `class` has for all its objects, and an `item` of a
-    data set, where `keep` is the line that handed it over, made it, or took it out; `foreign` memory (of an array);
-    `twins` (names for two things that are one); `modules` (an expression that repeats one module);
+    wrote in place for its own use, one whose `result` has another name, one that was `handed` to a function which gave
+    it back as if it were another, a `default` one that it wrote in each of its calls, one that a `class` has for all
+    its objects, and an `item` of a data set, where `keep` is the line that handed it over, made it, or took it out;
+    `foreign` memory (of an array); `twins` (names for two things that are one); `modules` (an expression that repeats
+    one module);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     """
@@ -123,6 +129,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_modules(index, one) for one in repeated_modules(index)]
     kept += [_read_array(index, one) for one in (*array_reads(index), *collected_arrays(index))]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
+    kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
     for finding in (*_repeated(index, objects), *_swaps(index), *kept):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, TensorId, TensorState
 from inplace.facts.source_code import node_position
+from inplace.reading.changes import changes_values
 from inplace.reading.code import Code
 from inplace.reading.history import Write
 from inplace.reading.index import Index
@@ -117,7 +118,7 @@ def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None
     shared = [one for one in dict.fromkeys([*first, *second]) if one in both or stays]
     for tensor in shared:
         state = index.history.last_state(tensor)
-        writes = index.history.writes_of(state)
+        writes = [one for one in index.history.writes_of(state) if changes_values(index, one)]
         if state is None or not writes:
             continue
         for readers, others, shown in ((kept, named, alias.kept), (named, kept, alias.name)):
@@ -144,7 +145,9 @@ def _given_back(
         state = index.history.last_state(tensor)
         for write in index.history.writes_of(state):
             sites = [index.places.site(frame) for frame in write.call.stack.frames]
-            if not any(one.source == alias.source and alias.position.holds(one.position) for one in sites):
+            if not changes_values(index, write) or not any(
+                one.source == alias.source and alias.position.holds(one.position) for one in sites
+            ):
                 continue
             later = bisect_right(behind, write.call.step, key=lambda one: one.step)
             read = next((one for one in behind[later : later + _READS] if mentions.took(one, tensor)), None)

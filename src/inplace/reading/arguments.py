@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Position, Site, StackFrame
 from inplace.facts.source_code import FUNCTIONS, node_position
 from inplace.reading.arrays import kept_arrays
+from inplace.reading.changes import SPARING, changes_values
 from inplace.reading.code import Code
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-# What is written in place to spare memory, and not for its effect on who gave the argument.
-_SPARING = frozenset(
-    [
-        *("relu", "relu6", "elu", "selu", "celu", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid", "silu", "mish"),
-        *("threshold", "dropout", "alpha_dropout", "feature_dropout", "dropout2d", "rrelu", "relu_", "dropout_"),
-        *("alpha_dropout_", "feature_dropout_", "leaky_relu_", "elu_", "selu_", "celu_", "threshold_", "rrelu_"),
-    ]
-)
 _TAKING = frozenset({"__getitem__", "__getitems__", "__iter__", "collate", "collate_fn"})
 _SETTING = frozenset({"copy_", "fill_", "zero_", "__setitem__", "normal_", "uniform_"})
 _LOOKED_AT = 16  # calls behind a write that are asked whether they are the caller's
@@ -49,9 +42,9 @@ def written_arguments(index: Index) -> Iterator[WrittenArgument]:
     for write in index.history.writes:
         call = write.call
         label = call.function.label
-        if label not in _SPARING or call.raised is not None or call.within is not None or call.stack in seen:
+        if label not in SPARING or call.raised is not None or call.within is not None or call.stack in seen:
             continue
-        shown = _handed_over(index, call)
+        shown = _handed_over(index, call) if changes_values(index, write) else None
         read = _read_by_caller(index, write) if shown is not None else None
         if read is not None and shown is not None:
             seen.add(call.stack)

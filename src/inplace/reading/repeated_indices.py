@@ -2,8 +2,9 @@
 
 NOTE [ What is lost at a repeated index ]
 Every repeat reads the old value. What is computed from nothing but that is the same for all of them (rows that are
-normalised, clamped), so nothing is lost; what is added from elsewhere is lost but for one. `x[i] *= 0.5` is told as
-well: the augmented assignment says that each index is to be updated.
+normalised, clamped), so nothing is lost; what is added from elsewhere is lost but for one. An average that moves
+towards new values (`m[i] = 0.9 * m[i] + 0.1 * v`) is often meant to take one of them. `x[i] *= 0.5` is told: the
+augmented assignment says that each index is to be updated.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _DEPTH = 6  # calls between what was read and what is written
 _ADDING = frozenset(
     [
         *("add", "sub", "add_", "sub_", "__add__", "__sub__", "__radd__", "__rsub__", "__iadd__", "__isub__"),
-        *("subtract", "subtract_", "rsub", "lerp", "lerp_", "addcmul", "addcdiv", "addcmul_", "addcdiv_"),
+        *("subtract", "subtract_", "rsub", "addcmul", "addcdiv", "addcmul_", "addcdiv_"),
     ]
 )
 _READING = frozenset({"__getitem__", "gather", "index_select", "take", "take_along_dim"})
@@ -170,7 +171,10 @@ def _update_of(index: Index, write: Write, value: TensorState) -> Call | None:
         own = [one for one in dict.fromkeys(tensors) if _is_read_of(index, one, maker.step, write)]
         if not own:
             return None
-        added = added or (maker.function.label in _ADDING and (len(own) < len(set(tensors)) or len(tensors) == 1))
+        adds = maker.function.label in _ADDING and (len(own) < len(set(tensors)) or len(tensors) == 1)
+        if not adds and not augmented:
+            return None
+        added = added or adds
         wanted, step = own[0], maker.step
     return None
 

@@ -47,9 +47,9 @@ def _scripted(code: Code) -> Iterator[tuple[ast.Call, frozenset[str]]]:
     for node in code.source_code.nodes:
         if isinstance(node, ast.FunctionDef) and any(ast.unparse(one) in _SCRIPTING for one in node.decorator_list):
             functions.add(node.name)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if ast.unparse(node.value.func) in _SCRIPTING:
-                functions.update(ast.unparse(one) for one in node.targets)
+        made = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(made, ast.Call) and ast.unparse(made.func) in _SCRIPTING:
+            functions.update(ast.unparse(one) for one in node.targets)
     for node in code.source_code.nodes if functions else ():
         if isinstance(node, ast.Call) and ast.unparse(node.func) in functions:
             yield node, frozenset(ast.unparse(one) for one in node.args)

@@ -13,6 +13,7 @@ _REMEDIES = {
     "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
     "class": "Make it for each object: `self.total = torch.zeros(3)` in `__init__`, or `field(default_factory=...)`.",
     "handed": "Hand over a clone, or let the function work out of place.",
+    "result": "Work out of place there (`inplace=False`), or hand over a clone.",
     "default": "Let the default be `None`, and make the tensor in the function.",
     "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
@@ -32,6 +33,7 @@ _READS = {
 
 _ARGUMENTS = {
     "argument": "works in place on {name}, which its caller goes on with ({keep})",
+    "result": "works in place on {name}, whose values are read again",
     "default": "writes to the default of {name}, which is made once ({keep})",
     "class": "writes to {name}, which is made once for all objects of its class ({keep})",
     "handed": "works in place on {name}, which its caller goes on with ({keep})",
@@ -41,6 +43,7 @@ _OF_ARGUMENTS = {
     "argument": "{read} reads it again, and finds what was made of it.",
     "class": "{read} finds what one object has made of the tensor of all.",
     "handed": "{read} goes on with it as if it were as before.",
+    "result": "{read} reads it by the name that it had before, and finds what was made of it.",
     "default": "The next call begins with what the last has left in it: {read} wrote to the same tensor.",
     "item": "Each time the item is taken out it is changed again: {read} wrote to the same bytes.",
 }
