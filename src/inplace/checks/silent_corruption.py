@@ -34,6 +34,11 @@ class UnseenWrite(Finding):
     how: Escape | Literal["unfollowed", "receiver", "recomputed", "another way"]
     argument: Place | None = None
 
+    @property
+    def yields(self) -> bool:  # type: ignore[override]  # the other kinds say it of all of theirs
+        """Whether another finding about the write says more of it: who reads under another name what it changed."""
+        return self.how == "unfollowed"
+
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that was saved."""
         return () if self.storage is None else (self.storage,)
