@@ -69,7 +69,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def of_readme(text: str) -> str:
     """The README as a page beside those of `docs`; what lies elsewhere in the repository is named without a link."""
-    pictures = text.replace('<img src="docs/', '<img src="')  # those in the table of tutorials
+    pictures = re.sub(r'( src(?:set)?=")docs/', r"\1", text)  # that at the top, and those in the table of tutorials
     return _linked(pictures, {"docs/": "", "notebooks/": "notebooks/"})
 
 
