@@ -16,7 +16,9 @@ from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
 from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
 from inplace.reading.code import root_of
+from inplace.reading.collected import collected_by_name
 from inplace.reading.data_shared import data_shared
+from inplace.reading.followed import followed
 from inplace.reading.handed import kept_twice
 from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.in_place_results import in_place_results
@@ -52,9 +54,9 @@ _How = Literal[
     "bucket",
     "groups",
 ]
-_PLAINEST: frozenset[_How] = frozenset(
-    {"kept", "foreign", "result"}
-)  # of a write that another has told more of, no more is said
+# Of a write that another has told more of, no more is said, nor of a line that takes one for two.
+_PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "result"})
+_COMPARED: frozenset[_How] = frozenset({"compared", "twins"})
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
@@ -84,6 +86,7 @@ class SharedReference(Finding):
     one module);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
+    `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
     """
 
     kind = "shared-reference"
@@ -92,6 +95,7 @@ class SharedReference(Finding):
     how: _How
     reaching: tuple[str, ...]
     keep: Place | None = None
+    is_alone: bool = True
 
     def storages(self) -> tuple[StorageId, ...]:
         """The storage that is shared."""
@@ -99,7 +103,7 @@ class SharedReference(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """A copy where it was kept, or of both ends of a swap."""
-        return _CURES.get(self.how, (Cure.COPY_KEPT, Cure.COPY_MADE))
+        return _CURES.get(self.how, (Cure.COPY_KEPT, Cure.COPY_MADE)) if self.is_alone else ()
 
     def kept_at(self) -> Place | None:
         """The line that kept the other reference."""
@@ -114,9 +118,9 @@ def shared_references(index: Index) -> Iterator[Finding]:
     """Yield repeated items first (they are hardly ever meant), then swaps, then names that share what was written."""
     told: set[StorageId | None] = set()
     objects = KeptObjects(index)
-    kept = [_read_back(index, one, "compared") for one in compared(index)]
+    kept = [_kept_object(index, one, "compared") for one in objects.compared()]
+    kept += [_read_back(index, one, "compared") for one in compared(index)]
     kept += [_read_back(index, one, "restored") for one in restored(index)]
-    kept += [_kept_object(index, one, "compared") for one in objects.compared()]
     kept += [_kept_object(index, one, "kept") for one in (*objects.read_in_turn(), *data_shared(index))]
     kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
     kept += [_read_alias(index, one) for one in alias_reads(index)]
@@ -127,17 +131,23 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "item") for one in written_items(index)]
     kept += [_twins(index, one) for one in twins(index)]
     kept += [_modules(index, one) for one in repeated_modules(index)]
+    kept += [_kept_object(index, one, "kept") for one in collected_by_name(index, objects)]
     kept += [_read_array(index, one) for one in (*array_reads(index), *collected_arrays(index))]
+    kept += [_kept_object(index, one, "kept", "info") for one in followed(index, objects)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
+    reads: set[object] = set()
     for finding in (*_repeated(index, objects), *_swaps(index), *kept):
         writer = finding.culprits[0].spot if finding.culprits else None
-        if finding.lines in once or (finding.how in _PLAINEST and writer in spots):
-            continue  # another has told more of that write
+        read = finding.victim.place.spot if finding.victim is not None and finding.victim.place is not None else None
+        again = finding.how in _COMPARED and read in reads
+        if finding.lines in once or again or (finding.how in _PLAINEST and writer in spots):
+            continue  # another has told more of that write, or of that line
         once[finding.lines] = finding
         spots.add(writer)
+        reads.update([read] if finding.how in _COMPARED else [])
         told.add(finding.storage)
         yield finding
     for finding in _kept_gradients(index):
@@ -209,11 +219,11 @@ def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:
     )
 
 
-def _kept_object(index: Index, one: KeptObject, how: _How) -> SharedReference:
+def _kept_object(index: Index, one: KeptObject, how: _How, severity: Severity = "warning") -> SharedReference:
     """A tensor that the source kept without a call, written, and read by what kept it."""
     culprits = tuple({place.spot: place for place in (*index.places.chain(one.write), one.keep)}.values())
     return SharedReference(
-        severity="warning",
+        severity=severity,
         culprits=culprits,
         victim=Victim(one.reader, ""),
         names=index.names.told(first=[one.shown], tensors=[one.state.tensor], places=[*culprits, one.reader]),
@@ -221,6 +231,7 @@ def _kept_object(index: Index, one: KeptObject, how: _How) -> SharedReference:
         how=how,
         reaching=tuple(index.names.over(one.state.storage)),
         keep=one.keep,
+        is_alone=one.is_alone,
     )
 
 

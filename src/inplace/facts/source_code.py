@@ -22,6 +22,7 @@ class SourceCode:
 
     def __init__(self, text: str | None) -> None:
         self._text = text or ""
+        self._functions: dict[Position, ast.FunctionDef | ast.AsyncFunctionDef | None] = {}
 
     # ------------------------------------------------------------ text
 
@@ -130,8 +131,11 @@ class SourceCode:
 
     def function_around(self, position: Position) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """The innermost function in whose body a range lies; a default argument is not in its function's."""
-        around = [one for one in self.statements_around(position) if isinstance(one, FUNCTIONS)]
-        return next((one for one in reversed(around) if node_position(one.body[0]).start <= position.start), None)
+        if position not in self._functions:
+            around = [one for one in self.statements_around(position) if isinstance(one, FUNCTIONS)]
+            inside = (one for one in reversed(around) if node_position(one.body[0]).start <= position.start)
+            self._functions[position] = next(inside, None)
+        return self._functions[position]
 
     @cached_property
     def names(self) -> dict[str, list[ast.Name]]:

@@ -44,7 +44,11 @@ def _kept_node(site: Statement) -> ast.AST | None:
     if all(site.node is not one for one in whole):
         return site.node
     found = [one for one in leaves_kept_by(site.statement) if not (isinstance(one, ast.Call) and _is_number(one))]
-    return found[0] if len(found) == 1 else None
+    node = found[0] if len(found) == 1 else None
+    if isinstance(node, ast.Call) and called_name(node) in {"defaultdict", "repeat"}:
+        given = node.args[0] if node.args else None
+        return given.body if isinstance(given, ast.Lambda) else None
+    return node
 
 
 def _is_number(call: ast.Call) -> bool:
@@ -94,6 +98,10 @@ def _copied(look: Look, site: Statement, node: ast.expr, finding: Finding) -> tu
         return outer, f"[one.detach().clone() for one in {text}]"
     if name in {"named_parameters", "named_buffers"} and _is_made_of(outer):
         return outer, f"{{name: one.detach().clone() for name, one in {text}}}"
+    if name == "fromkeys" and isinstance(node, ast.Call) and len(node.args) == 2:  # noqa: PLR2004  # keys and the value
+        keys, item = node.args
+        made = source.text_of(item) if isinstance(item, ast.Call) else f"{operand(source, item)}.clone()"
+        return node, f"{{key: {made} for key in {source.text_of(keys)}}}"
     if name == "numpy" or _is_array(site, node):
         return node, f"{text}.copy()"
     return node, f"{text}.detach().clone()" if name not in _APART and _is_leaf(look, finding) else f"{text}.clone()"

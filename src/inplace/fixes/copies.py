@@ -11,7 +11,8 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement, called_name
-from inplace.reading.code import leaves_kept_by
+from inplace.reading.code import leaves_kept_by, root_of
+from inplace.reading.place import Place
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
 _NUMBERS = frozenset({"float", "int", "bool", "str", "len", "item", "tolist"})
@@ -21,7 +22,20 @@ _ARRAYS = frozenset({"numpy", "asarray", "array", "copy"})  # a copy of those is
 def copies_kept(look: Look, finding: Finding) -> Candidates:
     """Copies where an item was stored."""
     roots = {name.partition("[")[0].partition(".")[0] for name in finding.names}
-    yield from _apart(look, finding, lambda source, one: [*_repeated(source, one, roots), *_stored(source, one, roots)])
+    keep = finding.kept_at()
+    if keep is None:
+        yield from _apart(
+            look, finding, lambda source, one: [*_repeated(source, one, roots), *_stored(source, one, roots)]
+        )
+    else:  # a copy of the one thing that it keeps is made where it is kept
+        yield from _apart(look, finding, lambda source, one: _repeated_at(source, one, roots, keep))
+
+
+def _repeated_at(source: SourceCode, statement: ast.stmt, roots: set[str], keep: Place) -> list[Edits]:
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    is_there = target is not None and node_position(statement).holds(keep.position)
+    roots = roots | {root_of(ast.unparse(target))} if target is not None else roots
+    return list(_repeated(source, statement, roots)) if is_there else []
 
 
 def copies_swapped(look: Look, finding: Finding) -> Candidates:
@@ -55,7 +69,7 @@ def _repeated(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Itera
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
         return
     items, times = (value.left, value.right) if isinstance(value.left, ast.List) else (value.right, value.left)
-    if isinstance(items, ast.List) and len(items.elts) == 1:
+    if isinstance(items, ast.List) and len(items.elts) == 1 and not isinstance(items.elts[0], ast.Tuple | ast.List):
         (item,) = items.elts
         made = source.text_of(item) if isinstance(item, ast.Call) else f"{source.text_of(item)}.clone()"
         text = f"[{made} for _ in range({source.text_of(times)})]"

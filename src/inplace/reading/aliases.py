@@ -72,7 +72,7 @@ def alias_reads(index: Index) -> Iterator[AliasRead]:
 def _aliases(number: int, code: Code) -> Iterator[Alias]:
     left = _MOST
     for statement in code.source_code.simple_statements:
-        for target, value in _pairs(statement):
+        for target, value in pairs_assigned(statement):
             if left and is_path(target) and is_path(value) and ast.unparse(target) != ast.unparse(value):
                 left -= 1
                 at = node_position(statement)
@@ -86,7 +86,8 @@ def _aliases(number: int, code: Code) -> Iterator[Alias]:
                 yield Alias(number, at, ast.unparse(target), name, function, local=True, called=True)
 
 
-def _pairs(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+def pairs_assigned(statement: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The targets of an assignment, each with what it is given, where that is written out."""
     if not isinstance(statement, ast.Assign):
         return
     for target in statement.targets:

@@ -13,6 +13,7 @@ from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 _MOST = 64  # lines that hand memory to numpy of which the arrays are followed
+_NEAR = 8  # calls of the statement that reads an array
 _LABELS = frozenset({"numpy", "__array__"})
 _WRAPPING = frozenset({"from_numpy", "as_tensor", "asarray", "frombuffer", "from_dlpack"})
 
@@ -51,9 +52,20 @@ def array_reads(index: Index) -> Iterator[ArrayRead]:
         if read is not None:
             seen.add(keep.stack)
             call, place = read
-            asked = [index.trace.states[one.before] for one in call.inputs if call.function.kind is Kind.EXPORT]
-            compared = any(one.storage == state.storage for one in asked)
-            yield ArrayRead(keep, write, call, place, name, compared)
+            yield ArrayRead(keep, write, call, place, name, _asks_again(index, call, state.storage))
+
+
+def _asks_again(index: Index, read: Call, storage: StorageId | None) -> bool:
+    """Whether the statement of a call asks for an array over some memory anew."""
+    statement = index.places.statement_of(read)
+    for step in range(read.step, min(read.step + _NEAR, len(index.trace.calls))):
+        call = index.trace.calls[step]
+        if index.places.statement_of(call) != statement:
+            return False
+        given = [index.trace.states[one.before] for one in call.inputs]
+        if call.function.kind is Kind.EXPORT and any(one.storage == storage for one in given):
+            return True
+    return False
 
 
 def _name_of(index: Index, keep: Call) -> str | None:

@@ -49,6 +49,7 @@ class Bindings:
         self.returned: defaultdict[str, list[ast.expr]] = defaultdict(list)
         self.yielded: defaultdict[str, list[ast.expr]] = defaultdict(list)
         self._fields: dict[str, list[str]] = {}
+        self._defined = {one.name for one in code.source_code.statements if isinstance(one, FUNCTIONS)}
         for node in code.source_code.nodes:
             self._note(node)
         for node in code.source_code.nodes:
@@ -97,16 +98,21 @@ class Bindings:
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             for one in node.generators:
                 self._loop(one.target, one.iter, self._code.statement(node_position(node)), node_position(node))
-        elif isinstance(node, ast.Expr) and is_putting(node):
-            assert isinstance(node.value, ast.Call)
-            assert isinstance(node.value.func, ast.Attribute)
-            self._put(node.value.func.value, node)
+        elif isinstance(node, ast.Expr) and (method := self._putting(node)) is not None:
+            self._put(method.value, node)
         elif isinstance(node, ast.Return | ast.Yield) and node.value is not None:
             function = self._code.source_code.function_around(node_position(node))
             if function is not None:
                 (self.returned if isinstance(node, ast.Return) else self.yielded)[function.name].append(node.value)
         elif isinstance(node, ast.ClassDef):
             self._note_class(node)
+
+    def _putting(self, statement: ast.Expr) -> ast.Attribute | None:
+        """The method by which a statement puts something away; none of the user's own, whose body says what it does."""
+        call = statement.value
+        if not is_putting(statement) or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return None
+        return None if call.func.attr in self._defined else call.func
 
     def _note_class(self, node: ast.ClassDef) -> None:
         """What all objects of a class have as attributes, and the fields it is made of (`Step(state, reward)`)."""

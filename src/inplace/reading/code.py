@@ -353,6 +353,12 @@ def leaves_kept_by(statement: ast.stmt) -> list[ast.expr]:
     return [one for one in kept_by(statement) if not _parts_kept(one) and not isinstance(one, ast.Constant)]
 
 
+def depth_of(statement: ast.stmt, value: ast.expr) -> int:
+    """How many containers and objects a statement makes around what it puts away: 1 for `kept.append([w])`."""
+    around = [one for one in kept_by(statement) if one is not value and any(part is value for part in ast.walk(one))]
+    return max(len([one for one in around if _parts_kept(one)]) - (not is_putting(statement)), 0)
+
+
 def _parts_kept(node: ast.expr) -> list[ast.expr]:
     """What an expression makes a container or an object of."""
     if isinstance(node, ast.List | ast.Tuple | ast.Set):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from inplace.facts.model import Call, Position, StackFrame, TensorId, TensorState
+from inplace.facts.model import Call, Position, Stack, StackFrame, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.reading.index import Index
-from inplace.reading.origins import Origin, Origins, Spot
+from inplace.reading.origins import GIVING, Origin, Origins, Spot
 from inplace.reading.place import Place
 from inplace.reading.repeated import is_first, items_repeated
 from inplace.reading.runs import Runs
@@ -26,13 +26,17 @@ _EQUAL = frozenset({"eq", "ne", "equal", "allclose", "isclose"})
 
 @dataclass(frozen=True, slots=True)
 class KeptObject:
-    """A tensor that a line kept, another wrote, and a third read by what kept it, spelled as `shown`."""
+    """A tensor that a line kept, another wrote, and a third read by what kept it, spelled as `shown`.
+
+    `is_alone` is whether a copy of what that line kept would mend it: it is the tensor itself, and no other line did.
+    """
 
     keep: Place
     write: Call
     reader: Place
     state: TensorState
     shown: str
+    is_alone: bool = True
 
 
 class KeptObjects:
@@ -41,7 +45,7 @@ class KeptObjects:
     def __init__(self, index: Index) -> None:
         self._index = index
         self.origins = Origins(index.places)
-        self._runs = Runs(index.history, index.places)
+        self.runs = Runs(index.history, index.places)
 
     # ------------------------------------------------------------ compared with itself
 
@@ -67,20 +71,21 @@ class KeptObjects:
                 yield found
 
     def _compared_by(self, call: Call, state: TensorState) -> KeptObject | None:
-        nodes, spot = self._operands(call), self._spot(call)
+        nodes, spot = self._operands(call), self.spot(call)
         if nodes is None or spot is None or ast.unparse(nodes[0]) == ast.unparse(nodes[1]):
             return None
         origins = [self.origins.of(node, spot) for node in nodes]
         both = {one.statement for one in origins[0]} & {one.statement for one in origins[1]}
-        for node, found in zip(nodes, origins, strict=True):
-            for origin in found:
+        found = []
+        for node, leading in zip(nodes, origins, strict=True):
+            for origin in leading:
                 if _ties(origin) and call.function.label in _EQUAL:
                     continue  # that a weight is tied may well be asked
                 collected = origin.statement in both  # `x - y` of two items of one list may be of one and the same
                 one = self._found(origin, call, state, ast.unparse(node), collected=collected)
-                if one is not None:
-                    return one
-        return None
+                found += [] if one is None else [one]
+        alone = all(len([one for one in leading if not one.put]) < 2 for leading in origins)  # noqa: PLR2004  # a second
+        return replace(found[0], is_alone=found[0].is_alone and alone) if found else None
 
     def _operands(self, call: Call) -> tuple[ast.expr, ast.expr] | None:
         """The expressions of the two things that a call compares, on the user's own line."""
@@ -97,7 +102,7 @@ class KeptObjects:
 
         It is also known of a list that the call itself is given as it is written out, and may repeat what it likes.
         """
-        spot, node = self._spot(call), self._index.spelled.of(call).get(path)
+        spot, node = self.spot(call), self._index.spelled.of(call).get(path)
         if spot is None or node is None:
             return False, None
         origins = self.origins.of_items(node, spot)
@@ -141,7 +146,7 @@ class KeptObjects:
 
     def _looping(self) -> Iterator[int]:
         for number, stack in enumerate(self._index.history.columns.stacks):
-            if stack.frames and stack.frames[0].entry is None:
+            if stack.frames and (stack.frames[0].entry or "Tensor.").startswith("Tensor."):
                 yield number
 
     def _loop_of(self, stack: int) -> tuple[Position, ast.expr] | None:
@@ -177,7 +182,7 @@ class KeptObjects:
         return True
 
     def _by_turns(self, call: Call, states: list[TensorState], node: ast.expr) -> KeptObject | None:
-        spot, born = self._spot(call), min(self._born(state.tensor) for state in states)
+        spot, born = self.spot(call), min(self._born(state.tensor) for state in states)
         for origin in self.origins.of(node, spot) if spot is not None else ():
             text = ast.unparse(node)
             found = self._found(origin, call, states[1], text, collected=True, born=born) if origin.put else None
@@ -202,27 +207,43 @@ class KeptObjects:
         Then it was written between the first and the last run of the origin, unless each run puts it there repeatedly.
         """
         begin = self._born(state.tensor) if born is None else born
-        runs = [step for step in self._runs.of(origin.source, origin.statement) if begin <= step < read.step]
+        runs = [step for step in self.runs.of(origin.source, origin.statement) if begin <= step < read.step]
         once = not collected or repeats(origin.statement)
-        if not runs or (not once and len(runs) == 1):
+        if not runs:
             return None
-        if not once and not self._runs.are_sure(origin.source, origin.statement):
+        if not once and len(runs) == 1:
+            return self._within(origin, read, state, shown)
+        if not once and not self.runs.are_sure(origin.source, origin.statement):
             pairs = pairwise(runs[:_TRIED])
-            if not all(self._write_between(origin, state, one, two + 1) for one, two in pairs):
+            if not all(self.write_between(origin, state, one, two + 1) for one, two in pairs):
                 return None
-        first = runs[-1] if not collected and not origin.put and not self._is_conditional(origin) else runs[0]
-        write = self._write_between(origin, state, first, read.step if once else runs[-1] + 1)
+        first = runs[-1] if not collected and not origin.put and not self.is_conditional(origin) else runs[0]
+        write = self.write_between(origin, state, first, read.step if once else runs[-1] + 1)
         reader = self._index.places.of(read)
         if write is None or reader is None:
             return None
-        return KeptObject(self.place(origin), write, reader, state, shown)
+        return KeptObject(self.place(origin), write, reader, state, shown, _is_copied(origin))
+
+    def _within(self, origin: Origin, read: Call, state: TensorState, shown: str) -> KeptObject | None:
+        """What a comprehension kept again and again, each time behind a write of its line: `[step() for _ in x]`."""
+        span, times = node_position(origin.statement), set[Stack]()
+        reader = self._index.places.of(read) if _comprehends(origin) else None
+        for write in self._index.history.writes_of(state):
+            stack = write.call.stack
+            sites = [self._index.places.site(frame) for frame in stack.frames]
+            inside = any(site.source == origin.source and span.holds(site.position) for site in sites)
+            if inside and write.call.step < read.step and self._index.overlaps.of(write.after, state):
+                if stack in times and reader is not None:
+                    return KeptObject(self.place(origin), write.call, reader, state, shown, _is_copied(origin))
+                times.add(stack)
+        return None
 
     def _born(self, tensor: TensorId) -> int:
         """The step that made a tensor; one before all for what no call made."""
         origin = self._index.trace.tensors[tensor].origin
         return -1 if origin is None else origin
 
-    def _write_between(self, origin: Origin, state: TensorState, begin: int, end: int) -> Call | None:
+    def write_between(self, origin: Origin, state: TensorState, begin: int, end: int) -> Call | None:
         """The first call behind a step, and before another, that wrote what was kept."""
         writes = self._index.history.writes_of(state)
         place = bisect_right(writes, begin, key=lambda write: write.call.step)
@@ -243,7 +264,8 @@ class KeptObjects:
     def _steps(self) -> list[int]:
         return self._index.history.columns.steps_of(lambda function: function.label.endswith(".step"))
 
-    def _is_conditional(self, origin: Origin) -> bool:
+    def is_conditional(self, origin: Origin) -> bool:
+        """Whether an origin stands under a condition."""
         code = self._index.places.codes[origin.source].source_code
         return any(isinstance(one, ast.If | ast.Try) for one in code.statements_around(node_position(origin.statement)))
 
@@ -257,7 +279,8 @@ class KeptObjects:
         site = self._index.places.site(frame)
         return self._index.places.codes[site.source].source_code.node(site.position)
 
-    def _spot(self, call: Call) -> Spot | None:
+    def spot(self, call: Call) -> Spot | None:
+        """Where the expressions of a call stand."""
         if not call.stack.frames:
             return None
         site = self._index.places.site(call.stack.frames[0])
@@ -274,3 +297,16 @@ def _ties(origin: Origin) -> bool:
 def repeats(statement: ast.stmt) -> bool:
     """Whether a statement puts one thing into a container several times: `[t] * n`, `dict.fromkeys(names, t)`."""
     return any(isinstance(node, ast.expr) and items_repeated(node) for node in ast.walk(statement))
+
+
+def _comprehends(origin: Origin) -> bool:
+    """Whether an origin keeps the items of a comprehension."""
+    kinds = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    return any(isinstance(node, kinds) for node in ast.walk(origin.statement))
+
+
+def _is_copied(origin: Origin) -> bool:
+    """Whether the source has a copy of what an origin kept: of one tensor, or of a dictionary or list of them."""
+    value = origin.value
+    made = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in GIVING
+    return made or not origin.is_whole

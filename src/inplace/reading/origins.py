@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inplace.facts.model import Position, StackFrame
 from inplace.facts.source_code import node_position
 from inplace.reading.bindings import Binding, Bindings, parameters_of
-from inplace.reading.code import is_putting, leaves_kept_by
+from inplace.reading.code import depth_of, is_putting, leaves_kept_by
 from inplace.reading.places import Places
 from inplace.reading.spelled import is_path
 
@@ -25,7 +25,8 @@ _MOST = 32  # statements that one expression may lead to
 _TAKING = frozenset({"get", "pop", "popleft", "popitem", "setdefault"})
 _THROUGH = frozenset({"items", "values", "copy", "iter", "reversed", "enumerate", "zip", "tqdm"})
 _MAKING = frozenset({"list", "tuple", "dict", "set", "sorted", "deque", "OrderedDict", "defaultdict"})
-_GIVING = frozenset({"parameters", "named_parameters", "state_dict", "buffers", "named_buffers"})
+GIVING = frozenset({"parameters", "named_parameters", "state_dict", "buffers", "named_buffers"})
+"""Methods of modules that give out their tensors, in a container or one by one."""
 _ASKING = frozenset({"getattr", "get_parameter", "get_buffer"})
 _OPENED = (ast.List, ast.Tuple, ast.Dict, ast.Starred)
 _SAME = frozenset({"data", "T", "mT"})
@@ -35,13 +36,20 @@ _SAME = frozenset({"data", "T", "mT"})
 class Origin:
     """A statement that kept something, and the expression of it that gave what was kept.
 
-    It is `put` where that went into a container, else the statement gave it a name or an attribute.
+    It is `put` where that went into a container, else the statement gave it a name or an attribute. `levels` is how
+    many items or attributes lead on from what the statement puts into it.
     """
 
     source: int
     statement: ast.stmt
     value: ast.expr
     put: bool
+    levels: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the expression gave a container or an object in which the tensor is, not the tensor itself."""
+        return self.levels > depth_of(self.statement, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class Origins:
             for one, there in bound:
                 yield from self._kept_in(one, there, depth + 1)
             if isinstance(node, ast.Attribute) and not bound:  # of an object that was put away as a whole
-                yield from self._of(node.value, spot, depth + 1)
+                yield from _deeper(self._of(node.value, spot, depth + 1))
         elif isinstance(node, ast.Call):
             name = _called(node)
             if name in _TAKING and isinstance(node.func, ast.Attribute):
@@ -154,11 +162,12 @@ class Origins:
                 yield from (Origin(there.source, put, value, put=True) for value in leaves_kept_by(put))
             for one, there in self._bound(node, spot):
                 if one.items:
-                    yield from self._item_of(one.value, one.path, there, depth + 1)
+                    yield from _deeper(self._item_of(one.value, one.path, there, depth + 1))
                 else:
                     yield from self._inside(one.value, there, depth + 1)
         elif isinstance(node, ast.Subscript):
-            yield from self._inside(node.value, spot, depth + 1)
+            inside = self._inside(node.value, spot, depth + 1)
+            yield from inside if isinstance(node.slice, ast.Slice) else _deeper(inside)
         elif isinstance(node, ast.Call):
             yield from self._inside_call(node, spot, depth)
         elif isinstance(node, ast.Starred):
@@ -170,7 +179,7 @@ class Origins:
         name, statement = _called(node), self._statement(spot.source, node)
         if isinstance(node.func, ast.Attribute) and name in _THROUGH:
             yield from self._inside(node.func.value, spot, depth + 1)
-        elif name in _GIVING and statement is not None:
+        elif name in GIVING and statement is not None:
             yield Origin(spot.source, statement, node, put=True)
         elif name == "fromkeys" and statement is not None:
             yield from (Origin(spot.source, statement, one, put=True) for one in node.args[1:])
@@ -261,6 +270,11 @@ class Origins:
             table = self.bindings(source)
             for value in (table.yielded if yielded else table.returned).get(name, ()):
                 yield value, Spot(source, node_position(value))
+
+
+def _deeper(found: Iterator[Origin]) -> Iterator[Origin]:
+    """Origins of what something is in."""
+    return (replace(one, levels=one.levels + 1) for one in found)
 
 
 def _called(node: ast.Call) -> str:

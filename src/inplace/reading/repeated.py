@@ -91,10 +91,14 @@ def items_repeated(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.Call) and len(node.args) > 1:
         name = ast.unparse(node.func).rpartition(".")[2]
         return [node.args[1]] if name == "fromkeys" else [node.args[0]] if name == "repeat" else []
-    if isinstance(node, ast.ListComp | ast.GeneratorExp) and len(node.generators) == 1 and is_path(node.elt):
+    if isinstance(node, ast.Call) and len(node.args) == 1 and isinstance(node.args[0], ast.Lambda):
+        made = node.args[0].body
+        return [made] if ast.unparse(node.func).rpartition(".")[2] == "defaultdict" and is_path(made) else []
+    if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp) and len(node.generators) == 1:
+        item = node.value if isinstance(node, ast.DictComp) else node.elt
         given = {one.id for one in ast.walk(node.generators[0].target) if isinstance(one, ast.Name)}
-        names = {one.id for one in ast.walk(node.elt) if isinstance(one, ast.Name)}
-        return [node.elt] if given.isdisjoint(names) else []
+        names = {one.id for one in ast.walk(item) if isinstance(one, ast.Name)}
+        return [item] if is_path(item) and given.isdisjoint(names) else []
     return []
 
 

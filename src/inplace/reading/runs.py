@@ -48,13 +48,26 @@ class Runs:
         calls = self._calls_in(source, function)
         if not calls:
             return self._by_callers(function, depth) if function is not None and depth < _DEEPEST else []
-        if any(span.holds(at) for _, at in calls):
-            return list(_own(span, calls))
         loops = [node_position(one) for one in code.statements if isinstance(one, LOOPS)]
+        if any(span.holds(at) for _, at in calls):
+            return list(self._own(span, calls, again=any(loop.holds(span) for loop in loops)))
         found = dict(_crossings(span, calls, loops, is_function=function is not None))
         if not all(found.values()):
             self._unsure.add((source, statement))
         return list(found)
+
+    def _own(self, span: Position, calls: list[_Crossing], *, again: bool) -> Iterator[int]:
+        """The last of each row of calls that a statement makes; in a loop (`again`) each is made once in a row."""
+        stacks, made = self._history.columns.stack, set[int]()
+        for number, (step, at) in enumerate(calls):
+            if not span.holds(at):
+                continue
+            made.add(stacks[step])
+            following = calls[number + 1 : number + 2]
+            goes_on = bool(following) and following[0][0] == step + 1 and span.holds(following[0][1])
+            if not goes_on or (again and stacks[following[0][0]] in made):
+                made.clear()
+                yield step
 
     def _by_callers(self, function: ast.stmt, depth: int) -> list[int]:
         """When the calls of a function ran that makes none itself, by the source."""
@@ -97,15 +110,6 @@ class Runs:
             if site.source == source and code.function_around(site.position) is function:
                 return site.position
         return None
-
-
-def _own(span: Position, calls: list[_Crossing]) -> Iterator[int]:
-    """The last of each row of calls that a statement makes itself."""
-    for number, (step, at) in enumerate(calls):
-        following = calls[number + 1 : number + 2]
-        goes_on = bool(following) and following[0][0] == step + 1 and span.holds(following[0][1])
-        if span.holds(at) and not goes_on:
-            yield step
 
 
 def _crossings(

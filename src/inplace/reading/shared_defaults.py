@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position
 from inplace.facts.source_code import FUNCTIONS, LOOPS, node_position
+from inplace.reading.aliases import pairs_assigned
 from inplace.reading.arguments import WrittenArgument, defaults_of
 from inplace.reading.code import Code, root_of
 from inplace.reading.history import Write
@@ -65,8 +66,7 @@ def _shared_by(code: Code) -> Iterator[_Shared]:
 def _attributes_given(function: ast.stmt, parameter: str) -> Iterator[str]:
     """The attributes that a function gives the very tensor which it was given: `self.state = state`."""
     for node in ast.walk(function):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
-            value = node.value if isinstance(node, ast.Assign) else None
+        for target, value in pairs_assigned(node):
             if isinstance(target, ast.Attribute) and isinstance(value, ast.Name) and value.id == parameter:
                 yield target.attr
 

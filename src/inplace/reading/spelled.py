@@ -27,7 +27,7 @@ class Spelled:
 
     def at(self, stack: Stack, function: Function) -> dict[str, ast.expr]:
         """The same by the stack and the function."""
-        if not stack.frames or stack.frames[0].entry is not None:
+        if not stack.frames or not _is_own(stack.frames[0].entry, function):
             return {}
         key = stack.frames[0].site, function
         found = self._known.get(key)
@@ -48,6 +48,11 @@ class Spelled:
             number = int(rest[:-1])
             return ast.unparse(node.elts[number]) if number < len(node.elts) else None
         return ast.unparse(node) + bracket + rest
+
+
+def _is_own(entry: str | None, function: Function) -> bool:
+    """Whether the line called a function itself: some methods of tensors are written in Python (`Tensor.norm`)."""
+    return entry is None or entry == f"Tensor.{function.label}"
 
 
 def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function) -> dict[str, ast.expr]:
