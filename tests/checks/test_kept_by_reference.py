@@ -73,7 +73,7 @@ WARNED = {
         "        now = self.p.grad\n        out = None if self.last is None else (self.last - now).abs().sum()\n"
         "        self.last = now\n        return out\n" + NET + "w = Watch(net.weight)\nfor _ in range(2):\n"
         "    net.zero_grad(set_to_none=False)\n    net(x).pow(2).sum().backward()\n    w.drift()",
-        [14, 5],
+        [14, 7],
         6,
     ),
     "gradients of tasks collected": (
