@@ -95,11 +95,7 @@ SOUND = {
 }
 
 
-# A worker that `with Pool` ends may miss SIGTERM, whose handler is ours and waits for Python: then the script hangs.
-HANGS = pytest.mark.xfail(run=False, reason="a worker that is told to end while it begins to wait may not end")
-
-
-@pytest.mark.parametrize("name", [pytest.param(one, marks=[HANGS] if "pool" in one else []) for one in SOUND])
+@pytest.mark.parametrize("name", SOUND)
 def test_what_does_not_act_is_replayed(name: str, tmp_path: Path) -> None:
     """Workers, shared memory and compilers of its own keep no fix from being proved."""
     path = script(tmp_path, START + SOUND[name] + WRONG)

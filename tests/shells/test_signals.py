@@ -124,3 +124,74 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     ours = python("-c", f"{text}[{sys.executable!r}, '-m', 'inplace', 'run', '--quiet', {str(path)!r}])")
 
     assert (ours.returncode, ours.stdout) == (0, "alive\n")
+
+
+CHILDREN = """
+import ctypes, multiprocessing as mp, signal, time, torch
+torch.ones(1)
+def stuck(ready, over):
+    torch.ones(1)
+    code, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    ready.set()
+    code.pthread_mutex_lock(lock)
+    code.pthread_mutex_lock(lock)
+def works(ready, over):
+    while True:
+        torch.ones(2).add_(1)
+        ready.set()
+def waits(ready, over):
+    ready.set()
+    over.wait()
+def handles(ready, over):
+    came = []
+    signal.signal(15, lambda *_: came.append(1))
+    ready.set()
+    over.wait()
+    print("came", len(came), flush=True)
+def handles_no_more(ready, over):
+    signal.signal(15, signal.signal(15, print))
+    waits(ready, over)
+def ignores(ready, over):
+    signal.signal(15, signal.SIG_IGN)
+    waits(ready, over)
+def ended(work, how="fork"):
+    context = mp.get_context(how)
+    ready, over = context.Event(), context.Event()
+    child = context.Process(target=work, args=(ready, over))
+    child.start()
+    ready.wait()
+    child.terminate()
+    if work in (handles, ignores):
+        over.set()
+    child.join()
+    print(child.exitcode)
+if __name__ == "__main__":
+    """
+TOLD_TO_END = {
+    "pools": "for _ in range(30):\n        with mp.get_context('fork').Pool(2) as pool:\n"
+    "            print(pool.map(abs, [-1, 2]))",
+    "stuck in native code": "ended(stuck)",
+    "at work": "ended(works)",
+    "waiting": "ended(waits)",
+    "with a handler of its own": "ended(handles)",
+    "with a handler that was taken away": "ended(handles_no_more)",
+    "ignoring it": "ended(ignores)",
+    "spawned": "ended(waits, 'spawn')",
+    "of a fork server": "ended(waits, 'forkserver')",
+    "below a child": "child = mp.get_context('fork').Process(target=ended, args=(works,))\n"
+    "    child.start()\n    child.join()",
+}
+
+
+@pytest.mark.parametrize("name", TOLD_TO_END)
+def test_a_child_that_is_told_to_end_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is then, its parent's `terminate` and `join` do what they do without us, and no mark is left."""
+    path = script(tmp_path, f"{CHILDREN}{TOLD_TO_END[name]}\n")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+
+    plain, ours = python(path), python("-m", "inplace", "run", "--quiet", path)
+
+    assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+    assert list(temporary.glob("inplace-*")) == []

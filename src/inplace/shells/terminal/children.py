@@ -34,12 +34,14 @@ from inplace.capture.patches.ledger import Ledger
 from inplace.shells.recorder import recorder_of
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.signals import Termination, held
+from inplace.shells.terminal.terminating import see_children_end
 
 if TYPE_CHECKING:
     from inplace.facts.model import Trace
 
 FAMILY = "INPLACE_FAMILY"
 """Environment variable: the folder in which ranks that a launcher has started leave their traces, and its id."""
+_LAST = -100  # of what `multiprocessing` does when Python ends: behind the ends of its children
 _ROOT = str(Path(__file__).resolve().parents[3])
 _ARRIVAL = """
 import sys
@@ -72,6 +74,11 @@ class Family:
 
         ledger.replace(BaseProcess, "_bootstrap", self._bootstrap)
         ledger.replace(multiprocessing.spawn, "get_preparation_data", self._prepared)
+        see_children_end(self.mark_of)
+
+    def mark_of(self, process: int) -> Path:
+        """The file that is there while a child can be told to end, and leaves its trace first."""
+        return Path(self.folder) / f"{process}.mark"
 
     def launch(self, ledger: Ledger) -> None:
         """Have what torchrun, or what is built on it, starts from here run under `inplace run`."""
@@ -111,10 +118,15 @@ class Family:
         return str(Path(tempfile.gettempdir()) / f"inplace-{os.getpid()}-{time.time_ns()}")
 
     def remove(self) -> None:
-        """Remove the traces."""
+        """Remove the traces and marks: where children still run, when Python has ended those."""
         import shutil
 
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if _running():
+            from multiprocessing.util import Finalize
+
+            Finalize(None, shutil.rmtree, (self.folder, True), exitpriority=_LAST)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def leave(self, trace: Trace) -> None:
         """Write the trace of this process, if there is anything in it."""
@@ -155,10 +167,14 @@ def parent_here() -> tuple[int, str] | None:
 
 def is_waited_for() -> bool:
     """Whether children still run, which Python waits for when it ends, and nothing else does."""
-    process = sys.modules.get("multiprocessing.process")
-    children = [] if process is None else [one for one in process._children if one.is_alive()]  # type: ignore[attr-defined]
     others = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
-    return bool(children) and not others
+    return bool(_running()) and not others
+
+
+def _running() -> list[Any]:
+    """The children of `multiprocessing` that run."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return [] if process is None else [one for one in process._children if one.is_alive()]
 
 
 class _Arrival:
@@ -193,7 +209,7 @@ class _Child:
                 child=child,
             )
         )
-        self._termination = Termination(self._terminated)
+        self._termination = Termination(self._terminated, family.mark_of(os.getpid()))
 
     def start(self) -> None:
         """Begin to record."""
@@ -209,9 +225,9 @@ class _Child:
             return
         with held():  # a pool that is done ends its workers while they are ending
             self._is_over = True
+            self._termination.stop()
             self._ledger.undo()
             self._written(lambda: self._recorder.stop(None if isinstance(error, SystemExit) else error))
-            self._termination.stop()
         if error is not None:
             self._recorder.strip(error)
 

@@ -4,7 +4,10 @@ NOTE [ SIGTERM ]
 By default it ends a process at once, with no code of Python's run. A handler of ours stands where there would be none:
 it leaves the report and then ends the process as it would have been ended. The script sees none of it: it is told of
 the default, a handler of its own replaces ours, what it forks has the default, and what it executes too. Python runs
-handlers in the main thread between two bytecodes, so a call into C that never returns keeps the process from ending.
+handlers in the main thread between two bytecodes, so a call into C that never returns keeps the process from ending,
+and so does one that waits, where the signal comes just before it: whoever ends a child of `multiprocessing` tells it
+again until it has heard it, or kills it (`terminating`). So that it is told again only where our handler stands, and
+has not begun, the child has a mark meanwhile: an empty file.
 """
 
 from __future__ import annotations
@@ -40,10 +43,13 @@ class Termination:
 
     Args:
         leave: leaves the report; is given the frame that was running.
+        mark: a file that is there while our handler stands and has not begun; None for no such file.
     """
 
-    def __init__(self, leave: Callable[[FrameType | None], None]) -> None:
+    def __init__(self, leave: Callable[[FrameType | None], None], mark: Path | None = None) -> None:
         self._leave = leave
+        self._mark = mark
+        self._is_leaving = False
         self._process = os.getpid()
         self._ledger = Ledger()
         self._times = 0
@@ -58,6 +64,7 @@ class Termination:
             return
         self._ledger.replace(signal, "_signal", lambda theirs: SimpleNamespace(**{**vars(theirs), **self._told()}))
         _functions.signal(signal.SIGTERM, self._handler)
+        self._put_mark()
         os.register_at_fork(before=self._hold, after_in_parent=self._let_come, after_in_child=self._leave_child)
 
     def _hold(self) -> None:
@@ -77,6 +84,7 @@ class Termination:
     def stop(self) -> None:
         """Leave the default where we stand, and let go of the script: `register_at_fork` keeps us to the end."""
         self._leave = _nothing_left
+        self._take_mark()
         self._ledger.undo()
         if _functions.getsignal(signal.SIGTERM) is self._handler:
             _functions.signal(signal.SIGTERM, _functions.SIG_DFL)
@@ -90,7 +98,11 @@ class Termination:
 
         def replace(number: int, action: Any) -> Any:
             ours = number == signal.SIGTERM and isinstance(action, int) and action == _functions.SIG_DFL
+            if number == signal.SIGTERM and not ours:
+                self._take_mark()  # a handler of the script's is called once for each signal
             before = _functions.signal(number, self._handler if ours else action)
+            if ours:
+                self._put_mark()
             return _functions.SIG_DFL if before is self._handler else before
 
         return {"getsignal": getsignal, "signal": replace}
@@ -98,14 +110,29 @@ class Termination:
     def _come(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # forked by other code than Python's
             end_by(number)
+        if self._is_leaving:  # it is told again, and is about to end
+            return
         if frame is not None and frame.f_code.co_filename.startswith(_PACKAGE) and self._times < _MOST:
             self._times += 1  # what it notes is to be whole
             start_new_thread(_again, (number,))
             return
+        self._is_leaving = True
         try:
+            self._take_mark()
             self._leave(frame)
         finally:
             end_by(number)
+
+    def _put_mark(self) -> None:
+        if self._mark is not None:
+            with contextlib.suppress(OSError):
+                self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._mark.touch()
+
+    def _take_mark(self) -> None:
+        if self._mark is not None and os.getpid() == self._process:
+            with contextlib.suppress(OSError):
+                self._mark.unlink(missing_ok=True)
 
 
 def _nothing_left(_frame: FrameType | None) -> None:
