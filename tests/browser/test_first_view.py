@@ -9,6 +9,7 @@ import pytest
 
 from inplace.render.picture.diagram import Diagram, diagram
 from inplace.render.picture.html import page as page_of
+from inplace.render.words.glossary import GLOSSARY
 from tests.browser.traces import README, record
 
 pytestmark = pytest.mark.browser
@@ -153,6 +154,24 @@ WIDE = (
     + "".join(f"k = k.sin() + {n}\n" for n in range(30))
     + "h.mul_(2)\nk.sum().backward()\n"
 )
+
+
+def test_a_word_is_explained_where_it_stands(closed: Any) -> None:
+    """A word of the glossary in a sentence opens what it means below, by click and by key, one at a time."""
+    page = closed(diagram(record(README)))
+    meaning = page.locator(".ip-meaning").first
+    version, saved = (page.locator(".ip-word", has_text=word).first for word in ("version", "saved"))
+
+    assert page.locator(".ip-sentence").first.locator(".ip-word").all_inner_texts() == ["version", "saved"]
+    assert meaning.is_hidden()
+    version.click()
+    assert " ".join(GLOSSARY["version"]).replace("`", "") in meaning.inner_text()
+    saved.focus()
+    page.keyboard.press("Enter")
+    assert meaning.inner_text().startswith("saved")
+    assert [one.get_attribute("aria-expanded") for one in (version, saved)] == ["false", "true"]
+    saved.click()
+    assert meaning.is_hidden()
 
 
 def test_the_graph_is_sized_and_moved(closed: Any) -> None:

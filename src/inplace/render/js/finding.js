@@ -110,7 +110,7 @@ function runsOfCode(pieces) {
 
 /** @param {string} word @param {string[]} pieces */
 function sentence(word, pieces) {
-  return pieces.length ? h("p", { class: "ip-sentence" }, h("b", {}, word), h("span", { title: pieces.join("") }, ...runsOfCode(pieces))) : null;
+  return pieces.length ? h("p", { class: "ip-sentence" }, h("b", {}, word), ...explained(pieces.join(""), pieces)) : null;
 }
 
 // ------------------------------------------------------------------ the lines it is about

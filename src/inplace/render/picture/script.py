@@ -5,13 +5,17 @@ Front ends load one text, offline, so the parts are joined here and nothing has 
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
+
+from inplace.render.words.glossary import GLOSSARY
 
 _FOLDER = Path(__file__).parents[1] / "js"
 PARTS = (
     "elements",  # making elements, words and numbers
     "run",  # what the diagram says, indexed
+    "words",  # what they mean
     "finding",  # what is seen at first sight
     "save",
     "bar",  # what opens the rest
@@ -35,7 +39,9 @@ PARTS = (
 @cache
 def script() -> str:
     """The text of the ES module that anywidget and the page load."""
-    return "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+    # In the first line of the first part, so that a line of a part stays where it is.
+    glossary = f"const GLOSSARY = /** @type {{Record<string, string[]>}} */ ({json.dumps(GLOSSARY)}); "
+    return glossary + "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
 
 
 SHEETS = ("widget", "film")
