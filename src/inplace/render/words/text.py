@@ -177,11 +177,18 @@ def _notes(findings: list[Finding], trace: Trace, width: int, *, color: bool) ->
 
 
 def written(report: Report) -> int:
-    """How many calls wrote in place."""
+    """How many calls wrote in place, without those that gave a module its first values."""
     trace = report.trace
     columns = call_columns(trace.calls)
+    building = [
+        (stack.frames[0].entry or "").endswith("__init__") if stack.frames else False for stack in columns.stacks
+    ]
     is_op = [function.kind is Kind.OP for function in columns.functions]
-    ops = [step for step in columns.may_write if step >= trace.begin and is_op[columns.function[step]]]
+    ops = [
+        step
+        for step in columns.may_write
+        if step >= trace.begin and is_op[columns.function[step]] and not building[columns.stack[step]]
+    ]
     return sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
 
 
