@@ -85,6 +85,15 @@ TOLD = {
     ),
 }
 SOUND = {
+    "a sequence with activations in it": """
+        G = nn.Sequential(nn.Linear(2, 4), nn.ReLU(True), nn.Linear(4, 3))
+        D = nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.2, inplace=True), nn.Linear(4, 1))
+        real, z = torch.rand(4, 3), torch.randn(4, 2)
+        for _ in range(2):
+            fake = G(z)
+            loss = D(real).mean() - D(fake.detach()).mean() + D(fake).mean()
+            loss.backward()
+        """,
     "a residual block that goes on with results": """
         class R(nn.Module):
             def __init__(self):

@@ -55,7 +55,7 @@ def _read_again(index: Index, write: Write) -> tuple[Call | None, str]:
         here = index.places.site(frames[0])
         same = (here.source, here.function) == (site.source, site.function)
         after = here.position.start >= site.position.end or here.position.holds(site.position)  # in this very run of it
-        if same and after and not names.isdisjoint(_given(code, here.position)):
+        if same and after and here.position != site.position and not names.isdisjoint(_given(code, here.position)):
             return call, shown or ""
     return None, ""
 
