@@ -9,11 +9,11 @@ import types
 import pytest
 
 from inplace.checks.shared_reference import SharedReference
-from tests.checks.kept import collected, objects, records, training
+from tests.checks.kept import algorithms, collected, objects, records, training
 from tests.recording import record_text
 
-WARNED = {**collected.WARNED, **objects.WARNED, **training.WARNED, **records.WARNED}
-SOUND = {**collected.SOUND, **objects.SOUND, **training.SOUND, **records.SOUND}
+WARNED = {**collected.WARNED, **objects.WARNED, **training.WARNED, **records.WARNED, **algorithms.WARNED}
+SOUND = {**collected.SOUND, **objects.SOUND, **training.SOUND, **records.SOUND, **algorithms.SOUND}
 FORMS = ("plain", "in a function")
 
 

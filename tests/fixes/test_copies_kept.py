@@ -8,10 +8,10 @@ import types
 import pytest
 
 from inplace.checks.shared_reference import SharedReference
-from tests.checks.kept import collected, objects, records, training
+from tests.checks.kept import algorithms, collected, objects, records, training
 from tests.recording import record_text
 
-PROGRAMS = {**collected.WARNED, **objects.WARNED, **training.WARNED, **records.WARNED}
+PROGRAMS = {**collected.WARNED, **objects.WARNED, **training.WARNED, **records.WARNED, **algorithms.WARNED}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

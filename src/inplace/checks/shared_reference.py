@@ -24,6 +24,7 @@ from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.in_place_results import in_place_results
 from inplace.reading.index import Index
 from inplace.reading.items import value_of
+from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.place import Place
 from inplace.reading.repeated import Repeated, repeated_modules
@@ -61,7 +62,7 @@ _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
     "class": (),
-    "handed": (),
+    "handed": (Cure.COPY_MADE,),
     "modules": (),
     "swap": (Cure.COPY_SWAPPED,),
     "twins": (Cure.MADE_APART,),
@@ -133,7 +134,9 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_modules(index, one) for one in repeated_modules(index)]
     kept += [_kept_object(index, one, "kept") for one in collected_by_name(index, objects)]
     kept += [_read_array(index, one) for one in (*array_reads(index), *collected_arrays(index))]
-    kept += [_kept_object(index, one, "kept", "info") for one in followed(index, objects)]
+    kept += [
+        _kept_object(index, one, "kept", "info") for one in (*kept_modules(index, objects), *followed(index, objects))
+    ]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
     once: dict[object, SharedReference] = {}

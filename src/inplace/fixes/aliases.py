@@ -28,6 +28,10 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
     site = look.site(keep)
     if keep is None or site is None:
         return
+    handed = _handed(look, finding, site, keep)
+    if handed is not None:
+        yield Candidate(site, [cloned(site.source_code, handed)], fits=True)
+        return
     node = _kept_node(site)
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, node):
         fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
@@ -36,6 +40,19 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
             yield Candidate(site, [cloned(site.source_code, items.value)], fits)
         else:
             yield Candidate(site, [in_place_of(*_copied(look, site, node, finding))], fits)
+
+
+def _handed(look: Look, finding: Finding, site: Statement, keep: Place) -> ast.expr | None:
+    """The argument that a statement hands to a function which writes to it: a copy of the result comes too late."""
+    sites = [
+        look.index.places.site(frame) for write in look.writes_of(finding) for frame in write.call.stack.frames[1:]
+    ]
+    span = node_position(site.statement)
+    inside = [one.position for one in sites if look.index.trace.sources[one.source].file == keep.file]
+    for node in ast.walk(site.statement):
+        if isinstance(node, ast.Call) and node_position(node) in inside and span.holds(node_position(node)):
+            return next((one for one in node.args if ast.unparse(one) == finding.names[0]), None)
+    return None
 
 
 def _kept_node(site: Statement) -> ast.AST | None:
@@ -104,7 +121,8 @@ def _copied(look: Look, site: Statement, node: ast.expr, finding: Finding) -> tu
         return node, f"{{key: {made} for key in {source.text_of(keys)}}}"
     if name == "numpy" or _is_array(site, node):
         return node, f"{text}.copy()"
-    return node, f"{text}.detach().clone()" if name not in _APART and _is_leaf(look, finding) else f"{text}.clone()"
+    apart = any(isinstance(one, ast.Attribute) and one.attr in _APART for one in ast.walk(node))
+    return node, f"{text}.detach().clone()" if not apart and _is_leaf(look, finding) else f"{text}.clone()"
 
 
 def _is_made_of(node: ast.expr) -> bool:

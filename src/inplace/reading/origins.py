@@ -23,8 +23,8 @@ from inplace.reading.spelled import is_path
 _DEEPEST = 8  # names, containers and functions that one expression is followed through
 _MOST = 32  # statements that one expression may lead to
 _TAKING = frozenset({"get", "pop", "popleft", "popitem", "setdefault"})
-_THROUGH = frozenset({"items", "values", "copy", "iter", "reversed", "enumerate", "zip", "tqdm"})
-_MAKING = frozenset({"list", "tuple", "dict", "set", "sorted", "deque", "OrderedDict", "defaultdict"})
+_THROUGH = frozenset({"items", "values", "iter", "reversed", "enumerate", "zip", "tqdm"})
+_MAKING = frozenset({"list", "tuple", "dict", "set", "sorted", "deque", "OrderedDict", "defaultdict", "copy"})
 GIVING = frozenset({"parameters", "named_parameters", "state_dict", "buffers", "named_buffers"})
 """Methods of modules that give out their tensors, in a container or one by one."""
 _ASKING = frozenset({"getattr", "get_parameter", "get_buffer"})
@@ -177,25 +177,28 @@ class Origins:
 
     def _inside_call(self, node: ast.Call, spot: Spot, depth: int) -> Iterator[Origin]:
         name, statement = _called(node), self._statement(spot.source, node)
-        if isinstance(node.func, ast.Attribute) and name in _THROUGH:
-            yield from self._inside(node.func.value, spot, depth + 1)
-        elif name in GIVING and statement is not None:
+        if statement is None:
+            return
+        if name in GIVING:
             yield Origin(spot.source, statement, node, put=True)
-        elif name == "fromkeys" and statement is not None:
+        elif name == "fromkeys":
             yield from (Origin(spot.source, statement, one, put=True) for one in node.args[1:])
-        elif name in _THROUGH | _MAKING:
-            for one in node.args:
-                found = list(self._inside(one, spot, depth + 1))
+        elif name in _MAKING:
+            given = node.args or ([node.func.value] if isinstance(node.func, ast.Attribute) else [])
+            for one in given:
+                found = list(self._inside(one, spot, depth + 1))  # of another container that is copied as a whole
+                yield Origin(spot.source, statement, one, put=True, levels=bool(found) and is_path(one))
                 yield from found
-                if not found and name in _MAKING and statement is not None:
-                    yield Origin(spot.source, statement, one, put=True)
+        elif name in _THROUGH:
+            for one in [node.func.value] if isinstance(node.func, ast.Attribute) else node.args:
+                yield from self._inside(one, spot, depth + 1)
         else:
             for value, there in self._returned(name):
                 yield from self._inside(value, there, depth + 1)
             for value, there in self._returned(name, yielded=True):
-                given = self._statement(there.source, value)
-                if given is not None:
-                    yield Origin(there.source, given, value, put=True)
+                given_out = self._statement(there.source, value)
+                if given_out is not None:
+                    yield Origin(there.source, given_out, value, put=True)
 
     def _written_out(self, node: ast.expr, spot: Spot, depth: int) -> Iterator[Origin]:
         """The items of a list or dictionary that is written out, repeated, or comprehended."""

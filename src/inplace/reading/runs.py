@@ -49,9 +49,11 @@ class Runs:
         if not calls:
             return self._by_callers(function, depth) if function is not None and depth < _DEEPEST else []
         loops = [node_position(one) for one in code.statements if isinstance(one, LOOPS)]
+        branch = _branch(code.statements_around(span))
+        taken = branch is not None and any(branch.holds(at) for _, at in calls)
         if any(span.holds(at) for _, at in calls):
             return list(self._own(span, calls, again=any(loop.holds(span) for loop in loops)))
-        found = dict(_crossings(span, calls, loops, is_function=function is not None))
+        found = dict(_crossings(span, calls, loops, branch if taken else None, is_function=function is not None))
         if not all(found.values()):
             self._unsure.add((source, statement))
         return list(found)
@@ -112,14 +114,29 @@ class Runs:
         return None
 
 
+def _branch(around: list[ast.stmt]) -> Position | None:
+    """The innermost branch of an `if` that the last of some nested statements is in."""
+    for outer, inner in zip(reversed(around[:-1]), reversed(around[1:]), strict=True):
+        for block in (outer.body, outer.orelse) if isinstance(outer, ast.If) else ():
+            if inner in block:
+                first, last = node_position(block[0]), node_position(block[-1])
+                return Position(first.line, first.column, last.end_line, last.end_column)
+    return None
+
+
 def _crossings(
-    span: Position, calls: list[_Crossing], loops: list[Position], *, is_function: bool
+    span: Position, calls: list[_Crossing], loops: list[Position], branch: Position | None, *, is_function: bool
 ) -> Iterator[tuple[int, bool]]:
-    """The calls behind which a function comes by a statement on its way to the next, and whether it surely does."""
+    """The calls behind which a function comes by a statement on its way to the next, and whether it surely does.
+
+    In a `branch` in which calls are made one of the two is.
+    """
     first, at = calls[0]
-    if span.end <= at.start:
+    if span.end <= at.start and (branch is None or branch.holds(at)):
         yield first - 1, True
     for (step, here), (later, there) in pairwise(calls):
+        if branch is not None and not (branch.holds(here) or branch.holds(there)):
+            continue
         ahead, behind = here.end <= span.start, span.end <= there.start
         if is_function and later > step + 1:
             passed = sure = ahead or behind  # others were called meanwhile: it had returned
@@ -132,5 +149,5 @@ def _crossings(
         if passed:
             yield step, sure
     last, at = calls[-1]
-    if at.end <= span.start:
+    if at.end <= span.start and (branch is None or branch.holds(at)):
         yield last, True
