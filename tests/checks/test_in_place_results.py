@@ -85,6 +85,16 @@ TOLD = {
     ),
 }
 SOUND = {
+    "what is made of it by a sequence": """
+        class Gate(nn.Module):
+            def __init__(self):
+                super().__init__()
+                act = nn.Hardsigmoid(inplace=True)
+                self.f = nn.Sequential(nn.Linear(4, 2), nn.ReLU(inplace=True), nn.Linear(2, 4), act)
+            def forward(self, x):
+                return x * self.f(x)
+        Gate()(torch.randn(3, 4)).sum().backward()
+        """,
     "a sequence with activations in it": """
         G = nn.Sequential(nn.Linear(2, 4), nn.ReLU(True), nn.Linear(4, 3))
         D = nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.2, inplace=True), nn.Linear(4, 1))

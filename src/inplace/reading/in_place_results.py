@@ -11,7 +11,7 @@ import ast
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, Position
+from inplace.facts.model import Call, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.arguments import WrittenArgument
 from inplace.reading.changes import SPARING, changes_values
@@ -55,7 +55,7 @@ def _read_again(index: Index, write: Write) -> tuple[Call | None, str]:
         here = index.places.site(frames[0])
         same = (here.source, here.function) == (site.source, site.function)
         after = here.position.start >= site.position.end or here.position.holds(site.position)  # in this very run of it
-        if same and after and here.position != site.position and not names.isdisjoint(_given(code, here.position)):
+        if same and after and here.position != site.position and _takes(index, call, write.before.tensor, names):
             return call, shown or ""
     return None, ""
 
@@ -83,15 +83,12 @@ def _names_before(code: Code, position: Position, shown: str) -> set[str]:
     return names - (results - {shown})
 
 
-def _given(code: Code, position: Position) -> set[str]:
-    """The variables that the expression at a range hands on itself."""
-    node = code.source_code.node(position)
-    parts: list[ast.expr] = []
-    if isinstance(node, ast.Call):
-        parts = [*node.args, *(one.value for one in node.keywords)]
-        parts += [node.func.value] if isinstance(node.func, ast.Attribute) else []
-    elif isinstance(node, ast.BinOp):
-        parts = [node.left, node.right]
-    elif isinstance(node, (ast.AugAssign, ast.Subscript)):
-        parts = [node.value]
-    return {ast.unparse(one) for one in parts}
+def _takes(index: Index, call: Call, tensor: TensorId, names: set[str]) -> bool:
+    """Whether a call is given a tensor by one of some names; a module of a library by what it was called with."""
+    taken = [one for one in call.inputs if index.trace.states[one.before].tensor == tensor]
+    if index.spelled.of(call):
+        return any(index.spelled.text(call, one.path) in names for one in taken)
+    site = index.places.site(call.stack.frames[0])
+    node = index.places.codes[site.source].source_code.node(site.position)
+    given = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else []
+    return bool(taken) and not names.isdisjoint(ast.unparse(one) for one in given)
