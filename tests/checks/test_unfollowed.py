@@ -25,6 +25,7 @@ TOLD = {
     "bent, then assigned": (START + "h.data[:] = h.data.clamp(0, 0.1)" + END, 3),
     "an array of it": (START + "h.detach().numpy()[:] *= 2" + END, 3),
     "an array under a name": (START + "a = h.detach().numpy()\na[0] = 5" + END, 4),
+    "element by element": (START + "h.detach().apply_(lambda v: max(v, 0.1))" + END, 3),
     "an attribute, in a method": (
         """
         class Head(nn.Module):
@@ -59,6 +60,7 @@ TOLD = {
 }
 SOUND = {
     "what is added": START + "h.data += 0.1\nwith torch.no_grad():\n    h.sub_(h.mean())\nh.data[0] += 1" + END,
+    "what is added element by element": START + "h.detach().map_(torch.rand(2, 4), lambda a, b: a + b)" + END,
     "what is rounded": START + "h.data.copy_(h.data.round())\nh.data[:] = torch.floor(h.data)" + END,
     "some that are rounded": START + "h.data[0] = h.data[0].round()" + END,
     "put in as a whole": START + "q = torch.rand(2, 4)\nh.data.copy_(q)\nwith torch.no_grad():\n    h.copy_(q)" + END,

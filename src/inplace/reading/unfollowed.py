@@ -38,6 +38,7 @@ _BENDS = frozenset(
 )
 _PUTS_SOME = frozenset({"masked_fill_", "index_fill_", "masked_scatter_", "index_copy_", "index_put_", "scatter_"})
 _PUTS = frozenset({"copy_", "data", SET_ITEM})
+_BY_FUNCTION = frozenset({"apply_", "map_", "map2_"})
 _ROUNDS = ("round", "sign", "floor", "ceil", "trunc", "argmax", "one_hot", "fix", "rint", "heaviside", "quant")
 _HUGE = 1000  # the least number which, made negative, can only be a mask
 _USES = 64  # calls behind a write that are asked whether they used the result
@@ -84,7 +85,7 @@ class _Unfollowed:
     def of_write(self, storage: StorageId, write: Write) -> Unfollowed | None:
         call = write.call
         label = call.function.label
-        if label not in _BENDS and label not in _PUTS_SOME and label not in _PUTS:
+        if not any(label in known for known in (_BENDS, _PUTS_SOME, _PUTS, _BY_FUNCTION)):
             return None
         recorded = (write.before.requires_grad or write.after.requires_grad) and _is_grad(call)
         if call.stack in self._seen or call.raised is not None or recorded:
@@ -121,6 +122,10 @@ class _Unfollowed:
             return self._replaces_some(write)
         if label in _PUTS:
             return self._is_bent_from(write)
+        if label in _BY_FUNCTION:
+            place = self._index.places.of(write.call)
+            node = self._index.places.code(place).source_code.node(place.position) if place is not None else None
+            return isinstance(node, ast.Call) and not _rounds(node) and not _adds(node)
         return not _is_mask(self._index, write.call)
 
     def _is_of(self, state: int, write: Write) -> bool:
@@ -224,6 +229,13 @@ def _is_very_negative(value: ast.expr) -> bool:
 def _rounds(value: ast.expr) -> bool:
     called = [ast.unparse(one.func).rpartition(".")[2] for one in ast.walk(value) if isinstance(one, ast.Call)]
     return any(name.startswith(_ROUNDS) for name in called)
+
+
+def _adds(node: ast.Call) -> bool:
+    """Whether the function that is given to `apply_` or `map_` does no more than add."""
+    function = next((one for one in node.args if isinstance(one, ast.Lambda)), None)
+    body = function.body if function is not None else None
+    return isinstance(body, ast.BinOp) and isinstance(body.op, ast.Add | ast.Sub)
 
 
 def _is_whole(target: ast.Subscript) -> bool:
