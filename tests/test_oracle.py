@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -60,12 +61,16 @@ def test_random_programs(seed: int, length: int) -> None:
     assert list(disagreements(random_program(seed, length))) == []
 
 
+_KEPT = re.compile(r"^\w+ = \w+(\.data|\.detach\(\)|\.numpy\(\)|\[.*\])$", re.MULTILINE)
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(seed=st.integers(min_value=20_000, max_value=10_000_000), length=st.integers(min_value=3, max_value=10))
 def test_writes_that_go_other_ways(seed: int, length: int) -> None:
     """The same of writes by numpy, into `out`, and by loops of one line."""
     program = random_program(seed, length, wide=True)
-    assume(REPLACED not in program.text)  # see tests/checks/test_saves.py, test_a_write_before_other_memory
+    # Where the memory that a tensor had before goes on being written, undoing what is named makes those writes harm.
+    assume(REPLACED not in program.text or not _KEPT.search(program.text))
     assert list(disagreements(program)) == []
 
 

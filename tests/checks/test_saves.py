@@ -98,7 +98,6 @@ def test_memory_that_comes_back_by_another_way_is_the_same(part: str) -> None:
     assert blamed(text + "z.add_(1)\ny.sum().backward()") == [(2, [4])]
 
 
-@pytest.mark.xfail(strict=True, reason="writes are looked up by the memory that the tensor has now, not by its counter")
 @pytest.mark.parametrize(
     ("made", "writes", "expected"),
     [

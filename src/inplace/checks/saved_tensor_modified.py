@@ -190,8 +190,13 @@ def _stale(index: Index, one: Use) -> StaleSave:
         at=one.walk.step,
         version_saved=one.use.version_saved,
         version_now=one.use.version,
-        disjoint=bool(counted) and not any(touches(index, one.saved, write.after) for write in counted),
+        disjoint=bool(counted) and all(_beside(index, one, write) for write in counted),
     )
+
+
+def _beside(index: Index, one: Use, write: Write) -> bool:
+    """Whether a write went to other bytes of the storage that was saved."""
+    return write.after.storage == one.saved.storage and not touches(index, one.saved, write.after)
 
 
 def _checkpoint_of(index: Index, node: NodeId) -> Place | None:

@@ -82,6 +82,15 @@ class History:
                     found[storage].append(write)
         return found
 
+    @cached_property
+    def writes_by_counter(self) -> dict[int, list[Write]]:
+        """The counted writes, by the version counter that they moved, in order."""
+        found: dict[int, list[Write]] = defaultdict(list)
+        for write in self.writes:
+            if write.counted and write.after.counter is not None:
+                found[write.after.counter].append(write)
+        return found
+
     def writes_of(self, state: TensorState | None) -> list[Write]:
         """The writes that happened to the storage of a tensor, in order."""
         return self.writes_to.get(state.storage, []) if state is not None and state.storage is not None else []

@@ -92,11 +92,12 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
         return None
     replaced = _replaced(index, one)
     after = [write for write in writes_after(index, one) if _hidden(one, write) and _changed(write)]
-    writes = [*(write for write in after if touches(index, one.saved, write.after)), *replaced]
+    earlier = [write for write in _to_memory_before(index, one, replaced) if _hidden(one, write) and _changed(write)]
+    writes = [*earlier, *(write for write in after if touches(index, one.saved, write.after)), *replaced]
     changes = changes_after(index, one)
     if not writes and not changes:
         return None
-    how: Escape = "replaced" if replaced else _escape(writes)
+    how: Escape = "replaced" if replaced and not earlier else _escape(writes)
     if changes:
         how = "begun" if all((change.storage, change.stack) in index.begun for change in changes) else "external"
     return Unseen(writes, changes, how)
@@ -141,6 +142,16 @@ def _replaced(index: Index, one: Use) -> list[Write]:
     ]
 
 
+def _to_memory_before(index: Index, one: Use, replaced: list[Write]) -> Iterator[Write]:
+    """The writes after a save to the memory that its tensor had until it was given other memory."""
+    begun = _made_by(index, one.node)
+    for end in replaced:
+        former = end.before
+        for write in index.history.writes_of(former):
+            if begun <= write.call.step < end.call.step and index.overlaps.of(former, write.after):
+                yield write
+
+
 def _hidden(one: Use, write: Write) -> bool:
     """Whether the save's own counter did not move with a write."""
     if write.before.storage != write.after.storage:
@@ -170,11 +181,18 @@ def writes_after(index: Index, one: Use) -> list[Write]:
 
 
 def counted_writes(index: Index, one: Use) -> list[Write]:
-    """Those of the writes after a save that have moved its counter on from where it was saved."""
+    """The writes after a save that have moved its counter on from where it was saved.
+
+    By the counter, not by the memory that the saved tensor has now: `x.data = other` gives it other memory, and moves
+    no counter.
+    """
     # What an in-place call keeps of its own result it has saved after its write, which is then no culprit.
     saved_at, counter = one.use.version_saved or 0, one.use.counter
-    writes = writes_after(index, one)
-    return [w for w in writes if w.after.counter == counter and w.counted and (w.after.version or 0) > saved_at]
+    if counter is None:
+        return []
+    begun = _made_by(index, one.node)
+    writes = index.history.writes_by_counter.get(counter, ())
+    return [w for w in writes if begun <= w.call.step < one.walk.step and (w.after.version or 0) > saved_at]
 
 
 def changes_after(index: Index, one: Use) -> list[ContentChange]:
