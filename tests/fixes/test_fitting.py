@@ -177,7 +177,7 @@ GOOD = {
     ),
     "all updates of a view": (
         "b = w.view(3, 1)\nb[0] = 1\nb[1:] += 2",
-        "with torch.no_grad():\n    b[0] = 1\nwith torch.no_grad():\n    b[1:] += 2",
+        "with torch.no_grad():\n    b[0] = 1\n    b[1:] += 2",
     ),
     "rows of a tensor": (
         "t = x * torch.ones(2, 3)\nfor row in t:\n    row /= row.norm()\nt.sum().backward()",

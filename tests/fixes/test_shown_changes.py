@@ -273,6 +273,22 @@ def test_a_change_mends(name: str) -> None:
 
 
 HELD = {
+    "a gradient that both backwards add to": """
+        net, head = nn.Linear(2, 2), nn.Linear(2, 1)
+        opt = torch.optim.SGD([*net.parameters(), *head.parameters()], lr=0.1)
+        h = net(torch.rand(3, 2))
+        head(h).sum().backward()
+        opt.step()
+        opt.zero_grad()
+        head(h).mean().backward()""",
+    "a loop of steps whose shared part is written": """
+        net, head = nn.Linear(2, 2), nn.Linear(2, 1)
+        opt = torch.optim.SGD([*net.parameters(), *head.parameters()], lr=0.1)
+        h = net(torch.rand(3, 2)).tanh()
+        a, b = head(h).sum(), head(h).mean()
+        a.backward()
+        opt.step()
+        b.backward()""",
     "a base that was saved": LEAF + "p = torch.rand(3)\ny = x * p\np[[0, 2]].add_(1)\n(y + p).sum().backward()",
     "an argument that requires grad": function("ctx.a = a\nreturn x * a", "return grad * ctx.a", "x, a")
     + LEAF
@@ -330,6 +346,14 @@ def test_no_change_is_shown(name: str) -> None:
 
 
 SOUND = {
+    "a running value times what is learned": """
+        rates, gamma = torch.rand(4, requires_grad=True), torch.tensor(0.9, requires_grad=True)
+        running, out = torch.zeros(()), torch.zeros(4)
+        for t in range(4):
+            running *= gamma
+            running += rates[t]
+            out[t] = running
+        out.sum().backward()""",
     "a gradient copied where it is collected": """
         net = nn.Linear(2, 1)
         kept = []

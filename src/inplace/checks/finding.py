@@ -90,6 +90,7 @@ class Cure(Enum):
     EXPORT_DETACHED = "an export without history"
     CAST = "a cast of what is written"
     RETAIN_GRAPH = "a graph that is kept"
+    USE_DETACHED = "a use without history"
     CARRIED_DETACHED = "a carried value without history"
     REGISTERED = "a registered container"
     GROUP_ADDED = "a parameter group"

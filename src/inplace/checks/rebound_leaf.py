@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, Kind, TensorId, TensorState
 from inplace.facts.source_code import node_position
+from inplace.reading.code import Code
 from inplace.reading.gradients import reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
@@ -176,10 +178,27 @@ def _made_by_cell(index: Index, one: Replaced) -> Place | None:
 def _put_in_place(index: Index, place: Place, one: Replaced) -> Place | None:
     """The assignment of the module whose call is at a place, but for the one that made the old parameter."""
     code = index.places.code(place)
+    item = _put_as_item(index, code, one.now)
+    if item is not None:
+        return index.places.beside(place, node_position(item))
     called = code.called(place.position)
     old = {made.position.line for param in one.orphans for made in _made_at(index, param) if made.file == place.file}
     found = [at for at in code.assignments(called) if at.line not in old] if called is not None else []
     return index.places.beside(place, found[-1]) if found else None
+
+
+def _put_as_item(index: Index, code: Code, leaf: TensorId) -> ast.stmt | None:
+    """The last statement of a source that puts the module of a leaf in place as an item: `self.net[1] = head`."""
+    modules = [name.rpartition(".")[0] for name in index.names.of(leaf)]
+    ends = {module.rpartition(".")[2] for module in modules if module.endswith("]")}
+    found = [
+        one
+        for one in code.source_code.simple_statements
+        if isinstance(one, ast.Assign)
+        and isinstance(one.targets[0], ast.Subscript)
+        and ast.unparse(one.targets[0]).rpartition(".")[2] in ends
+    ]
+    return found[-1] if found else None
 
 
 def _made_at(index: Index, tensor: TensorId) -> list[Place]:

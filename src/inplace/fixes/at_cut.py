@@ -218,7 +218,8 @@ def records_again(look: Look, finding: Finding) -> Candidates:
             yield from (Candidate(site, edits, fits=True) for edits in without_line(site, place.position))
             return
     sites = list(look.culprits(finding))
-    for _, site in sites:
+    for place, site in sites:
+        yield from _whole_function(look, place, site)
         node = site.node
         if isinstance(node, ast.Call) and called_name(node) == "set_grad_enabled":
             yield from _switched(site)
@@ -236,6 +237,20 @@ def records_again(look: Look, finding: Finding) -> Candidates:
         fits = is_all and all(_is_last_cut(look, place, site) for place, site in distinct.values())
         edits = [edit for _, site in distinct.values() for edit in under_enable_grad(site)]
         yield Candidate(first, edits, fits)
+
+
+def _whole_function(look: Look, place: Place, site: Statement) -> Candidates:
+    """`@torch.no_grad()` above a function that does nothing else than to return what is wanted: the decorator goes."""
+    source = site.source_code
+    function = source.function_around(place.position)
+    if not isinstance(function, FUNCTIONS) or not isinstance(site.statement, ast.Return):
+        return
+    marks = [one for one in function.decorator_list if ast.unparse(one).rstrip("()").endswith("no_grad")]
+    body = [one for one in function.body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    if len(marks) == 1 and body == [site.statement]:
+        there = Statement(place.file, look.index.places.code(place), function, None)
+        fits = _is_last_cut(look, place, site)
+        yield from (Candidate(there, edits, fits) for edits in without_line(there, node_position(marks[0])))
 
 
 def _is_last_cut(look: Look, place: Place, site: Statement) -> bool:

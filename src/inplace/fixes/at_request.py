@@ -12,7 +12,6 @@ from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand, runs_backward, under_enable_grad, with_keyword
 from inplace.fixes.statement import Statement, called_name, function_around
 
-_CUTS = frozenset({"detach", "detach_", "data"})
 _FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "tensor", "full", "linspace", "empty", "eye"})
 
 
@@ -106,18 +105,7 @@ def _leads_on(look: Look, made: Call, finding: Finding) -> bool:
     leaf = trace.states[made.outputs[0]]
     if leaf.storage is None or history.writes_to.get(leaf.storage):
         return False
-    reached, left = {leaf.tensor}, [leaf.tensor]
-    while left:
-        for step in dict.fromkeys(step for step, _ in history.sightings.get(left.pop(), ())):
-            call = trace.calls[step]
-            if call.grad_mode is not GradMode.GRAD or call.function.kind is not Kind.OP or call.function.label in _CUTS:
-                continue
-            given = [*call.outputs, *(one.after for one in trace.writes(call))]
-            states = [trace.states[one] for one in given if "float" in trace.states[one].layout.dtype]
-            new = {state.tensor for state in states} - reached
-            reached |= new
-            left += new
-    return bool(reached & _asked(look, finding))
+    return bool(look.led_to({leaf.tensor}) & _asked(look, finding))
 
 
 def _asked(look: Look, finding: Finding) -> set[TensorId]:
@@ -141,13 +129,17 @@ def _reads_gradient(source: SourceCode, name: str) -> bool:
 
 def keeps_graph(look: Look, finding: Finding) -> Candidates:
     """`torch.autograd.grad(u, x)` -> the same with `create_graph=True`."""
-    for _, site in look.culprits(finding):
+    victim = look.call_of(finding.victim.place) if finding.victim is not None else None
+    refused = victim is not None and victim.function.kind is Kind.BACKWARD
+    for place, site in look.culprits(finding):
+        call = look.call_of(place)
+        fits = not refused or (call is not None and look.is_differentiated(call, finding))
         for node in ast.walk(site.statement):
             is_grad = (
                 isinstance(node, ast.Call) and called_name(node) == "grad" and "autograd" in ast.unparse(node.func)
             )
             if is_grad and isinstance(node, ast.Call) and not any(one.arg == "create_graph" for one in node.keywords):
-                yield Candidate(site, [with_keyword(site.source_code, node, "create_graph=True")], fits=True)
+                yield Candidate(site, [with_keyword(site.source_code, node, "create_graph=True")], fits)
 
 
 def floats(look: Look, finding: Finding) -> Candidates:

@@ -9,7 +9,7 @@ from inplace.checks.finding import Finding
 from inplace.facts.model import Kind, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
-from inplace.fixes.editing import in_place_of
+from inplace.fixes.editing import Edit, in_front_of, in_place_of
 from inplace.fixes.rules import (
     clone_before,
     clone_index,
@@ -26,6 +26,7 @@ from inplace.fixes.statement import Statement, called_name, written_expression
 from inplace.reading.history import Write
 from inplace.reading.place import Place
 
+_INDENT = "    "  # what `with` adds
 _AWAY = frozenset({"grad", "data", "detach"})  # what is no view of a leaf that autograd records
 _ASKING_FLAGS = frozenset({"apply_", "map_", "map2_", "set_"})  # refused for what requires grad in any mode
 _CATEGORY = {"bool": 0, "float": 2, "bfloat": 2, "complex": 3}
@@ -88,13 +89,13 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
             for edits in (*out_of_place(site), *no_flag(site)):
                 yield Candidate(site, edits, passed or _is_harmless(look, finding, site, _assigned(site)))
             continue
-        followers = list(_followers(site))
+        followers = list(_followers(look, site))
         if not site.is_one_line:
             continue
         fits = is_op and not _is_needed(look, place) and all(isinstance(one, Statement) for one in followers)
         fits = fits and _is_all_of_it(site)
-        edits = [edit for one in (site, *followers) if isinstance(one, Statement) for edit in under_no_grad(one)]
-        yield Candidate(site, edits, fits)
+        updates = [site, *(one for one in followers if one is not None)]
+        yield Candidate(site, _under_no_grad(updates), fits)
 
 
 def records_write(look: Look, finding: Finding) -> Candidates:
@@ -254,6 +255,13 @@ def _writes_leaf(look: Look, place: Place) -> bool:
     return any(state.is_leaf and state.requires_grad for state in written)
 
 
+def _is_leaf(look: Look, name: str) -> bool:
+    """Whether all that a name is known to stand for are leaves that require grad."""
+    named = [one for one, names in (*look.index.names.seen.items(), *look.index.names.given.items()) if name in names]
+    states = [look.index.history.last_state(one) for one in named]
+    return bool(states) and all(one is not None and one.is_leaf and one.requires_grad for one in states)
+
+
 def _is_needed(look: Look, place: Place) -> bool:
     """Whether a graph that is alive in the end has saved what a refused write would change."""
     call, walks = look.call_of(place), look.index.trace.walks
@@ -279,10 +287,21 @@ def _is_index_written(look: Look, step: int) -> bool:
     return call.function.label == "__setitem__" and any(state.storage in written for state in indices)
 
 
-def _followers(site: Statement) -> Iterator[Statement | None]:
-    """The statements of the same block behind one that would be refused as it was: they write to the same variable.
+def _under_no_grad(sites: list[Statement]) -> list[Edit]:
+    """Some statements of one block go under `torch.no_grad()`: those on lines that follow each other together."""
+    edits: list[Edit] = []
+    last = 0
+    for site in sites:
+        edits += [in_front_of(site.statement, _INDENT)] if site.statement.lineno == last + 1 else under_no_grad(site)
+        last = site.statement.lineno
+    return edits
 
-    None for one that can't be put under `no_grad` on its own.
+
+def _followers(look: Look, site: Statement) -> Iterator[Statement | None]:
+    """The statements of the same block behind one that would be refused as it was.
+
+    They write to the same variable, or to another leaf that requires grad. None for one that can't be put under
+    `no_grad` on its own.
     """
     name, source = site.written_name(), site.source_code
     block = source.block_of(site.statement)
@@ -301,5 +320,6 @@ def _followers(site: Statement) -> Iterator[Statement | None]:
         away = written is not None and any(
             isinstance(one, ast.Attribute) and one.attr in _AWAY for one in ast.walk(written)
         )
-        if other.written_name() == name and name is not None and not away:
+        own = other.written_name()
+        if own is not None and not away and (own == name or _is_leaf(look, own)):
             yield other if other.is_one_line and source.is_alone(node_position(later)) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Call, GradMode, Position, Stack, TensorId
+from inplace.facts.model import Call, GradMode, Kind, Position, Stack, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.editing import Edit
 from inplace.fixes.ownership import Ownership
@@ -19,6 +19,7 @@ from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 _TENSORS = 2000  # over the bytes of one that are looked at; where there are more, nothing is said
+_CUTS = frozenset({"detach", "detach_", "data"})
 _MOST = 60  # writes of one statement that are looked at
 
 
@@ -133,6 +134,32 @@ class Look:
             is_on_graph = write.call.grad_mode is GradMode.GRAD and after.node != before.node
             return is_on_graph or before.is_leaf or write.call.raised is not None
         return not self._has_path(write)
+
+    def led_to(self, tensors: set[TensorId]) -> set[TensorId]:
+        """What is computed from some tensors by calls that are recorded, if they had a gradient path; they included."""
+        trace, reached, left = self.index.trace, {*tensors}, [*tensors]
+        while left:
+            for step in dict.fromkeys(step for step, _ in self.index.history.sightings.get(left.pop(), ())):
+                call = trace.calls[step]
+                is_op = call.function.kind is Kind.OP and call.function.label not in _CUTS
+                if call.grad_mode is not GradMode.GRAD or not is_op:
+                    continue
+                given = [*call.outputs, *(one.after for one in trace.writes(call))]
+                states = [trace.states[one] for one in given if "float" in trace.states[one].layout.dtype]
+                new = {state.tensor for state in states} - reached
+                reached |= new
+                left += new
+        return reached
+
+    def is_differentiated(self, first: Call, finding: Finding) -> bool:
+        """Whether the gradients that a backward gave out are a part of what the victim, a later one, begins at.
+
+        That one is to go through them too, for which it is not enough that the graph is kept.
+        """
+        begun = self.call_of(finding.victim.place) if finding.victim is not None else None
+        given = {self.index.trace.states[one].tensor for one in first.outputs}
+        roots = {self.index.trace.states[one.before].tensor for one in begun.inputs} if begun is not None else set()
+        return bool(given) and not self.led_to(given).isdisjoint(roots)
 
     def _has_path(self, write: Write) -> bool:
         """Whether another tensor over the bytes that a write changes has a gradient path behind it."""

@@ -26,13 +26,11 @@ def retains_graph(look: Look, finding: Finding) -> Candidates:
         node = site.node if site is not None else None
         if site is None or call is None or not isinstance(node, ast.Call) or call.function.kind is not Kind.BACKWARD:
             continue
-        plain = not any(one.arg == "retain_graph" for one in node.keywords)
+        plain = not any(one.arg in {"retain_graph", "create_graph"} for one in node.keywords)
         apart = second is None or second.spot != place.spot
-        yield Candidate(
-            site,
-            [with_keyword(site.source_code, node, "retain_graph=True")],
-            plain and apart and _is_unwritten(look, call),
-        )
+        edit = with_keyword(site.source_code, node, "retain_graph=True")
+        fits = plain and apart and _is_unwritten(look, call) and not look.is_differentiated(call, finding)
+        yield Candidate(site, [edit], fits)
 
 
 def _is_unwritten(look: Look, first: Call) -> bool:

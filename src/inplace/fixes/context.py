@@ -8,6 +8,7 @@ from inplace.checks.finding import Finding
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.custom import are_constants, with_nones
 from inplace.fixes.editing import Edit, in_place_of, lines_gone
 from inplace.fixes.statement import Statement, called_name
 from inplace.reading.definitions import Defined, parameters
@@ -45,7 +46,28 @@ def kept_as_attribute(look: Look, finding: Finding) -> Candidates:
         text = f"\n{site.source_code.indent_of(site.statement)}".join(lines)
         reads = _read_there(site.source_code, backward[0], dict(zip(numbers, names, strict=True)), len(node.args))
         if reads is not None and isinstance(site.statement, ast.Expr):
-            yield Candidate(site, [in_place_of(site.statement, text), *reads], fits=True)
+            more = _gradients_lacking(look, custom, site.source_code, backward[0])
+            fits = more is not None
+            yield Candidate(site, [in_place_of(site.statement, text), *reads, *(more or [])], fits)
+
+
+def _gradients_lacking(look: Look, custom: str, source: SourceCode, backward: Defined) -> list[Edit] | None:
+    """The edits that give each argument of a forward a gradient, or `None` for one: what raises next otherwise.
+
+    None where it is not known what belongs there.
+    """
+    forward = look.index.definitions.method(custom, "forward")
+    count = len(parameters(forward[0])) if forward else 0
+    edits = []
+    for one in ast.walk(backward.node):
+        value = one.value if isinstance(one, ast.Return) else None
+        given = len(value.elts) if isinstance(value, ast.Tuple) else 1
+        if value is None or given >= count or isinstance(value, ast.Call | ast.Name | ast.Starred):
+            continue  # a call or name may stand for all of them
+        if not are_constants(look, custom, given):
+            return None
+        edits.append(with_nones(source, value, count - given))
+    return edits
 
 
 def _numbers(look: Look, custom: str, save: ast.Call, first: int) -> list[int]:

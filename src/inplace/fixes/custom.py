@@ -57,16 +57,21 @@ def _for_each_argument(look: Look, finding: Finding, ending: Ending) -> Candidat
     for site, value in _results(look, finding):
         items = value.elts if isinstance(value, ast.Tuple) else [value]
         if len(items) == got < expected:
-            nones = ", None" * (expected - got)
-            text = site.source_code.text_of(value).rstrip()
-            closed = isinstance(value, ast.Tuple) and text.startswith("(")
-            inner = text[:-1].rstrip().rstrip(",") if closed else text.rstrip(",")
             sites.append(site)
-            edits.append(in_place_of(value, f"{inner}{nones})" if closed else f"{inner}{nones}"))
-    yield from _as_one(sites, edits, fits=_are_constants(look, name, got))
+            edits.append(with_nones(site.source_code, value, expected - got))
+    yield from _as_one(sites, edits, fits=are_constants(look, name, got))
 
 
-def _are_constants(look: Look, name: str, first: int) -> bool:
+def with_nones(source: SourceCode, value: ast.expr, count: int) -> Edit:
+    """`grad * 2` -> `grad * 2, None`, with as many as are wanted."""
+    nones = ", None" * count
+    text = source.text_of(value).rstrip()
+    closed = isinstance(value, ast.Tuple) and text.startswith("(")
+    inner = text[:-1].rstrip().rstrip(",") if closed else text.rstrip(",")
+    return in_place_of(value, f"{inner}{nones})" if closed else f"{inner}{nones}")
+
+
+def are_constants(look: Look, name: str, first: int) -> bool:
     """Whether a custom function is given, behind its first arguments, nothing that requires grad."""
     nodes = [node for node in look.index.trace.nodes if node.custom and node.name == f"{name}Backward"]
     if any(len(node.edges) > first for node in nodes):

@@ -40,7 +40,20 @@ def fitted(look: Look, findings: Sequence[Finding]) -> list[Finding]:
             whole = _whole(look, [fitting[number] for number in numbers])
             for number in numbers:
                 found[number] = whole
+    for numbers in _alike(findings, found):
+        whole = _whole(look, [fitting[number] for number in numbers])
+        for number in numbers if whole is not None else ():
+            found[number] = whole
     return [_with(finding, rewrite) for finding, rewrite in zip(findings, found, strict=True)]
+
+
+def _alike(findings: Sequence[Finding], found: Sequence[Rewrite | None]) -> list[list[int]]:
+    """The findings of one kind about the same tensors that the same cure mends: two steps that were dropped, say."""
+    alike: dict[object, list[int]] = defaultdict(list)
+    for number, (finding, rewrite) in enumerate(zip(findings, found, strict=True)):
+        if rewrite is not None and finding.broken() is None and finding.tensors():
+            alike[finding.kind, finding.tensors(), rewrite.cure].append(number)
+    return [numbers for numbers in alike.values() if len(numbers) > 1]
 
 
 def _whole(look: Look, fitting: Sequence[Sequence[Rewrite]]) -> Rewrite | None:

@@ -18,7 +18,7 @@ def updates_leaf(look: Look, finding: Finding) -> Candidates:
     for place, site in look.culprits(finding):
         call = look.call_of(place)
         under = call is not None and call.grad_mode is not GradMode.GRAD
-        fits = _is_update(look, finding, site)
+        fits = _is_update(look, finding, site) and not _adds_up(site)
         yield from (Candidate(site, edits, fits) for edits in updated(site, is_off=under))
 
 
@@ -33,6 +33,21 @@ def _is_update(look: Look, finding: Finding, site: Statement) -> bool:
     value = getattr(site.statement, "value", None)
     by_name = isinstance(value, ast.BinOp) and ast.unparse(value.left) == ast.unparse(targets[0])
     return same and by_name and not _is_waiting(look, leaf.tensor, site)
+
+
+def _adds_up(site: Statement) -> bool:
+    """Whether a loop goes on with the gradient of a leaf, which nobody clears: its turns would add up.
+
+    A result is another leaf in each turn, and begins without one.
+    """
+    source, target = site.source_code, getattr(site.statement, "targets", [None])[0]
+    around = source.statements_around(node_position(site.statement))
+    loops = [one for one in around if isinstance(one, LOOPS)]
+    if not loops or target is None:
+        return False
+    text = source.text(node_position(loops[0]))
+    clears = any(word in text for word in ("zero_grad", "grad = None", "grad.zero_", "autograd.grad"))
+    return not clears and f"{ast.unparse(target)}.grad" in text
 
 
 def _is_waiting(look: Look, leaf: TensorId, site: Statement) -> bool:

@@ -63,24 +63,23 @@ def adds_group(look: Look, finding: Finding) -> Candidates:
     for place, site in look.culprits(finding):
         statement = site.statement
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        if not isinstance(target, ast.Attribute):
+        if not isinstance(target, ast.Attribute | ast.Subscript):
             continue
-        text, names = (
-            ast.unparse(target),
-            [name for tensor in finding.tensors()[1:] for name in look.index.names.of(tensor)],
-        )
+        text = ast.unparse(target)
+        own, _, last = text.rpartition(".")
+        names = [name for tensor in finding.tensors()[1:] for name in look.index.names.of(tensor)]
         optimizers = [
             one.name
             for one in look.index.trace.optimizers
             if one.name is not None and {*one.params} & {*finding.tensors()[:1]}
         ]
-        paths = [name.rpartition(".")[0] for name in names if name.rpartition(".")[0].endswith(f".{target.attr}")]
+        paths = [path for path in (name.rpartition(".")[0] for name in names) if f".{path}".endswith(f".{last}")]
         if not paths or len(optimizers) != 1:
             continue
-        holder, own = paths[0].removesuffix(f".{target.attr}"), ast.unparse(target.value)
+        holder = paths[0].removesuffix(last).removesuffix(".")
         optimizer = optimizers[0]
         if holder != own:
-            if not optimizer.startswith(f"{holder}."):
+            if not holder or not own or not optimizer.startswith(f"{holder}."):
                 continue
             optimizer = own + optimizer.removeprefix(holder)
         indent = site.source_code.indent_of(statement)

@@ -275,8 +275,9 @@ def clone_where_made(site: Statement) -> Iterator[Edits]:
 
 
 def cloned(source: SourceCode, node: ast.expr) -> Edit:
-    """An expression becomes a copy of its value."""
-    return in_place_of(node, f"{operand(source, node)}.clone()")
+    """An expression becomes a copy of its value, as an array or a tensor makes one."""
+    is_array = isinstance(node, ast.Call) and called_name(node) == "numpy"
+    return in_place_of(node, f"{operand(source, node)}.{'copy' if is_array else 'clone'}()")
 
 
 # ---------------------------------------------------------------- other orders, other modes

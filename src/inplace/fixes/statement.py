@@ -15,6 +15,7 @@ from inplace.reading.place import Place
 
 MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
 _ARRAYS = frozenset({"np", "numpy"})
+_PLAIN = frozenset({"float", "int", "bool", "str", "len", "list", "tuple", "dict", "set", "range"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -94,6 +95,23 @@ def called_name(call: ast.Call) -> str:
     if isinstance(call.func, ast.Attribute):
         return call.func.attr
     return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def parts_of(node: ast.expr) -> list[ast.expr] | None:
+    """What an expression puts together that makes an object or container: no tensor, which would have `clone`.
+
+    Empty where it makes neither of others; None where what it gives may be a tensor.
+    """
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return node.elts
+    if isinstance(node, ast.Dict):
+        return node.values
+    if isinstance(node, ast.Call) and called_name(node)[:1].isupper() and not called_name(node).endswith("Tensor"):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _PLAIN:
+        return []
+    is_other = isinstance(node, ast.Constant | ast.JoinedStr | ast.Lambda | ast.ListComp | ast.DictComp | ast.SetComp)
+    return [] if is_other else None
 
 
 def _has_only(outer: ast.stmt, statement: ast.stmt) -> bool:

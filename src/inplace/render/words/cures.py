@@ -60,6 +60,10 @@ _CURES: dict[Cure, tuple[str, str]] = {
         "Have the first backward keep the graph: {new}.",
         "nothing that it has saved is written to later",
     ),
+    Cure.USE_DETACHED: (
+        "Let the first backward stop there: {new}.",
+        "the gradients that it computes beyond are cleared before anybody uses them",
+    ),
     Cure.CARRIED_DETACHED: (
         "Carry over the values only, without their graph.",
         "every parameter behind the loss has another path, and what is carried has the names shown",

@@ -1,0 +1,113 @@
+"""Changes of what one of two backwards goes through: it stops at a tensor beyond which nobody wants it to go."""
+
+from __future__ import annotations
+
+import ast
+
+from inplace.checks.finding import Finding
+from inplace.facts.model import Act, Call, GraphWalk, NodeId, TensorId
+from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.editing import behind
+from inplace.fixes.statement import Statement
+from inplace.reading.gradients import reads_grad
+
+
+def detaches_use(look: Look, finding: Finding) -> Candidates:
+    """`d_loss = bce(D(fake), 0)` -> `D(fake.detach())`, where what the first backward adds behind `fake` is cleared.
+
+    It is where a discriminator is trained on what a generator made, and the generator then through the discriminator.
+    Where an optimizer has used those gradients already, it is the second that stops: `-(logp * advantage.detach())`.
+    """
+    first = look.call_of(finding.culprits[0]) if finding.culprits else None
+    second = look.call_of(finding.victim.place) if finding.victim is not None else None
+    shared = finding.tensors()
+    if first is None or second is None or len(shared) != 1 or first.step >= second.step:
+        return
+    walks = {walk.step: walk for walk in look.index.trace.walks if walk.is_backward}
+    before, after = walks.get(first.step), walks.get(second.step)
+    state = look.index.history.last_state(shared[0])
+    if before is None or after is None or state is None or state.node is None:
+        return
+    beyond = _leaves_behind(look, state.node)
+    between = (first.step, second.step)
+    whole = all(use.version == use.version_saved for use in after.uses)
+    uses = _uses(look, shared[0], range(first.step), before)
+    yield from _detached(uses, fits=whole and _is_wasted(look, beyond, before, between))
+    uses = _uses(look, shared[0], range(*between), after)
+    yield from _detached(uses, fits=_is_done_with(look, beyond, after, between))
+
+
+def _detached(uses: list[tuple[Statement, ast.Name | None]], *, fits: bool) -> Candidates:
+    """The variables of one statement that stand for the shared tensor, without its graph."""
+    sites = {id(site.statement): site for site, _ in uses}
+    names = {id(name): name for _, name in uses if name is not None}
+    if len(sites) == 1 and names:
+        edits = [behind(one, ".detach()") for one in names.values()]
+        yield Candidate(next(iter(sites.values())), edits, fits and all(name is not None for _, name in uses))
+
+
+def _uses(look: Look, shared: TensorId, steps: range, walk: GraphWalk) -> list[tuple[Statement, ast.Name | None]]:
+    """Where a tensor went into what a backward goes through: the statement, and the variable in it, if it is one."""
+    found = []
+    reached, named = {*walk.reached}, {*look.index.names.of(shared)}
+    for step, _ in look.index.history.sightings.get(shared, ()):
+        call = look.index.trace.calls[step]
+        if step not in steps or reached.isdisjoint(call.nodes) or not _takes(look, call, shared):
+            continue
+        for frame in call.stack.frames:
+            place = look.index.places.at(frame, step)
+            site = look.site(place)
+            given = [] if site is None else [one for one in ast.walk(site.statement) if _is_read(one, named)]
+            if site is not None and given:
+                name = given[0] if len(given) == 1 and isinstance(given[0], ast.Name) else None
+                found.append((site, name))
+                break
+        else:
+            return []
+    return found
+
+
+def _is_read(node: ast.AST, names: set[str]) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names
+
+
+def _takes(look: Look, call: Call, tensor: TensorId) -> bool:
+    return any(look.index.trace.states[one.before].tensor == tensor for one in call.inputs)
+
+
+def _leaves_behind(look: Look, node: NodeId) -> set[TensorId]:
+    """The leaves that a node leads to."""
+    nodes, found, left = look.index.trace.node_by_id, set[TensorId](), [node]
+    seen: set[NodeId] = set()
+    while left:
+        one = left.pop()
+        if one in seen or one not in nodes:
+            continue
+        seen.add(one)
+        leaf = nodes[one].leaf
+        found |= {leaf} if leaf is not None else set()
+        left += [edge.node for edge in nodes[one].edges]
+    return found
+
+
+def _is_wasted(look: Look, beyond: set[TensorId], walk: GraphWalk, between: tuple[int, int]) -> bool:
+    """Whether what a backward adds to some leaves is cleared before anybody uses it, and it goes to others as well."""
+    nodes, (first, second) = look.index.trace.node_by_id, between
+    others = {leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None} - beyond
+    acts = [one for one in look.index.trace.acts if first < one.step <= second]
+    used = {one for act in acts if act.act is Act.STEPPED for one in act.numbers}
+    cleared = {one for act in acts if act.act is Act.CLEARED for one in act.numbers}
+    for call in look.index.history.calls_of(reads_grad, before=second):
+        if call.step > first and any(_takes(look, call, one) for one in beyond):
+            return False
+    return bool(others) and bool(beyond) and beyond <= cleared and not used & beyond
+
+
+def _is_done_with(look: Look, beyond: set[TensorId], walk: GraphWalk, between: tuple[int, int]) -> bool:
+    """Whether an optimizer has stepped with the gradients of some leaves, and others are what is now cleared for."""
+    nodes, (first, second) = look.index.trace.node_by_id, between
+    others = {leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None} - beyond
+    acts = [one for one in look.index.trace.acts if first < one.step <= second]
+    used = {one for act in acts if act.act is Act.STEPPED for one in act.numbers}
+    cleared = {one for act in acts if act.act is Act.CLEARED for one in act.numbers}
+    return bool(beyond) and beyond <= used and bool(others & cleared) and not beyond & cleared
