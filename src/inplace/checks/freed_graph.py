@@ -42,7 +42,7 @@ class FreedGraph(Finding):
         return self.shared
 
     def cures(self) -> tuple[Cure, ...]:
-        """What is carried from turn to turn is detached; else one of two backwards stops there, or the first keeps it."""
+        """What is carried is detached; else one of two backwards stops at what they share, or the first keeps it."""
         if self.ready:
             return (Cure.NOT_REENTRANT,)
         return (Cure.CARRIED_DETACHED,) if self.turns else (Cure.USE_DETACHED, Cure.CREATE_GRAPH, Cure.RETAIN_GRAPH)

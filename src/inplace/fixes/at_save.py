@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, Kind, StorageId, TensorId
+from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import clone_where_made, clone_where_saved, cloned
@@ -25,7 +26,7 @@ def clones_saved(look: Look, finding: Finding) -> Candidates:
     if site is None or call is None or call.function.kind is not Kind.OP:
         return
     if result:
-        sure = _gives_out(site, call)  # the culprit only changes what the victim gave out
+        sure = _gives_out(site, call) and not _is_written_inside(look, finding, site)
         yield from (Candidate(site, edits, fits and sure) for edits in clone_where_saved(site, names, result=True))
         return
     given = _given(look, site, call, finding)
@@ -106,6 +107,12 @@ def _gives_out(site: Statement, call: Call) -> bool:
     """Whether a statement uses the result of a call, which writes to nothing of its own."""
     is_fresh = not call.function.label.endswith("_") and not isinstance(site.statement, ast.AugAssign)
     return is_fresh and not (isinstance(site.statement, ast.Expr) and site.statement.value is site.node)
+
+
+def _is_written_inside(look: Look, finding: Finding, site: Statement) -> bool:
+    """Whether the write is made within what the statement calls: a copy of its result would come too late."""
+    span = node_position(site.statement)
+    return any(look.is_inside(write.call, site.file, span) for write in look.writes_of(finding))
 
 
 def clones_made(look: Look, finding: Finding) -> Candidates:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import decode_source
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from inplace.checks.finding import Finding, Proof, Rewrite
@@ -30,6 +31,7 @@ from inplace.judge.compare import (
 )
 from inplace.judge.differences import RUNS
 from inplace.judge.fenced import Fenced, job_variable
+from inplace.judge.redefined import changes_bodies_only
 from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
 
@@ -55,7 +57,8 @@ def prove(report: Report, start: Start, *, timeout: float = TIMEOUT, tell: Tell 
 def _proved(report: Report, start: Start, timeout: float, tell: Tell) -> Report:
     cell = next((source.file for source in reversed(report.trace.sources) if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
-    judge, look = Judge(start, timeout), Look(report.index)
+    earlier = {source.file: source.text for source in report.trace.sources} if start.argv is None else {}
+    judge, look = Judge(start, timeout, earlier), Look(report.index)
     found, wanted = list(report.findings), list[tuple[int, list[Rewrite]]]()
     for number, finding in enumerate(found):
         own = [one.rewrite for one in proposals(look, finding)]
@@ -76,8 +79,13 @@ def _within(tell: Tell, place: int, count: int) -> Tell:
 class Judge:
     """The replays of one script or cell, and what they show."""
 
-    def __init__(self, start: Start, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, start: Start, timeout: float = TIMEOUT, sources: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._start, self._timeout = start, timeout
+        self._earlier = {
+            file: text for file, text in sources.items() if file != start.file and not Path(file).is_file()
+        }  # cells that ran before
         self._known: dict[tuple[str, int], Answer] = {}  # of the code as it is
         self._of_twin: dict[int, Mapping[str, Any] | str] = {}
         self._left = _RUNS
@@ -117,6 +125,10 @@ class Judge:
             if text is None:
                 return undecided("its file can't be read")
             texts[rewrite.file] = applied(text, rewrite)
+        for file, text in texts.items():
+            if file in self._earlier and not changes_bodies_only(self._earlier[file], text):
+                why = "it changes more of an earlier cell than the bodies of functions, and that cell is not run again"
+                return undecided(why)
         runs = self._runs(about, texts)
         refused = why_refused(about, rewrites, runs)
         if refused is not None:
@@ -160,7 +172,7 @@ class Judge:
         try:
             return decode_source(Path(file).read_bytes())
         except (OSError, SyntaxError, ValueError):
-            return None  # another cell
+            return self._earlier.get(file)
 
     def _differences_of_twin(self, about: About) -> Mapping[str, Any] | str:
         if about.backward not in self._of_twin:
@@ -204,7 +216,8 @@ class Judge:
         folder.mkdir()
         order = {
             "file": self._start.file,
-            "texts": {self._start.file: self._start.text, **texts},
+            "texts": {**self._earlier, self._start.file: self._start.text, **texts},
+            "redefined": [file for file in texts if file in self._earlier],
             "argv": self._start.argv,
             "mode": mode,
             "backward": backward,

@@ -25,6 +25,7 @@ from inplace.judge.apart import apart
 from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.differences import differences
 from inplace.judge.fence.marks import BEGUN, ENDED
+from inplace.judge.redefined import redefine
 
 
 @dataclass(slots=True)
@@ -188,6 +189,8 @@ def _namespace(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         names.update({**namespace, **found["names"]})
     for tensor, gradient in found["grads"]:
         tensor.grad = gradient
+    for file in order["redefined"]:
+        redefine(file, order["texts"][file])
     return copied
 
 

@@ -7,11 +7,11 @@ import io
 import random
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import decode_source
 from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 import cloudpickle
@@ -62,7 +62,7 @@ def cell_start(file: str, text: str, namespace: dict[str, Any]) -> Start:
             "grads": [(tensor, tensor.grad) for tensor in graded.values()],
             "globals": _function_of(namespace),
         }
-        torch.save(start, Path(folder.name) / "start.pt", pickle_module=cloudpickle)
+        torch.save(start, Path(folder.name) / "start.pt", pickle_module=_pickling(_Pickler))
         torch.save(_random_state(), Path(folder.name) / "random.pt")
     return Start(file, text, None, folder, missing)
 
@@ -81,6 +81,25 @@ def _mentioned(text: str, namespace: Mapping[str, Any]) -> list[str]:
     return [name for name in wanted if name in namespace]
 
 
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Copies functions with the name of the file that they are from, which cloudpickle leaves out."""
+
+    def reducer_override(self, item: Any) -> Any:
+        if isinstance(item, CodeType):
+            make, given = self.dispatch_table[CodeType](item)
+            return _with_file, (item.co_filename, make, given)
+        return super().reducer_override(item)
+
+
+def _with_file(file: str, make: Callable[..., CodeType], given: tuple[Any, ...]) -> CodeType:
+    return make(*given).replace(co_filename=file)
+
+
+def _pickling(pickler: type) -> Any:
+    """What `torch.save` takes for a module that pickles."""
+    return SimpleNamespace(Pickler=pickler, __name__="cloudpickle")
+
+
 class _GraphError(Exception):
     """A tensor with a `grad_fn` would be copied as a leaf."""
 
@@ -88,7 +107,7 @@ class _GraphError(Exception):
 def _why_not(value: Any, graded: dict[int, torch.Tensor]) -> str | None:
     """Why a value can't be copied into another process, None where it can; the tensors in it that have a gradient."""
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(_Pickler):
         def reducer_override(self, item: Any) -> Any:
             if isinstance(item, torch.Tensor):
                 if item.grad_fn is not None:
@@ -98,7 +117,7 @@ def _why_not(value: Any, graded: dict[int, torch.Tensor]) -> str | None:
             return super().reducer_override(item)
 
     try:
-        torch.save(value, io.BytesIO(), pickle_module=SimpleNamespace(Pickler=Pickler, __name__="cloudpickle"))
+        torch.save(value, io.BytesIO(), pickle_module=_pickling(Pickler))
     except _GraphError:
         return "carries a graph from an earlier cell, which can't be copied"
     except Exception as refused:
