@@ -63,7 +63,7 @@ def proved(change: tuple[str, str] | None = None) -> tuple[Proof, str | None]:
     line = CLASS.splitlines().index(old) + 1
     rewrite = Rewrite(defined, line, old, new)
     about = About.of(Look(report.index), finding)
-    sources = {source.file: source.text for source in report.trace.sources}
+    sources = {source.file: source.text for source in report.trace.sources if source.text is not None}
     try:
         return Judge(start, 120, sources).verdict(about, (rewrite,)), None
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from inplace.checks.finding import Finding
 from inplace.facts.source_code import SourceCode, node_position
@@ -22,13 +22,29 @@ _ARRAYS = frozenset({"numpy", "asarray", "array", "copy"})  # a copy of those is
 def copies_kept(look: Look, finding: Finding) -> Candidates:
     """Copies where an item was stored."""
     roots = {name.partition("[")[0].partition(".")[0] for name in finding.names}
+    reaching = {name for storage in finding.storages() for name in look.index.names.over(storage)}
     keep = finding.kept_at()
     if keep is None:
         yield from _apart(
-            look, finding, lambda source, one: [*_repeated(source, one, roots), *_stored(source, one, roots)]
+            look,
+            finding,
+            lambda source, one: [
+                *_repeated(source, one, roots),
+                *_given_repeated(source, one, finding),
+                *_stored(source, one, roots, reaching),
+            ],
         )
     else:  # a copy of the one thing that it keeps is made where it is kept
-        yield from _apart(look, finding, lambda source, one: _repeated_at(source, one, roots, keep))
+        yield from _apart(
+            look,
+            finding,
+            lambda source, one: [
+                *_repeated_at(source, one, roots, keep),
+                *_given_repeated(source, one, finding),
+                *_listed(source, one, finding.names),
+                *(_stored(source, one, roots, reaching) if _keeps_several(one, keep) else ()),
+            ],
+        )
 
 
 def _repeated_at(source: SourceCode, statement: ast.stmt, roots: set[str], keep: Place) -> list[Edits]:
@@ -36,6 +52,10 @@ def _repeated_at(source: SourceCode, statement: ast.stmt, roots: set[str], keep:
     is_there = target is not None and node_position(statement).holds(keep.position)
     roots = roots | {root_of(ast.unparse(target))} if target is not None else roots
     return list(_repeated(source, statement, roots)) if is_there else []
+
+
+def _keeps_several(statement: ast.stmt, keep: Place) -> bool:
+    return node_position(statement).holds(keep.position) and len(leaves_kept_by(statement)) > 1
 
 
 def copies_swapped(look: Look, finding: Finding) -> Candidates:
@@ -63,9 +83,17 @@ def _swapped(source: SourceCode, statement: ast.stmt) -> Iterator[Edits]:
 
 def _repeated(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Iterator[Edits]:
     """`slots = [torch.zeros(2)] * 3` -> `slots = [torch.zeros(2) for _ in range(3)]`."""
-    if not isinstance(statement, ast.Assign) or not _names_one(statement.targets[0], roots):
-        return
-    value = statement.value
+    if isinstance(statement, ast.Assign) and _names_one(statement.targets[0], roots):
+        yield from _each_made(source, statement.value)
+
+
+def _given_repeated(source: SourceCode, statement: ast.stmt, finding: Finding) -> Iterator[Edits]:
+    """The same of a line that is blamed and returns the list."""
+    if isinstance(statement, ast.Return) and statement.lineno in {place.position.line for place in finding.culprits}:
+        yield from _each_made(source, statement.value)
+
+
+def _each_made(source: SourceCode, value: ast.expr | None) -> Iterator[Edits]:
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Mult):
         return
     items, times = (value.left, value.right) if isinstance(value.left, ast.List) else (value.right, value.left)
@@ -76,27 +104,42 @@ def _repeated(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Itera
         yield [in_place_of(value, text)]
 
 
-def _stored(source: SourceCode, statement: ast.stmt, roots: set[str]) -> Iterator[Edits]:
+def _listed(source: SourceCode, statement: ast.stmt, names: Sequence[str]) -> Iterator[Edits]:
+    """`self.shadow = {k: v for k, v in net.state_dict().items()}` -> `v.clone()`, of what is reached as an item."""
+    holders = {name.rpartition("[")[0] for name in names if name.endswith("]")}
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) not in holders:
+        return
+    item = value.value if isinstance(value, ast.DictComp) else value.elt if isinstance(value, ast.ListComp) else None
+    if isinstance(item, ast.Name | ast.Attribute | ast.Subscript):
+        yield [cloned(source, item)]
+
+
+def _stored(source: SourceCode, statement: ast.stmt, roots: set[str], reaching: set[str]) -> Iterator[Edits]:
     """`history.append(w)` -> `history.append(w.clone())`, `best = net.state_dict()` -> a dictionary of copies."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         function = statement.value.func
         if isinstance(function, ast.Attribute) and function.attr in _KEEPING and _names_one(function.value, roots):
-            yield from _leaf_copied(source, statement)
+            yield from _leaf_copied(source, statement, reaching)
     if isinstance(statement, ast.Assign):
         target, value = statement.targets[0], statement.value
         if isinstance(value, ast.Call) and called_name(value) == "state_dict" and _names_one(target, roots):
             copies = f"{{key: value.clone() for key, value in {source.text_of(value)}.items()}}"
             yield [in_place_of(value, copies)]
         elif isinstance(target, ast.Subscript) and _names_one(target.value, roots):
-            yield from _leaf_copied(source, statement)
+            yield from _leaf_copied(source, statement, reaching)
 
 
-def _leaf_copied(source: SourceCode, statement: ast.stmt) -> Iterator[Edits]:
-    """A copy of the one tensor that a statement puts away, alone or as a part of what it makes (`Step(state, 1.0)`)."""
+def _leaf_copied(source: SourceCode, statement: ast.stmt, reaching: set[str]) -> Iterator[Edits]:
+    """A copy of the one tensor that a statement puts away, alone or as a part of what it makes (`Step(state, 1.0)`).
+
+    Of several it is the one that is known to reach the bytes that are shared.
+    """
     found = [
         one for one in leaves_kept_by(statement) if isinstance(one, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
     ]
     found = [one for one in found if not (isinstance(one, ast.Call) and called_name(one) in _NUMBERS)]
+    found = [one for one in found if ast.unparse(one) in reaching] if len(found) > 1 else found
     if len(found) == 1 and not (isinstance(found[0], ast.Call) and called_name(found[0]) in _ARRAYS):
         yield [cloned(source, found[0])]
 

@@ -57,7 +57,8 @@ def prove(report: Report, start: Start, *, timeout: float = TIMEOUT, tell: Tell 
 def _proved(report: Report, start: Start, timeout: float, tell: Tell) -> Report:
     cell = next((source.file for source in reversed(report.trace.sources) if source.is_cell), start.file)
     start = replace(start, file=cell) if start.argv is None else start  # only now is it known how IPython called it
-    earlier = {source.file: source.text for source in report.trace.sources} if start.argv is None else {}
+    texts = {source.file: source.text for source in report.trace.sources if source.text is not None}
+    earlier = texts if start.argv is None else {}
     judge, look = Judge(start, timeout, earlier), Look(report.index)
     found, wanted = list(report.findings), list[tuple[int, list[Rewrite]]]()
     for number, finding in enumerate(found):

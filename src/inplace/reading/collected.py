@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.code import leaves_kept_by
+from inplace.reading.history import SET_ITEM
 from inplace.reading.index import Index
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.mentions import Mention, Mentions
@@ -35,7 +36,8 @@ class _Put:
 
 def collected_by_name(index: Index, objects: KeptObjects) -> Iterator[KeptObject]:
     """Yield the variables that were collected more than once as one tensor, and written between."""
-    puts = [one for source in range(len(index.places.codes)) for one in _puts(index, objects, source)]
+    copying = {index.places.statement_of(call) for call in index.history.calls_of(lambda one: one.label == SET_ITEM)}
+    puts = [one for source in range(len(index.places.codes)) for one in _puts(index, objects, source, copying)]
     wanted: dict[int, set[str]] = {}
     for put in puts:
         wanted.setdefault(put.origin.source, set()).add(put.text)
@@ -46,10 +48,12 @@ def collected_by_name(index: Index, objects: KeptObjects) -> Iterator[KeptObject
             yield found
 
 
-def _puts(index: Index, objects: KeptObjects, source: int) -> Iterator[_Put]:
+def _puts(index: Index, objects: KeptObjects, source: int, copying: Container[object]) -> Iterator[_Put]:
     code, label = index.places.codes[source], index.trace.sources[source]
     statements = [one for every in objects.origins.bindings(source).puts.values() for one in every]
     for statement in filter(_is_of_python, statements[:_MOST]):
+        if (label.file, node_position(statement)) in copying:
+            continue  # `out[t] = h` of a tensor
         for value in leaves_kept_by(statement):
             at = node_position(value)
             holder = code.holder(at) if is_path(value) and code.collects(at) else None
