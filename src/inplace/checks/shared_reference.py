@@ -202,121 +202,80 @@ def _repeated(index: Index, objects: KeptObjects) -> Iterator[SharedReference]:
                 yield _finding(index, storage, writes, [*sources, call], "repeated", "info")  # who writes is not seen
 
 
+def _told(
+    index: Index,
+    how: _How,
+    severity: Severity,
+    state: TensorState,
+    places: Iterable[Place],
+    reader: Place | None,
+    first: Iterable[str | None],
+    keep: Place | None,
+) -> SharedReference:
+    """The lines that wrote a tensor and kept it, the line that read it, and first of all names how it was spelled."""
+    culprits = tuple({place.spot: place for place in places}.values())
+    spelled = [name for name in first if name]
+    return SharedReference(
+        severity=severity,
+        culprits=culprits,
+        victim=Victim.at(reader),
+        names=index.names.told(first=spelled, tensors=[state.tensor], places=[*culprits, reader]),
+        storage=state.storage,
+        how=how,
+        reaching=tuple(index.names.over(state.storage)),
+        keep=keep,
+    )
+
+
 def _read_back(index: Index, one: KeptBytes, how: _How) -> SharedReference:
     """Bytes that were kept by reference, written, and compared with, or copied onto, themselves."""
-    storage = one.kept.storage
     writers = index.places.chain(one.write.call) if one.write is not None else ()
     keepers = index.places.chain(one.keep)
-    culprits = tuple({place.spot: place for place in (*writers, *keepers)}.values())
-    read = index.places.of(one.read)
-    named = [one.shown] if one.shown is not None else []
-    return SharedReference(
-        severity="warning" if one.is_meant_apart else "info",
-        culprits=culprits,
-        victim=Victim.at(read),
-        names=index.names.told(first=[*named, *index.names.of(one.kept.tensor)], places=[*culprits, read]),
-        storage=storage,
-        how=how,
-        reaching=tuple(index.names.over(storage)),
-        keep=keepers[0] if keepers else None,
-    )
+    keep, read = keepers[0] if keepers else None, index.places.of(one.read)
+    return _told(index, how, _grave(one.is_meant_apart), one.kept, (*writers, *keepers), read, [one.shown], keep)
 
 
 def _kept_object(index: Index, one: KeptObject, how: _How, severity: Severity = "warning") -> SharedReference:
     """A tensor that the source kept without a call, written, and read by what kept it."""
-    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write), one.keep)}.values())
-    return SharedReference(
-        severity=severity,
-        culprits=culprits,
-        victim=Victim(one.reader, ""),
-        names=index.names.told(first=[one.shown], tensors=[one.state.tensor], places=[*culprits, one.reader]),
-        storage=one.state.storage,
-        how=how,
-        reaching=tuple(index.names.over(one.state.storage)),
-        keep=one.keep,
-        is_alone=one.is_alone,
-    )
+    places = *index.places.chain(one.write), one.keep
+    found = _told(index, how, severity, one.state, places, one.reader, [one.shown], one.keep)
+    return replace(found, is_alone=one.is_alone)
 
 
 def _read_alias(index: Index, one: AliasRead) -> SharedReference:
     """A tensor that was given a second name, written under one of the two, and read under the other."""
-    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
-    return SharedReference(
-        severity="warning" if one.is_meant_apart else "info",
-        culprits=culprits,
-        victim=Victim(one.reader, ""),
-        names=index.names.told(first=[one.shown], tensors=[one.state.tensor], places=[*culprits, one.reader]),
-        storage=one.state.storage,
-        how="kept",
-        reaching=tuple(index.names.over(one.state.storage)),
-        keep=one.keep,
-    )
+    places = *index.places.chain(one.write.call), one.keep
+    return _told(index, "kept", _grave(one.is_meant_apart), one.state, places, one.reader, [one.shown], one.keep)
 
 
 def _written_argument(index: Index, one: WrittenArgument, how: _How) -> SharedReference:
     """An argument, a default or an item that was written to, though it is not the writer's own."""
-    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
-    read, state = index.places.of(one.read), one.write.before
-    first = [one.shown] if one.shown else []
-    return SharedReference(
-        severity="warning",
-        culprits=culprits,
-        victim=Victim.at(read),
-        names=index.names.told(first=first, tensors=[state.tensor], places=[*culprits, read]),
-        storage=state.storage,
-        how=how,
-        reaching=tuple(index.names.over(state.storage)),
-        keep=one.keep,
-    )
+    places = *index.places.chain(one.write.call), one.keep
+    return _told(index, how, "warning", one.write.before, places, index.places.of(one.read), [one.shown], one.keep)
 
 
 def _read_array(index: Index, one: ArrayRead) -> SharedReference:
     """An array that was kept, and read after the tensor behind it was written."""
     keepers = index.places.chain(one.keep)
-    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), *keepers)}.values())
-    state = one.write.before
-    return SharedReference(
-        severity="warning" if one.compared else "info",
-        culprits=culprits,
-        victim=Victim(one.reader, ""),
-        names=index.names.told(first=[one.name], tensors=[state.tensor], places=[*culprits, one.reader]),
-        storage=state.storage,
-        how="compared" if one.compared else "kept",
-        reaching=tuple(index.names.over(state.storage)),
-        keep=keepers[0],
-    )
+    how: _How = "compared" if one.compared else "kept"
+    places = *index.places.chain(one.write.call), *keepers
+    return _told(index, how, _grave(one.compared), one.write.before, places, one.reader, [one.name], keepers[0])
 
 
 def _twins(index: Index, one: Twins) -> SharedReference:
     """Two names that were meant for two things, and stand for the same."""
-    storage = one.write.before.storage
-    culprits = tuple({place.spot: place for place in (*index.places.chain(one.write.call), one.keep)}.values())
-    return SharedReference(
-        severity="warning",
-        culprits=culprits,
-        victim=Victim(one.reader, ""),
-        names=index.names.told(first=[one.shown], tensors=[one.tensor], places=[one.keep, *culprits, one.reader]),
-        storage=storage,
-        how="twins",
-        reaching=tuple(index.names.over(storage)),
-        keep=one.keep,
-    )
+    places = *index.places.chain(one.write.call), one.keep
+    return _told(index, "twins", "warning", one.write.before, places, one.reader, [one.shown], one.keep)
 
 
 def _modules(index: Index, one: Repeated) -> SharedReference:
     """One module several times, whose parameters were trained."""
-    storage = one.write.before.storage
-    culprits = tuple({place.spot: place for place in (one.keep, *index.places.chain(one.write.call))}.values())
-    return SharedReference(
-        severity="warning" if one.is_meant_apart else "info",
-        culprits=culprits,
-        victim=None,
-        names=index.names.told(first=one.shown, tensors=[one.tensor], places=culprits),
-        storage=storage,
-        how="modules",
-        reaching=tuple(index.names.over(storage)),
-        keep=one.keep,
-    )
+    places = one.keep, *index.places.chain(one.write.call)
+    return _told(index, "modules", _grave(one.is_meant_apart), one.write.before, places, None, one.shown, one.keep)
+
+
+def _grave(is_meant_apart: bool) -> Severity:  # noqa: FBT001  # the one thing it tells
+    return "warning" if is_meant_apart else "info"
 
 
 def _foreign(index: Index, one: ForeignWrite) -> SharedReference:
