@@ -262,6 +262,12 @@ the last {large["costs"][-1]:.1f}. Then {rest:.0f} s until it is shown: {large["
 {large["analysis"]:.1f} s of analysis, and {large["page"]:.1f} s for a page of {large["payload"] / 1e6:.1f} MB.
 `tests/test_growth.py` holds work and bytes to linear growth by counting them.
 
+## A long look
+
+`python benchmarks/analysis.py 300000 1000000`: a training loop with a clamp through `detach`, an update by index, a
+checkpoint and a list of losses, looked at after so many calls. 300,008 calls take 6.4 s of the processor, 21 us
+each, and 1,000,009 calls 23.1 s, 23 us each; 1.9 GB at most, the loop itself included.
+
 ## In the browser
 
 A cell of {seen["calls"]:,} calls is a page of {seen["payload"] / 1e3:,.0f} KB {seen["made"]:.1f} s after it ends, and

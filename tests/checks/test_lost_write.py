@@ -151,6 +151,11 @@ LOST = {
         [3, 2],
     ),
     "a name of the script's own": ("x = torch.rand(4)\nrows = x[x > 0.1]\nrows.zero_()\nx.sum()", [3, 2]),
+    "chosen items in pairs": ("x = torch.zeros(4)\na, b = x[[0]], x[[1]]\na += 1\nprint(x, b)", [3, 2]),
+    "normalised and dropped": (
+        "def pairs(e):\n    nn.functional.normalize(e, dim=1)\n    return e @ e.T\npairs(torch.rand(4, 3))",
+        [2],
+    ),
     "a cast that is dropped": ("def run(x):\n    x.to(torch.float64)\n    return x\nrun(torch.rand(3)).sum()", [2]),
     "a function's result that is dropped": (
         "def run(x):\n    torch.clamp(x, 0, 1)\n    print(x)\n    return x\nrun(torch.randn(3))",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Kind
 from inplace.facts.source_code import LOOPS, node_position
 from inplace.reading.code import Code, root_of
+from inplace.reading.flow import is_read_below
 from inplace.reading.idle import is_shown_or_tried
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -47,6 +48,7 @@ _TWINS = frozenset(
         *("relu", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "sigmoid", "sin", "sqrt"),
         *("square", "sub", "subtract", "tanh", "tril", "triu", "true_divide", "trunc", "unsqueeze", "squeeze"),
         *("transpose", "t", "detach", "softmax", "clone", "view", "reshape", "permute", "flatten", "contiguous"),
+        *("flip", "roll", "normalize", "dropout", "leaky_relu", "gelu", "elu", "softplus", "hardtanh"),
         *("to", "float", "double", "half", "bfloat16", "long", "int", "cuda", "cpu", "type"),
     ]
 )
@@ -67,11 +69,13 @@ def dropped_results(index: Index) -> Iterator[Dropped]:
     columns = index.history.columns
     asked: dict[int, str] = {}
     for number, stack in enumerate(columns.stacks):
-        if stack.frames and stack.frames[0].entry is None:
+        if stack.frames:
             site = index.places.site(stack.frames[0])
             code = index.places.codes[site.source]
             node = code.source_code.node(site.position)
-            if isinstance(node, ast.Call) and _is_dropped(code, node, code.statement(site.position)):
+            made_by = stack.frames[0].entry  # a function of PyTorch's that is written in Python calls others
+            own = isinstance(node, ast.Call) and made_by in (None, ast.unparse(node.func).rpartition(".")[2])
+            if own and isinstance(node, ast.Call) and _is_dropped(code, node, code.statement(site.position)):
                 asked[number] = ast.unparse(_receiver(node))  # type: ignore[arg-type]  # `_is_dropped` has asked
     seen: set[object] = set()
     for step, number in enumerate(columns.stack) if asked else ():
@@ -128,16 +132,6 @@ def _is_lost(index: Index, call: Call, place: Place, receiver: str) -> bool:
     made = {history.tensors_by_state[state] for state in call.outputs}
     if given in made or any(history.sightings[tensor][-1][0] > call.step for tensor in made):
         return False
-    return history.sightings[given][-1][0] > call.step or _is_mentioned_below(index, place, receiver)
-
-
-def _is_mentioned_below(index: Index, place: Place, receiver: str) -> bool:
-    """Whether a variable of a function is read in it below a place: it is printed, or given back."""
-    source = index.places.code(place).source_code
-    function = source.function_around(place.position)
-    return any(
-        isinstance(one.ctx, ast.Load)
-        and node_position(one).start > place.position.end
-        and source.function_around(node_position(one)) is function
-        for one in source.names.get(receiver, ())
+    return history.sightings[given][-1][0] > call.step or is_read_below(
+        index.places.code(place), receiver, place.position
     )

@@ -100,6 +100,18 @@ class Flow:
             carrying |= new
 
 
+def is_read_below(code: Code, name: str, position: Position) -> bool:
+    """Whether a variable is read below a range, in the function around that: printed, or given back."""
+    source = code.source_code
+    function = source.function_around(position)
+    return any(
+        isinstance(one.ctx, ast.Load)
+        and node_position(one).start > position.end
+        and source.function_around(node_position(one)) is function
+        for one in source.names.get(name, ())
+    )
+
+
 def _loaded(nodes: list[ast.expr] | list[ast.stmt]) -> frozenset[str]:
     """The names and attributes that are read; a called method's own name stands for a function of the user's."""
     found: set[str] = set()

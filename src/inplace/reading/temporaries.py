@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from inplace.facts.collectives import is_collective
 from inplace.facts.model import Call, Kind, Position, StackFrame, StorageId
 from inplace.facts.source_code import node_position
+from inplace.reading.flow import is_read_below
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -106,7 +107,11 @@ class _CopiesOnly:
         if state.storage is None:
             return False
         sightings, tensors = self._index.history.sightings, self._index.history.tensors_of[state.storage]
-        return any(sightings[tensor][-1][0] > step for tensor in tensors if tensor in sightings)
+        if any(sightings[tensor][-1][0] > step for tensor in tensors if tensor in sightings):
+            return True
+        place = self._index.places.of(self._index.trace.calls[step])
+        name = self._index.spelled.text(maker, maker.inputs[0].path)
+        return place is not None and is_read_below(self._index.places.code(place), name or "", place.position)
 
 
 # ---------------------------------------------------------------- of one statement
