@@ -162,3 +162,30 @@ def test_another_thread_is_refused(tmp_path: Path) -> None:
     )
 
     assert "call inplace.enable() there" in run(text, tmp_path).stdout
+
+
+LEFT_RUNNING = """import torch, torch.multiprocessing as mp
+import inplace
+inplace.enable(quiet=True)
+def forever(ready):
+    while True:
+        torch.ones(2).add_(1)
+        ready.set()
+ready = mp.get_context("fork").Event()
+mp.get_context("fork").Process(target=forever, args=(ready,), daemon=True).start()
+ready.wait()
+print("end")
+"""
+
+
+@POSIX
+def test_a_child_that_is_left_is_ended_by_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends after our report where torch was there before us, and nothing of ours is left in the temporary folder."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+
+    done = run(LEFT_RUNNING, tmp_path)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    assert list(temporary.glob("inplace-*")) == []
