@@ -102,7 +102,26 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
     if lost is not None:
         return disproved(f"with this change {lost} is no longer a leaf that requires grad")
     other = _other_values(about, rewrites, answer, twin, runs.values)
-    return None if other is None else disproved(other)
+    if other is not None:
+        return disproved(other)
+    unsure = _without_effect(about, answer, twin)
+    return None if unsure is None else undecided(unsure)
+
+
+def _without_effect(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """Whether a change that is to keep the loss alters it, or one that is to alter values leaves all as they were."""
+    if twin.raised is not None:
+        return None
+    if about.without is not None:
+        same = _all_equal(twin.roots[:1], answer.roots[:1]) or not twin.roots or not answer.roots
+        return None if same else "what the first backward is called on is another value with this change"
+    if about.keeps_values or about.is_silent or not any(name in twin.values for name in about.names):
+        return None
+    named = all(_equal(value, answer.values.get(name)) for name, value in twin.values.items())
+    graded = all(_equal(value, answer.grads.get(name)) for name, value in twin.grads.items())
+    alike = named and graded and _all_equal(twin.other_grads, answer.other_grads)
+    told = alike and _other_outside(answer, twin) is None
+    return "all that has a name is as it was without this change" if told else None
 
 
 def _other_values(
