@@ -45,6 +45,19 @@ def test_nothing_serious_is_found(open_page: Open, name: str, scheme: str, width
     assert serious(page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_nothing_serious_is_found_in_the_film(open_page: Open, name: str, scheme: str) -> None:
+    """The same of the film, where there is one."""
+    page = open_page(PICTURES[name]())
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    if not page.locator(".ip-tab[data-tab='film']").count():
+        pytest.skip("it has no film")
+    page.locator(".ip-tab[data-tab='film']").click()
+
+    assert serious(page) == []
+
+
 def test_axe_sees_what_is_wrong(open_page: Open) -> None:
     """The check can fail: a button without a name is found."""
     page = open_page(PICTURES["nothing"]())

@@ -59,6 +59,16 @@ def test_choosing_a_node_chooses_its_call(open_page: Open, readme: Diagram) -> N
     assert page.locator(".ip-call.is-chosen").get_attribute("data-step") == "4"
 
 
+def test_hovering_a_name_in_the_verdict_lights_it(open_page: Open, readme: Diagram) -> None:
+    """The pointer over a name in the headline lights what it names, in the source and the graph."""
+    page = open_page(readme)
+
+    page.locator(".ip-headline .ip-named", has_text="h").hover()
+
+    assert "0:8" in page.locator(".ip-line.is-related").evaluate_all("rows => rows.map(row => row.dataset.line)")
+    assert page.locator(".ip-box.is-related").count() == 2
+
+
 def test_hovering_a_tensor_lights_its_lines_and_node(open_page: Open, readme: Diagram) -> None:
     """The pointer over a tensor lights the lines that use it and the node that keeps it."""
     page = open_page(readme)

@@ -187,13 +187,12 @@ SCRIPTS = (
         remedy="reshape",
     ),
     Script(
-        "shape '[8, 64]' is invalid for input of size 21632",
+        "shape '[2, 10]' is invalid for input of size 30",
         "view-impossible",
         """
-        encoder = nn.Conv2d(1, 4, 3)
-        head = nn.Linear(64, 2)
-        h = encoder(torch.randn(8, 1, 28, 28))
-        out = head(h.view(8, 64))  # here
+        head = nn.Linear(10, 2)
+        h = torch.randn(2, 3, 5).relu()
+        out = head(h.view(2, 10))  # here
         """,
         names="h",
         remedy="-1",

@@ -6,7 +6,7 @@ const TABS = [
 ];
 const KEYS = [
   ["← →", "the call before or after"], ["↑ ↓", "the row before or after"], ["Home End", "the first or last call"], ["space", "play"], ["n p", "the next or previous finding"],
-  ["c", "before and after"], ["m", "compare from here"], ["w W", "film: the next or previous write"], ["r", "film: who reads these bytes next"], ["+ − 0", "size of the graph"], ["/", "search"], ["f", "list of calls: fold or unfold"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
+  ["c", "before and after"], ["m", "compare from here"], ["w W", "film: the next or previous write"], ["r", "film: who reads these bytes next"], ["+ − 0", "size of the graph"], ["Enter", "graph: fold or open a module"], ["/", "search"], ["f", "list of calls: fold or unfold"], ["o", "open everything, or close it"], ["Esc", "choose nothing"],
 ];
 
 /** @param {Board} board @returns {Pane} */

@@ -19,7 +19,7 @@ function findingPane(board) {
     memory = memoryOf(finding);
     return [
       h("div", { class: "ip-eyebrow" }, brand(), memory.length ? filmButton() : null, all > 1 ? turner(board.state.finding, all) : null),
-      headline(finding.severity, runsOfCode(finding.headline)),
+      headline(finding.severity, named(board, finding.headline)),
       h(
         "div",
         { class: "ip-told" },
@@ -106,6 +106,17 @@ function findingPane(board) {
  * @param {string[]} pieces */
 function runsOfCode(pieces) {
   return pieces.map((part, number) => (number % 2 ? h("code", {}, part) : part));
+}
+
+/** A sentence in which a name of a tensor lights it in every pane.
+ * @param {Board} board @param {string[]} pieces */
+function named(board, pieces) {
+  const { tensors } = board.run.diagram.references;
+  return pieces.map((part, number) => {
+    const tensor = number % 2 ? tensors.find((/** @type {any} */ one) => one.names.includes(part)) : undefined;
+    if (!tensor) return number % 2 ? h("code", {}, part) : part;
+    return h("code", { class: "ip-named", onpointerenter: () => board.hover({ tensor: tensor.id }), onpointerleave: () => board.hover(null) }, part);
+  });
 }
 
 /** @param {string} word @param {string[]} pieces */

@@ -27,6 +27,7 @@ PARTS = (
     "source",
     "references",
     "minimap",
+    "modules",  # of the graph, folded
     "autograd",
     "calls",
     "gradients",
