@@ -19,7 +19,7 @@ from inplace.facts.model import Call, Function, Raised, Stack
 NOTHING = -2
 """What stands for None in a column: -1 is the step `BEFORE`."""
 
-_KEPT = 50_000  # items that stay built
+_KEPT = 8_000  # items that stay built: some megabytes of a table
 Item = TypeVar("Item")
 
 

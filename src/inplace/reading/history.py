@@ -7,20 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 from inplace.facts.model import (
     Argument,
     Call,
     ContentChange,
     Function,
-    StateId,
     StorageId,
     TensorId,
     TensorState,
     Trace,
 )
 from inplace.facts.rows import NOTHING, CallColumns, call_columns, column, some
+from inplace.reading.sightings import Sightings
 
 SET_ITEM = "__setitem__"
 """The function that an item assignment calls."""
@@ -98,8 +97,17 @@ class History:
     @cached_property
     def leaf_storages(self) -> set[StorageId]:
         """The storages of leaves that require grad."""
+        return self._storages_with_gradient(leaves=True)
+
+    @cached_property
+    def result_storages(self) -> set[StorageId]:
+        """The storages of tensors with a gradient path that some call made."""
+        return self._storages_with_gradient(leaves=False)
+
+    def _storages_with_gradient(self, *, leaves: bool) -> set[StorageId]:
         fields = [column(self.trace.states, field) for field in ("storage", "is_leaf", "requires_grad")]
-        return {StorageId(storage) for storage, is_leaf, required in zip(*fields, strict=True) if is_leaf and required}
+        found = zip(*fields, strict=True)
+        return {StorageId(storage) for storage, is_leaf, required in found if required and bool(is_leaf) is leaves}
 
     @cached_property
     def changes_of(self) -> dict[StorageId, list[ContentChange]]:
@@ -171,20 +179,9 @@ class History:
         return found
 
     @cached_property
-    def sightings(self) -> dict[TensorId, list[tuple[int, StateId]]]:
+    def sightings(self) -> Sightings:
         """(step, state) whenever a call found or left a tensor in a state, in order."""
-        found: dict[TensorId, list[tuple[int, StateId]]] = defaultdict(list)
-        tensors, columns = self.tensors_by_state, self.columns
-        for step, (begin, end) in enumerate(pairwise(columns.begins)):
-            for state in columns.before[begin:end]:
-                found[tensors[state]].append((step, StateId(state)))
-            for place in range(begin, end):
-                state = columns.after[place]
-                if state != columns.before[place]:
-                    found[tensors[state]].append((step, StateId(state)))
-            for state in columns.outputs_of(step):
-                found[tensors[state]].append((step, StateId(state)))
-        return found
+        return Sightings(self.tensors_by_state, self.columns)
 
     def maker(self, tensor: TensorId, before: int) -> Call | None:
         """The last call before step `before` that gave out or changed a tensor."""
@@ -205,8 +202,19 @@ class History:
 
     def tensors_over(self, storages: Iterable[int]) -> dict[StorageId, list[TensorId]]:
         """The tensors that were ever over each of some storages, in order of first sight."""
-        found: dict[StorageId, dict[TensorId, None]] = {StorageId(storage): {} for storage in storages}
+        # Over most storages there is one tensor, for which no dictionary is made.
+        found: dict[int, TensorId | dict[TensorId, None] | None] = dict.fromkeys(storages)
         for storage, tensor in zip(column(self.trace.states, "storage"), self.tensors_by_state, strict=True):
-            if storage in found:
-                found[StorageId(storage)][tensor] = None
-        return {storage: list(tensors) for storage, tensors in found.items()}
+            if storage not in found:
+                continue
+            known = found[storage]
+            if known is None:
+                found[storage] = tensor
+            elif isinstance(known, dict):
+                known[tensor] = None
+            elif known != tensor:
+                found[storage] = {known: None, tensor: None}
+        return {
+            StorageId(storage): list(known) if isinstance(known, dict) else [] if known is None else [known]
+            for storage, known in found.items()
+        }

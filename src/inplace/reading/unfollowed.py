@@ -190,6 +190,8 @@ def _saved(index: Index) -> dict[StorageId, list[int | None]]:
 
 def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tuple[TensorId, NodeId] | None:
     """A result over a storage with the same node before and after a step, which a backward then goes through."""
+    if storage not in index.history.result_storages:
+        return None  # as of parameters, which every step of an optimizer writes
     states = index.trace.states
     for tensor in index.history.tensors_of.get(storage, ()):
         sightings = index.history.sightings.get(tensor, [])
