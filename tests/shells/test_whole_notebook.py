@@ -107,7 +107,7 @@ def test_it_runs_where_it_lies(tmp_path: Path) -> None:
     _, _, told = run("--json", "out.json", "notes/work.ipynb", folder=tmp_path)
 
     assert "helper.py, line 2: t.relu_()" in told
-    assert "In[2], line 2: helper.damage(h)" in told
+    assert "2 │ helper.damage(h)" in told
     assert (tmp_path / "out.json").exists()
 
 
