@@ -67,3 +67,28 @@ def test_what_is_left_of_a_failed_cell_may_be_incomplete(monkeypatch: pytest.Mon
     part = postmortem.stale_nodes(RuntimeError(), {"h": h})
 
     assert (whole.complete, part.complete) == (True, False)
+
+
+SHELL = """
+class Shell:
+    def run(self, code):
+        self.variables = {}
+        try:
+            exec(code, self.variables)
+        except RuntimeError as error:
+            return error
+"""
+FAILING = "import torch\nx = torch.ones(3, requires_grad=True)\nh = x.exp()\nh.add_(1)\nh.sum().backward()\n"
+
+
+@pytest.mark.parametrize(("file", "count"), [("/lib/IPython/core/interactiveshell.py", 1), ("/home/me/own.py", 2)])
+def test_what_is_left_of_a_failed_cell_has_the_names_of_the_user(file: str, count: int) -> None:
+    """A shell that ran the cell reaches its variables by names of its own, which nobody knows."""
+    host: dict[str, Any] = {"__name__": "own"}
+    exec(compile(SHELL, file, "exec"), host)
+    shell = host["Shell"]()
+    error = shell.run(compile(FAILING, "<ipython-input-1-abc>", "exec"))
+
+    (node,) = postmortem.stale_nodes(error, shell.variables).found
+
+    assert node.names == ("h", "self.variables['h']")[:count]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from inplace.capture.code.names import borrow_locals, scan
+from inplace.capture.code.stacks import USER, role_of_file
 from inplace.capture.graph.handles import is_packed, overwritten_version, raw_saves, shown
 from inplace.capture.graph.walk import LIMIT, NodesBelow
 from inplace.capture.tables.tensor_facts import node_of
@@ -42,14 +43,18 @@ def is_stale_save(error: BaseException) -> bool:
 
 
 def stale_nodes(error: BaseException, namespace: Mapping[str, object]) -> StaleNodes:
-    """The nodes with an overwritten save that the variables of a namespace, and of the failed functions, reach."""
+    """The nodes with an overwritten save that the variables of a namespace, and of the user's failed functions, reach.
+
+    What ran those functions, such as a shell, reaches the same by names of its own, which nobody knows.
+    """
     named: list[tuple[str, torch.Tensor]] = []
     with torch._C.DisableTorchFunction():
         _take(namespace, named)
         entry = error.__traceback__
         while entry is not None:
-            if entry.tb_frame.f_locals is not entry.tb_frame.f_globals:
-                borrow_locals(entry.tb_frame, lambda found: _take(found, named))
+            frame = entry.tb_frame
+            if role_of_file(frame.f_code.co_filename) == USER and frame.f_locals is not frame.f_globals:
+                borrow_locals(frame, lambda found: _take(found, named))
             entry = entry.tb_next
         below = NodesBelow((node for _, tensor in named if (node := node_of(tensor)) is not None), LIMIT)
         found = [_as_stale_node(node, name, kept, named) for node, _ in below for name, kept in _refused_saves(node)]
