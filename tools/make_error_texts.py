@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from inplace.render.words.meanings import Meaning
     from tests.texts.script import Script
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 PAGE = ROOT / "docs" / "error-texts.md"
 HEAD = """# Error texts, explained
 
@@ -36,54 +38,41 @@ _ELSEWHERE |= {"no gradient": "graph-detached`, `rebound-leaf", "gradient type":
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One text.
+    """One text: what is said of it, the kinds that the tool finds, and the scripts of `tests/texts` that raise it."""
 
-    Attributes:
-        text: how PyTorch says it, with `…` for what differs.
-        means: one sentence.
-        causes: the usual ones, as clauses with a semicolon between.
-        remedy: what to do.
-        kinds: what the tool finds.
-        scripts: those of `tests/texts` that raise it.
-    """
-
-    text: str
-    means: str
-    causes: str
-    remedy: str
+    meaning: Meaning
     kinds: tuple[str, ...]
     scripts: tuple[Script, ...]
 
     @property
     def title(self) -> str:
         """The text as a heading."""
-        return _title(self.text)
+        return _title(self.meaning.text)
 
 
 def entries() -> Iterator[Entry]:
     """The texts that are raised, in the order of the page."""
-    sys.path.insert(0, str(ROOT))
     from inplace.reading.ending import recognized
     from inplace.render.words.custom_function import REFUSED
-    from inplace.render.words.meanings import MEANINGS
+    from inplace.render.words.meanings import MEANINGS, Meaning
     from tests.texts import custom, leaves, others
 
     scripts: dict[str, list[Script]] = defaultdict(list)
     for script in (*leaves.SCRIPTS, *custom.SCRIPTS, *others.SCRIPTS):
         scripts[recognized(script.text)[0]].append(script)
 
-    def entry(what: str, text: str, told: tuple[str, str, str]) -> Entry:
+    def entry(what: str, meaning: Meaning) -> Entry:
         kinds = dict.fromkeys(script.kind for script in scripts[what])
         if what in _ELSEWHERE:
             kinds[_ELSEWHERE[what]] = None
-        return Entry(text, *told, tuple(kinds), tuple(scripts[what]))
+        return Entry(meaning, tuple(kinds), tuple(scripts[what]))
 
     for what, meaning in MEANINGS.items():
-        yield entry(what, meaning.text, (meaning.means, meaning.causes, meaning.remedy))
+        yield entry(what, meaning)
     for what, (does, because, remedy) in REFUSED.items():
         if scripts[what]:
             cause, means = (one.format("…", "…", "…", "…") for one in (does, because))
-            yield entry(what, scripts[what][0].text, (means, f"the line {cause}", remedy))
+            yield entry(what, Meaning(scripts[what][0].text, means, f"the line {cause}", remedy))
 
 
 def page() -> str:
@@ -98,8 +87,9 @@ def page() -> str:
 
 def _told(entry: Entry) -> str:
     shown = ", ".join(f"`{kind}`" for kind in entry.kinds)
+    meaning = entry.meaning
     return (
-        f"## {entry.title}\n\n{entry.means}\n\n- Usual causes: {entry.causes}.\n- What to do: {entry.remedy}\n"
+        f"## {entry.title}\n\n{meaning.means}\n\n- Usual causes: {meaning.causes}.\n- What to do: {meaning.remedy}\n"
         f"- What the tool shows: {shown}, with the line to blame and the names.\n"
     )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path.insert(0, str(ROOT / "tools"))
 import torch._dynamo  # noqa: E402, F401  # which any optimizer imports: once, before the processes are forked
 from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
 from IPython.utils.capture import capture_output  # noqa: E402
@@ -44,12 +44,12 @@ def error_pages() -> Iterator[tuple[str, str]]:
         name = page_name(entry)
         parts = [
             f"# {entry.title}\n",
-            entry.means + "\n",
+            entry.meaning.means + "\n",
             "## Usual causes\n",
-            "".join(f"- {_sentence(cause)}\n" for cause in entry.causes.split(";")),
-            f"## What to do\n\n{entry.remedy}\n",
+            "".join(f"- {_sentence(cause)}\n" for cause in entry.meaning.causes.split(";")),
+            f"## What to do\n\n{entry.meaning.remedy}\n",
         ]
-        scripts = sorted(entry.scripts, key=lambda script: script.text != entry.text)  # its own words first
+        scripts = sorted(entry.scripts, key=lambda script: script.text != entry.meaning.text)  # its own words first
         for number, script in enumerate(scripts, 1):
             code = _TO_BLAME.sub("", script.code)
             raised, report, picture = _seen(code)
@@ -68,7 +68,7 @@ def error_pages() -> Iterator[tuple[str, str]]:
 
 def page_name(entry: Entry) -> str:
     """The name of a text's page, from its first words."""
-    words = re.sub(r"[^a-z0-9]+", "-", entry.text.lower()).strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", entry.meaning.text.lower()).strip("-")
     return words[:_LONGEST].rstrip("-")
 
 

@@ -100,7 +100,7 @@ def _ready_twice(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:
 
 def _is_inside(call: Call) -> bool:
     """Whether a call was made while an object was built, DDP itself among them."""
-    return any((frame.entry or "").endswith("__init__") for frame in call.stack.frames)
+    return any(frame.builds for frame in call.stack.frames)
 
 
 def _read_late(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:

@@ -121,7 +121,7 @@ def _refused_by_optimizer(index: Index) -> Iterator[Finding]:
     if failure is None or failure.type != "ValueError" or failure.stack is None or not failure.stack.frames:
         return
     frame = failure.stack.frames[0]
-    if frame.entry is None or not frame.entry.endswith("__init__"):
+    if not frame.builds:
         return
     place = index.places.at(frame, None)
     mentioned = index.names.roots(index.names.at(place))

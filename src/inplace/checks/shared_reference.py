@@ -27,7 +27,7 @@ from inplace.reading.items import value_of
 from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.place import Place
-from inplace.reading.repeated import Repeated, repeated_modules
+from inplace.reading.repeated import Repeated, is_initial, repeated_modules
 from inplace.reading.shared_defaults import written_for_all
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
 from inplace.reading.twins import Twins, twins
@@ -392,7 +392,7 @@ def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list
     named = {name.path: name.tensor for name in index.trace.names if name.step != BEFORE and name.tensor in over}
     born = sorted(index.trace.tensors[tensor].first_seen for tensor in named.values())
     later = [write for write in writes if write.call.step >= born[:2][-1]]
-    return [write for write in later if not _is_initial(write.call)]
+    return [write for write in later if not is_initial(write.call)]
 
 
 def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) -> bool:
@@ -408,10 +408,6 @@ def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) ->
         return False
     own = {root_of(path) for path in paths if not path.endswith("]")}
     return len(own - index.definitions.loop_names) <= 1
-
-
-def _is_initial(call: Call) -> bool:
-    return any(frame.entry is not None and frame.entry.endswith("__init__") for frame in call.stack.frames[:1])
 
 
 def _items_of_one(paths: dict[str, None]) -> bool:

@@ -121,6 +121,11 @@ class StackFrame:
     site: int
     entry: str | None
 
+    @property
+    def builds(self) -> bool:
+        """Whether it makes an object of a library's class, such as a module, which sets its first values."""
+        return self.entry is not None and self.entry.endswith("__init__")
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:

@@ -193,3 +193,10 @@ def _inside(statement: ast.stmt) -> Iterator[ast.stmt]:
             yield child
         elif isinstance(child, ast.ExceptHandler | ast.match_case):
             yield from child.body
+
+
+def called_name(call: ast.Call) -> str:
+    """The last part of the name of what a call calls, `step` of `self.optimizer.step()`; empty where it has none."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""

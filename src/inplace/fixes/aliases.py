@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
-from inplace.facts.source_code import FUNCTIONS, SourceCode, node_position
+from inplace.facts.source_code import FUNCTIONS, SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
-from inplace.fixes.statement import Statement, called_name
+from inplace.fixes.statement import Statement
 from inplace.reading.code import is_putting, leaves_kept_by
 from inplace.reading.place import Place
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_place_of
 from inplace.fixes.rules import (
@@ -18,7 +18,7 @@ from inplace.fixes.rules import (
     without_line,
     without_statement,
 )
-from inplace.fixes.statement import FUNCTIONS, MODULES, Statement, called_name
+from inplace.fixes.statement import FUNCTIONS, MODULES, Statement
 from inplace.reading.place import Place
 
 _CUTTING = frozenset({"detach", "clone", "cpu"})

@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, GradMode, Kind, TensorId
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand, runs_backward, under_enable_grad, with_keyword
-from inplace.fixes.statement import Statement, called_name, function_around
+from inplace.fixes.statement import Statement, function_around
 
 _FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "tensor", "full", "linspace", "empty", "eye"})
 

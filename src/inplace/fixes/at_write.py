@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Kind, TensorId, TensorState
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_front_of, in_place_of
 from inplace.fixes.rules import (
@@ -22,7 +22,7 @@ from inplace.fixes.rules import (
     put_accumulated,
     under_no_grad,
 )
-from inplace.fixes.statement import Statement, called_name, written_expression
+from inplace.fixes.statement import Statement, written_expression
 from inplace.reading.history import Write
 from inplace.reading.place import Place
 

@@ -115,8 +115,7 @@ class Look:
         """
         found: list[TensorId] = []
         for write in writes:
-            place = self.index.places.of(write.call)
-            node = None if place is None else self.index.places.code(place).source_code.node(place.position)
+            node = self.index.places.node_of(write.call)
             written = None if node is None else written_expression(node)
             if written is not None and ast.unparse(written) == name:
                 found.append(write.before.tensor)

@@ -113,10 +113,8 @@ def _carried(look: Look, second: Call, first: Call, depth: int) -> _Carried:
 def _taken_by(look: Look, call: Call, function: str) -> list[str]:
     """The variables that a call, or the call around it in a function, is given."""
     for frame in call.stack.frames[:_DEEPEST]:
-        site = look.index.places.site(frame)
-        if site.function == function:
-            node = look.index.places.codes[site.source].source_code.node(site.position)
-            given = operands_of(node)
+        if look.index.places.site(frame).function == function:
+            given = operands_of(look.index.places.node_at(frame))
             return [ast.unparse(one) for one in given if isinstance(one, ast.Name | ast.Attribute)]
     return []
 

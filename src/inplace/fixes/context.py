@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Position
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.custom import are_constants, with_nones
 from inplace.fixes.editing import Edit, in_place_of, lines_gone
-from inplace.fixes.statement import Statement, called_name
+from inplace.fixes.statement import Statement
 from inplace.reading.definitions import Defined, parameters
 
 _CONTEXT_CALLS = frozenset(

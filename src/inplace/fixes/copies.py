@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 
 from inplace.checks.finding import Finding
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
-from inplace.fixes.statement import Statement, called_name
+from inplace.fixes.statement import Statement
 from inplace.reading.code import leaves_kept_by, root_of
 from inplace.reading.place import Place
 

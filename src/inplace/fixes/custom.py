@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable, Iterator
 
 from inplace.checks.finding import Finding
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of, line_gone, lines_gone
 from inplace.fixes.rules import IN_PLACE
-from inplace.fixes.statement import Statement, called_name, function_around
+from inplace.fixes.statement import Statement, function_around
 from inplace.reading.definitions import parameters
 from inplace.reading.ending import Ending
 

@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand
-from inplace.fixes.statement import Statement, called_name, is_module
+from inplace.fixes.statement import Statement, is_module
 from inplace.reading.place import Place
 
 _LEAST = {"log": "1e-8", "log2": "1e-8", "log10": "1e-8", "sqrt": "1e-12", "rsqrt": "1e-12"}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import Act, Call, GraphWalk, NodeId, TensorId
+from inplace.facts.model import Act, Call, GraphWalk, TensorId
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind
 from inplace.fixes.statement import Statement
 from inplace.reading.gradients import reads_grad
+from inplace.reading.zero_gradients import leaves_below
 
 
 def detaches_use(look: Look, finding: Finding) -> Candidates:
@@ -28,13 +30,14 @@ def detaches_use(look: Look, finding: Finding) -> Candidates:
     state = look.index.history.last_state(shared[0])
     if before is None or after is None or state is None or state.node is None:
         return
-    beyond = _leaves_behind(look, state.node)
-    between = (first.step, second.step)
+    beyond = leaves_below(look.index, [state.node], frozenset())
+    before_second = _Gradients.of(look, beyond, before, first.step, second.step)
     whole = all(use.version == use.version_saved for use in after.uses)
     uses = _uses(look, shared[0], range(first.step), before)
-    yield from _detached(uses, fits=whole and _is_wasted(look, beyond, before, between))
-    uses = _uses(look, shared[0], range(*between), after)
-    yield from _detached(uses, fits=_is_done_with(look, beyond, after, between))
+    yield from _detached(uses, fits=whole and _is_wasted(look, before_second, first.step, second.step))
+    behind_second = _Gradients.of(look, beyond, after, first.step, second.step)
+    uses = _uses(look, shared[0], range(first.step, second.step), after)
+    yield from _detached(uses, fits=behind_second.are_done_with)
 
 
 def _detached(uses: list[tuple[Statement, ast.Name | None]], *, fits: bool) -> Candidates:
@@ -75,39 +78,38 @@ def _takes(look: Look, call: Call, tensor: TensorId) -> bool:
     return any(look.index.trace.states[one.before].tensor == tensor for one in call.inputs)
 
 
-def _leaves_behind(look: Look, node: NodeId) -> set[TensorId]:
-    """The leaves that a node leads to."""
-    nodes, found, left = look.index.trace.node_by_id, set[TensorId](), [node]
-    seen: set[NodeId] = set()
-    while left:
-        one = left.pop()
-        if one in seen or one not in nodes:
-            continue
-        seen.add(one)
-        leaf = nodes[one].leaf
-        found |= {leaf} if leaf is not None else set()
-        left += [edge.node for edge in nodes[one].edges]
-    return found
+@dataclass(frozen=True, slots=True)
+class _Gradients:
+    """What becomes of the leaves that a backward goes to, between the two: which an optimizer uses, which are cleared.
+
+    `beyond` are those behind the shared tensor, `others` are those besides.
+    """
+
+    beyond: set[TensorId]
+    others: set[TensorId]
+    used: set[TensorId]
+    cleared: set[TensorId]
+
+    @classmethod
+    def of(cls, look: Look, beyond: set[TensorId], walk: GraphWalk, first: int, second: int) -> _Gradients:
+        nodes = look.index.trace.node_by_id
+        others = {leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None} - beyond
+        acts = [one for one in look.index.trace.acts if first < one.step <= second]
+        used = {TensorId(one) for act in acts if act.act is Act.STEPPED for one in act.numbers}
+        cleared = {TensorId(one) for act in acts if act.act is Act.CLEARED for one in act.numbers}
+        return cls(beyond, others, used, cleared)
+
+    @property
+    def are_done_with(self) -> bool:
+        """Whether an optimizer has stepped with those behind, and others are what is now cleared for."""
+        is_used = bool(self.beyond) and self.beyond <= self.used
+        return is_used and bool(self.others & self.cleared) and not self.beyond & self.cleared
 
 
-def _is_wasted(look: Look, beyond: set[TensorId], walk: GraphWalk, between: tuple[int, int]) -> bool:
-    """Whether what a backward adds to some leaves is cleared before anybody uses it, and it goes to others as well."""
-    nodes, (first, second) = look.index.trace.node_by_id, between
-    others = {leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None} - beyond
-    acts = [one for one in look.index.trace.acts if first < one.step <= second]
-    used = {one for act in acts if act.act is Act.STEPPED for one in act.numbers}
-    cleared = {one for act in acts if act.act is Act.CLEARED for one in act.numbers}
+def _is_wasted(look: Look, found: _Gradients, first: int, second: int) -> bool:
+    """Whether what a backward adds behind the shared tensor is cleared unused, and it goes to others as well."""
     for call in look.index.history.calls_of(reads_grad, before=second):
-        if call.step > first and any(_takes(look, call, one) for one in beyond):
+        if call.step > first and any(_takes(look, call, one) for one in found.beyond):
             return False
-    return bool(others) and bool(beyond) and beyond <= cleared and not used & beyond
-
-
-def _is_done_with(look: Look, beyond: set[TensorId], walk: GraphWalk, between: tuple[int, int]) -> bool:
-    """Whether an optimizer has stepped with the gradients of some leaves, and others are what is now cleared for."""
-    nodes, (first, second) = look.index.trace.node_by_id, between
-    others = {leaf for node in walk.reached if (leaf := nodes[node].leaf) is not None} - beyond
-    acts = [one for one in look.index.trace.acts if first < one.step <= second]
-    used = {one for act in acts if act.act is Act.STEPPED for one in act.numbers}
-    cleared = {one for act in acts if act.act is Act.CLEARED for one in act.numbers}
-    return bool(beyond) and beyond <= used and bool(others & cleared) and not beyond & cleared
+    is_cleared = bool(found.beyond) and found.beyond <= found.cleared
+    return bool(found.others) and is_cleared and not found.used & found.beyond

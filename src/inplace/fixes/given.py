@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import TensorState
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_place_of, lines_gone
 from inplace.fixes.rules import operand
-from inplace.fixes.statement import Statement, called_name
+from inplace.fixes.statement import Statement
 from inplace.reading.code import root_of
 
 _FLOATS = ("float", "bfloat", "complex")

@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import TensorId
-from inplace.facts.source_code import SourceCode
+from inplace.facts.source_code import SourceCode, called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import has_twin, without_out
-from inplace.fixes.statement import Statement, called_name, written_expression
+from inplace.fixes.statement import Statement, written_expression
 
 _OPERATORS = {"add_": "+=", "sub_": "-=", "mul_": "*=", "div_": "/="}
 _SETTING = {"fill_": 1, "copy_": 1}

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_place_of, line_gone
 from inplace.fixes.rules import not_reentrant
-from inplace.fixes.statement import Statement, called_name, function_around
+from inplace.fixes.statement import Statement, function_around
 from inplace.reading.code import Code
 from inplace.reading.definitions import keyword
 from inplace.reading.place import Place

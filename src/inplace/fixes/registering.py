@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
+from inplace.facts.source_code import called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_place_of
-from inplace.fixes.statement import Statement, called_name, function_around
+from inplace.fixes.statement import Statement, function_around
 from inplace.reading.place import Place
 
 

@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, Position, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of
 from inplace.fixes.rules import behind_backward, runs_backward
-from inplace.fixes.statement import Statement, called_name
+from inplace.fixes.statement import Statement
 
 _CALLERS = 4  # frames looked at
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from inplace.checks.thrift import TWINS
 from inplace.facts.model import Position
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
-from inplace.fixes.statement import Statement, called_name, is_module
+from inplace.fixes.statement import Statement, is_module
 from inplace.reading.forms import MADE_LIKE
 
 _OPERATORS: dict[type[ast.operator], str] = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inplace.checks.finding import Cure, Rewrite
-from inplace.facts.source_code import SourceCode, is_simple, node_position
+from inplace.facts.source_code import SourceCode, called_name, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
 from inplace.reading.code import Code
 from inplace.reading.index import Index
@@ -88,13 +88,6 @@ class Statement:
         while around and _has_only(around[-1], statement) and self.source_code.is_alone(node_position(around[-1])):
             statement = around.pop()
         return statement, self.source_code.block_of(statement)
-
-
-def called_name(call: ast.Call) -> str:
-    """The last part of the name of what a call calls, `step` of `self.optimizer.step()`; empty where it has none."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def parts_of(node: ast.expr) -> list[ast.expr] | None:

@@ -6,11 +6,11 @@ import ast
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Act, Position
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_front_of
 from inplace.fixes.rules import runs_backward
-from inplace.fixes.statement import Statement, called_name, function_around
+from inplace.fixes.statement import Statement, function_around
 
 
 def clears_after_step(look: Look, finding: Finding) -> Candidates:

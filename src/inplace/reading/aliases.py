@@ -198,7 +198,6 @@ def _is_in_order(index: Index, alias: Alias, write: Write, read: Mention) -> boo
 def _found(
     index: Index, alias: Alias, state: TensorState, write: Write, read: Mention, shown: str, *, is_meant_apart: bool
 ) -> AliasRead:
-    source, code = index.trace.sources[alias.source], index.places.codes[alias.source]
-    keep = Place(source.label, source.file, alias.position, code.text(alias.position), None)
-    reader = Place(source.label, source.file, read.position, code.text(read.position), read.step)
+    keep = index.places.in_source(alias.source, alias.position)
+    reader = index.places.in_source(alias.source, read.position, read.step)
     return AliasRead(keep, write, index.trace.calls[read.step], reader, state, shown, is_meant_apart)

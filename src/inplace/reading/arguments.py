@@ -64,8 +64,7 @@ def _handed_over(index: Index, call: Call) -> str | None:
         return None
     if _gives_back(function, {written.id, *code.targets(site.position)}, site.position):
         return None
-    outer: Site = index.places.site(frames[1])
-    node = index.places.codes[outer.source].source_code.node(outer.position)
+    node = index.places.node_at(frames[1])
     number = parameters.index(written.id) - (parameters[0] == "self")
     given = node.args if isinstance(node, ast.Call) else []
     return ast.unparse(given[number]) if 0 <= number < len(given) else None
@@ -122,12 +121,7 @@ def written_defaults(index: Index) -> Iterator[WrittenArgument]:
     defaults = [list(_defaults(code)) for code in index.places.codes]
     if not any(defaults):
         return
-    for storage, writes in index.history.writes_to.items():
-        origin = index.trace.tensors[index.history.tensors_of[storage][0]].origin
-        maker = index.trace.calls[origin] if origin is not None and origin >= 0 else None
-        if maker is None or not maker.stack.frames:
-            continue
-        site = index.places.site(maker.stack.frames[0])
+    for maker, site, writes in written_and_made(index):
         for position, function, parameter in defaults[site.source]:
             if position.holds(site.position):
                 inside = [(write, outer) for write in writes if (outer := _outer(index, write.call, site, function))]
@@ -135,6 +129,15 @@ def written_defaults(index: Index) -> Iterator[WrittenArgument]:
                 if again is not None:
                     keep = index.places.at(maker.stack.frames[0], maker.step)
                     yield WrittenArgument(keep, inside[0][0], again, parameter)
+
+
+def written_and_made(index: Index) -> Iterator[tuple[Call, Site, list[Write]]]:
+    """The call that made each storage that was written, where the user's code made it, and the writes."""
+    for storage, writes in index.history.writes_to.items():
+        origin = index.trace.tensors[index.history.tensors_of[storage][0]].origin
+        maker = index.trace.calls[origin] if origin is not None and origin >= 0 else None
+        if maker is not None and maker.stack.frames:
+            yield maker, index.places.site(maker.stack.frames[0]), writes
 
 
 def _defaults(code: Code) -> Iterator[tuple[Position, ast.stmt, str]]:

@@ -359,16 +359,22 @@ def depth_of(statement: ast.stmt, value: ast.expr) -> int:
     return max(len([one for one in around if _parts_kept(one)]) - (not is_putting(statement)), 0)
 
 
-def _parts_kept(node: ast.expr) -> list[ast.expr]:
-    """What an expression makes a container or an object of."""
+def parts_written(node: ast.expr) -> list[ast.expr]:
+    """The items of a container that is written out or comprehended, as far as they are expressions; none of others."""
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         return list(node.elts)
     if isinstance(node, ast.Dict):
         return list(node.values)
-    if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
-        return [node.elt]
     if isinstance(node, ast.DictComp):
         return [node.value]
+    return [node.elt] if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp) else []
+
+
+def _parts_kept(node: ast.expr) -> list[ast.expr]:
+    """What an expression makes a container or an object of."""
+    written = parts_written(node)
+    if written:
+        return written
     if isinstance(node, ast.IfExp):
         return [node.body, node.orelse]
     if isinstance(node, ast.Starred | ast.NamedExpr):

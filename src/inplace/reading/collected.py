@@ -59,7 +59,7 @@ def _puts(index: Index, objects: KeptObjects, source: int, copying: Container[ob
             holder = code.holder(at) if is_path(value) and code.collects(at) else None
             reader = code.mentioned_behind(at, holder) if holder is not None else None
             if reader is not None:
-                place = Place(label.label, label.file, reader, code.text(reader), None)
+                place = index.places.in_source(source, reader)
                 yield _Put(Origin(source, statement, value, put=True), ast.unparse(value), place)
 
 

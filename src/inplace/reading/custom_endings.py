@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from inplace.facts.model import Call, Kind
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.reading.checkpoints import frame_of
-from inplace.reading.definitions import Defined, called, keyword, parameters
+from inplace.reading.definitions import Defined, keyword, parameters
 from inplace.reading.ending import Ending
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -162,7 +162,7 @@ def partial_hooks(index: Index) -> Iterator[tuple[Place, str]]:
 
 def _makes_several(index: Index, made: ast.Call) -> bool:
     """Whether the module that a call makes is of several parts, each with a node of its own."""
-    name = called(made)
+    name = called_name(made)
     if name == "Sequential":
         return len(made.args) > 1
     inside = [call for call in index.trace.calls if call.nodes and _is_in_forward(index, call, name)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inplace.facts.model import Position, Trace
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.reading.place import Place
 from inplace.reading.places import Places
 
@@ -40,8 +40,7 @@ class Definitions:
 
     def place(self, source: int, position: Position) -> Place:
         """A range of a source."""
-        found = self._trace.sources[source]
-        return Place(found.label, found.file, position, self._places.codes[source].text(position), None)
+        return self._places.in_source(source, position)
 
     def place_of(self, one: Defined, node: ast.expr | ast.stmt) -> Place:
         """Where a part of something defined stands."""
@@ -83,12 +82,12 @@ class Definitions:
         """Every call of a function or method of one of some names, with the number of its source."""
         for source, code in self._codes():
             for node in code.nodes:
-                if isinstance(node, ast.Call) and called(node) in names:
+                if isinstance(node, ast.Call) and called_name(node) in names:
                     yield source, node
 
     def calls_in(self, one: Defined, name: str) -> list[ast.Call]:
         """The calls of a function or method of a name inside something defined."""
-        return [node for node in ast.walk(one.node) if isinstance(node, ast.Call) and called(node) == name]
+        return [node for node in ast.walk(one.node) if isinstance(node, ast.Call) and called_name(node) == name]
 
     def given(self, source: int, argument: ast.expr) -> list[Defined]:
         """The functions that an argument of a call stands for: a lambda, or those of its name."""
@@ -112,13 +111,6 @@ class Definitions:
         return [self.place_of(one, node) for node in ast.walk(one.node) if is_write(node)]  # type: ignore[arg-type]
 
 
-def called(call: ast.Call) -> str:
-    """The name of the function or method that a call calls."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr
-    return call.func.id if isinstance(call.func, ast.Name) else ""
-
-
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
     """The argument that a call gives by a name."""
     return next((one.value for one in call.keywords if one.arg == name), None)
@@ -137,5 +129,5 @@ def is_write(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.Assign):
         return any(isinstance(target, ast.Subscript) for target in node.targets)
-    name = called(node) if isinstance(node, ast.Call) else ""
+    name = called_name(node) if isinstance(node, ast.Call) else ""
     return name.endswith("_") and not name.startswith("_") and not name.endswith("__")

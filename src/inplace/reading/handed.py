@@ -12,7 +12,6 @@ from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.kept_objects import KeptObject
 from inplace.reading.origins import Origins
-from inplace.reading.place import Place
 from inplace.reading.spelled import is_path
 
 _DEEPEST = 4  # frames of a write in which the function may be that gave back what it wrote
@@ -53,11 +52,7 @@ def _kept(index: Index, origins: Origins, write: Write, inner: StackFrame, outer
     again = _kept_again(code, statement, node, ast.unparse(given)) if statement is not None else None
     if again is None or statement is None:
         return None
-    source = index.trace.sources[caller.source]
-    keep, reader = (
-        Place(source.label, source.file, at, code.text(at), None)
-        for at in (node_position(statement), node_position(again))
-    )
+    keep, reader = (index.places.in_source(caller.source, node_position(one)) for one in (statement, again))
     return KeptObject(keep, write.call, reader, write.before, ast.unparse(given))
 
 

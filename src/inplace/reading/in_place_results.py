@@ -88,7 +88,6 @@ def _takes(index: Index, call: Call, tensor: TensorId, names: set[str]) -> bool:
     taken = [one for one in call.inputs if index.trace.states[one.before].tensor == tensor]
     if index.spelled.of(call):
         return any(index.spelled.text(call, one.path) in names for one in taken)
-    site = index.places.site(call.stack.frames[0])
-    node = index.places.codes[site.source].source_code.node(site.position)
+    node = index.places.node_at(call.stack.frames[0])
     given = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else []
     return bool(taken) and not names.isdisjoint(ast.unparse(one) for one in given)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from inplace.facts.model import Call, Position, Stack, StackFrame, TensorId, TensorState
+from inplace.facts.model import Call, Position, Stack, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.reading.index import Index
 from inplace.reading.origins import GIVING, Origin, Origins, Spot
@@ -91,7 +91,7 @@ class KeptObjects:
         """The expressions of the two things that a call compares, on the user's own line."""
         spelled = list(self._index.spelled.of(call).values())
         if not spelled and call.stack.frames:
-            node = self._node(call.stack.frames[0])
+            node = self._index.places.node_at(call.stack.frames[0])
             spelled = list(node.args) if isinstance(node, ast.Call) else []
         return (spelled[0], spelled[1]) if len(spelled) > 1 else None
 
@@ -152,7 +152,7 @@ class KeptObjects:
     def _loop_of(self, stack: int) -> tuple[Position, ast.expr] | None:
         """The loop whose variable an expression reads, and that expression; None for any other."""
         frame = self._index.history.columns.stacks[stack].frames[0]
-        site, node = self._index.places.site(frame), self._node(frame)
+        site, node = self._index.places.site(frame), self._index.places.node_at(frame)
         parts: list[ast.expr] = []
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             parts = [node.func.value, *node.args[:1]]
@@ -271,13 +271,7 @@ class KeptObjects:
 
     def place(self, origin: Origin) -> Place:
         """The line of an origin."""
-        source, code = self._index.trace.sources[origin.source], self._index.places.codes[origin.source]
-        at = node_position(origin.statement)
-        return Place(source.label, source.file, at, code.text(at), None)
-
-    def _node(self, frame: StackFrame) -> ast.expr | ast.stmt | None:
-        site = self._index.places.site(frame)
-        return self._index.places.codes[site.source].source_code.node(site.position)
+        return self._index.places.in_source(origin.source, node_position(origin.statement))
 
     def spot(self, call: Call) -> Spot | None:
         """Where the expressions of a call stand."""

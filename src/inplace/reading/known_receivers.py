@@ -8,7 +8,7 @@ from functools import cached_property
 from inplace.facts.model import Act, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.index import Index
-from inplace.reading.mentions import Mentions
+from inplace.reading.mentions import Mention, Mentions
 
 _CLEARED_OR_STEPPED = frozenset({"step", "zero_grad"})
 _LISTING = frozenset({"parameters", "named_parameters", "buffers", "named_buffers"})
@@ -28,14 +28,15 @@ class KnownReceivers:
 
     def is_tensor(self, source: int, text: str, position: Position) -> bool:
         """Whether a variable is a tensor in the function around a range: a call took it, or gave it out."""
-        code = self._index.places.codes[source]
-        function = code.source_code.function_around(position)
-        found = [
-            one
-            for one in self._mentions.of(source, text)
-            if "." in text or code.source_code.function_around(one.position) is function
-        ]
+        found = self._mentioned(source, text, position)
         return bool(self._mentions.known(found, text)) or self._is_result(source, text, position)
+
+    def _mentioned(self, source: int, text: str, position: Position) -> list[Mention]:
+        """The mentions of a variable in the function around a range; those of an attribute anywhere."""
+        code = self._index.places.codes[source].source_code
+        function = code.function_around(position)
+        every = self._mentions.of(source, text)
+        return [one for one in every if "." in text or code.function_around(one.position) is function]
 
     def is_listed(self, source: int, text: str, position: Position) -> bool:
         """Whether a variable is that of a loop over the parameters of a module."""
@@ -69,13 +70,7 @@ class KnownReceivers:
 
     def tensors(self, source: int, text: str, position: Position) -> tuple[TensorId, ...]:
         """The tensors that a variable was seen to be in the function around a range: handed on, or given out to it."""
-        code = self._index.places.codes[source]
-        function = code.source_code.function_around(position)
-        found = [
-            one
-            for one in self._mentions.of(source, text)
-            if "." in text or code.source_code.function_around(one.position) is function
-        ]
+        found = self._mentioned(source, text, position)
         given = [tensor for tensor, names in self._index.names.given.items() if text in names]
         return tuple(dict.fromkeys([*self._mentions.known(found, text), *given]))
 
@@ -89,10 +84,9 @@ class KnownReceivers:
         frames = {frame for stack in self._index.history.columns.stacks for frame in stack.frames}
         for frame in frames:
             if frame.entry is not None and frame.entry.startswith("Module."):
-                site = self._index.places.site(frame)
-                node = self._index.places.codes[site.source].source_code.node(site.position)
+                node = self._index.places.node_at(frame)
                 if isinstance(node, ast.Call):
-                    found.add((site.source, ast.unparse(node.func)))
+                    found.add((self._index.places.site(frame).source, ast.unparse(node.func)))
         return found
 
     def is_optimizer(self, source: int, text: str) -> bool:

@@ -99,7 +99,7 @@ class Mentions:
         return [self._index.trace.states[one.before].tensor for one in given]
 
     def _given_to_module(self, call: Call, text: str) -> list[TensorId]:
-        node, entry = self._node(call, 0), call.stack.frames[0].entry or ""
+        node, entry = self._index.places.node_at(call.stack.frames[0]), call.stack.frames[0].entry or ""
         columns, step = self._index.history.columns, call.step
         first = step == 0 or columns.stack[step - 1] != columns.stack[step]
         if not first or not entry.startswith("Module.") or not isinstance(node, ast.Call) or len(node.args) != 1:
@@ -110,7 +110,10 @@ class Mentions:
 
     def _bound(self, call: Call, mention: Mention, text: str) -> str | None:
         """The parameter under which the function that was called has a variable, if it gives that no other value."""
-        node, site = self._node(call, mention.depth), self._index.places.site(call.stack.frames[0])
+        node, site = (
+            self._index.places.node_at(call.stack.frames[mention.depth]),
+            self._index.places.site(call.stack.frames[0]),
+        )
         code = self._index.places.codes[site.source]
         function = code.source_code.function_around(site.position)
         if not isinstance(node, ast.Call) or function is None:
@@ -126,10 +129,6 @@ class Mentions:
         return (
             None if any(not isinstance(code.statement(node_position(one)), ast.AugAssign) for one in inside) else found
         )
-
-    def _node(self, call: Call, depth: int) -> ast.expr | ast.stmt | None:
-        site = self._index.places.site(call.stack.frames[depth])
-        return self._index.places.codes[site.source].source_code.node(site.position)
 
     def call(self, mention: Mention) -> Call:
         """The call of a mention."""

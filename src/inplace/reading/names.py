@@ -57,8 +57,7 @@ class Names:
     def _targets_of(self, stack: Stack) -> list[str]:
         """What the result of a call with a stack is assigned to."""
         place = self._places.of_stack(stack, None)
-        entry = stack.frames[0].entry if stack.frames else None
-        if entry is not None and entry.endswith("__init__"):
+        if any(frame.builds for frame in stack.frames[:1]):
             return []  # that is the object which it is made for
         return [] if place is None else list(self._places.code(place).assigned_from(place.position))
 

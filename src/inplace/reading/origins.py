@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from inplace.facts.model import Position, StackFrame
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import called_name, node_position
 from inplace.reading.bindings import Binding, Bindings, parameters_of
-from inplace.reading.code import depth_of, is_putting, leaves_kept_by
+from inplace.reading.code import depth_of, is_putting, leaves_kept_by, parts_written
 from inplace.reading.places import Places
 from inplace.reading.spelled import is_path
 
@@ -111,7 +111,7 @@ class Origins:
             if isinstance(node, ast.Attribute) and not bound:  # of an object that was put away as a whole
                 yield from _deeper(self._of(node.value, spot, depth + 1))
         elif isinstance(node, ast.Call):
-            name = _called(node)
+            name = called_name(node)
             if name in _TAKING and isinstance(node.func, ast.Attribute):
                 yield from self._inside(node.func.value, spot, depth + 1)
             elif name == "next" and node.args:
@@ -138,13 +138,13 @@ class Origins:
         elif found:
             yield from found
         elif isinstance(one.value, ast.Subscript) or (
-            isinstance(one.value, ast.Call) and _called(one.value) in _ASKING
+            isinstance(one.value, ast.Call) and called_name(one.value) in _ASKING
         ):
             yield Origin(spot.source, one.statement, one.value, put=False)
 
     def _item_of(self, node: ast.expr, path: Sequence[int], spot: Spot, depth: int) -> Iterator[Origin]:
         """What a loop variable is, by what the loop goes through and the place of the variable in its target."""
-        name = _called(node) if isinstance(node, ast.Call) else ""
+        name = called_name(node) if isinstance(node, ast.Call) else ""
         if isinstance(node, ast.Call) and name == "zip" and path and path[0] < len(node.args):
             yield from self._item_of(node.args[path[0]], path[1:], spot, depth)
         elif isinstance(node, ast.Call) and name == "enumerate" and path and node.args:
@@ -176,7 +176,7 @@ class Origins:
             yield from self._written_out(node, spot, depth)
 
     def _inside_call(self, node: ast.Call, spot: Spot, depth: int) -> Iterator[Origin]:
-        name, statement = _called(node), self._statement(spot.source, node)
+        name, statement = called_name(node), self._statement(spot.source, node)
         if statement is None:
             return
         if name in GIVING:
@@ -207,7 +207,7 @@ class Origins:
             for side in (node.left, node.right):
                 yield from self._inside(side, spot, depth + 1)
             return
-        for one in _parts(node):
+        for one in parts_written(node):
             deeper = list(self._inside(one, spot, depth + 1)) if isinstance(one, _OPENED) else []
             yield from deeper
             if not deeper and statement is not None and not isinstance(one, ast.Constant):
@@ -278,20 +278,3 @@ class Origins:
 def _deeper(found: Iterator[Origin]) -> Iterator[Origin]:
     """Origins of what something is in."""
     return (replace(one, levels=one.levels + 1) for one in found)
-
-
-def _called(node: ast.Call) -> str:
-    function = node.func
-    return (
-        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
-    )
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.List | ast.Tuple | ast.Set):
-        return list(node.elts)
-    if isinstance(node, ast.Dict):
-        return list(node.values)
-    if isinstance(node, ast.DictComp):
-        return [node.value]
-    return [node.elt] if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp) else []

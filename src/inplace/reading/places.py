@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import cached_property
 
 from inplace.facts.model import Call, Position, Site, Stack, StackFrame, Trace
@@ -60,9 +61,24 @@ class Places:
             found = self._spots[frame.site] = (source.label, source.file, position, code.text(position))
         return Place(*found, step)
 
+    def in_source(self, source: int, position: Position, step: int | None = None) -> Place:
+        """A range of a source, by its number; at a call's step, if one was made there."""
+        found = self._trace.sources[source]
+        return Place(found.label, found.file, position, self.codes[source].text(position), step)
+
     def beside(self, place: Place, position: Position) -> Place:
         """Another range of the source that a place is in, where no recorded call was made."""
         return Place(place.label, place.file, position, self.code(place).text(position), None)
+
+    def node_at(self, frame: StackFrame) -> ast.expr | ast.stmt | None:
+        """The expression or statement at which a frame stands."""
+        site = self.site(frame)
+        return self.codes[site.source].source_code.node(site.position)
+
+    def node_of(self, call: Call) -> ast.expr | ast.stmt | None:
+        """The expression or statement of the user's that made a call, as a whole."""
+        place = self.of(call)
+        return None if place is None else self.code(place).source_code.node(place.position)
 
     def code(self, place: Place) -> Code:
         """The parsed source a place is in."""

@@ -39,14 +39,13 @@ class ChangedReceiver:
 
 def changed_receivers(index: Index) -> Iterator[ChangedReceiver]:
     """Yield the chains that ran, each once."""
-    for number, (source, code) in enumerate(zip(index.trace.sources, index.places.codes, strict=True)):
+    for number, code in enumerate(index.places.codes):
         for chain, reading, receiver in _chains(code):
             ran = _ran(index, number, chain, reading)
             if ran is not None:
                 step, state = ran
                 at, read = node_position(chain), node_position(reading)
-                place = Place(source.label, source.file, at, code.text(at), step)
-                argument = Place(source.label, source.file, read, code.text(read), None)
+                place, argument = index.places.in_source(number, at, step), index.places.in_source(number, read)
                 yield ChangedReceiver(place, argument, receiver, state)
 
 

@@ -18,6 +18,7 @@ from inplace.reading.checkpoints import frame_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+from inplace.reading.saves import changed
 
 _STOPPED = "_StopRecomputationError"  # what ends a run once it has saved enough (`torch/utils/checkpoint.py`)
 _MOST = 64  # writes that are looked at between two runs
@@ -107,7 +108,7 @@ class _Runs:
             if old is None or old.tensor != new.tensor or old is new or old.storage != new.storage:
                 continue
             between = self._between(once.step, twice.step, new)
-            writes = [one for one in between if _changes(one) and not self._is_of_library(one.call)]
+            writes = [one for one in between if one.counted and changed(one) and not self._is_of_library(one.call)]
             if writes:
                 return new.tensor, tuple(writes)
         return None
@@ -134,10 +135,6 @@ def _spot(call: Call, frame: StackFrame | None) -> _Spot:
     """Where the function of a checkpoint made a call, and of what; code of a library has no place of its own."""
     own = call.stack.frames[0] if call.stack.frames else None
     return (None if own == frame else own), call.function.name
-
-
-def _changes(write: Write) -> bool:
-    return write.counted and (write.before.values is None or write.before.values != write.after.values)
 
 
 def _other_way(whole: list[Call], again: list[Call]) -> tuple[Call | None, Call] | None:

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Act, Position, TensorId
+from inplace.facts.model import Act, Call, Position, TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.history import Write
@@ -58,11 +58,10 @@ def repeated_modules(index: Index) -> Iterator[Repeated]:
         trained = next((write for tensor in own if (write := _trained(index, tensor)) is not None), None)
         if trained is None:
             continue
-        source, code = index.trace.sources[one.source], index.places.codes[one.source]
         at = node_position(one.node)
-        keep = Place(source.label, source.file, at, code.text(at), None)
+        keep, shown = index.places.in_source(one.source, at), index.places.codes[one.source].targets(at)
         apart = one.is_made_there or _optimizers_of(index, frozenset(own)) > 1
-        yield Repeated(keep, trained, trained.before.tensor, code.targets(at), apart)
+        yield Repeated(keep, trained, trained.before.tensor, shown, apart)
 
 
 # ---------------------------------------------------------------- expressions
@@ -148,8 +147,12 @@ def _trained(index: Index, tensor: TensorId) -> Write | None:
 
 def is_first(write: Write) -> bool:
     """Whether a module has given a parameter its first values."""
-    entry = write.call.stack.frames[0].entry if write.call.stack.frames else None
-    return entry is not None and entry.endswith("__init__")
+    return is_initial(write.call)
+
+
+def is_initial(call: Call) -> bool:
+    """Whether a call was made to build an object."""
+    return any(frame.builds for frame in call.stack.frames[:1])
 
 
 def _optimizers_of(index: Index, parameters: frozenset[TensorId]) -> int:

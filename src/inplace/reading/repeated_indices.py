@@ -64,8 +64,7 @@ def repeats_indices(index: Index, write: Write) -> bool:
 
 def _gathers_all(index: Index, call: Call) -> bool:
     """Whether a call adds up what comes to one index: it was told to, or nobody knows what it was told."""
-    place = index.places.of(call)
-    node = index.places.code(place).source_code.node(place.position) if place is not None else None
+    node = index.places.node_of(call)
     if not isinstance(node, ast.Call) or call.stack.frames[0].entry is not None:
         return True
     most = {"scatter_": 3, "index_copy_": 3}.get(call.function.label, 2)
@@ -113,8 +112,7 @@ def _dim_of(index: Index, write: Write) -> int | None:
     """The dimension that `scatter_` was told."""
     if len(write.before.layout.shape) == 1:
         return 0
-    place = index.places.of(write.call)
-    node = index.places.code(place).source_code.node(place.position) if place is not None else None
+    node = index.places.node_of(write.call)
     given = [one.value for one in node.keywords if one.arg == "dim"] if isinstance(node, ast.Call) else []
     given = given or (node.args[:1] if isinstance(node, ast.Call) else [])
     with_sign = given[0] if given else None

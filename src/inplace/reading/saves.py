@@ -91,8 +91,8 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
     if one.saved.storage is None or one.saved.layout is None or one.use.changed is False or _own_buffer(index, one):
         return None
     replaced = _replaced(index, one)
-    after = [write for write in writes_after(index, one) if _hidden(one, write) and _changed(write)]
-    earlier = [write for write in _to_memory_before(index, one, replaced) if _hidden(one, write) and _changed(write)]
+    after = [write for write in writes_after(index, one) if _hidden(one, write) and changed(write)]
+    earlier = [write for write in _to_memory_before(index, one, replaced) if _hidden(one, write) and changed(write)]
     writes = [*earlier, *(write for write in after if touches(index, one.saved, write.after)), *replaced]
     changes = changes_after(index, one)
     if not writes and not changes:
@@ -138,7 +138,7 @@ def _replaced(index: Index, one: Use) -> list[Write]:
         and one.node.step < write.call.step < one.walk.step
         and write.before.tensor == one.saved.tensor
         and write.before.storage != write.after.storage
-        and _changed(write)
+        and changed(write)
     ]
 
 
@@ -161,7 +161,7 @@ def _hidden(one: Use, write: Write) -> bool:
     return not write.counted or write.after.counter != one.use.counter
 
 
-def _changed(write: Write) -> bool:
+def changed(write: Write) -> bool:
     """Whether a write changed a value, as far as the values are known."""
     if write.call.function.label == "requires_grad_":
         return False  # it says that it writes, and changes no byte

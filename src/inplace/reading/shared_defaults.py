@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Position
 from inplace.facts.source_code import FUNCTIONS, LOOPS, node_position
 from inplace.reading.aliases import pairs_assigned
-from inplace.reading.arguments import WrittenArgument, defaults_of
+from inplace.reading.arguments import WrittenArgument, defaults_of, written_and_made
 from inplace.reading.code import Code, root_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
@@ -35,12 +35,7 @@ def written_for_all(index: Index) -> Iterator[WrittenArgument]:
     shared = [list(_shared_by(code)) for code in index.places.codes]
     if not any(shared):
         return
-    for storage, writes in index.history.writes_to.items():
-        origin = index.trace.tensors[index.history.tensors_of[storage][0]].origin
-        maker = index.trace.calls[origin] if origin is not None and origin >= 0 else None
-        if maker is None or not maker.stack.frames:
-            continue
-        site = index.places.site(maker.stack.frames[0])
+    for maker, site, writes in written_and_made(index):
         for one in shared[site.source]:
             is_made_there = one.position.holds(site.position) and site.function.rpartition(".")[2] != "<lambda>"
             if is_made_there and _makes_several(index, one.owner):

@@ -103,26 +103,25 @@ def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins
     place = _kept_at(index, pair)
     writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not is_first(one)]
     if writes and place is not None:
-        source, code = index.trace.sources[pair.source], index.places.codes[pair.source]
         at = max(last, key=lambda one: one.step)
-        reader = Place(source.label, source.file, at.position, code.text(at.position), at.step)
+        reader = index.places.in_source(pair.source, at.position, at.step)
         yield Twins(place, writes[0], reader, tensor, root_of(pair.origins[0]))
 
 
 def _kept_at(index: Index, pair: _Pair) -> Place | None:
     """Where one of the two things that a loop goes through was given its name; the loop itself if that isn't found."""
-    source, code = index.trace.sources[pair.source], index.places.codes[pair.source]
+    code = index.places.codes[pair.source]
     for origin in pair.origins:
         holder = origin.partition("(")[0].rpartition(".")[0] or origin
         for position in code.assignments(holder):
             statement = code.statement(position)
             value = statement.value if isinstance(statement, ast.Assign) else None
             if value is not None and (is_path(value) or _lists(value)):
-                return Place(source.label, source.file, position, code.text(position), None)
+                return index.places.in_source(pair.source, position)
     iteration = Position(pair.position.line, pair.position.column, pair.position.line, pair.position.column)
     statement = code.statement(iteration)
     at = node_position(statement.iter) if isinstance(statement, ast.For) else pair.position
-    return Place(source.label, source.file, at, code.text(at), None)
+    return index.places.in_source(pair.source, at)
 
 
 def _lists(value: ast.expr) -> bool:
@@ -167,9 +166,8 @@ def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twin
         if tensor in used[1] and written is not None:
             if meeting(index, [one.step for one in found[0]], [one.step for one in found[1]], writes) is None:
                 return
-            source = index.trace.sources[pair.source]
-            keep = Place(source.label, source.file, pair.position, code.text(pair.position), None)
-            reader = Place(source.label, source.file, read.position, code.text(read.position), read.step)
+            keep = index.places.in_source(pair.source, pair.position)
+            reader = index.places.in_source(pair.source, read.position, read.step)
             yield Twins(keep, written, reader, tensor, pair.names[0])
             return
 

@@ -21,6 +21,7 @@ from inplace.reading.index import Index
 from inplace.reading.items import value_of
 from inplace.reading.place import Place
 from inplace.reading.receivers import reads_elements
+from inplace.reading.saves import changed
 
 _SCALES = ("mul", "multiply", "div", "divide", "true_divide", "pow", "exp", "log", "sqrt", "square", "tanh", "sigmoid")
 _BENDS_TOO = (
@@ -93,7 +94,7 @@ class _Unfollowed:
         if storage != write.before.storage or self._is_told_as_save(storage, call.step):
             return None
         live = _live(self._index, storage, call.step, self._gone)
-        if live is None or not _changes(write) or not self._bends(write):
+        if live is None or not changed(write) or not self._bends(write):
             return None
         self._seen.add(call.stack)
         return Unfollowed(self._index.places.chain(call), storage, call.step, *live)
@@ -123,8 +124,7 @@ class _Unfollowed:
         if label in _PUTS:
             return self._is_bent_from(write)
         if label in _BY_FUNCTION:
-            place = self._index.places.of(write.call)
-            node = self._index.places.code(place).source_code.node(place.position) if place is not None else None
+            node = self._index.places.node_of(write.call)
             return isinstance(node, ast.Call) and not _rounds(node) and not _adds(node)
         return not _is_mask(self._index, write.call)
 
@@ -172,12 +172,6 @@ def _is_grad(call: Call) -> bool:
     return call.grad_mode is GradMode.GRAD and call.function.kind is not Kind.SETTER
 
 
-def _changes(write: Write) -> bool:
-    """Whether a write changed a value, as far as the values are known."""
-    same_state = write.argument.before == write.argument.after
-    return same_state or write.before.values is None or write.before.values != write.after.values
-
-
 def _saved(index: Index) -> dict[StorageId, list[int | None]]:
     """The steps of the nodes that have saved each storage."""
     found: dict[StorageId, list[int | None]] = {}
@@ -213,8 +207,7 @@ def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tup
 
 
 def _is_mask(index: Index, call: Call) -> bool:
-    place = index.places.of(call)
-    node = index.places.code(place).source_code.node(place.position) if place is not None else None
+    node = index.places.node_of(call)
     values = [*node.args, *(one.value for one in node.keywords)] if isinstance(node, ast.Call) else []
     return any(_is_very_negative(one) for one in values)
 

@@ -23,7 +23,7 @@ def zero_by_definition(index: Index) -> Iterator[Unanswered]:
     behind: dict[NodeId, list[TensorId]] = {}
     for leaf in sorted(wanted - around):
         for node in sorted(flat):
-            if leaf in _leaves_below(index, [node], frozenset()):
+            if leaf in leaves_below(index, [node], frozenset()):
                 behind.setdefault(node, []).append(leaf)
                 break
     for node, leaves in behind.items():
@@ -37,10 +37,10 @@ def _is_flat(index: Index, node: NodeId) -> bool:
 
 
 def _leaves_around(index: Index, walk: GraphWalk, flat: set[NodeId]) -> set[TensorId]:
-    return _leaves_below(index, [root for root in walk.roots if root not in flat], frozenset(flat))
+    return leaves_below(index, [root for root in walk.roots if root not in flat], frozenset(flat))
 
 
-def _leaves_below(index: Index, roots: list[NodeId], without: frozenset[NodeId]) -> set[TensorId]:
+def leaves_below(index: Index, roots: list[NodeId], without: frozenset[NodeId]) -> set[TensorId]:
     """The leaves that some nodes lead to without going through others."""
     nodes, found, seen = index.trace.node_by_id, set[TensorId](), set(roots)
     left = list(roots)

@@ -15,7 +15,7 @@ function autogradPane(board) {
   const broken = new Set(autograd.boxes.filter((/** @type {any} */ box) => box.finding >= 0).flatMap((/** @type {any} */ box) => paths.get(box.id) ?? []));
   const closed = new Set(autograd.boxes.length > MANY ? blocks.filter((path) => !broken.has(path)) : []);
   /** What is drawn: the graph, with the closed modules as one box each. */
-  let graph = folded(autograd, paths, closed);
+  let graph = autograd;
   /** @type {Map<number, any>} */
   const boxes = new Map();
   /** @type {any[]} */

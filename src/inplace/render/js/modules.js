@@ -19,7 +19,7 @@ function modulesOf(run, autograd) {
   for (const box of ordered) {
     if (box.kind !== "leaf") continue;
     const name = run.tensors.get(box.tensor)?.names[0] ?? box.title;
-    const parts = whole(name.match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? []).slice(0, -1);
+    const parts = whole(pathParts(name)).slice(0, -1);
     const holds = parts.filter((path) => known.has(path)).length;
     if (holds) paths.set(box.id, parts.slice(0, holds));
   }

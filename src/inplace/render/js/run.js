@@ -12,6 +12,10 @@ function roundsOf(folds) {
   });
 }
 
+/** The parts of a path: `net`, `.layers`, `[0]`.
+ * @param {string} path @returns {string[]} */
+const pathParts = (path) => path.match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? [];
+
 class Run {
   /** @param {any} diagram */
   constructor(diagram) {
@@ -63,7 +67,7 @@ class Run {
   modulePath(step) {
     const { module } = this.form(step);
     let parts = this.modulePaths.get(module);
-    if (!parts) this.modulePaths.set(module, (parts = this.text(module).match(/^[^.[]+|\.[^.[]+|\[[^\]]*\]/g) ?? []));
+    if (!parts) this.modulePaths.set(module, (parts = pathParts(this.text(module))));
     return parts;
   }
 

@@ -180,9 +180,7 @@ def written(report: Report) -> int:
     """How many calls wrote in place, without those that gave a module its first values."""
     trace = report.trace
     columns = call_columns(trace.calls)
-    building = [
-        (stack.frames[0].entry or "").endswith("__init__") if stack.frames else False for stack in columns.stacks
-    ]
+    building = [any(frame.builds for frame in stack.frames[:1]) for stack in columns.stacks]
     is_op = [function.kind is Kind.OP for function in columns.functions]
     ops = [
         step
