@@ -123,3 +123,45 @@ k.sum().backward()"""
     notebook.page.wait_for_function(f"() => document.querySelectorAll('.ip-box').length > {few + 20}")
     assert cell.locator(".ip-tab[data-tab='autograd']").get_attribute("aria-expanded") == "true"
     assert notebook.faults == []
+
+
+def test_the_worked_example_opens_in_the_next_cell(jupyter: Any) -> None:
+    """Below the cell, also where the next one is not empty; nothing is run, and undo takes it back."""
+    notebook = jupyter.open(jupyter.write("example.ipynb", FIRST, CELL, "behind = 1"))
+    notebook.run()
+    cell = notebook.cell(1)
+    cell.locator(".ip-first").wait_for()
+    cell.locator(".ip-tab[data-tab='evidence']").click()
+
+    cell.get_by_text("Open in the next cell").click()
+
+    cell.get_by_text("It stands in the next cell. Nothing was run.").wait_for()
+    assert notebook.count() == 4
+    opened = notebook.cell(2)
+    lines = opened.locator(".cm-content").inner_text().splitlines()
+    assert lines[0] == "%%inplace"
+    assert len(lines) > 3
+    assert opened.locator(".jp-InputPrompt").inner_text().strip() == "[ ]:"
+    assert notebook.cell(3).locator(".cm-content").inner_text().strip() == "behind = 1"
+    assert notebook.faults == []
+
+
+def test_a_bar_moves_while_a_recording_is_looked_at(jupyter: Any) -> None:
+    """It is seen in the page with several parts done, before the picture is there."""
+    often = "from inplace.facts import progress; progress.DELAY = progress._APART = 0.0"
+    loop = "%%inplace\nx = torch.ones(2)\nfor _ in range(10_000):\n    x = x.cos()"
+    notebook = jupyter.open(jupyter.write("bar.ipynb", f"{FIRST}\n{often}", loop))
+    notebook.page.evaluate("""() => {
+        window.seen = new Set();
+        const look = () => {
+            for (const [bar] of document.body.innerText.matchAll(/inplace: .*\\d+%/g)) window.seen.add(bar);
+        };
+        new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true });
+    }""")
+
+    notebook.run()
+
+    notebook.cell(1).locator(".ip-line-only").wait_for()
+    seen = notebook.page.evaluate("[...window.seen]")
+    assert len(seen) > 2
+    assert "inplace: " not in notebook.cell(1).locator(".jp-OutputArea").inner_text().split("no finding")[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from inplace.render.picture.diagram import diagram
+from inplace.render.picture.diagram import diagram, more_nodes
 from tests.browser.traces import record
 
 pytestmark = pytest.mark.browser
@@ -120,6 +121,31 @@ def test_a_search_lights_a_folded_module_that_has_what_is_looked_for(open_page: 
     page.locator(".ip-search").fill("layers[0].up.weight")
 
     assert page.locator(".ip-box-module.is-found").count() == 1
+
+
+def test_twelve_layers_open_layer_by_layer(open_page: Open) -> None:
+    """A large module that is opened shows its layers folded, with leaves of long names in them."""
+    model = """\
+import torch
+from torch import nn
+layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True, dropout=0.0)
+encoder_of_sentences, head = nn.TransformerEncoder(layer, 12), nn.Linear(8, 2)
+h = head(encoder_of_sentences(torch.ones(1, 3, 8))).sigmoid()
+h.mul_(2)
+h.sum().backward()
+"""
+    report = record(model)
+    whole = replace(diagram(report), autograd=more_nodes(report, 1200))
+    page = open_page(whole)
+    page.locator(".ip-tab[data-tab='autograd']").click()
+
+    assert titles(page) == ["+ encoder_of_sentences", "+ head"]
+    assert page.locator(".ip-box").count() < 8
+    page.locator(".ip-module[title='Open encoder_of_sentences']").click()
+    assert len([title for title in titles(page) if "layers[" in title]) == 12
+    assert page.locator(".ip-box").count() < 25
+    page.locator(".ip-module[title='Open encoder_of_sentences.layers[3]']").click()
+    assert page.locator(".ip-box").count() > 50
 
 
 def test_a_graph_without_modules_has_none_to_fold(open_page: Open) -> None:

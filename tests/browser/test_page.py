@@ -427,14 +427,3 @@ def test_the_script_takes_the_still_picture_away(chromium: Any, tmp_path: Path) 
 
     assert page.locator("main > div > *").count() == 1
     page.close()
-
-
-def test_paper_has_the_finding_and_no_controls(open_page: Open, readme: Diagram) -> None:
-    """Printed, the finding, the source and the whole graph are there; nothing to press is, and nothing is cut."""
-    page = open_page(readme)
-    page.emulate_media(media="print")
-
-    assert page.locator(".ip-headline").is_visible()
-    assert not page.locator(".ip-bar, .ip-buttons, .ip-scrubber").first.is_visible()
-    cut = "els => els.filter(el => el.scrollHeight > el.clientHeight + 1).map(el => el.className)"
-    assert page.locator(".ip-code, .ip-canvas, .ip-excerpt, .ip-diff").evaluate_all(cut) == []

@@ -11,6 +11,7 @@ import pytest
 from inplace.render.picture.diagram import diagram, more_nodes
 from inplace.render.picture.html import to_html
 from inplace.render.picture.svg import to_svg
+from inplace.shells.explanation import Explanation
 from tests.browser.conftest import Open
 from tests.browser.test_first_view import WIDE
 from tests.browser.traces import README, record
@@ -98,6 +99,19 @@ def test_a_long_graph_has_a_map(open_page: Open) -> None:
     assert not open_page(diagram(record(README))).locator(".ip-map").is_visible()
 
 
+def test_the_map_hides_nothing_that_is_told(open_page: Open) -> None:
+    """It stands in a corner that is free, also where the finding is at the end of the graph."""
+    end = "import torch\nx = torch.ones(2, requires_grad=True)\nfor _ in range(30):\n    x = x.sin() + 1\n"
+    page = open_page(diagram(record(f"{end}h = x.sigmoid()\nh.mul_(2)\nh.sum().backward()\n")), width=700)
+    page.locator(".ip-tab[data-tab='autograd']").click()
+
+    image = page.locator(".ip-map").bounding_box()
+    for one in page.locator(".ip-box.is-told").all():
+        box = one.bounding_box()
+        apart = box["x"] + box["width"] <= image["x"] or image["x"] + image["width"] <= box["x"]
+        assert apart or box["y"] + box["height"] <= image["y"] or image["y"] + image["height"] <= box["y"]
+
+
 def test_a_search_lights_the_nodes_it_finds(open_page: Open) -> None:
     """By line, and by the name of what a node keeps; Enter brings the next one into sight."""
     page = open_page(diagram(record(WIDE)))
@@ -122,6 +136,28 @@ def test_more_of_a_large_graph_is_to_be_had() -> None:
     assert (len(first.boxes), first.hidden) == (50, first.total - 48)
     assert len(more.boxes) > 150
     assert {box.id for box in first.boxes if box.finding >= 0} < {box.id for box in more.boxes}
+
+
+def test_a_page_draws_more_of_its_graph_without_a_kernel(chromium: Any, tmp_path: Path) -> None:
+    """The nodes that were left out are in the page; what is open and chosen stays, and keys still step by one."""
+    code = "import torch\nx = torch.ones(2, requires_grad=True)\nk = h = x.exp()\n"
+    report = record(f"{code}for _ in range(90):\n    k = k.sin() + 1\nh.mul_(2)\nk.sum().backward()\n")
+    file = tmp_path / "page.html"
+    file.write_text(Explanation(report.index, report.findings, report.standing).to_html(), encoding="utf-8")
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(file.as_uri())
+    page.locator(".ip-tab[data-tab='autograd']").click()
+    step = int(page.locator(".ip-range").input_value())
+
+    page.get_by_text("draw more").click()
+
+    assert page.locator(".ip").count() == 1
+    assert page.locator(".ip-box").count() == diagram(report).autograd.total + 1
+    assert page.locator(".ip-tab[data-tab='autograd']").get_attribute("aria-expanded") == "true"
+    assert not page.get_by_text("draw more").count()
+    page.locator("body").press("ArrowLeft")
+    assert int(page.locator(".ip-range").input_value()) == step - 1
+    page.close()
 
 
 def test_what_constructors_call_is_one_row(open_page: Open) -> None:

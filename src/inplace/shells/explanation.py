@@ -98,12 +98,16 @@ class Explanation(Report):
 
     def to_html(self) -> str:
         """One self-contained interactive page that needs no network."""
+        from inplace.render.picture.diagram import more_nodes
+        from inplace.render.picture.graph import MOST_NODES
         from inplace.render.picture.html import to_html
 
-        still = text = ""
+        still, text, whole = "", "", None
         with suppress(Exception):  # a fault in what stands in where no script runs costs that, not the page
             still, text = self.to_svg(), str(self)
-        return to_html(self.diagram(), still, text)
+        with suppress(Exception):
+            whole = more_nodes(self, MOST_NODES) if self.diagram().autograd.hidden else None
+        return to_html(self.diagram(), still, text, whole)
 
     def to_svg(self) -> str:
         """One self-contained picture."""

@@ -33,10 +33,12 @@ function autogradPane(board) {
   const chips = h("div", { class: "ip-modules", role: "group", "aria-label": "Modules: folded or not" });
   const asking = h("span", { role: "status" });
   const more = board.given.more && autograd.hidden ? h("button", { type: "button", class: "ip-link-button", onclick: () => {
-    asking.textContent = "asking the kernel …";
+    asking.textContent = "drawing …";
     board.given.more?.();
   } }, "draw more") : null;
   const el = pane("autograd", "Autograd graph", "leaf to loss; backward runs upwards", chips, h("div", { class: "ip-canvas-frame" }, scroll, map.el), hidden && h("p", { class: "ip-more" }, hidden, more, asking));
+  const unprinted = h("p", { class: "ip-more ip-paper-note" });
+  el.append(unprinted);
   let byHand = false; // a size that the reader chose stays
   const zooming = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ onclick) => h("button", { type: "button", "aria-label": label, title: label, onclick }, sign);
   if (autograd.boxes.length) {
@@ -83,11 +85,20 @@ function autogradPane(board) {
     chips.replaceChildren(...(others.length > 1 ? [all] : []), ...shown.map(chip));
   }
 
+  /** How many boxes a module has.
+   * @param {string} path */
+  function holds(path) {
+    return [...paths.values()].filter((one) => one.includes(path)).length;
+  }
+
   /** Fold modules, or open them; what one was in the middle of stays in sight.
    * @param {string[]} modules @param {boolean} [fold] the other way round if not told */
   function turn(modules, fold = !closed.has(modules[0])) {
     const focused = chips.contains(chips.ownerDocument.activeElement) || chips.matches(":focus-within") ? modules[0] : "";
     for (const path of modules) fold ? closed.add(path) : closed.delete(path);
+    // A large one that is opened alone shows its parts, not hundreds of nodes at once.
+    const inner = !fold && modules.length === 1 && holds(modules[0]) > MANY ? blocksOf(paths, modules[0]) : [];
+    for (const path of inner) if (!broken.has(path)) closed.add(path);
     redraw();
     mark(board.state);
     fit();
@@ -102,8 +113,7 @@ function autogradPane(board) {
    * @param {any} box */
   function turnAt(box) {
     if (box?.module) return turn([box.module]);
-    const counts = (/** @type {string} */ path) => [...paths.values()].filter((one) => one.includes(path)).length;
-    const module = [...(paths.get(box?.id) ?? [])].reverse().find((path) => counts(path) > 1);
+    const module = [...(paths.get(box?.id) ?? [])].reverse().find((path) => holds(path) > 1);
     if (module !== undefined) turn([module]);
   }
 
@@ -266,6 +276,20 @@ function autogradPane(board) {
     scroll.scrollTo({ left: ((x0 + x1) / 2) * scale - scroll.clientWidth / 2, top: ((y0 + y1) / 2) * scale - scroll.clientHeight / 2 });
   }
 
+  /** What one page shows: all of it where that can be read, else what is around the finding; gives the part as a view box. */
+  function onPage() {
+    const size = Math.max(PAPER.smallest, Math.min(1, PAPER.width / Math.max(1, graph.width), PAPER.height / Math.max(1, graph.height)));
+    const sides = [Math.min(graph.width, PAPER.width / size), Math.min(graph.height, PAPER.height / size)];
+    const some = told();
+    const [x0, y0, x1, y1] = extent(some.length ? some : order.slice(-1)); // the last node is the loss
+    const begins = [(x0 + x1 - sides[0]) / 2, (y0 + y1 - sides[1]) / 2];
+    const [left, top] = begins.map((at, i) => Math.max(0, Math.min((i ? graph.height : graph.width) - sides[i], at)));
+    drawing.setAttribute("width", String(Math.round(sides[0] * size)));
+    drawing.setAttribute("height", String(Math.round(sides[1] * size)));
+    unprinted.textContent = sides[0] < graph.width || sides[1] < graph.height ? `What is around ${some.length ? "the finding" : "its end"}; the whole graph is larger than a page.` : "";
+    return [left, top, Math.max(1, sides[0]), Math.max(1, sides[1])].join(" ");
+  }
+
   /** Mark what is chosen, told and found.
    * @param {any} state */
   function mark(state) {
@@ -318,7 +342,12 @@ function autogradPane(board) {
       else return false;
       return true;
     },
+    paper(on) {
+      drawing.setAttribute("viewBox", on ? onPage() : `0 0 ${graph.width || 1} ${graph.height || 1}`);
+      if (!on) draw(scale);
+    },
     resize() {
+      if (board.el.dataset.paper !== undefined) return;
       fit();
       if (!byHand) show(inSight.length ? inSight : told());
       map.draw();

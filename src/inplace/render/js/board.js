@@ -43,6 +43,7 @@ class Board {
     this.outside = host.isConnected ? [] : [finding, ...evidence];
     this.listen();
     this.paint(null);
+    this.paper = new Paper(this);
   }
 
   /** Where a reader begins: at the write of the first finding, or at the end.
@@ -323,6 +324,7 @@ class Board {
     if (this.playing) clearInterval(this.playing);
     this.sizes?.disconnect();
     this.follow?.stop();
+    this.paper?.stop();
     this.el.remove();
   }
 }

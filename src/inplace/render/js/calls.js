@@ -27,6 +27,8 @@ function callsPane(board) {
   /** @type {Map<number, HTMLElement>} */
   let painted = new Map();
   let unfolded = run.count <= 40;
+  let [onPaper, wasUnfolded] = [false, unfolded];
+  const unprinted = h("p", { class: "ip-more ip-paper-note" });
   /** @type {Map<number, number>} */
   const iterations = new Map();
   for (const [, loop] of run.rounds) if (loop) iterations.set(loop, (iterations.get(loop) ?? 0) + 1);
@@ -68,7 +70,7 @@ function callsPane(board) {
         const names = [...new Set(Array.from({ length: end - step }, (_, i) => run.builder(step + i)))];
         rows.push({ kind: "built", at, start: step, stop: end, depth, name: `built by ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}` });
         const next = run.lineStarts[lastAtMost(run.lineStarts, step) + 1] ?? Infinity;
-        if (unfolded || openBuilt.has(at)) (next < end ? addLines : addCallsOfLine)(step, end, depth + 1);
+        if ((unfolded && !onPaper) || openBuilt.has(at)) (next < end ? addLines : addCallsOfLine)(step, end, depth + 1);
         told = end;
       }
       step = end;
@@ -155,8 +157,8 @@ function callsPane(board) {
 
   /** Put the rows in sight on the page, and take the others away. */
   function paint() {
-    const first = Math.max(0, Math.floor(view.scrollTop / ROW) - 6);
-    const last = Math.min(rows.length - 1, Math.ceil((view.scrollTop + view.clientHeight) / ROW) + 6);
+    const first = onPaper ? 0 : Math.max(0, Math.floor(view.scrollTop / ROW) - 6);
+    const last = Math.min(rows.length, onPaper ? PAPER_ROWS : Math.ceil((view.scrollTop + view.clientHeight) / ROW) + 7) - 1;
     paintOnly(painted, space, first, last, (at) => rowElement(rows[at], at));
   }
 
@@ -238,7 +240,7 @@ function callsPane(board) {
 
   /** @param {Row} row */
   function isOpen(row) {
-    return unfolded || (row.kind !== "call" && row.kind !== "run" && opened[row.kind].has(row.at));
+    return (unfolded && !(onPaper && row.kind === "built")) || (row.kind !== "call" && row.kind !== "run" && opened[row.kind].has(row.at));
   }
 
   /** @param {Row} row */
@@ -297,6 +299,7 @@ function callsPane(board) {
     return Math.max(0, low - 1);
   }
 
+  el.append(unprinted);
   rebuild();
   return {
     el,
@@ -328,7 +331,20 @@ function callsPane(board) {
       }
       return true;
     },
+    paper(on) {
+      onPaper = on;
+      const folded = !unfolded;
+      unfolded = on ? true : wasUnfolded;
+      if (on) wasUnfolded = !folded;
+      rebuild();
+      if (on && folded && rows.length > PAPER_ROWS) {
+        unfolded = false; // what is folded tells more of it than its beginning does
+        rebuild();
+      }
+      unprinted.textContent = on && rows.length > PAPER_ROWS ? `… ${counted(rows.length - PAPER_ROWS, "more row")} not printed` : "";
+    },
     resize() {
+      if (onPaper) return;
       bring(board.state.step); // what the reader has folded stays so
       for (const [at, child] of painted) mark(child, rows[at], board.state, board.related);
     },

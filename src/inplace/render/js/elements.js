@@ -21,7 +21,7 @@ const PLAY_MS = 700;
  *   text?: () => {script: string, style: string}}} Given */
 /** @typedef {{steps: Set<number>, tensors: Set<number>, lines: Set<string>, nodes: Set<number>}} Related */
 /** @typedef {{el: HTMLElement, update: (state: State, before: State | null) => void, relate?: (related: Related) => void,
- *   move?: (by: number) => void, key?: (key: string, target: HTMLElement) => boolean, resize?: () => void}} Pane */
+ *   move?: (by: number) => void, key?: (key: string, target: HTMLElement) => boolean, resize?: () => void, paper?: (on: boolean) => void}} Pane */
 
 // ------------------------------------------------------------------ elements
 
@@ -87,7 +87,7 @@ function flag(el, name, on) {
 /** A name; of a long one the end stays, whatever room there is.
  * @param {string} name @param {string} [kind] @param {string} [title] */
 function namePill(name, kind = "", title = undefined) {
-  const dot = name.indexOf(".", Math.max(1, name.length - 18)); // the longest end that begins at a dot
+  const dot = name.indexOf(".", Math.max(1, name.length - 16)); // the longest end that begins at a dot
   const cut = name.length > 12 ? (dot > 0 && dot < name.length - 2 ? dot : Math.max(4, name.length - 14)) : 0;
   return h("span", { class: `ip-name ${kind}`.trim(), title: title ?? (cut ? name : null) }, cut ? [h("span", {}, name.slice(0, cut)), h("span", {}, name.slice(cut))] : name);
 }

@@ -316,8 +316,11 @@ async function intoNextCell(host, text) {
     // A cell in which somebody has clicked is the chosen one; the notebook's own button puts one below it.
     const insert = /** @type {HTMLElement | null | undefined} */ (cell?.closest(".jp-NotebookPanel")?.querySelector("[data-jp-item-name='insert'] :is(jp-button, button)"));
     if (!insert || !cell?.classList.contains("jp-mod-active")) return false;
-    insert.click();
-    for (let i = 0; i < 120 && !empty(); i += 1) await new Promise((done) => requestAnimationFrame(done));
+    // JupyterLab's buttons act when the mouse goes down, those of other releases on a click.
+    for (const press of [() => insert.dispatchEvent(new MouseEvent("mousedown", { bubbles: true })), () => insert.click()]) {
+      if (!empty()) press();
+      for (let i = 0; i < 60 && !empty(); i += 1) await new Promise((done) => requestAnimationFrame(done));
+    }
   }
   const view = empty();
   view?.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });

@@ -56,7 +56,7 @@ function mount(host, diagram, given = {}) {
 function alone(board) {
   if (document.querySelectorAll(".ip").length > 1) return;
   document.addEventListener("keydown", (event) => {
-    if (event.target === document.body) board.key(event);
+    if (event.target === document.body && board.el.isConnected) board.key(event);
   });
 }
 

@@ -3,6 +3,7 @@
 
 const MAP = [132, 190]; // its largest width and height, in pixels
 const ROOM = 560; // pixels of a pane that a map does not crowd
+const CORNERS = ["bottom-right", "bottom-left", "top-right", "top-left"];
 const LONG = 1.5; // times the pane: a graph that needs a map
 
 /** @param {() => any} graph what is drawn @param {HTMLElement} scroll @param {() => number} scale how large the graph is drawn
@@ -26,6 +27,23 @@ function miniMap(graph, scroll, scale, isTold) {
     for (const end of ["pointerup", "pointercancel"]) el.addEventListener(end, () => el.removeEventListener("pointermove", go), { once: true });
   });
 
+  /** Keep to the first corner in which nothing that is told lies under the map. */
+  function stand() {
+    const frame = scroll.getBoundingClientRect();
+    const drawing = scroll.querySelector(".ip-graph")?.getBoundingClientRect();
+    if (!drawing || !frame.width) return;
+    const sides = [el.clientWidth + 24, el.clientHeight + 20];
+    const told = boxes.filter(({ box }) => isTold(box)).map(({ box }) => [
+      drawing.left - frame.left + (box.x - box.w / 2) * scale(), drawing.top - frame.top + (box.y - box.h / 2) * scale(), box.w * scale(), box.h * scale(),
+    ]);
+    const free = (/** @type {string} */ corner) => {
+      const left = corner.endsWith("left") ? 0 : frame.width - sides[0];
+      const top = corner.startsWith("top") ? 0 : frame.height - sides[1];
+      return !told.some(([x, y, w, h]) => x < left + sides[0] && x + w > left && y < top + sides[1] && y + h > top);
+    };
+    el.setAttribute("data-corner", CORNERS.find(free) ?? CORNERS[0]);
+  }
+
   /** Frame what is in sight; there is no map where that is nearly all, or where it would hide the graph. */
   function draw() {
     const [width, height] = [graph().width * scale(), graph().height * scale()];
@@ -34,6 +52,7 @@ function miniMap(graph, scroll, scale, isTold) {
     const [left, top] = [scroll.scrollLeft / scale(), scroll.scrollTop / scale()];
     const given = { x: left, y: top, width: Math.min(graph().width - left, scroll.clientWidth / scale()), height: Math.min(graph().height - top, scroll.clientHeight / scale()) };
     for (const [name, value] of Object.entries(given)) sight.setAttribute(name, String(Math.max(0, value)));
+    stand();
   }
 
   /** Draw the boxes, which are others now. */

@@ -16,12 +16,21 @@ function modulesOf(run, autograd) {
   const ordered = [...autograd.boxes].sort((one, two) => one.y - two.y);
   for (const box of ordered) if (box.step >= 0 && box.kind !== "culprit") paths.set(box.id, whole(run.modulePath(box.step)));
   const known = new Set([...paths.values()].flat());
+  const shortened = new Set();
   for (const box of ordered) {
     if (box.kind !== "leaf") continue;
     const name = run.tensors.get(box.tensor)?.names[0] ?? box.title;
     const parts = whole(pathParts(name)).slice(0, -1);
     const holds = parts.filter((path) => known.has(path)).length;
     if (holds) paths.set(box.id, parts.slice(0, holds));
+    else if (name.startsWith("…")) shortened.add(box.id);
+  }
+  // Of a name that is too long to be written the beginning is not here: such a leaf is where the nodes are that use it.
+  for (const { tail, head } of autograd.links) {
+    for (const [leaf, user] of [[tail, head], [head, tail]]) {
+      const there = shortened.has(leaf) ? paths.get(user) : undefined;
+      if (there) paths.set(leaf, (paths.get(leaf) ?? there).filter((path) => there.includes(path)));
+    }
   }
   return paths;
 }

@@ -12,7 +12,11 @@ function referencesPane(board) {
   if (references.storages_hidden) hidden.push(counted(references.storages_hidden, "more storage"));
   if (references.tensors_hidden) hidden.push(counted(references.tensors_hidden, "more tensor"));
   if (hidden.length) view.el.append(h("p", { class: "ip-more" }, `… ${hidden.join(", ")} not drawn: no name reaches them`));
-  return { ...view, el: pane("references", "Names and memory", "names → tensors → bytes", view.el) };
+  const stores = [...view.el.querySelectorAll(".ip-store")];
+  const left = stores.length - PAPER_STORES;
+  if (left > 0) view.el.append(h("p", { class: "ip-more ip-paper-note" }, `… ${counted(left, "more storage")} not printed`));
+  const paper = (/** @type {boolean} */ on) => stores.slice(PAPER_STORES).forEach((one) => { one.hidden = on; });
+  return { ...view, paper, el: pane("references", "Names and memory", "names → tensors → bytes", view.el) };
 }
 
 /**

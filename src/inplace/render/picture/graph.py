@@ -18,7 +18,8 @@ from inplace.render.picture.source import Texts
 from inplace.render.words.parts import where
 
 _NODES = 150  # nodes drawn at most
-_NEAR = 48  # nodes drawn around a finding where its graph is larger than that
+MOST_NODES = 1_200  # nodes drawn at most for who asks for more
+_NEAR = 48  # nodes drawn around a finding where its graph is larger than that; more where more are asked for
 _KEEPS = 4  # saved tensors written on a node at most
 _TITLE, _TEXT = 34, 40  # characters
 _CULPRIT = -1_000_000  # ids of culprit boxes count down from here
@@ -32,7 +33,7 @@ class Graph:
     def __init__(
         self, report: Report, abouts: list[About], memory: ReferencesPane, texts: Texts, most: int = _NODES
     ) -> None:
-        self._most, self._near = most, _NEAR * most // _NODES
+        self._most, self._near = most, _NEAR + most - _NODES
         self._trace, self._findings, self._abouts = report.trace, report.findings, abouts
         self._memory, self._texts = memory, texts
         self._next: defaultdict[NodeId, list[NodeId]] = defaultdict(list)

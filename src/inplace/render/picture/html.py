@@ -9,8 +9,9 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Sequence
+from typing import Any
 
-from inplace.render.picture.model import Diagram
+from inplace.render.picture.model import Autograd, Diagram, as_json
 from inplace.render.picture.script import script as widget_script
 from inplace.render.picture.script import style as widget_style
 
@@ -27,6 +28,7 @@ main > div { min-width: 0; }
 main > div > svg { display: block; max-width: 100%; height: auto; }
 main > div > pre { overflow: auto; font: 13px/1.5 ui-monospace, monospace; }
 @media (prefers-color-scheme: dark) { body { background: #0c0e11; } }
+@media print { body { background: none; padding: 0; } }
 """
 
 _START = """
@@ -34,19 +36,31 @@ const given = { tab: "all" };
 for (const host of document.querySelectorAll("[data-inplace]")) {
   const still = host.querySelector(":scope > svg")?.outerHTML;
   host.replaceChildren();
-  const data = JSON.parse(document.getElementById(host.dataset.inplace).textContent);
-  mount(host, data, { ...given, still, alone: true });
+  const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+  const data = read(host.dataset.inplace);
+  let more;
+  const shown = { ...given, still, alone: true, more: document.getElementById("whole") ? () => more() : undefined };
+  const board = mount(host, data, shown);
+  more = () => {
+    const { step, tab } = board.state;
+    board.destroy();
+    mount(host, { ...data, autograd: read("whole") }, { ...shown, more: undefined, selected: step, tab });
+  };
 }
 """
 
 
-def to_html(diagram: Diagram, still: str = "", text: str = "") -> str:
+def to_html(diagram: Diagram, still: str = "", text: str = "", whole: Autograd | None = None) -> str:
     """A whole HTML page that shows a diagram, with everything in it that it needs.
 
-    `still` (an SVG) and `text` are what is seen of it where no script runs.
+    `still` (an SVG) and `text` are what is seen of it where no script runs; `whole` is the graph with all its nodes, or
+    as many as can be drawn, for who asks for more than the diagram has.
     """
     stand_in = f"{still}<pre>{html.escape(_writable(text))}</pre>" if still else ""
-    return page(diagram.title, [diagram], body=f'<div data-inplace="inplace-0">{stand_in}</div>')
+    body = f'<div data-inplace="inplace-0">{stand_in}</div>'
+    if whole is not None:
+        body += f'\n<script type="application/json" id="whole">{_as_text(as_json(whole))}</script>'
+    return page(diagram.title, [diagram], body=body)
 
 
 def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str = "", start: str = _START) -> str:
@@ -89,7 +103,11 @@ def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str 
 
 def as_data(diagram: Diagram) -> str:
     """A diagram as JSON that no text in it can break out of: no markup, no script end, no line separators."""
-    text = json.dumps(diagram.to_json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _as_text(diagram.to_json())
+
+
+def _as_text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for letter, escape in _ESCAPES.items():
         text = text.replace(letter, escape)
     return _writable(text)

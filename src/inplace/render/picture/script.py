@@ -32,6 +32,7 @@ PARTS = (
     "calls",
     "gradients",
     "evidence",
+    "paper",
     "board",  # all together
     "host",  # the theme, and the way in
 )
@@ -45,7 +46,7 @@ def script() -> str:
     return glossary + "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
 
 
-SHEETS = ("widget", "film")
+SHEETS = ("widget", "film", "paper")
 
 
 @cache

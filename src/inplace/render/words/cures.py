@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inplace.checks.finding import Cure, Finding, Rewrite
-from inplace.render.words.changes import changed_lines
+from inplace.render.words.changes import changed_lines, without_comment
 from inplace.render.words.phrase import code
 
 _LONGEST = 90  # characters of a changed line that is quoted
@@ -159,6 +159,6 @@ def how_known(finding: Finding) -> str:
 
 
 def _new_line(rewrite: Rewrite) -> str:
-    """The one line that a rewrite puts in, marked as code; `as shown` where it puts in several, or a long one."""
-    lines = [line[2:].strip() for line in changed_lines(rewrite) if line.startswith("+ ")]
+    """The one line that a rewrite puts in, as code without its comment; `as shown` where it is long, or several."""
+    lines = [without_comment(line[2:].strip()) for line in changed_lines(rewrite) if line.startswith("+ ")]
     return code(lines[0]) if len(lines) == 1 and len(lines[0]) <= _LONGEST else "as shown"
