@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from inplace.render.picture.diagram import diagram
+from inplace.render.picture.script import loader
 from inplace.render.picture.script import script as widget_script
 from inplace.render.picture.script import style as widget_style
+from inplace.render.picture.widget import DiagramWidget
 from tests.browser.traces import README, record
 
 pytestmark = pytest.mark.browser
@@ -37,8 +39,15 @@ window.heard = () => [...heard.values()].flat().length;
 @pytest.fixture
 def page(chromium: Any, tmp_path: Path) -> Any:
     """A page with one model shown twice, as two outputs of one widget are."""
-    script = widget_script()
-    traits = json.dumps({"diagram": diagram(record(README)).to_json(), "selected": None}).replace("<", "\\u003c")
+    found = shown(chromium, tmp_path, widget_script())
+    yield found
+    found.close()
+
+
+def shown(chromium: Any, tmp_path: Path, script: str) -> Any:
+    """The page with all open, drawn by a module."""
+    given = {"diagram": diagram(record(README)).to_json(), "selected": None, "_script": widget_script()}
+    traits = json.dumps(given).replace("<", "\\u003c")
     file = tmp_path / "widget.html"
     file.write_text(
         f'<!doctype html><meta charset="utf-8"><style>{widget_style()}</style><body>'
@@ -48,11 +57,48 @@ def page(chromium: Any, tmp_path: Path) -> Any:
     )
     found = chromium.new_page()
     found.goto(file.as_uri())
+    found.wait_for_function("document.querySelectorAll('.ip').length === 2")
     for tab in found.locator(".ip-tab[data-tab='all']").all():
         tab.click()
     found.wait_for_selector(".ip-call")
-    yield found
-    found.close()
+    return found
+
+
+def test_widgets_share_one_module(chromium: Any, tmp_path: Path) -> None:
+    """What a front end loads for each is small, since a browser keeps all of it until the page is closed."""
+    text = loader().replace("export default", "const { render } =")
+    page = shown(chromium, tmp_path, text)
+
+    assert len(loader()) < 1000
+    assert page.evaluate("Object.keys(globalThis).filter(key => key.startsWith('torch-inplace')).length") == 1
+    page.close()
+
+
+def test_script_and_style_have_ascii_letters_only() -> None:
+    """A browser keeps twice as much of a text with one other letter in it; the letters are escaped."""
+    assert widget_script().isascii()
+    assert widget_style().isascii()
+    assert "\\u2026" in widget_script()
+
+
+def test_a_widget_is_emptied_before_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab keeps the model of a closed widget with its last two states; so both have nothing in them."""
+    widget = DiagramWidget(diagram={"calls": {}})
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(DiagramWidget, "comm", "there")
+    monkeypatch.setattr(DiagramWidget, "send_state", lambda one, key=None: sent.append(one.get_state(key)))
+    monkeypatch.setattr("anywidget.AnyWidget.close", lambda _: sent.append({"closed": True}))
+
+    widget.close()
+
+    assert sent == [{"diagram": {}, "_script": "", "_css": ""}, {"asked": -1}, {"closed": True}]
+
+
+def test_an_emptied_model_draws_nothing(page: Any) -> None:
+    """It raises nothing either."""
+    page.evaluate("model.set('diagram', {})")
+
+    assert page.locator(".ip").count() == 0
 
 
 def test_choosing_is_told_to_python(page: Any) -> None:

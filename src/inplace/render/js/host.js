@@ -67,7 +67,9 @@ function render({ model, el }) {
   const draw = () => {
     const before = board;
     before?.destroy();
-    board = mount(el, model.get("diagram"), { selected: model.get("selected"), tab: before?.state.tab, onSelect, more, text: () => ({ script: withoutEnd(String(model.get("_esm") ?? "")), style: String(model.get("_css") ?? "") }) });
+    board = null;
+    if (!model.get("diagram").calls) return; // it is being closed
+    board = mount(el, model.get("diagram"), { selected: model.get("selected"), tab: before?.state.tab, onSelect, more, text: () => ({ script: withoutEnd(String(model.get("_script") ?? "")), style: String(model.get("_css") ?? "") }) });
   };
   function onSelect(/** @type {number} */ step) {
     model.set("selected", step);

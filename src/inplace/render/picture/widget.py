@@ -10,7 +10,7 @@ import traitlets
 
 from inplace.render.picture.graph import MOST_NODES
 from inplace.render.picture.model import Autograd, Diagram, as_json
-from inplace.render.picture.script import script, style
+from inplace.render.picture.script import loader, script, style
 
 _NODES = 150  # nodes drawn where nobody asks for more
 
@@ -28,8 +28,9 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
     _shown: ClassVar[dict[str, tuple[object, list[DiagramWidget]]]] = {}
     """The widgets of each cell of a notebook, with the run of it that made them."""
 
-    _esm = script()
+    _esm = loader()
     _css = style()
+    _script = traitlets.Unicode(script()).tag(sync=True)
     diagram = traitlets.Dict().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
     asked = traitlets.Int(0).tag(sync=True)
@@ -60,6 +61,14 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
                 widgets = []
             cls._shown[cell] = run, [*widgets, widget]
         return widget
+
+    def close(self) -> None:
+        """Close it, and empty it in the front ends before: JupyterLab keeps what was said to a closed widget."""
+        if self.comm is not None:
+            with self.hold_sync():
+                self.diagram, self._script, self._css = {}, "", ""
+            self.asked = min(self.asked, 0) - 1  # a model has the values before its last change too
+        super().close()
 
     @traitlets.observe("asked")
     def _draw_more(self, _: object) -> None:
