@@ -29,6 +29,7 @@ RUN = ReplayAnswer(
     refused=None,
     findings=(),
     entered=1,
+    updated=False,
     reached=REACHED,
     values={"x": ONES},
     grads={"x": TWOS},
@@ -37,7 +38,7 @@ RUN = ReplayAnswer(
     given=[ONES],
     roots=[ONES],
 )
-AGREE = {"agree": True, "why": None, "leaves": 1, "directions": 2}
+AGREE = {"agree": True, "why": None, "directions": 2, "missing": None}
 REWRITE = Rewrite("f", 3, "y.add_(1)", "y = y.add(1)")
 
 

@@ -232,7 +232,7 @@ RIGHT = {
         "h = x.view(3, 1) * torch.ones(2)\nwith torch.no_grad():\n    row = h[0]\nrow *= 10\n" + END,
         "    row = h[0]",
         "    with torch.enable_grad():\n        row = h[0]",
-        "what backward is called on is what the code computes without autograd",
+        "what backward is called on is what the code computes where nothing is refused",
     ),
 }
 

@@ -222,6 +222,15 @@ class Finding:
         return None
 
     @property
+    def is_flat(self) -> bool:
+        """Whether a gradient is missed since a derivative is zero by definition: what mends it gives another."""
+        return False
+
+    def blamed(self) -> tuple[Place, ...]:
+        """Where it lies: at the culprits, and at whatever else does the same beside them, told or not."""
+        return self.culprits
+
+    @property
     def stands(self) -> bool:
         """Whether it is a warning of what a later run would meet, and holds until then."""
         return False

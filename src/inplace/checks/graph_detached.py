@@ -59,6 +59,7 @@ class Cut(Finding):
     `lost` says which parameters those are, `without_grad` the names of those that have one.
     `until` is at how many steps of its optimizer it still had one, and at how many since it has none; None where it
     never had one.
+    `beside` are other cuts that cost one of them a part of its gradient: to undo the culprits leaves that out.
     """
 
     kind = "graph-detached"
@@ -69,6 +70,16 @@ class Cut(Finding):
     raised: bool
     lost: tuple[str, ...] = ()
     until: tuple[int, int] | None = None
+    beside: tuple[Place, ...] = ()
+
+    @property
+    def is_flat(self) -> bool:
+        """What rounds has no other derivative."""
+        return self.how == "zero"
+
+    def blamed(self) -> tuple[Place, ...]:
+        """The cuts that are told, and those that alone would have cost the same gradients."""
+        return (*self.culprits, *self.beside)
 
     def cures(self) -> tuple[Cure, ...]:
         """The call that cut the path is left out, or autograd records it; or what was asked for is made possible."""
@@ -153,15 +164,16 @@ class _Lost:
     def findings(self) -> Iterator[Finding]:
         """One finding for each cut that is to blame."""
         index = self._index
-        grouped: dict[object, tuple[CutCall, set[TensorId]]] = {}
+        grouped: dict[object, tuple[list[CutCall], set[TensorId]]] = {}
         for leaf, backwards in self._missed():
-            cuts = [cut for backward in backwards if (cut := self._cut_of(backward, leaf)) is not None]
-            cut = cuts[0] if cuts else None
-            place = index.places.of(cut.call) if cut is not None else None
-            if cut is not None and place is not None:
-                grouped.setdefault(place.spot, (cut, set()))[1].add(leaf)
-        for cut, leaves in list(grouped.values())[:_MOST]:
-            yield _finding(index, [cut], leaves, raised=False)
+            cuts = next((cuts for backward in backwards if (cuts := self._cuts_before(backward, leaf))), None)
+            place = index.places.of(cuts[0].call) if cuts else None
+            if cuts and place is not None:
+                known, leaves = grouped.setdefault(place.spot, ([], set()))
+                known += cuts
+                leaves.add(leaf)
+        for cuts, leaves in list(grouped.values())[:_MOST]:
+            yield replace(_finding(index, cuts[:1], leaves, raised=False), beside=_beside(index, cuts))
         yield from self._stopped(set(grouped))
 
     def _stopped(self, told: set[object]) -> Iterator[Finding]:
@@ -196,11 +208,11 @@ class _Lost:
                     told.add(leaf)
                     yield leaf, [backward]
 
-    def _cut_of(self, backward: Call, leaf: TensorId) -> CutCall | None:
-        """The cut without which a leaf would have its gradient, the most telling first."""
+    def _cuts_before(self, backward: Call, leaf: TensorId) -> list[CutCall]:
+        """The cuts without which a leaf would have its gradient, the most telling first."""
         behind = self.behind(backward)
         alone = self._cuts_of(backward, behind, leaf)
-        return next(iter(alone or _ranked([cut for cut in behind.cuts if leaf in self._live(cut)])), None)
+        return alone or _ranked([cut for cut in behind.cuts if leaf in self._live(cut)])[:1]
 
     def _cuts_of(self, backward: Call, behind: Lineage, leaf: TensorId) -> list[CutCall]:
         """The cuts each of which alone costs a leaf its gradient, the most telling first."""
@@ -218,6 +230,12 @@ class _Lost:
         if found is None:
             found = self._leaves[key] = _leaves_of(self._index, cut)
         return found
+
+
+def _beside(index: Index, cuts: list[CutCall]) -> tuple[Place, ...]:
+    """Where the cuts but the first are, as far as that is somewhere else."""
+    places = {place.spot: place for cut in cuts if (place := index.places.of(cut.call)) is not None}
+    return tuple(places.values())[1:][:_MOST]
 
 
 def _ranked(cuts: list[CutCall]) -> list[CutCall]:

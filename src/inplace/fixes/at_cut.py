@@ -28,7 +28,7 @@ _REBUILDING = frozenset({"tensor", "as_tensor", "FloatTensor", "DoubleTensor", "
 
 def leaves_cut_out(look: Look, finding: Finding) -> Candidates:
     """`loss.detach()` -> `loss`, `x.data` -> `x`, `torch.tensor(out)` -> `out`, `torch.tensor(xs)` -> a stack."""
-    is_alone = len({place.position.line for place in finding.culprits}) == 1
+    is_alone = _is_alone(finding)
     for place, site in look.culprits(finding):
         node, call = site.node, look.call_of(place)
         calls = _calls_at(look, place)
@@ -43,6 +43,11 @@ def leaves_cut_out(look: Look, finding: Finding) -> Candidates:
             yield from (Candidate(site, edits, fits) for edits in without_data(site))
         elif isinstance(node, ast.Call) and called_name(node) in _REBUILDING and call is not None:
             yield from _rebuilt(site, node, call, look)
+
+
+def _is_alone(finding: Finding) -> bool:
+    """Whether one piece of code alone has cut the path: of several nobody knows which were meant."""
+    return len({(place.file, place.position) for place in finding.blamed()}) == 1
 
 
 def _uncut(site: Statement, node: ast.expr, kept: ast.expr) -> list[Edit]:
@@ -107,7 +112,8 @@ def _rebuilt(site: Statement, node: ast.Call, call: Call, look: Look) -> Candida
     shapes = {one.path: states[one.before].layout.shape for one in call.inputs}
     text = source.text_of(node.args[0])
     if set(shapes) == {"0"}:
-        yield Candidate(site, [in_place_of(node, operand(source, node.args[0]))], fits=True)
+        inner = text if getattr(site.statement, "value", None) is node else operand(source, node.args[0])
+        yield Candidate(site, [in_place_of(node, inner)], fits=True)
     elif shapes and all(path.startswith("0[") for path in shapes):
         yield Candidate(site, [in_place_of(node, f"torch.stack({text})")], set(shapes.values()) == {()})
 
@@ -126,12 +132,13 @@ def keeps_tensors(look: Look, finding: Finding) -> Candidates:
         found = list(_rebuilding(site, name)) if name is not None else []
         if joined is None or name is None or len(found) != 1:
             continue
+        is_alone = _is_alone(finding)
         statement, made = found[0]
         edits = [
             in_place_of(node, site.source_code.text_of(node.func.value)),
             in_place_of(made, joined.format(name)),
         ]
-        yield Candidate(site, edits, _is_list_only(site, name, statement))
+        yield Candidate(site, edits, is_alone and _is_list_only(site, name, statement))
 
 
 def _joined(shapes: set[tuple[int, ...]]) -> str | None:
@@ -177,31 +184,58 @@ def _is_list_only(site: Statement, name: str, statement: ast.stmt) -> bool:
 
 
 def keeps_number(look: Look, finding: Finding) -> Candidates:
-    """`float(self.gamma) * h` -> `self.gamma * h`, `t = threshold.item()` -> `t = threshold`, of one element."""
-    is_alone = len({place.position.line for place in finding.culprits}) == 1
-    for place, site in look.culprits(finding):
-        node, statement, source = site.node, site.statement, site.source_code
-        if not isinstance(node, ast.Call) or called_name(node) not in {"item", "float"}:
-            continue
-        held = node.func.value if isinstance(node.func, ast.Attribute) else next(iter(node.args), None)
-        parents = {child: one for one in ast.walk(statement) for child in ast.iter_child_nodes(one)}
-        states = [look.index.trace.states[one.before] for call in _calls_at(look, place) for one in call.inputs]
-        single = bool(states) and all(state.layout.shape == () for state in states)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is node else None
-        inline = isinstance(parents.get(node), ast.BinOp)
-        named = isinstance(target, ast.Name) and _is_arithmetic_only(site, target.id)
-        if held is not None:
-            yield Candidate(site, [in_place_of(node, source.text_of(held))], is_alone and single and (inline or named))
+    """`float(self.gamma) * h` -> `self.gamma * h`, `t = threshold.item()` -> `t = threshold`, of one element.
+
+    All such numbers are kept at once: with one of them left, a part of the gradient would be missing.
+    """
+    kept = [(place, *found) for place in finding.blamed() if (found := _number(look, place)) is not None]
+    if len({site.file for _, site, *_ in kept}) != 1:
+        return
+    first = kept[0][1]
+    edits = {node: in_place_of(node, site.source_code.text_of(held)) for _, site, node, held in kept}
+    inputs = [one for place, *_ in kept for call in _calls_at(look, place) for one in call.inputs]
+    fits = bool(inputs) and all(look.index.trace.states[one.before].layout.shape == () for one in inputs)
+    fits = fits and len(kept) == len(finding.blamed())
+    fits = fits and all(_meets_tensor(look, site, node) for _, site, node, _ in kept)
+    yield Candidate(first, list(edits.values()), fits)
 
 
-def _is_arithmetic_only(site: Statement, name: str) -> bool:
-    """Whether every read of a variable in the function of a statement is an operand of arithmetic."""
+def _number(look: Look, place: Place) -> tuple[Statement, ast.expr, ast.expr] | None:
+    """The statement at a place that reads a number, the call that does, and what it is read from."""
+    site = look.site(place)
+    node = site.node if site is not None else None
+    if site is None or not isinstance(node, ast.Call) or called_name(node) not in {"item", "float"}:
+        return None
+    held = node.func.value if isinstance(node.func, ast.Attribute) else next(iter(node.args), None)
+    return None if held is None else (site, node, held)
+
+
+def _meets_tensor(look: Look, site: Statement, node: ast.expr) -> bool:
+    """Whether a number goes into arithmetic that a tensor takes part in, and nowhere else.
+
+    A sum of numbers alone would be a tensor too, and whoever takes it then would have to take one.
+    """
     source = site.source_code
+    parents = {child: one for one in ast.walk(site.statement) for child in ast.iter_child_nodes(one)}
+    at: ast.AST = node
+    while isinstance(parents.get(at), ast.BinOp | ast.UnaryOp):
+        at = parents[at]
+        if _is_recorded_at(look, site, at):
+            return True
+    target = parents.get(at)
+    name = target.targets[0] if isinstance(target, ast.Assign) and len(target.targets) == 1 else None
+    if not isinstance(name, ast.Name):
+        return False
     function = source.function_around(node_position(site.statement))
     scope: ast.AST = function if function is not None else source.tree
-    parents = {child: one for one in ast.walk(scope) for child in ast.iter_child_nodes(one)}
-    reads = [one for one in parents if isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Load)]
-    return bool(reads) and all(isinstance(parents[one], ast.BinOp) for one in reads)
+    around = {child: one for one in ast.walk(scope) for child in ast.iter_child_nodes(one)}
+    reads = [one for one in around if isinstance(one, ast.Name) and one.id == name.id and isinstance(one.ctx, ast.Load)]
+    return bool(reads) and all(_is_recorded_at(look, site, around[one]) for one in reads)
+
+
+def _is_recorded_at(look: Look, site: Statement, node: ast.AST) -> bool:
+    """Whether a tensor took part in an operation of a source."""
+    return isinstance(node, ast.BinOp) and look.is_called_at(site.file, node_position(node))
 
 
 # ---------------------------------------------------------------- gradient mode
@@ -229,11 +263,12 @@ def records_again(look: Look, finding: Finding) -> Candidates:
             if edits:
                 yield Candidate(site, edits, fits=True)
             return
-    own = [(place, site) for place, site in sites if look.call_of(place) is not None and site.is_one_line]
+    beside = [(place, found) for place in finding.blamed() if (found := look.site(place)) is not None]
+    own = [(place, found) for place, found in beside if look.call_of(place) is not None and found.is_one_line]
     distinct = {node_position(site.statement): (place, site) for place, site in own}
     if distinct:
         first = next(iter(distinct.values()))[1]
-        is_all = len(distinct) == len({place.spot for place in finding.culprits if place.step is not None})
+        is_all = len(own) == len({place.spot for place in finding.blamed() if place.step is not None})
         fits = is_all and all(_is_last_cut(look, place, site) for place, site in distinct.values())
         edits = [edit for _, site in distinct.values() for edit in under_enable_grad(site)]
         yield Candidate(first, edits, fits)

@@ -74,6 +74,15 @@ class Look:
         sites = [self.index.places.site(frame) for frame in stack.frames]
         return any(sources[site.source].file == file and span.holds(site.position) for site in sites)
 
+    def is_called_at(self, file: str, position: Position) -> bool:
+        """Whether a call is made by exactly that piece of code."""
+        return (file, position) in self._called
+
+    @cached_property
+    def _called(self) -> set[tuple[str, Position]]:
+        places = (self.index.places.of_stack(stack, None) for stack in self.index.history.columns.stacks)
+        return {(place.file, place.position) for place in places if place is not None}
+
     def calls_inside(self, file: str, span: Position, before: int | None = None) -> Iterator[Call]:
         """The calls that a piece of code made, by whatever functions; those before a step only if one is given."""
         columns = self.index.history.columns

@@ -29,6 +29,8 @@ class About:
         is_silent: whether nothing raised, and a gradient was wrong.
         is_recorded: whether autograd knows of every write that it is about.
         without: what gets a gradient once it is mended, None where that is not its matter.
+        is_flat: whether that is for a derivative which is zero by definition: another is to be put in its place.
+        blamed: file, line, column, last line and column behind it of each culprit.
     """
 
     kind: str
@@ -39,6 +41,8 @@ class About:
     is_silent: bool
     is_recorded: bool
     without: tuple[str, ...] | None
+    is_flat: bool = False
+    blamed: tuple[tuple[str, int, int, int, int], ...] = ()
 
     @classmethod
     def of(cls, look: Look, finding: Finding) -> About:
@@ -53,6 +57,8 @@ class About:
             broken is not None and broken.how == "silent",
             all(look.is_recorded(write) for write in look.writes_of(finding)),
             without,
+            finding.is_flat,
+            tuple((place.file, *place.position.start, *place.position.end) for place in finding.blamed()),
         )
 
     @classmethod
@@ -60,7 +66,9 @@ class About:
         """The same, from what `to_dict` gave."""
         spots = tuple((file, line) for file, line in value["spots"])
         without = None if value["without"] is None else tuple(value["without"])
-        return cls(**{**value, "spots": spots, "names": tuple(value["names"]), "without": without})
+        blamed = tuple((file, *map(int, at)) for file, *at in value["blamed"])
+        own = {"spots": spots, "names": tuple(value["names"]), "without": without, "blamed": blamed}
+        return cls(**{**value, **own})
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields, for a file."""

@@ -36,6 +36,7 @@ class ReplayAnswer:
         refused: what it did that a replay may not do.
         findings: what the analysis found in it.
         entered: how many backwards were begun.
+        updated: whether writes to leaves were refused, and done without autograd.
         reached: values, what had been printed, and the random state, when the backward that matters began.
         values: the tensors that the code's variables reach at the end, by name.
         grads: the gradients of those that are leaves.
@@ -49,6 +50,7 @@ class ReplayAnswer:
     refused: str | None
     findings: tuple[About, ...]
     entered: int
+    updated: bool
     reached: Mapping[str, Any] | None
     values: Mapping[str, Any]
     grads: Mapping[str, Any]
@@ -69,7 +71,7 @@ class Runs:
     Attributes:
         answer: with the rewrite.
         twin: of the code as it is, in which every save is a copy.
-        values: of the code as it is without autograd, None where it wasn't needed.
+        values: of the code as it is, with what was refused done without autograd; None where it wasn't needed.
         plain: of the code as it is, None where it wasn't needed.
     """
 
@@ -97,7 +99,9 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
         return disproved(f"with this change {new} is found in the lines that it puts in")
     if isinstance(twin, str) or twin.refused is not None:
         return undecided("there is no run to compare it with")
-    ended = about.names if about.without is not None or any(map(ends_leaves, rewrites)) else ()
+    ended = (
+        (*about.names, *_begun_at(about, twin)) if about.without is not None or any(map(ends_leaves, rewrites)) else ()
+    )
     lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
     if lost is not None:
         return disproved(f"with this change {lost} is no longer a leaf that requires grad")
@@ -114,7 +118,9 @@ def _without_effect(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> s
         return None
     if about.without is not None:
         same = _all_equal(twin.roots[:1], answer.roots[:1]) or not twin.roots or not answer.roots
-        return None if same else "what the first backward is called on is another value with this change"
+        if not same:
+            return "what the first backward is called on is another value with this change"
+        return "fewer tensors get a gradient with this change" if _reached(answer) < _reached(twin) else None
     if about.keeps_values or about.is_silent or not any(name in twin.values for name in about.names):
         return None
     named = all(_equal(value, answer.values.get(name)) for name, value in twin.values.items())
@@ -122,6 +128,18 @@ def _without_effect(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> s
     alike = named and graded and _all_equal(twin.other_grads, answer.other_grads)
     told = alike and _other_outside(answer, twin) is None
     return "all that has a name is as it was without this change" if told else None
+
+
+def _begun_at(about: About, twin: ReplayAnswer) -> list[str]:
+    """The leaves that backwards were begun at: made to require grad where the path had ended, they may be results."""
+    if about.without is None:
+        return []
+    return [name for name in twin.grads if any(_equal(twin.values.get(name), root) for root in twin.roots)]
+
+
+def _reached(answer: ReplayAnswer) -> int:
+    """How many leaves have a gradient at the end."""
+    return sum(one is not None for one in [*answer.grads.values(), *answer.other_grads])
 
 
 def _other_values(
@@ -172,9 +190,15 @@ def _other_before(rewrites: tuple[Rewrite, ...], answer: ReplayAnswer, twin: Rep
 
 
 def _other_forward(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> str | None:
-    """Whether the code computes something else than it does without autograd, up to its first backward."""
+    """Whether the code computes something else than it does where nothing is refused, up to the backward that matters.
+
+    Where only updates of leaves were refused, up to its end.
+    """
+    if values.updated and values.raised is None:
+        return _other_updates(about, answer, values)
     if values.entered and answer.entered:
-        if not _all_equal(values.roots[:1], answer.roots[:1]):
+        count = about.backward + 1
+        if not _all_equal(values.roots[:count], answer.roots[: len(values.roots[:count])]):
             return "what backward is called on is not what the code computes: a write is lost"
         return None
     if values.raised is not None or not about.keeps_values:
@@ -185,16 +209,36 @@ def _other_forward(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> 
     return None
 
 
+def _other_updates(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> str | None:
+    """Whether the code computes something else, or gives a leaf no gradient, than where its updates are let.
+
+    A copy may be written to in place of the leaf, where a backward begins at what is computed with it.
+    """
+    if not _all_equal(values.roots, answer.roots):
+        return "what backward is called on is not what the code computes: a write is lost"
+    for name, gradient in values.grads.items():
+        if gradient is not None and answer.grads.get(name) is None:
+            return f"with this change {name} gets no gradient"
+    may_differ = about.names if answer.entered > about.backward else ()
+    for name, value in values.values.items():
+        if name in answer.values and name not in may_differ and not _equal(value, answer.values[name]):
+            return f"{name} is not what the code computes: a write is lost"
+    if not may_differ and not _all_equal(values.other_values, answer.other_values):
+        return "a tensor without a name is not what the code computes: a write is lost"
+    return None
+
+
 def _other_gradients(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
     """What had no gradient has one now, and the others are as they were.
 
     Others of the path may have gained one, and what was a leaf only because the path ended there has none any more.
     """
     without = [name for name in twin.grads if name in (about.without or ()) and twin.grads[name] is None]
+    may_end = {*about.names, *_begun_at(about, twin)}
     for name, gradient in twin.grads.items():
         if name in without and answer.grads.get(name) is None:
             return f"with this change {name} still gets no gradient"
-        gained, ended = gradient is None, answer.grads.get(name) is None and name in about.names
+        gained, ended = gradient is None, answer.grads.get(name) is None and name in may_end
         meant = name in (about.without or ())  # a gradient that was there, and was wrong
         if not meant and not gained and not ended and not _equal(gradient, answer.grads[name]):
             return f"the gradient of {name} is not what it was"
@@ -225,17 +269,30 @@ def judged(about: About, runs: Runs, differences: Mapping[str, Any] | str | None
         return disproved(f"its gradient does not agree with finite differences: it is {differences['why']}")
     if about.is_silent and isinstance(runs.plain, ReplayAnswer) and _same_gradients(answer, runs.plain):
         return disproved("the gradients are the same as without it")
+    if differences["missing"] is not None:
+        why = f"it changes with what {_joined(differences['missing'])} took out of the graph"
+        return undecided(f"{_joined(told)}, but {why}, and no replay can tell whether that is meant")
     count = f"{differences['directions']} directions"
     told.append(f"{_gradients(answer)} with finite differences in double precision along {count}")
     return _proved(told, None)
 
 
+def _has_twin(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> bool:
+    """Whether the gradients with some rewrites are to be those of the twin."""
+    if isinstance(runs.answer, str) or isinstance(runs.twin, str) or runs.twin.raised is not None:
+        return False
+    return about.without is None and about.keeps_values and not any(map(means_other_values, rewrites))
+
+
+def is_as_twin(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> bool:
+    """Whether the gradients are those of the twin, in which nothing is lost."""
+    return _has_twin(about, rewrites, runs) and other_gradient(about, rewrites, runs) is None
+
+
 def other_gradient(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> str | None:
     """The gradient that is another than the twin's; None where all are alike, or where they need not be."""
     answer, twin = runs.answer, runs.twin
-    if isinstance(answer, str) or isinstance(twin, str) or twin.raised is not None:
-        return None
-    if about.without is not None or not about.keeps_values or any(map(means_other_values, rewrites)):
+    if isinstance(answer, str) or isinstance(twin, str) or not _has_twin(about, rewrites, runs):
         return None
     for name, gradient in twin.grads.items():
         if name in answer.grads and not _equal(gradient, answer.grads[name]):
@@ -268,7 +325,7 @@ def _compared(about: About, runs: Runs, twin: ReplayAnswer) -> list[str]:
         count = len(twin.values) + len(twin.other_values)
         told.append(f"{count} values, what is printed and the random state are those of {TWIN}")
     elif isinstance(runs.values, ReplayAnswer) and runs.values.entered:
-        told.append("what backward is called on is what the code computes without autograd")
+        told.append("what backward is called on is what the code computes where nothing is refused")
     return told
 
 
@@ -307,7 +364,7 @@ def _proved(told: Sequence[str], without: str | None) -> Proof:
 
 
 def _joined(told: Sequence[str]) -> str:
-    return f"{', '.join(told[:-1])} and {told[-1]}"
+    return " and ".join([part for part in (", ".join(told[:-1]), told[-1]) if part])
 
 
 def _listed(names: Sequence[str]) -> str:

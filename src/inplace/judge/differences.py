@@ -8,30 +8,36 @@ process of its own, for what compilers and modules remember. Our mode is off whe
 because of it. What is compared is what was called backward on. What the code takes out of the graph
 on purpose (`detach`, `no_grad`, `.item()`) has to stay what it was: such results are kept from the first run and given
 out again in the others, but for aliases through which something is written, as in `y.data.mul_(2)`: that write changes
-what the code computes, and a gradient that does not know of it is wrong.
+what the code computes, and a gradient that does not know of it is wrong. Of lines that a rewrite puts in nobody knows
+that it is on purpose: where they take something out, what they do is measured a second time, without holding it.
 """
 
 from __future__ import annotations
 
+import copy
+import operator
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
 import torch.multiprocessing.reductions
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.patches.ledger import Ledger
 from inplace.capture.patches.mode_off import ModeOff
+from inplace.judge.put_in import PutIn, expression_at
 from inplace.judge.tracing import is_traced
 
 DIRECTIONS = 2
-RUNS = 1 + 2 * DIRECTIONS  # of the code
+RUNS = 1 + 4 * DIRECTIONS  # of the code, at most
 _STEP = 1e-6
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-7
 _MOST = 100_000_000  # elements kept of what leaves the graph
@@ -62,15 +68,18 @@ class _First:
 
     Attributes:
         called: the names of the functions that were called, in order.
-        moved: by the number of a call, which of its tensors are leaves to be moved, each with the leaf's number.
-        kept: by the number of a call, what it took out of the graph.
+        moved: by the number of a call, which of its tensors are leaves to be moved, each with the leaf's number;
+            those that only what is put in has taken out of the graph have negative ones.
+        kept: by the number of a call and that of the result, what it took out of the graph.
         written: the calls that gave out aliases through which something was written.
+        put_in: the calls that took something out where that may be by mistake, each with the text of its expression.
     """
 
     called: list[str] = field(default_factory=list)
     moved: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    kept: dict[int, Any] = field(default_factory=dict)
+    kept: dict[tuple[int, int], Any] = field(default_factory=dict)
     written: set[int] = field(default_factory=set)
+    put_in: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -92,12 +101,27 @@ class _Told:
     why: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What a run but the first does otherwise.
+
+    Attributes:
+        direction: the number of the direction in which leaves are moved.
+        step: how far.
+        holds_all: whether everything is held that leaves the graph; else not what is put in.
+    """
+
+    direction: int
+    step: float
+    holds_all: bool
+
+
 class _Run(TorchFunctionMode):
     """One run: numbers its calls, and moves leaves or notes their uses."""
 
-    def __init__(self, first: _First, wanted: int, direction: tuple[int, float] | None) -> None:
+    def __init__(self, first: _First, wanted: int, move: _Move | None, put_in: Mapping[str, PutIn]) -> None:
         super().__init__()
-        self._first, self._wanted, self._direction = first, wanted, direction
+        self._first, self._wanted, self._moving, self._put_in = first, wanted, move, put_in
         self.told = _Told(first)
         self._process = os.getpid()  # a child of the code's inherits us, and is none of the run
         self._number = 0
@@ -107,6 +131,7 @@ class _Run(TorchFunctionMode):
         self._uses: list[tuple[int, int, int, tuple[int, ...]]] = []  # call, nodes from, to, leaves by id
         self._aliases: dict[int, int] = {}
         self._alive: list[torch.Tensor] = []
+        self._lost: dict[int, torch.Tensor] = {}  # leaves that only values which were taken out came from, by id
 
     # ------------------------------------------------------------ calls
 
@@ -126,9 +151,10 @@ class _Run(TorchFunctionMode):
         with torch._C.DisableTorchFunction():  # at a custom function we are on, and none of the calls is ours
             number = self._numbered(name)
             given = [one for one in tree_flatten(args)[0] if isinstance(one, torch.Tensor)]
-            if self._direction is not None:
+            if self._moving is not None:
                 for place, leaf in self._first.moved.get(number, ()):
-                    _move(given[place], leaf, self._direction)
+                    if leaf >= 0 or not self._moving.holds_all:
+                        _move(given[place], leaf, self._moving)
             begun, versions = _sequence(), [_version(one) for one in given]
         self._inside += is_custom
         try:
@@ -136,7 +162,7 @@ class _Run(TorchFunctionMode):
         finally:
             self._inside -= is_custom
         with torch._C.DisableTorchFunction():
-            if self._direction is None:
+            if self._moving is None:
                 self._note_use(number, begun, given, versions)
             return result if self._inside or is_custom else self._without_path(number, given, result)
 
@@ -154,7 +180,7 @@ class _Run(TorchFunctionMode):
         """The number of a call of a function, from 1."""
         self._number += 1
         called = self._first.called
-        if self._direction is None:
+        if self._moving is None:
             called.append(name)
         elif self._number > len(called) or called[self._number - 1] != name:
             self.told.why = _NOT_TWICE
@@ -163,27 +189,52 @@ class _Run(TorchFunctionMode):
 
     def _without_path(self, number: int, given: list[torch.Tensor], result: Any) -> Any:
         """The result of a call; where it has left the graph, what the first run gave out there."""
-        if isinstance(result, float) and given:
-            if self._direction is None:
-                self._first.kept[number] = result
-            return self._first.kept.get(number, result)
-        if not isinstance(result, torch.Tensor) or result.requires_grad or not result.is_floating_point():
+        if not given or result is None:
             return result
-        if not any(one.requires_grad for one in given) or any(one is result for one in given):
+        if isinstance(result, torch.Tensor | float) or self._first.called[number - 1] == "tolist":
+            return self._held((number, 0), given, result)
+        if not isinstance(result, tuple | list):
             return result
-        if self._direction is None:
-            self._size += result.numel()
-            if self._size > _MOST:
-                self.told.why = "too much leaves the graph to be kept"
+        parts, shape = tree_flatten(result)
+        held = [self._held((number, place), given, part) for place, part in enumerate(parts)]
+        return result if all(map(operator.is_, held, parts)) else tree_unflatten(held, shape)
+
+    def _held(self, key: tuple[int, int], given: list[torch.Tensor], result: Any) -> Any:
+        """One part of a result, where it has left the graph: a number, a list of them, or a tensor without a path."""
+        leaves = any(one.requires_grad for one in given)
+        if isinstance(result, torch.Tensor):
+            is_value = result.is_floating_point() and not result.requires_grad
+            if not is_value or not leaves or any(one is result for one in given):
                 return result
-            self._first.kept[number] = result.detach().clone()
-            if _storage(result) in {_storage(one) for one in given}:
-                self._aliases[id(result)] = number
-                self._aliases[_storage(result)] = number
-                self._alive.append(result)
+        elif self._moving is not None and not self._moving.holds_all and not leaves:
+            return result  # it left the graph before: where it did, it is held, or is not to be
+        if self._moving is None:
+            self._keep(key, given, result)
             return result
-        kept = self._first.kept.get(number)
-        return result if kept is None or number in self._first.written else kept.clone()
+        kept = self._first.kept.get(key)
+        is_free = not self._moving.holds_all and key[0] in self._first.put_in
+        if kept is None or is_free or key[0] in self._first.written:
+            return result
+        return kept.clone() if isinstance(kept, torch.Tensor) else copy.deepcopy(kept)
+
+    def _keep(self, key: tuple[int, int], given: list[torch.Tensor], result: Any) -> None:
+        """Note what a call of the first run took out of the graph."""
+        text = expression_at(self._put_in, sys._getframe(1)) if self._put_in else None
+        if text is not None:
+            self._first.put_in[key[0]] = text
+            self._lost.update((id(leaf), leaf) for one in given if one.requires_grad for leaf in _leaves_of(one))
+        if not isinstance(result, torch.Tensor):
+            self._first.kept[key] = copy.deepcopy(result)
+            return
+        self._size += result.numel()
+        if self._size > _MOST:
+            self.told.why = "too much leaves the graph to be kept"
+            return
+        self._first.kept[key] = result.detach().clone()
+        if _storage(result) in {_storage(one) for one in given}:
+            self._aliases[id(result)] = key[0]
+            self._aliases[_storage(result)] = key[0]
+            self._alive.append(result)
 
     # ------------------------------------------------------------ backward
 
@@ -202,7 +253,7 @@ class _Run(TorchFunctionMode):
                 self.told.value = float(
                     sum((one.detach() * grad).sum() for one, grad in zip(roots, weights, strict=True))
                 )
-            if self._direction is None:
+            if self._moving is None:
                 with torch._C.DisableTorchFunction():
                     self._take(engine, tuple(roots), tuple(weights))
             raise _ReachedError
@@ -215,11 +266,10 @@ class _Run(TorchFunctionMode):
         for node in NodesBelow([one.grad_fn for one in roots if one.grad_fn is not None], limit=None).depth_first():
             if isinstance(node, torch.autograd.function.BackwardCFunction):
                 self.told.own = _OWN[type(node).__name__ == _COMPILED]
-            for below, _ in node.next_functions:
-                if below is not None and below.name().endswith("AccumulateGrad"):
-                    leaf, number = below.variable, node._sequence_nr()
-                    known = users.get(id(leaf))
-                    users[id(leaf)] = leaf, number if known is None else min(known[1], number)
+            for leaf in _leaves_at(node):
+                known = users.get(id(leaf))
+                number = node._sequence_nr()
+                users[id(leaf)] = leaf, number if known is None else min(known[1], number)
         leaves = [leaf for leaf, _ in users.values()]
         if not leaves or any(leaf.dtype != torch.float64 for leaf in leaves):
             self.told.why = "no leaf" if not leaves else "a leaf is not of double precision"
@@ -230,13 +280,25 @@ class _Run(TorchFunctionMode):
                 self.told.why = "it is not known where a leaf is used"
                 return
             self._first.moved.setdefault(use[0], []).append((use[3].index(id(leaf)), order))
+        self._note_lost(users.keys())
         options = {"allow_unreachable": True, "accumulate_grad": False}
         found = engine(roots, weights, True, False, tuple(leaves), **options)  # PyTorch's own order
         self.told.gradient = list(enumerate(found))
 
+    def _note_lost(self, reached: AbstractSet[int]) -> None:
+        """Before which call each leaf is to be moved that has a path only to what is taken out where that is put in."""
+        lost = [leaf for leaf in self._lost if leaf not in reached and self._lost[leaf].dtype == torch.float64]
+        for order, leaf in enumerate(lost, start=1):
+            use = next((one for one in self._uses if leaf in one[3]), None)
+            if use is not None:
+                self._first.moved.setdefault(use[0], []).append((use[3].index(leaf), -order))
+
 
 def differences(
-    begin: Callable[[], Callable[[], None]], wanted: int, apart: Callable[[Callable[[], Any]], Any] = _here
+    begin: Callable[[], Callable[[], None]],
+    wanted: int,
+    apart: Callable[[Callable[[], Any]], Any] = _here,
+    put_in: Mapping[str, PutIn] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Compare the gradient of one backward with finite differences.
 
@@ -244,32 +306,57 @@ def differences(
         begin: makes ready for a run of the code from its beginning, and gives what runs it.
         wanted: the number of the backward, from 0.
         apart: does one run where it leaves nothing behind for the next; None is for one that ended without a result.
+        put_in: by file, the lines of which it is asked besides whether what they take out of the graph is missed.
 
     Returns:
-        `agree` (None where they can't be compared, and `why`), the `gradients` of leaves, and how many `directions`.
+        `agree` (None where they can't be compared, and `why`), the `gradients` of leaves, how many `directions`, and
+        `missing`: what was put in takes out of the graph a value that the result changes with, None if nothing does.
     """
-    begun: _Told | None = apart(lambda: _one(begin, _First(), wanted, None))
+    begun: _Told | None = apart(lambda: _one(begin, _First(), wanted, None, put_in))
     if begun is None:
         return _undecided("a run ends without an answer")
     if begun.why is not None or begun.value is None or not begun.gradient:
         return _undecided(begun.why or "the backward is not reached in double precision")
-    scale = max(1.0, abs(begun.value))
+
+    def run(move: _Move) -> _Told | None:
+        told: _Told | None = apart(partial(_one, begin, begun.first, wanted, move, {}))
+        return told
+
+    apart_by = _difference(run, begun, holds_all=True)
+    if isinstance(apart_by, str) or (apart_by is not None and begun.own is not None):
+        return _undecided(apart_by if isinstance(apart_by, str) else str(begun.own))
+    if apart_by is not None:
+        told, measured = apart_by
+        return {"agree": False, "why": f"{told:.6g} along a direction where the loss changes by {measured:.6g}"}
+    missed = begun.first.put_in and _difference(run, begun, holds_all=False)
+    if isinstance(missed, str):
+        return _undecided(missed)
+    gradients = [None if grad is None else grad.detach().clone() for _, grad in begun.gradient]
+    missing = list(dict.fromkeys(begun.first.put_in.values())) if missed else None
+    return {"agree": True, "why": None, "gradients": gradients, "directions": DIRECTIONS, "missing": missing}
+
+
+def _difference(
+    run: Callable[[_Move], _Told | None], begun: _Told, *, holds_all: bool
+) -> tuple[float, float] | str | None:
+    """What the gradient says along the first direction in which the result changes by something else, and by what.
+
+    None where they agree in all directions; a text says why nothing can be compared.
+    """
+    scale = max(1.0, abs(begun.value or 0.0))
+    known = [(leaf, grad) for leaf, grad in begun.gradient if grad is not None]
     for direction in range(DIRECTIONS):
         values = []
         for step in (_STEP, -_STEP):
-            moved: _Told | None = apart(partial(_one, begin, begun.first, wanted, (direction, step)))
-            if moved is None or moved.value is None or abs(moved.value - begun.value) > scale / 100:
-                return _undecided((moved and moved.why) or _NOT_TWICE)
+            moved = run(_Move(direction, step, holds_all))
+            if moved is None or moved.value is None or abs(moved.value - (begun.value or 0.0)) > scale / 100:
+                return (moved and moved.why) or _NOT_TWICE
             values.append(moved.value)
         measured = (values[0] - values[1]) / (2 * _STEP)
-        known = [(leaf, grad) for leaf, grad in begun.gradient if grad is not None]
         told = sum(float((grad * _direction(grad, leaf, direction)).sum()) for leaf, grad in known)
         if abs(measured - told) > _RELATIVE * max(abs(measured), abs(told)) + _ABSOLUTE * scale:
-            if begun.own is not None:
-                return _undecided(begun.own)
-            return {"agree": False, "why": f"{told:.6g} along a direction where the loss changes by {measured:.6g}"}
-    gradients = [None if grad is None else grad.detach().clone() for _, grad in begun.gradient]
-    return {"agree": True, "why": None, "gradients": gradients, "directions": DIRECTIONS}
+            return told, measured
+    return None
 
 
 def _undecided(why: str) -> dict[str, Any]:
@@ -277,9 +364,13 @@ def _undecided(why: str) -> dict[str, Any]:
 
 
 def _one(
-    begin: Callable[[], Callable[[], None]], first: _First, wanted: int, direction: tuple[int, float] | None
+    begin: Callable[[], Callable[[], None]],
+    first: _First,
+    wanted: int,
+    move: _Move | None,
+    put_in: Mapping[str, PutIn],
 ) -> _Told:
-    mode = _Run(first, wanted, direction)
+    mode = _Run(first, wanted, move, put_in)
     ledger = Ledger()
 
     def applying(apply: Any) -> Any:
@@ -314,15 +405,31 @@ def _doubled(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     return func, tuple(torch.float64 if one is torch.float32 else one for one in args), kwargs
 
 
-def _move(leaf: torch.Tensor, number: int, direction: tuple[int, float]) -> None:
+def _move(leaf: torch.Tensor, number: int, move: _Move) -> None:
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        leaf.data.add_(_direction(leaf, number, direction[0]), alpha=direction[1])
+        leaf.data.add_(_direction(leaf, number, move.direction), alpha=move.step)
 
 
 def _direction(leaf: torch.Tensor, number: int, direction: int) -> torch.Tensor:
     """A direction, the same each time for the same leaf."""
-    generator = torch.Generator().manual_seed(1_000_003 * direction + number)
+    generator = torch.Generator().manual_seed(1_000_003 * direction + number % 1_000_003)
     return torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf.device)
+
+
+def _leaves_at(node: Any) -> Iterator[torch.Tensor]:
+    """The leaves that a node hands a gradient to."""
+    for below, _ in node.next_functions:
+        if below is not None and below.name().endswith("AccumulateGrad"):
+            yield below.variable
+
+
+def _leaves_of(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The leaves that a tensor has a path to, or it itself."""
+    if tensor.grad_fn is None:
+        yield tensor
+        return
+    for node in NodesBelow([tensor.grad_fn], limit=None).depth_first():
+        yield from _leaves_at(node)
 
 
 def _sequence() -> int:

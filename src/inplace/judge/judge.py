@@ -23,6 +23,7 @@ from inplace.judge.compare import (
     ReplayAnswer,
     Runs,
     disproved,
+    is_as_twin,
     is_less_of_graph,
     judged,
     other_gradient,
@@ -31,6 +32,7 @@ from inplace.judge.compare import (
 )
 from inplace.judge.differences import RUNS
 from inplace.judge.fenced import Fenced, job_variable
+from inplace.judge.put_in import PutIn, put_in
 from inplace.judge.redefined import changes_bodies_only
 from inplace.judge.replay import ANSWER
 from inplace.judge.start import Start, cell_start, script_start
@@ -137,13 +139,23 @@ class Judge:
         answer = runs.answer
         if not isinstance(answer, ReplayAnswer) or answer.entered <= about.backward:
             return judged(about, runs, None)
-        found = self._differences(about, texts)
+        found = self._differences(about, texts, put_in=self._not_trusted(about, rewrites, texts, runs))
         proof = judged(about, runs, found)
         if proof.verified and (other := other_gradient(about, rewrites, runs)) is not None:
             twin = self._differences_of_twin(about)  # a later backward may be what differs
             if is_less_of_graph(found, twin):
                 return disproved(f"{other} is not the same as in {TWIN}, which agrees with finite differences")
         return proof
+
+    def _not_trusted(
+        self, about: About, rewrites: tuple[Rewrite, ...], texts: Mapping[str, str], runs: Runs
+    ) -> list[PutIn]:
+        """The lines whose cuts may be mistakes: none where the twin's gradients, which are all there, are the same."""
+        if about.is_flat or is_as_twin(about, rewrites, runs):
+            return []
+        files = dict.fromkeys([*texts, *(file for file, *_ in about.blamed)])
+        before = {file: text for file in files if (text := self._text_of(file)) is not None}
+        return put_in(about, rewrites, before, texts)
 
     def _runs(self, about: About, texts: dict[str, str]) -> Runs:
         """A run with some texts, beside the twin; and what else they are compared with."""
@@ -156,7 +168,7 @@ class Judge:
                 self._fenced.stop()
                 raise
         raised = isinstance(twin, ReplayAnswer) and twin.raised is not None
-        values = self._as_it_is("values", about.backward) if raised else None
+        values = self._as_let(about) if raised else None
         plain = self._as_it_is("plain", about.backward) if about.is_silent else None
         return Runs(answer, twin, values, plain)
 
@@ -166,6 +178,13 @@ class Judge:
         if key not in self._known:
             self._known[key] = self._answer({}, mode, backward)
         return self._known[key]
+
+    def _as_let(self, about: About) -> Answer:
+        """A run of the code as it is where nothing is refused; one without autograd where it is a backward that is."""
+        allowed = self._as_it_is("allowed", about.backward)
+        if isinstance(allowed, ReplayAnswer) and (allowed.raised is None or allowed.entered > about.backward):
+            return allowed
+        return self._as_it_is("values", about.backward)
 
     def _text_of(self, file: str) -> str | None:
         if file == self._start.file:
@@ -180,8 +199,11 @@ class Judge:
             self._of_twin[about.backward] = self._differences(about, {}, copies=True)
         return self._of_twin[about.backward]
 
-    def _differences(self, about: About, texts: dict[str, str], *, copies: bool = False) -> Mapping[str, Any] | str:
-        found = self._run(texts, "differences", about.backward, copies=copies)
+    def _differences(
+        self, about: About, texts: dict[str, str], *, copies: bool = False, put_in: Sequence[PutIn] = ()
+    ) -> Mapping[str, Any] | str:
+        more = {"copies": copies, "put_in": [one.to_dict() for one in put_in]}
+        found = self._run(texts, "differences", about.backward, more)
         if isinstance(found, str):
             return found
         refused, value = found
@@ -197,9 +219,8 @@ class Judge:
             return f"the code is one process of a job ({job} is set), which a replay does not join"
         names = ("values", "grads", "other_values", "other_grads", "given", "roots")
         findings = tuple(map(About.of_dict, value["findings"]))
-        return ReplayAnswer(
-            raised, refused, findings, value["entered"], value["reached"], *(value[name] for name in names)
-        )
+        known = (value[name] for name in ("entered", "updated", "reached"))
+        return ReplayAnswer(raised, refused, findings, *known, *(value[name] for name in names))
 
     def findings(self) -> tuple[About, ...] | str:
         """What is wrong with the code as it is, found in a replay; or why there is none."""
@@ -207,7 +228,7 @@ class Judge:
         return answer if isinstance(answer, str) else answer.findings
 
     def _run(
-        self, texts: dict[str, str], mode: str, backward: int, *, copies: bool = False
+        self, texts: dict[str, str], mode: str, backward: int, more: Mapping[str, Any] = MappingProxyType({})
     ) -> tuple[str | None, dict[str, Any]] | str:
         """One replay; what it was refused and what came of it, or why nothing did."""
         if self._left <= 0:
@@ -222,7 +243,7 @@ class Judge:
             "argv": self._start.argv,
             "mode": mode,
             "backward": backward,
-            "copies": copies,
+            **more,
         }
         timeout = self._timeout * (RUNS if mode == "differences" else 1)
         ended = self._fenced.order(folder, "inplace.judge.replay", order, ANSWER, timeout)

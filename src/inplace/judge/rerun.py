@@ -21,10 +21,12 @@ from inplace.capture.patches.ledger import Ledger, Put
 from inplace.capture.record import Recorder
 from inplace.fixes.diagnose import analyze
 from inplace.judge.about import abouts
+from inplace.judge.allowed_calls import AllowedCalls
 from inplace.judge.apart import apart
 from inplace.judge.backwards_seen import BackwardsSeen
 from inplace.judge.differences import differences
 from inplace.judge.fence.marks import BEGUN, ENDED
+from inplace.judge.put_in import PutIn
 from inplace.judge.redefined import redefine
 
 
@@ -47,8 +49,9 @@ class _Reached:
 def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run the code of an order; what came of it.
 
-    By its `mode` it runs as it is, with our analysis (`plain`); with every saved tensor a copy (`twin`); without
-    autograd, up to its first backward (`values`); or again and again, for finite differences (`differences`).
+    By its `mode` it runs as it is, with our analysis (`plain`); with every saved tensor a copy (`twin`); so, and what
+    autograd refuses done without it (`allowed`); without autograd, up to its first backward (`values`); or again and
+    again, for finite differences (`differences`).
     """
     ledger = Ledger()  # never undone: the process ends with it
     _read_instead(order["texts"], ledger)
@@ -60,7 +63,8 @@ def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     _seed(folder)
     reached = _Reached(namespace, printed)
     seen = BackwardsSeen(order["backward"], reached.note)
-    context, recorder = _context(order, namespace)
+    allowed = AllowedCalls()
+    context, recorder = _context(order, namespace, allowed)
     raised: BaseException | None = None
     (folder / BEGUN).touch()
     try:
@@ -73,13 +77,19 @@ def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
         "findings": [] if recorder is None else [one.to_dict() for one in abouts(analyze(recorder.trace))],
         "entered": seen.entered,
+        "updated": allowed.are_updates,
         "reached": reached.found,
         **_state(namespace, seen),
     }
 
 
-def _context(order: dict[str, Any], namespace: dict[str, Any]) -> tuple[Any, Recorder | None]:
+def _context(order: dict[str, Any], namespace: dict[str, Any], allowed: AllowedCalls) -> tuple[Any, Recorder | None]:
     """What the code is run under, and the recorder if that is it."""
+    if order["mode"] == "allowed":
+        both = contextlib.ExitStack()
+        both.enter_context(_copied())
+        both.enter_context(allowed)
+        return both, None
     if order["mode"] == "twin":
         return _copied(), None
     if order["mode"] == "values":
@@ -113,7 +123,8 @@ def _differences(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         _seed(folder)
         return run
 
-    found = differences(begin, order["backward"], lambda work: apart(work, folder / "run.pt"))
+    files = {one["file"]: PutIn.of_dict(one) for one in order["put_in"]}
+    found = differences(begin, order["backward"], lambda work: apart(work, folder / "run.pt"), files)
     (folder / ENDED).touch()
     return found
 

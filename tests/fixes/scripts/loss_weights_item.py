@@ -1,5 +1,5 @@
 # kind: graph-detached
-# new: precision = torch.exp(-self.log_var[i])
+# new: precision = torch.exp(-self.log_var[i]) | total = total + precision * l + self.log_var[i]
 import torch
 import torch.nn as nn
 

@@ -1,0 +1,1 @@
+"""Faulty programs, each with right changes and with some that are slightly broken, in many styles of code."""
