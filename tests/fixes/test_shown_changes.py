@@ -8,6 +8,7 @@ import pytest
 
 from inplace.checks.finding import Finding, Rewrite
 from inplace.fixes.editing import applied
+from inplace.fixes.statement import Statement
 from tests.recording import Recorded, record_text
 
 LOUD = ("error", "warning")
@@ -384,3 +385,17 @@ def test_sound_twins_are_told_of_nothing(name: str) -> None:
 
     assert recorded.error is None
     assert [one.kind for one in recorded.report.findings if one.severity in LOUD] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "written"), [("import torch.nn.init as starts", None), ("starts = nn.init", "starts")]
+)
+def test_a_module_is_no_name_of_what_is_written(given: str, written: str | None) -> None:
+    """What is imported has no `clone`: `dcp.load(state)` is not mended by `dcp = dcp.clone()`."""
+    recorded = record_text(f"{given}\nw = torch.rand(3)\nstarts.zeros_(w)")
+    place = recorded.report.index.places.of(recorded.calls("zero_")[0])
+
+    statement = Statement.of(recorded.report.index, place) if place is not None else None
+
+    assert statement is not None
+    assert statement.written_name() == written

@@ -37,6 +37,7 @@ from inplace.facts.model import (
     Process,
     SavedTensor,
     SavedUse,
+    SharedBytes,
     Stack,
     StorageId,
     TensorId,
@@ -317,6 +318,7 @@ def freeze(
         acts=raw.gradients.frozen(frozen_stacks) if raw.gradients is not None else (),
         process=raw.process,
         collectives=tuple(raw.collectives),
+        shared=_shared(raw, stored),
     )
 
 
@@ -355,6 +357,11 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
         )
         for storage, after, before, stack, start, stop in found
     )
+
+
+def _shared(raw: Raw, stored: Sequence[int]) -> tuple[SharedBytes, ...]:
+    found = raw.contents.shared.found if raw.contents is not None else {}
+    return tuple(SharedBytes(StorageId(stored[one]), memory, start) for one, (memory, start) in found.items())
 
 
 def _failure_at(facts: FailureFacts | None, stacks: list[Stack]) -> Failure | None:

@@ -566,6 +566,7 @@ class Recorder(Listener):
     def _look_once_more(self) -> None:
         self._contents.look(len(self._notes.log))
         self._contents.look_asleep(len(self._notes.log))
+        self._contents.shared.end(self.external)
 
     def _watch_external(self) -> None:
         while self.external:

@@ -50,17 +50,19 @@ _How = Literal[
     "handed",
     "item",
     "foreign",
+    "across",
     "twins",
     "modules",
     "bucket",
     "groups",
 ]
 # Of a write that another has told more of, no more is said, nor of a line that takes one for two.
-_PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "result"})
+_PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "across", "result"})
 _COMPARED: frozenset[_How] = frozenset({"compared", "twins"})
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
+    "across": (),
     "class": (),
     "handed": (Cure.COPY_MADE,),
     "modules": (),
@@ -279,7 +281,7 @@ def _grave(is_meant_apart: bool) -> Severity:  # noqa: FBT001  # the one thing i
 
 
 def _foreign(index: Index, one: ForeignWrite) -> SharedReference:
-    """Memory of somebody else's that calls wrote to."""
+    """Memory of somebody else's that calls wrote to, or that other processes have too."""
     writers = [place for write in one.writes[:_MOST] for place in index.places.chain(write.call)]
     culprits = tuple({place.spot: place for place in [*writers, *([one.keep] if one.keep else [])]}.values())
     return SharedReference(
@@ -288,7 +290,7 @@ def _foreign(index: Index, one: ForeignWrite) -> SharedReference:
         victim=None,
         names=index.names.told(first=[one.name], places=culprits[:_MOST], storage=one.storage),
         storage=one.storage,
-        how="foreign",
+        how="across" if one.keep is None and one.storage in index.shared else "foreign",
         reaching=(one.name,),
     )
 

@@ -8,11 +8,12 @@ from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
+from inplace.reading.gradient_events import is_in_step
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.receivers import ChangedReceiver, changed_receivers
 from inplace.reading.recomputed import Recomputed, recomputed_otherwise
-from inplace.reading.saves import Escape, culprits_of, names_of_use, unseen_uses
+from inplace.reading.saves import Escape, Unseen, culprits_of, names_of_use, unseen_uses
 from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
 
 
@@ -33,6 +34,7 @@ class UnseenWrite(Finding):
     storage: StorageId | None
     how: Escape | Literal["unfollowed", "receiver", "recomputed", "another way"]
     argument: Place | None = None
+    processes: tuple[int, ...] = ()
 
     @property
     def yields(self) -> bool:  # type: ignore[override]  # the other kinds say it of all of theirs
@@ -52,13 +54,14 @@ class UnseenWrite(Finding):
     def cures(self) -> tuple[Cure, ...]:
         """To save a copy, to write to one, or to write later.
 
-        A collective is not moved behind backward: that other ranks would meet it there is not known of this one.
+        A collective is not moved behind backward: that other ranks would meet it there is not known of this one. Nor is
+        what another process does.
         """
         if self.how == "unfollowed":
             return (Cure.WRITE_RECORDED,)
         if self.how in {"receiver", "begun", "another way"}:
             return ()
-        if self.how in {"broadcast", "collective"}:
+        if self.how in {"broadcast", "collective", "elsewhere", "shared"}:
             return (Cure.CLONE_SAVED,)
         if self.how == "recomputed":
             return (Cure.BEHIND_BACKWARD,)
@@ -74,16 +77,18 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
             continue  # kept on `ctx`: told as a fault of the custom function
         culprits = culprits_of(index, unseen.writes, unseen.changes)
         place = index.place_of_node(one.node.id)
+        meant = one.saved.storage is not None and _is_trained_by_all(index, unseen, one.saved.storage)
         finding = UnseenWrite(
-            severity="warning",
+            severity="info" if meant else "warning",
             culprits=culprits,
             victim=Victim.at(place, one.node.name),
-            names=names_of_use(index, one, culprits, place),
+            names=names_of_use(index, one, () if unseen.how == "shared" else culprits, place),
             node=one.node.id,
             saved=one.saved.name,
             storage=one.saved.storage,
             how=unseen.how,
             at=one.walk.step,
+            processes=_processes(index, unseen, one.saved.storage),
         )
         found.setdefault(finding.told_by(index.trace), finding)
     yield from found.values()
@@ -91,6 +96,22 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
     yield from (finding for one in unfollowed_writes(index) if (finding := _unfollowed(index, one)).lines not in told)
     yield from (_receiver(index, one) for one in changed_receivers(index))
     yield from (_recomputed(index, one) for one in recomputed_otherwise(index))
+
+
+def _is_trained_by_all(index: Index, unseen: Unseen, storage: StorageId) -> bool:
+    """Whether others trained the parameters that this process trains too: so they are meant to change (Hogwild)."""
+    if unseen.how != "elsewhere" or unseen.writes or storage not in index.history.leaf_storages:
+        return False
+    here = (write.call.stack for write in index.history.writes_to.get(storage, ()))
+    there = (change.stack for change in unseen.changes if change.stack is not None)
+    return any(map(is_in_step, here)) and all(map(is_in_step, there))
+
+
+def _processes(index: Index, unseen: Unseen, storage: StorageId | None) -> tuple[int, ...]:
+    """The other processes that wrote, or, where that is not known, those that have the bytes."""
+    if unseen.how == "shared":
+        return index.shared[storage].processes if storage in index.shared else ()
+    return tuple(sorted({process for change in unseen.changes for process in change.processes}))
 
 
 def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:

@@ -56,6 +56,7 @@ def _tests(trace: Trace) -> Iterator[bool]:
     yield all(_is_act(act, trace) for act in trace.acts)
     yield all(_is_left_out(one, trace) for one in trace.not_looked_at)
     yield all(0 <= one.step < len(trace.calls) for one in trace.collectives)
+    yield all(_among(one.storage, trace.storages) and one.start >= 0 for one in trace.shared)
     yield trace.failure is None or _is_failure(trace.failure, trace)
 
 

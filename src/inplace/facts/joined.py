@@ -99,6 +99,7 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
         nodes=(*earlier.nodes, *(ids.node(node) for node in later.nodes if ids.node_id(node.id) not in ids.known)),
         walks=(*_backwards(earlier.walks), *_walks(earlier, later, ids, later.walks[again.begun :])),
         changes=(*earlier.changes, *map(ids.change, later.changes)),
+        shared=tuple({one.storage: one for one in (*earlier.shared, *map(ids.shared, later.shared))}.values()),
         names=(*earlier.names, *map(ids.name, later.names)),
         modules=(*earlier.modules, *later.modules),
         optimizers=_optimizers(earlier, later, ids),

@@ -219,6 +219,7 @@ class _Cut(Renumbered):
             nodes=tuple(self._nodes()),
             walks=tuple(self._walks()),
             changes=tuple(map(self.change, self._changes)),
+            shared=tuple(self.shared(one) for one in whole.shared if one.storage in self.storages),
             names=tuple(map(self.name, self._kept_names)),
             modules=tuple(whole.modules[number] for number in self.modules),
             optimizers=tuple(map(self.optimizer, self._optimizers)),

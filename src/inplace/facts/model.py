@@ -53,6 +53,10 @@ class Kind(Enum):
     EXPORT = "export"
 
 
+ARRAYS = frozenset({"numpy", "__array__", "__dlpack__", "data_ptr"})
+"""The exports by which somebody outside PyTorch gets to write the bytes of a tensor; others share it with PyTorch."""
+
+
 # ---------------------------------------------------------------- where
 
 
@@ -356,6 +360,8 @@ class ContentChange:
 
     It happened after call `after` and before call `before`; `stack` is the line that was running, None if unknown.
     `start` and `stop` are bytes from the start of the storage.
+    Where other processes are known to have written those bytes, `processes` are their ids and `stack` is their line;
+    see NOTE [ Written by another process ].
     """
 
     storage: StorageId
@@ -364,6 +370,21 @@ class ContentChange:
     start: int
     stop: int
     stack: Stack | None
+    processes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBytes:
+    """Where a storage lies in memory that several processes may have.
+
+    `memory` is what the machine calls that memory, the same in every process that has it; the storage begins at byte
+    `start` of it. `processes` are the ids of the others that are known to have it.
+    """
+
+    storage: StorageId
+    memory: str
+    start: int
+    processes: tuple[int, ...] = ()
 
 
 class Look(Enum):
@@ -567,6 +588,7 @@ class Trace:
     runs: tuple[CellRun, ...] = ()
     process: Process | None = None
     collectives: tuple[Collective, ...] = ()
+    shared: tuple[SharedBytes, ...] = ()
 
     @property
     def begin(self) -> int:

@@ -26,6 +26,7 @@ from inplace.facts.model import (
     Optimizer,
     SavedTensor,
     SavedUse,
+    SharedBytes,
     Site,
     Stack,
     StackFrame,
@@ -195,6 +196,10 @@ class Renumbered(ABC):
             before=self.moment(change.before),
             stack=optional(self.stack, change.stack),
         )
+
+    def shared(self, one: SharedBytes) -> SharedBytes:
+        """Where a storage lies in shared memory."""
+        return replace(one, storage=self.storages[one.storage])
 
     def act(self, act: GradientAct) -> GradientAct:
         """Something that happened to gradients."""

@@ -91,6 +91,13 @@ class SourceCode:
         return tuple(node for node in self.nodes if isinstance(node, ast.stmt))
 
     @cached_property
+    def imported(self) -> frozenset[str]:
+        """The names that imports give."""
+        imports = (one for one in self.statements if isinstance(one, ast.Import | ast.ImportFrom))
+        names = (alias.asname or alias.name.partition(".")[0] for one in imports for alias in one.names)
+        return frozenset(names)
+
+    @cached_property
     def simple_statements(self) -> tuple[ast.stmt, ...]:
         """The statements that have no others in them, the outer ones first."""
         return tuple(statement for statement in self.statements if is_simple(statement))

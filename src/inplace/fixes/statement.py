@@ -71,7 +71,8 @@ class Statement:
             if isinstance(target, ast.Attribute) and isinstance(inner, ast.Name) and inner.id == "self":
                 return f"self.{target.attr}"
             target = inner
-        return target.id if isinstance(target, ast.Name) and target.id not in MODULES else None
+        is_module = isinstance(target, ast.Name) and (target.id in MODULES or target.id in self.source_code.imported)
+        return target.id if isinstance(target, ast.Name) and not is_module else None
 
     def is_array(self, name: str) -> bool:
         """Whether the source makes a variable a numpy array, which has `copy` where a tensor has `clone`."""

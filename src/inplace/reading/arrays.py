@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call, Kind, Stack, StorageId
+from inplace.facts.model import ARRAYS, Call, Kind, Stack, StorageId
 from inplace.reading.code import Code
 from inplace.reading.history import Write
 from inplace.reading.index import Index
@@ -180,6 +180,15 @@ def wrapped_at(index: Index, call: Call, name: str) -> Place | None:
         if place is not None and isinstance(value, ast.Call) and _wraps(value):
             return index.places.beside(place, position)
     return None
+
+
+def may_be_of_array(index: Index, storage: StorageId) -> bool:
+    """Whether code of this process outside PyTorch may have memory that is shared: an array that it made, or wraps."""
+    steps = index.history.columns.steps_of(lambda function: function.label in ARRAYS)
+    given = (index.trace.states[one.before].storage for call in index.history.calls_at(steps) for one in call.inputs)
+    if storage in given:
+        return True
+    return any(name in (source.text or "") for source in index.trace.sources for name in _WRAPPING)
 
 
 def kept_arrays(function: ast.stmt) -> Iterator[ast.Call]:

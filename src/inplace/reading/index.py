@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from inplace.facts.model import Call, Failure, NodeId, Stack, StorageId, TensorId, Trace
+from inplace.facts.model import Call, Failure, NodeId, SharedBytes, Stack, StorageId, TensorId, Trace
 from inplace.reading.custom_nodes import CustomNodes
 from inplace.reading.definitions import Definitions
 from inplace.reading.ending import Ending, recognized
@@ -70,6 +70,11 @@ class Index:
         trace = self.trace
         calls = [trace.calls[one.step] for one in trace.collectives if one.is_async]
         return frozenset((trace.states[one.before].storage, call.stack) for call in calls for one in call.inputs)
+
+    @cached_property
+    def shared(self) -> dict[StorageId, SharedBytes]:
+        """Where storages lie in memory that other processes may have, for those of which it is known."""
+        return {one.storage: one for one in self.trace.shared}
 
     def names_of_ending(self, *first: str) -> tuple[str, ...]:
         """The names of a finding about the line that raised: some that say more, its tensors, its variables."""

@@ -8,14 +8,15 @@ from typing import Literal
 
 from inplace.facts.collectives import SYNC_BUFFERS, is_collective
 from inplace.facts.model import ContentChange, GraphWalk, Kind, Node, SavedTensor, SavedUse, TensorState
+from inplace.reading.arrays import may_be_of_array
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-Escape = Literal["data", "external", "buffers", "replaced", "collective", "begun", "broadcast"]
-"""How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, without moving any, by
-giving the tensor other memory, by a collective, by one that was not waited for, or by the broadcast of a model's
-buffers."""
+Escape = Literal["data", "external", "elsewhere", "shared", "buffers", "replaced", "collective", "begun", "broadcast"]
+"""How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, in another process, in
+memory that other processes have, without moving any, by giving the tensor other memory, by a collective, by one that
+was not waited for, or by the broadcast of a model's buffers."""
 
 _MOST = 8  # culprit lines named for one save
 
@@ -99,8 +100,19 @@ def _unseen(index: Index, one: Use) -> Unseen | None:
         return None
     how: Escape = "replaced" if replaced and not earlier else _escape(writes)
     if changes:
-        how = "begun" if all((change.storage, change.stack) in index.begun for change in changes) else "external"
+        how = _escape_of_change(index, changes)
     return Unseen(writes, changes, how)
+
+
+def _escape_of_change(index: Index, changes: list[ContentChange]) -> Escape:
+    """How changes that no call made escaped the counter of a save."""
+    if all((change.storage, change.stack) in index.begun for change in changes):
+        return "begun"
+    if all(change.processes for change in changes):
+        return "elsewhere"
+    unknown = {change.storage for change in changes if not change.processes}
+    others = unknown <= index.shared.keys() and not any(may_be_of_array(index, storage) for storage in unknown)
+    return "shared" if others else "external"
 
 
 def _escape(writes: list[Write]) -> Escape:
@@ -231,8 +243,14 @@ def culprits_of(index: Index, writes: Sequence[Write], changes: Sequence[Content
     for write in writes:
         for place in index.places.chain(write.call):
             found.setdefault(place.spot, place)
-    unseen = [place for one in changes if one.stack for place in index.places.chain_of(one.stack, None)]
-    return (*tuple(found.values())[:_MOST], *unseen)
+    unseen = {place.spot: place for one in changes if one.stack for place in index.places.chain_of(one.stack, None)}
+    wholes = [place for place in unseen.values() if not any(_is_part(place, other) for other in unseen.values())]
+    return (*tuple(found.values())[:_MOST], *wholes[:_MOST])
+
+
+def _is_part(place: Place, other: Place) -> bool:
+    """Whether a place is a part of another one."""
+    return place.file == other.file and place.position != other.position and other.position.holds(place.position)
 
 
 def names_of_use(index: Index, one: Use, culprits: tuple[Place, ...], victim: Place | None) -> tuple[str, ...]:

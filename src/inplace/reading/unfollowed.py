@@ -101,7 +101,9 @@ class _Unfollowed:
 
     def of_change(self, storage: StorageId, change: ContentChange) -> Unfollowed | None:
         """A change by numpy or the like, where the source says that it is one that bends."""
-        if change.stack is None or change.stack in self._seen or self._is_told_as_save(storage, change.after):
+        if change.processes or change.stack is None or change.stack in self._seen:
+            return None
+        if self._is_told_as_save(storage, change.after):
             return None
         places = self._index.places.chain_of(change.stack, None)
         live = _live(self._index, storage, change.after, self._gone) if places else None

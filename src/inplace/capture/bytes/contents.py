@@ -30,6 +30,7 @@ import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
 from inplace.capture.bytes.readable import bytes_of
+from inplace.capture.bytes.shared_memory import SharedMemory
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.left_out import LeftOut
 from inplace.capture.patches.ledger import Ledger, LinesTraced
@@ -97,6 +98,7 @@ class Contents:
         asleep: those that are compared around the calls that take them; see NOTE [ Storages that sleep ].
         changes: (storage, last step before, first step after, stack or None, first byte, byte after the last) of each
             change found.
+        shared: what is known of the shared memory that storages lie in.
     """
 
     def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut) -> None:
@@ -105,6 +107,7 @@ class Contents:
         self.asleep: dict[StorageId, _Watched] = {}
         self._seen, self._stacks, self._ledger, self._left_out = seen, stacks, ledger, left_out
         self._memory = ForeignMemory()
+        self.shared = SharedMemory()
         self._line: int | None = None
         self._lines = 0
         self._spent = 0  # bytes that were compared
@@ -118,6 +121,8 @@ class Contents:
         if ref is None or ref.live is None or not size or tensor.device.type == "meta":
             return
         on_cpu = tensor.device.type == "cpu"
+        if on_cpu:
+            self.shared.meet(ref.live)
         if not on_cpu or size > _LARGEST:
             self._leave_out(ref.live.id, _LARGEST if on_cpu else 0, after, stack)
             return
@@ -266,6 +271,7 @@ class Contents:
         if line is None:
             bound = _AWAKE if self._spent > _AWAKE else _LINES if self._lines > _LINES else 0
             self._left_out.note(Look.LINES, bound, step, storage=watched.storage)
+        self.shared.look_for(watched.live)
         self.changes.append((watched.storage, watched.after, step, line, start, stop))
 
     # ------------------------------------------------------------ lines

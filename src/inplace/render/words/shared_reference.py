@@ -20,6 +20,7 @@ _REMEDIES = {
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
+    "across": "If the others are not to follow, write into a copy: `.clone()`.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
 }
 
@@ -85,6 +86,9 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         )
     if finding.how == "foreign":
         return f"{writer} wrote {names}, which is memory of an array.", "Whoever has the array finds it changed."
+    if finding.how == "across":
+        what = f"{writer} wrote {names}, which lies in memory that other processes can share."
+        return what, "A process that has the same tensor finds it changed, and its version counter does not tell."
     if finding.how == "swap":
         what = f"{culprits(finding, trace)} copies from a view that the same statement has overwritten already."
         return what, "`x[0]` and `x[1]` are views, not copies, so both ends of the swap read the same bytes."

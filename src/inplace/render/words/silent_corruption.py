@@ -11,15 +11,20 @@ from inplace.render.words.telling import Words
 _HOW = {
     "data": "through an alias with a version counter of its own (`.data`)",
     "external": "from outside PyTorch (numpy, dlpack, shared memory)",
+    "elsewhere": "in another process, which shares its memory,",
     "buffers": "without moving its version (running statistics)",
     "replaced": "by giving it other memory (`.data = ...`)",
     "collective": "in place, as collectives do without moving a version,",
     "begun": "while nobody had waited for it,",
     "broadcast": "to rank 0's values, since DistributedDataParallel broadcasts buffers before a forward,",
 }
+_UNSEEN = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
+_MOST = 4  # processes that are named
 _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
     "external": "Edit a copy of the array (`.copy()`), or edit it after `backward()`.",
+    "elsewhere": "Compute with a copy of your own (`.clone()`), or run `backward()` before others write.",
+    "shared": "Compute with a copy of your own (`.clone()`), or run `backward()` before others write.",
     "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
     "receiver": "Compute the argument in a line of its own above, or write out of place.",
     "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
@@ -49,9 +54,25 @@ def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
         what = f"{culprits(finding, trace)} changed {name(finding)}, and autograd recorded nothing of it."
         return what, "The gradient is that of the values before, not of what was computed."
     saved = f"after {victim(finding, trace)} saved it"
+    if finding.how == "shared":
+        what = f"{name(finding)} changed in shared memory while {culprits(finding, trace)} ran, {saved}"
+        return f"{what} ({keeps(node, finding.saved)}).", f"{_who(finding)} {_UNSEEN}"
     what = f"{culprits(finding, trace)} changed {name(finding)} {_HOW[finding.how]} {saved}"
-    because = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
-    return f"{what} ({keeps(node, finding.saved)}).", because
+    by = f"It was written by {_pids(finding.processes)}. " if finding.processes else ""
+    return f"{what} ({keeps(node, finding.saved)}).", by + _UNSEEN
+
+
+def _who(finding: UnseenWrite) -> str:
+    """Who may have changed bytes that are shared."""
+    if not finding.processes:
+        return "Another process, or code outside PyTorch, wrote it; no recorded call did."
+    return f"Also {_pids(finding.processes)} can write it, but no call recorded there did."
+
+
+def _pids(processes: tuple[int, ...]) -> str:
+    several = "es" if len(processes) > 1 else ""
+    shown = ", ".join(map(str, processes[:_MOST]))
+    return f"process{several} {shown}" + (f" and {len(processes) - _MOST} more" if len(processes) > _MOST else "")
 
 
 def _remedy(finding: UnseenWrite, _: Trace) -> str:

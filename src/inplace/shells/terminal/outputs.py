@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NO_REPORT = "no full report"
 _NO_CHILDREN = "nothing is told of the children"
+_NO_SHARED = "what one process wrote into memory of another was not looked for"
 _NO_PROOF = "the fixes were not proved"
 _UNFINISHED = "The report was ended before it was finished."
 _SILENT = "inplace: this script made no call that is recorded, so there is nothing to show."
@@ -170,11 +171,12 @@ class Outputs:
         *,
         is_launcher: bool,
     ) -> None:
-        if self._trace is not None and self._is_kept_only:
+        if self._trace is not None and self._is_kept_only and not children:
             self._dump(trace, self._trace)
             return
         if children:
-            trace = _as_one_of_several(trace)
+            several = [_as_one_of_several(trace), *children]
+            trace, *children = self._tried(_NO_SHARED, lambda: _told_of_each_other(several)) or several
         bar = Progress(self._show_bar, f"looking at {len(trace.calls):,} calls")
         found = self._found = self._tried(_NO_REPORT, lambda: self.explain(trace, bar.part(0, self._analysis)))
         if found is not None and children:
@@ -468,6 +470,12 @@ def _as_one_of_several(trace: Trace) -> Trace:
     from inplace.capture.process import parent_of_others
 
     return replace(trace, process=trace.process or parent_of_others())
+
+
+def _told_of_each_other(traces: Sequence[Trace]) -> list[Trace]:
+    from inplace.reading.written_elsewhere import told_of_each_other
+
+    return told_of_each_other(traces)
 
 
 def _together(found: Explanation, children: Sequence[Trace], *, is_launcher: bool) -> Together:
