@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from inplace.render.words.processes import spans, tag
+from inplace.render.words.same_files import same_files
 
 Value = dict[str, Any]
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -30,7 +31,7 @@ _MOST = 20  # differences of one sort
 
 def merged(values: Sequence[Value]) -> Value:
     """The public JSON value of several, each of one process; those that were merged before count as their parts do."""
-    order = sorted(values, key=_place_of)
+    order = same_files(sorted(values, key=_place_of))
     processes = [_process(value, number) for number, value in enumerate(order)]
     _follow(processes)
     causes = [one for one in processes if one["error"] is not None and one["follows"] is None]
@@ -120,8 +121,8 @@ def _key(one: Value) -> object:
     return one["kind"], one["severity"], one["victim"] is None, *(_spot(place) for place in places)
 
 
-def _spot(place: Value) -> tuple[str, int, int]:
-    return place["file"], place["line"], place["col"]
+def _spot(place: Value) -> tuple[str, int, int, str]:
+    return place["file"], place["line"], place["col"], place["code"]  # hosts may have several states of a script
 
 
 def _left_out(values: Iterable[Value]) -> list[Value]:

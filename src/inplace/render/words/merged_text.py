@@ -12,6 +12,7 @@ from inplace.render.words.processes import tag
 from inplace.render.words.text import MARKS, MOST_INFO, WIDEST, number_of, safe, wrapped
 
 Value = dict[str, Any]
+_LOUD = frozenset({"collectives", "missing"})  # differences beside which nothing is right
 
 
 def to_text(value: Value, *, width: int = 88, told: AbstractSet[int] = frozenset()) -> str:
@@ -38,7 +39,7 @@ def to_text(value: Value, *, width: int = 88, told: AbstractSet[int] = frozenset
     notes += [
         line for one in value["not_looked_at"] for line in wrapped("not looked at: ", safe(one["message"]), width)
     ]
-    blocks.append("\n".join([*notes, _count(value)]))
+    blocks.append("\n".join([*notes, count_of(value)]))
     return "\n\n".join(blocks)
 
 
@@ -86,7 +87,8 @@ def _differing(differences: Sequence[Value], width: int) -> Iterator[str]:
         yield from wrapped("  · ", safe(one["message"]), width)
 
 
-def _count(value: Value) -> str:
+def count_of(value: Value) -> str:
+    """How many processes and calls there were, and what came of it."""
     processes = value["processes"]
     found = {kind: sum(one["severity"] == kind for one in value["diagnoses"]) for kind in ("error", "warning")}
     verdict = ", ".join(number_of(count, kind) for kind, count in found.items() if count)
@@ -94,5 +96,7 @@ def _count(value: Value) -> str:
         error = value["error"]
         nothing = "nothing wrong" if value["complete"] else "nothing wrong in what was recorded"
         verdict = nothing if error is None else f"ended by {error['type']}"
+        if error is None and any(one["what"] in _LOUD for one in value["differences"]):
+            verdict = "the ranks differ"
     plural = "process" if len(processes) == 1 else "processes"
     return f"{len(processes)} {plural}, {number_of(value['calls'], 'call')}: {verdict}"
