@@ -81,7 +81,7 @@ def diagnosis(file: str = FILE, line: int = 5, severity: str = "error") -> Value
         "kind": "saved-tensor-modified",
         "severity": severity,
         "culprits": [place],
-        "victim": {**place, "line": line - 1},
+        "victim": {**place, "line": line - 1, "node": "SigmoidBackward0"},
         "names": ["h"],
         "example": "E05",
         "message": "line 5: h.mul_(2) changed h.\nbackward() raises.\nWrite h = h.mul(2) instead.",
