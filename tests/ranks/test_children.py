@@ -204,3 +204,30 @@ def test_a_script_may_record_itself(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert "`inplace.record`) began on line" in value["reason"]
     assert not value["complete"]
+
+
+DYING = """
+    import multiprocessing, os, signal
+    def dies(how):
+        tried(1)
+        if how == "raises":
+            raise KeyError(how)
+        os._exit(3) if how == "leaves" else os.kill(os.getpid(), signal.SIGKILL)
+    context = multiprocessing.get_context("fork")
+    made = [context.Process(target=dies, args=(how,)) for how in ("raises", "leaves", "is killed")]
+    for one in made:
+        one.start()
+    for one in made:
+        one.join()
+    print([one.exitcode for one in made])
+"""
+
+
+def test_children_that_die_keep_nobody_waiting(tmp_path: Path) -> None:
+    """One that raises leaves its report; of one that leaves or is killed there is none, and nothing waits for it."""
+    value, printed, said, status = recorded(tmp_path, DYING)
+
+    assert (printed, status) == ("[1, 3, -9]\n", 0)
+    assert loud(value) == [("saved-tensor-modified", RAISES - 1)]
+    assert [one["error"]["type"] for one in value["processes"] if one["error"]] == ["KeyError"]
+    assert said.count("KeyError") >= 1

@@ -112,16 +112,17 @@ w.data.mul_(3)
 y.backward()
 dist.barrier()
 if dist.get_rank() == 1:
-    os.kill(os.getpid(), signal.SIGKILL)
+    {end}
 dist.all_reduce(torch.ones(1))
 """
+BY_SIGNAL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
-@pytest.mark.parametrize("is_outside", [True, False])
-def test_a_rank_that_is_killed_keeps_nobody_waiting(*, is_outside: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "is_outside"), [(BY_SIGNAL, True), (BY_SIGNAL, False), ("os._exit(3)", True)])
+def test_a_rank_that_is_killed_keeps_nobody_waiting(end: str, *, is_outside: bool, tmp_path: Path) -> None:
     """The others leave and print their reports, and what is said of all tells which rank has left none."""
     script = tmp_path / "script.py"
-    script.write_text(KILLED.strip())
+    script.write_text(KILLED.format(end=end).strip())
     ours = ["-m", "inplace", "run", "--json", "out.json"]
 
     ran = started(tmp_path, *(TORCHRUN if is_outside else ours), *(ours if is_outside else TORCHRUN), script)
