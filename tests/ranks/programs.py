@@ -134,6 +134,19 @@ both(
 both(
     "all_gather into others", GATHERED + "dist.all_gather([torch.zeros(4) for _ in range(2)], torch.ones(4))\n" + RAISES
 )
+TOGETHER = """
+x = torch.ones(4, requires_grad=True)
+h = torch.full((4,), R + 1.0)
+y = x * h
+with dist._coalescing_manager(async_ops=False):
+    dist.all_reduce({what})
+try:
+    y.sum().backward()
+except RuntimeError:
+    pass
+""".strip()
+both("all_reduce together with others", TOGETHER.format(what="h"), (STALE, 5))
+both("all_reduce of a copy together with others", TOGETHER.format(what="h.clone()"))
 both(
     "inside a function",
     "def logged(loss):\n    dist.all_reduce(loss)\n    return loss.item()\n"

@@ -123,3 +123,17 @@ both(
     SHARDS.format(shard=ORIGINAL, then="h += x", clip="net.clip_grad_norm_(1.0)"),
     (STALE, 12),
 )
+both(
+    "sharded, parts called by themselves",
+    """
+from torch.distributed.fsdp import fully_shard
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+for layer in (net[0], net[2]):
+    fully_shard(layer, mesh=mesh)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+h = net[0](torch.randn(3, 4)).detach()
+net[2](h).sum().backward()
+opt.step()
+""",
+)

@@ -282,7 +282,8 @@ class Code:
     def mentioned(self, position: Position) -> list[str]:
         """The user's variables that a range mentions: what it writes to, what it assigns, what it uses."""
         receiver = self.receiver(position)
-        written = [receiver] if receiver and root_of(receiver) not in _MODULES else []
+        is_module = receiver is not None and root_of(receiver) in _MODULES | self.source_code.imported
+        written = [receiver] if receiver and not is_module else []
         return [*written, *self.targets(position), *self.roots(position)]
 
     def called(self, position: Position) -> str | None:
@@ -311,11 +312,11 @@ class Code:
         ]
 
     def roots(self, position: Position) -> tuple[str, ...]:
-        """The user's variables that the text of a range mentions, in order, without module names and `self`."""
+        """The user's variables that the text of a range mentions, in order, without what is imported and `self`."""
         node = self.source_code.node(position) or self.statement(position)
         found: dict[str, None] = {}
         for name in _ordered_names(node) if node is not None else ():
-            if name not in _LIBRARY_NAMES:
+            if name not in _LIBRARY_NAMES and name not in self.source_code.imported:
                 found[name] = None
         return tuple(found)
 

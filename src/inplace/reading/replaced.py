@@ -10,6 +10,9 @@ from inplace.reading.gradients import optimized, reached_leaves, stepped
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result
 
+# FSDP gives a module whole parameters for as long as it computes, in the place of the parts that the optimizer has.
+_SHARDED = "DTensor"
+
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
@@ -43,7 +46,7 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
             for numbers, step in built.items()
             if step <= trace.tensors[leaf].first_seen and not used.isdisjoint(map(TensorId, numbers))
             for param in numbers
-            if _is_left(index, TensorId(param), first)
+            if trace.tensors[TensorId(param)].type != _SHARDED and _is_left(index, TensorId(param), first)
         ]
         if orphans:
             yield Replaced(leaf, tuple(orphans), first)

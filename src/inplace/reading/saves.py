@@ -253,9 +253,15 @@ def _is_part(place: Place, other: Place) -> bool:
     return place.file == other.file and place.position != other.position and other.position.holds(place.position)
 
 
-def names_of_use(index: Index, one: Use, culprits: tuple[Place, ...], victim: Place | None) -> tuple[str, ...]:
-    """The names of what was saved: as the culprit itself calls it, then all that are known, then what is mentioned."""
+def names_of_use(
+    index: Index, one: Use, culprits: tuple[Place, ...], victim: Place | None, *, is_elsewhere: bool = False
+) -> tuple[str, ...]:
+    """The names of what was saved: as the culprit itself calls it, then all that are known, then what is mentioned.
+
+    What the culprit calls it in another process comes last, and is what this one calls it only if that is known.
+    """
     own = index.names.of(one.saved.tensor) if one.saved.tensor is not None else []
     known = [*own, *index.names.over(one.saved.storage)]
     written = [name for name in index.names.at(*culprits[:1]) if name in (own or known)]
-    return index.names.told(first=[*written, *known], places=[*culprits[:3], victim])
+    places = [victim, *culprits[:3]] if is_elsewhere else [*culprits[:3], victim]
+    return index.names.told(first=[*written, *known], places=places)

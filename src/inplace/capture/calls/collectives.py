@@ -108,7 +108,7 @@ class Collectives:
         """A collective is about to run: take down what it may write."""
         self.settle()
         step = len(self._notes.log)
-        is_async = bool(kwargs.get("async_op")) or known.label in _ALWAYS_ASYNC
+        is_async = bool(kwargs.get("async_op")) or known.label in _ALWAYS_ASYNC or _is_gathering()
         self.found.append(Collective(step, self._group(kwargs.get("group")), is_async))
         written = known.facts.function.writes
         is_source = known.label == "broadcast" and self._is_source(kwargs)
@@ -257,6 +257,11 @@ class Collectives:
         log.calls.extend((notes.function_id(function), stack, 1, -1, sequence, sequence, known, 0, 0))
         log.given.frombytes(rows)
         self._unseen()
+
+
+def _is_gathering() -> bool:
+    """Whether a `_coalescing_manager` gathers collectives, which begin when it ends (`distributed_c10d.py`)."""
+    return bool(getattr(getattr(sys.modules[_C10D], "_world", None), "pg_coalesce_state", None))
 
 
 def _contents(tensor: torch.Tensor) -> Contents | None:
