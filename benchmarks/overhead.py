@@ -272,7 +272,7 @@ each, and 1,000,009 calls 23.1 s, 23 us each; 1.9 GB at most, the loop itself in
 
 `python benchmarks/ranks.py`: an MLP of six layers and batch norms trains in four processes, each by
 itself, and on four ranks under DistributedDataParallel (gloo, which broadcasts 18 buffers before each forward).
-Milliseconds of the processor for one step of one process, on a shared machine of two cores, where ranks wait for each other:
+Milliseconds of the processor for a step of one process, on a shared machine of two cores; ranks wait for each other:
 
 | | plain | recorded | ratio |
 | --- | --- | --- | --- |

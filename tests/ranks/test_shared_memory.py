@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import torch
 
-from inplace.facts.codec import from_json, to_json
+from inplace.facts.codec import dump, from_json, to_json
 from inplace.facts.model import Process, Trace
 from inplace.fixes.diagnose import analyze
 from inplace.reading.written_elsewhere import told_of_each_other
@@ -115,6 +115,20 @@ def test_the_line_of_the_writer_is_put_in_the_place_of_the_one_that_noticed(memo
     assert (severity, culprits) == ("warning", "shared[0].add_(100)")
     assert "changed shared in another process, which shares its memory, after line 2 saved it" in message
     assert "It was written by process 2. " in message
+
+
+def test_traces_are_told_of_each_other_when_they_are_merged(memory: Memory, tmp_path: Path) -> None:
+    """`inplace merge` finds the line of the writer, too; of reports without traces it is not known."""
+    traces = memory.victim("", 0), memory.writer("shared[0].add_(100)")
+    for number, trace in enumerate(traces):
+        dump(trace, tmp_path / f"{number}.trace")
+
+    ours = started(tmp_path, "-m", "inplace", "merge", "0.trace", "1.trace", "--json", "all.json")
+
+    value = json.loads((tmp_path / "all.json").read_text())
+    jsonschema.validate(value, SCHEMA)
+    assert [(line, why.partition(".")[0]) for _, line, why in loud(value)] == [(1, "It was written by process 2")]
+    assert "silent-corruption [pid 1]" in ours.stdout
 
 
 def test_who_wrote_other_bytes_is_not_named(memory: Memory) -> None:
