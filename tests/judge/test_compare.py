@@ -10,7 +10,8 @@ import torch
 
 from inplace.checks.finding import Cure, Proof, Rewrite
 from inplace.judge.about import About
-from inplace.judge.compare import Answer, ReplayAnswer, Runs, judged, why_refused
+from inplace.judge.compare import judged, why_refused
+from inplace.judge.runs import Answer, ReplayAnswer, Runs
 
 ONES, TWOS = torch.ones(2), torch.full((2,), 2.0)
 ABOUT = About(
@@ -29,7 +30,9 @@ RUN = ReplayAnswer(
     refused=None,
     findings=(),
     entered=1,
-    updated=False,
+    let=None,
+    trained=(),
+    reached_in_all=0,
     reached=REACHED,
     values={"x": ONES},
     grads={"x": TWOS},
@@ -38,13 +41,13 @@ RUN = ReplayAnswer(
     given=[ONES],
     roots=[ONES],
 )
-AGREE = {"agree": True, "why": None, "directions": 2, "missing": None}
+AGREE = {"agree": True, "why": None, "directions": 2, "missing": [], "early": []}
 REWRITE = Rewrite("f", 3, "y.add_(1)", "y = y.add(1)")
 
 
 def verdict(runs: Runs, about: About = ABOUT, differences: Any = AGREE, rewrite: Rewrite = REWRITE) -> Proof:
     """What is said of a rewrite."""
-    return why_refused(about, (rewrite,), runs) or judged(about, runs, differences)
+    return why_refused(about, (rewrite,), runs) or judged(about, (rewrite,), runs, differences)
 
 
 def test_equal_runs_prove_it() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.judge.mutants import cuts, writes
+from tests.judge.mutants import cuts, refused, training, writes
 from tests.judge.unfenced import UnfencedJudge, reported, verdict
 
-PROGRAMS = {**cuts.PROGRAMS, **writes.PROGRAMS}
+PROGRAMS = {**cuts.PROGRAMS, **writes.PROGRAMS, **refused.PROGRAMS, **training.PROGRAMS}
 
 
 @pytest.mark.filterwarnings("ignore")

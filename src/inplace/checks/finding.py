@@ -168,6 +168,8 @@ class Finding:
     """Whether it says no more than that the code was ended, and is left out where an error says why."""
     keeps_values: ClassVar[bool] = False
     """Whether what mends it leaves all values as they were: only the gradients were wrong, or not to be had."""
+    keeps_loss: ClassVar[bool] = False
+    """Whether what mends it leaves the loss that the code computes first as it was, where that is a finite number."""
 
     severity: Severity
     culprits: tuple[Place, ...]

@@ -28,6 +28,7 @@ class LostGradient(Finding):
     """
 
     kind = "gradient-lost-before-step"
+    keeps_loss = True
     how: How
     leaves: tuple[TensorId, ...]
 

@@ -26,6 +26,7 @@ class NonFiniteGradient(Finding):
     """
 
     kind = "non-finite-gradient"
+    keeps_loss = True
     leaves: tuple[TensorId, ...]
     derivative: bool
 

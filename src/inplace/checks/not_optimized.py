@@ -34,6 +34,7 @@ class NotOptimized(Finding):
     """
 
     kind = "not-optimized"
+    keeps_loss = True
     how: Literal["hidden", "late", "unused"]
     leaves: tuple[TensorId, ...]
     optimizer: Place | None

@@ -29,6 +29,7 @@ class ReboundLeaf(Finding):
     """
 
     kind = "rebound-leaf"
+    keeps_loss = True
     leaf: TensorId
     now: TensorId | None
     how: Literal["rebound", "unnamed", "replaced"]

@@ -13,7 +13,10 @@ from inplace.reading.place import Place
 
 
 def registers(look: Look, finding: Finding) -> Candidates:
-    """`self.heads = [nn.Linear(...)]` -> `nn.ModuleList([...])`, and a dict with texts as keys a `ModuleDict`."""
+    """`self.heads = [nn.Linear(...)]` -> `nn.ModuleList([...])`, and a dict with texts as keys a `ModuleDict`.
+
+    Where they hold parameters, a `ParameterList` or a `ParameterDict`.
+    """
     for place in finding.culprits:
         code = look.index.places.code(place)
         statement = code.statement(place.position)
@@ -31,24 +34,26 @@ def registers(look: Look, finding: Finding) -> Candidates:
         is_list, is_dict = isinstance(value, ast.List | ast.ListComp), isinstance(value, ast.Dict | ast.DictComp)
         if prefix is None or not (is_list or is_dict):
             continue
-        holder = f"{prefix}.{'ModuleList' if is_list else 'ModuleDict'}".removeprefix(".")
+        held = _held(value)
+        holder = f"{prefix}.{held or 'Module'}{'List' if is_list else 'Dict'}".removeprefix(".")
         site = Statement(place.file, code, statement, None)
-        fits = bool(prefix) and (is_list or _has_text_keys(look, finding, value, attribute)) and _holds_modules(value)
+        fits = bool(prefix) and (is_list or _has_text_keys(look, finding, value, attribute)) and held is not None
         yield Candidate(site, [in_place_of(value, f"{holder}({source.text_of(value)})")], fits)
         return
 
 
-def _holds_modules(value: ast.expr) -> bool:
-    """Whether the items of a list or dict are calls of classes, and not of plain tensors or functions."""
+def _held(value: ast.expr) -> str | None:
+    """Whether the items of a list or dict are each a `Module` or a `Parameter`; None where that is not seen."""
     items = value.elts if isinstance(value, ast.List) else value.values if isinstance(value, ast.Dict) else []
     if isinstance(value, ast.ListComp):
         items = [value.elt]
     elif isinstance(value, ast.DictComp):
         items = [value.value]
-    return bool(items) and all(
-        isinstance(one, ast.Call) and called_name(one)[:1].isupper() and called_name(one) != "Parameter"
-        for one in items
-    )
+    names = [called_name(one) if isinstance(one, ast.Call) else "" for one in items]
+    if not names or not all(name[:1].isupper() for name in names):
+        return None
+    found = {"Parameter" if name == "Parameter" else "Module" for name in names}
+    return found.pop() if len(found) == 1 else None
 
 
 def _has_text_keys(look: Look, finding: Finding, value: ast.expr, attribute: str) -> bool:

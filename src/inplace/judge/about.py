@@ -14,6 +14,7 @@ from inplace.fixes.candidate import Look
 
 _OTHER_VALUES = frozenset({Cure.FORWARD_AGAIN, Cure.CARRIED_DETACHED, Cure.WRITE_RECORDED})
 """Changes that mean another loss or gradient from then on: what is to stay is what came before."""
+_DETACHING = frozenset({Cure.USE_DETACHED, Cure.CARRIED_DETACHED, Cure.ATTRIBUTE_DETACHED, Cure.DETACHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class About:
         is_silent: whether nothing raised, and a gradient was wrong.
         is_recorded: whether autograd knows of every write that it is about.
         without: what gets a gradient once it is mended, None where that is not its matter.
+        keeps_loss: whether what mends it leaves what the first backward is called on as it was.
+        is_refused: whether that backward itself was refused.
         is_flat: whether that is for a derivative which is zero by definition: another is to be put in its place.
         blamed: file, line, column, last line and column behind it of each culprit.
     """
@@ -41,6 +44,8 @@ class About:
     is_silent: bool
     is_recorded: bool
     without: tuple[str, ...] | None
+    keeps_loss: bool = False
+    is_refused: bool = False
     is_flat: bool = False
     blamed: tuple[tuple[str, int, int, int, int], ...] = ()
 
@@ -48,15 +53,18 @@ class About:
     def of(cls, look: Look, finding: Finding) -> About:
         """What is to be known of a finding in a trace."""
         broken, without = finding.broken(), finding.without_gradient()
+        backward, is_refused = _backward(look, finding)
         return cls(
             finding.kind,
             tuple(dict.fromkeys((place.file, place.position.line) for place in finding.places)),
             finding.names,
-            _backward(look, finding),
+            backward,
             finding.keeps_values,
             broken is not None and broken.how == "silent",
             all(look.is_recorded(write) for write in look.writes_of(finding)),
             without,
+            finding.keeps_loss,
+            is_refused,
             finding.is_flat,
             tuple((place.file, *place.position.start, *place.position.end) for place in finding.blamed()),
         )
@@ -96,17 +104,26 @@ def means_other_values(rewrite: Rewrite) -> bool:
     return rewrite.cure in _OTHER_VALUES
 
 
+def detaches(rewrite: Rewrite) -> bool:
+    """Whether a change takes something out of the graph on purpose."""
+    return rewrite.cure in _DETACHING
+
+
 def ends_leaves(rewrite: Rewrite) -> bool:
     """Whether a change may be meant to have parameters require grad no longer."""
     return rewrite.cure is Cure.METHOD_CALLED
 
 
-def _backward(look: Look, finding: Finding) -> int:
-    """The number of the backward that showed a finding, counted from where the trace's run begins."""
+def _backward(look: Look, finding: Finding) -> tuple[int, bool]:
+    """The number of the backward that showed a finding, from where the trace's run begins, and whether it raised."""
     trace = look.index.trace
     at = finding.at if finding.at is not None else max(finding.steps, default=len(trace.calls))
-    steps = look.index.history.columns.steps_of(lambda one: one.kind is Kind.BACKWARD, min(at, len(trace.calls)))
-    return sum(step >= trace.begin and trace.calls[step].within is None for step in steps)
+    last = min(at + 1, len(trace.calls))
+    steps = look.index.history.columns.steps_of(lambda one: one.kind is Kind.BACKWARD, last)
+    calls = [trace.calls[step] for step in steps if step >= trace.begin and trace.calls[step].within is None]
+    if calls and calls[-1].raised is not None:
+        return len(calls) - 1, True
+    return sum(call.step < at for call in calls), False
 
 
 def _before(file: str, line: int, rewrites: tuple[Rewrite, ...]) -> tuple[str, int] | None:

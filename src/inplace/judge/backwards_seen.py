@@ -25,18 +25,23 @@ class BackwardsSeen:
         roots: copies of the tensors that backwards were called on.
         given: copies of what `autograd.grad` gave out.
         entered: how many backwards were begun.
-        met: the leaves that backwards reached, and the parameters and buffers of the modules that were called, in the
+        reached: the leaves that backwards reached, by id.
+        met: these, and the parameters and buffers of the modules that were called, in the
             order they were first met.
     """
 
-    def __init__(self, wanted: int, reached: Callable[[], None]) -> None:
-        """See the backwards; `reached` is called before the one with the number `wanted`."""
-        self._wanted, self._reached = wanted, reached
+    def __init__(self, wanted: int, begins: Callable[[], None], *, retains: bool = False) -> None:
+        """See the backwards; `begins` is called before the one with the number `wanted`.
+
+        Where it `retains`, none of them frees its graph.
+        """
+        self._wanted, self._begins, self._retains = wanted, begins, retains
         self.entered = 0
         self.roots: list[torch.Tensor | None] = []
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
         self._ids: set[int] = set()  # of what was met, which we keep alive
+        self.reached: dict[int, torch.Tensor] = {}
         self._ledger = Ledger()
 
     def __enter__(self) -> Self:
@@ -49,12 +54,13 @@ class BackwardsSeen:
         self._ledger.undo()
 
     def _watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
-        def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
+        def run(roots: Any, grads: Any, retain_graph: Any, *args: Any, **kwargs: Any) -> Any:
+            args = (grads, self._retains or retain_graph, *args)
             if is_traced():
                 return engine(roots, *args, **kwargs)
             with torch._C.DisableTorchFunction():
                 if self.entered == self._wanted:
-                    self._reached()
+                    self._begins()
                 self.entered += 1
                 self.roots.extend(_snapshot(root) for root in tuple(roots)[: _MOST - len(self.roots)])
                 self._meet(roots)
@@ -86,6 +92,8 @@ class BackwardsSeen:
         nodes = [root.grad_fn for root in roots if isinstance(root, torch.Tensor) and root.grad_fn is not None]
         for node in NodesBelow(nodes, limit=None).depth_first():
             if node.name().endswith("AccumulateGrad"):
+                if len(self.reached) < _MOST:
+                    self.reached[id(node.variable)] = node.variable
                 self._note(node.variable)
 
 

@@ -13,72 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from inplace.checks.finding import Proof, Rewrite
 from inplace.judge.about import About, ends_leaves, means_other_values
+from inplace.judge.runs import Answer, ReplayAnswer, Runs
 
 _ASSIGNED = re.compile(r"^\s*(\w[\w, ]*?)\s*=(?!=)", re.MULTILINE)  # what is left of it in a line put in
+_KEY = re.compile(r"\['(\w+)'\]")
+_GRAPH = re.compile(r",\s+(grad_fn=<[^>]*>|requires_grad=True)")  # in the text of a tensor
 _NAMED = 4
 _TOLD = 120  # characters of an exception's message
 TWIN = "a run in which every saved tensor is a copy"
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayAnswer:
-    """What came of one replay.
-
-    Attributes:
-        raised: type and message of the exception that ended it.
-        refused: what it did that a replay may not do.
-        findings: what the analysis found in it.
-        entered: how many backwards were begun.
-        updated: whether writes to leaves were refused, and done without autograd.
-        reached: values, what had been printed, and the random state, when the backward that matters began.
-        values: the tensors that the code's variables reach at the end, by name.
-        grads: the gradients of those that are leaves.
-        other_values: leaves, parameters and buffers without a name, in the order they were met.
-        other_grads: the gradients of these.
-        given: what `autograd.grad` gave out.
-        roots: what backwards were called on.
-    """
-
-    raised: tuple[str, str] | None
-    refused: str | None
-    findings: tuple[About, ...]
-    entered: int
-    updated: bool
-    reached: Mapping[str, Any] | None
-    values: Mapping[str, Any]
-    grads: Mapping[str, Any]
-    other_values: Sequence[Any]
-    other_grads: Sequence[Any]
-    given: Sequence[Any]
-    roots: Sequence[Any]
-
-
-Answer = ReplayAnswer | str
-"""What came of a replay, or why there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """The runs that a rewrite is judged by.
-
-    Attributes:
-        answer: with the rewrite.
-        twin: of the code as it is, in which every save is a copy.
-        values: of the code as it is, with what was refused done without autograd; None where it wasn't needed.
-        plain: of the code as it is, None where it wasn't needed.
-    """
-
-    answer: Answer
-    twin: Answer
-    values: Answer | None = None
-    plain: Answer | None = None
 
 
 def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proof | None:
@@ -102,14 +50,48 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
     ended = (
         (*about.names, *_begun_at(about, twin)) if about.without is not None or any(map(ends_leaves, rewrites)) else ()
     )
-    lost = next((name for name in twin.grads if name not in answer.grads and name not in ended), None)
+    kept = {*answer.grads, *(name for name in twin.grads if _as_attribute(name) in answer.grads)}
+    lost = next((name for name in twin.grads if name not in kept and name not in ended), None)
     if lost is not None:
         return disproved(f"with this change {lost} is no longer a leaf that requires grad")
     other = _other_values(about, rewrites, answer, twin, runs.values)
     if other is not None:
         return disproved(other)
-    unsure = _without_effect(about, answer, twin)
+    untrained = None if any(map(ends_leaves, rewrites)) else _untrained(about, runs, answer, twin)
+    if untrained is not None:
+        return disproved(f"with this change no backward reaches {untrained}")
+    unsure = _without_effect(about, answer, twin) or _fewer(runs, answer, twin)
+    unbegun = about.is_refused and answer.entered <= about.backward and not is_as_whole(about, rewrites, runs)
+    unsure = unsure or ("the backward that was refused is not begun with this change" if unbegun else None)
     return None if unsure is None else undecided(unsure)
+
+
+def _as_attribute(name: str) -> str:
+    """The name of a parameter in a dictionary once that is a `ParameterDict`."""
+    return _KEY.sub(r".\1", name)
+
+
+def _untrained(about: About, runs: Runs, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """A leaf that a backward reached, and that none reaches any more."""
+    whole = _whole(runs, twin)
+    if whole is None or about.without is not None:
+        return None
+    trained = {*answer.trained, *about.names}
+    return next((one for one in whole.trained if one not in trained and _as_attribute(one) not in trained), None)
+
+
+def _fewer(runs: Runs, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """Whether backwards reach fewer leaves: which of those without a name are gone is not known."""
+    whole = _whole(runs, twin)
+    less = whole is not None and answer.reached_in_all < whole.reached_in_all
+    return "backwards reach fewer leaves with this change" if less else None
+
+
+def _whole(runs: Runs, twin: ReplayAnswer) -> ReplayAnswer | None:
+    """What the code computes where nothing is refused, gradients too; None where no run shows that."""
+    if twin.raised is None:
+        return twin
+    return runs.values if isinstance(runs.values, ReplayAnswer) and runs.values.is_whole else None
 
 
 def _without_effect(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
@@ -118,16 +100,16 @@ def _without_effect(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> s
         return None
     if about.without is not None:
         same = _all_equal(twin.roots[:1], answer.roots[:1]) or not twin.roots or not answer.roots
-        if not same:
-            return "what the first backward is called on is another value with this change"
-        return "fewer tensors get a gradient with this change" if _reached(answer) < _reached(twin) else None
-    if about.keeps_values or about.is_silent or not any(name in twin.values for name in about.names):
+        return None if same else "what the first backward is called on is another value with this change"
+    if about.keeps_values or about.is_silent:
         return None
     named = all(_equal(value, answer.values.get(name)) for name, value in twin.values.items())
     graded = all(_equal(value, answer.grads.get(name)) for name, value in twin.grads.items())
-    alike = named and graded and _all_equal(twin.other_grads, answer.other_grads)
-    told = alike and _other_outside(answer, twin) is None
-    return "all that has a name is as it was without this change" if told else None
+    others = _all_equal(twin.other_grads, answer.other_grads) and _all_equal(twin.other_values, answer.other_values)
+    alike = named and graded and others and _all_equal(twin.roots, answer.roots)
+    return (
+        "all that can be compared is as it was without this change" if alike and _is_as_outside(answer, twin) else None
+    )
 
 
 def _begun_at(about: About, twin: ReplayAnswer) -> list[str]:
@@ -137,15 +119,13 @@ def _begun_at(about: About, twin: ReplayAnswer) -> list[str]:
     return [name for name in twin.grads if any(_equal(twin.values.get(name), root) for root in twin.roots)]
 
 
-def _reached(answer: ReplayAnswer) -> int:
-    """How many leaves have a gradient at the end."""
-    return sum(one is not None for one in [*answer.grads.values(), *answer.other_grads])
-
-
 def _other_values(
     about: About, rewrites: tuple[Rewrite, ...], answer: ReplayAnswer, twin: ReplayAnswer, values: Answer | None
 ) -> str | None:
     """What the code computes that it did not before."""
+    begun = _other_begun(about, answer, twin)
+    if begun is not None:
+        return begun
     if twin.raised is not None:
         return None if not isinstance(values, ReplayAnswer) else _other_forward(about, answer, values)
     if about.without is not None:
@@ -162,6 +142,22 @@ def _other_values(
     if not _all_equal(twin.roots, answer.roots):
         return "what backward is called on ends with another value"
     return _other_outside(answer, twin)
+
+
+def _other_begun(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """What backwards are called on before anything is to be another: at the first, or until the code is refused."""
+    count = about.backward if twin.raised is not None else 0
+    if about.keeps_loss:
+        count = len(twin.roots) if twin.raised is not None else 1
+    for one, two in zip(twin.roots[:count], answer.roots, strict=False):
+        if one is not None and bool(one.isfinite().all()) and not _is_loss_of(two, one):
+            return "what backward is called on is another value"
+    return None
+
+
+def _is_as_outside(answer: ReplayAnswer, twin: ReplayAnswer) -> bool:
+    """Whether nothing else was printed or drawn at random."""
+    return _other_outside(answer, twin) is None
 
 
 def _other_outside(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
@@ -194,19 +190,35 @@ def _other_forward(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> 
 
     Where only updates of leaves were refused, up to its end.
     """
-    if values.updated and values.raised is None:
+    if values.is_updated:
         return _other_updates(about, answer, values)
     if values.entered and answer.entered:
-        count = about.backward + 1
-        if not _all_equal(values.roots[:count], answer.roots[: len(values.roots[:count])]):
+        expected = values.roots[: about.backward + 1]
+        given = answer.roots[: len(expected)]
+        if len(given) != len(expected) or not all(map(_is_loss_of, given, expected)):
             return "what backward is called on is not what the code computes: a write is lost"
-        return None
+        return _otherwise_printed(answer, values)
     if values.raised is not None or not about.keeps_values:
         return None
     for name, value in values.values.items():
         if name in answer.values and not _equal(value, answer.values[name]):
             return f"{name} is not what the code computes: a write is lost"
     return None
+
+
+def _otherwise_printed(answer: ReplayAnswer, values: ReplayAnswer) -> str | None:
+    """What was printed before the backward that matters; but for what a tensor's text says of its graph."""
+    if answer.reached is None or values.reached is None:
+        return None
+    one, two = (_GRAPH.sub("", found.reached["printed"]) for found in (answer, values) if found.reached is not None)
+    return "it prints something else before the backward" if one != two else None
+
+
+def _is_loss_of(one: Any, several: Any) -> bool:
+    """Whether a backward is called on what it was before; where that were several elements, on their mean or sum."""
+    if one is None or several is None or one.numel() != 1 or several.numel() <= 1:
+        return _equal(one, several)
+    return _equal(one, several.mean()) or _equal(one, several.sum())
 
 
 def _other_updates(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> str | None:
@@ -248,13 +260,16 @@ def _other_gradients(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> 
 # ---------------------------------------------------------------- gradients
 
 
-def judged(about: About, runs: Runs, differences: Mapping[str, Any] | str | None) -> Proof:
-    """The verdict on a rewrite that nothing else speaks against.
+def judged(
+    about: About, rewrites: tuple[Rewrite, ...], runs: Runs, differences: Mapping[str, Any] | str | None
+) -> Proof:
+    """The verdict on rewrites that nothing else speaks against.
 
     Args:
         about: what is to be mended.
+        rewrites: the changes.
         runs: what was run.
-        differences: what came of comparing its gradient with finite differences; None where no backward is reached.
+        differences: what came of comparing their gradient with finite differences; None where no backward is reached.
     """
     answer, twin = runs.answer, runs.twin
     if isinstance(answer, str) or isinstance(twin, str):
@@ -269,8 +284,10 @@ def judged(about: About, runs: Runs, differences: Mapping[str, Any] | str | None
         return disproved(f"its gradient does not agree with finite differences: it is {differences['why']}")
     if about.is_silent and isinstance(runs.plain, ReplayAnswer) and _same_gradients(answer, runs.plain):
         return disproved("the gradients are the same as without it")
-    if differences["missing"] is not None:
-        why = f"it changes with what {_joined(differences['missing'])} took out of the graph"
+    missing = differences["missing"] or ([] if is_as_whole(about, rewrites, runs) else differences["early"])
+    if missing:
+        takes = "takes" if len(missing) == 1 else "take"
+        why = f"{_joined(missing)} {takes} out of the graph what a loss is computed with"
         return undecided(f"{_joined(told)}, but {why}, and no replay can tell whether that is meant")
     count = f"{differences['directions']} directions"
     told.append(f"{_gradients(answer)} with finite differences in double precision along {count}")
@@ -284,9 +301,14 @@ def _has_twin(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> bool:
     return about.without is None and about.keeps_values and not any(map(means_other_values, rewrites))
 
 
-def is_as_twin(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> bool:
-    """Whether the gradients are those of the twin, in which nothing is lost."""
-    return _has_twin(about, rewrites, runs) and other_gradient(about, rewrites, runs) is None
+def is_as_whole(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> bool:
+    """Whether gradients at the end are those of a run in which none is lost."""
+    if isinstance(runs.answer, str) or isinstance(runs.twin, str) or about.without is not None:
+        return False
+    whole = _whole(runs, runs.twin)
+    if whole is runs.twin and not _has_twin(about, rewrites, runs):
+        return False
+    return whole is not None and _other_than(runs.answer, whole) is None
 
 
 def other_gradient(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> str | None:
@@ -294,6 +316,10 @@ def other_gradient(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> s
     answer, twin = runs.answer, runs.twin
     if isinstance(answer, str) or isinstance(twin, str) or not _has_twin(about, rewrites, runs):
         return None
+    return _other_than(answer, twin)
+
+
+def _other_than(answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
     for name, gradient in twin.grads.items():
         if name in answer.grads and not _equal(gradient, answer.grads[name]):
             return f"the gradient of {name}"

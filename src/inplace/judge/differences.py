@@ -14,284 +14,29 @@ that it is on purpose: where they take something out, what they do is measured a
 
 from __future__ import annotations
 
-import copy
-import operator
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import torch
-import torch.multiprocessing.reductions
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.patches.ledger import Ledger
 from inplace.capture.patches.mode_off import ModeOff
-from inplace.judge.put_in import PutIn, expression_at
-from inplace.judge.tracing import is_traced
+from inplace.judge.moved_run import NOT_TWICE, First, Move, ReachedError, Run, Told, direction_of
+from inplace.judge.put_in import PutIn
 
 DIRECTIONS = 2
 RUNS = 1 + 4 * DIRECTIONS  # of the code, at most
 _STEP = 1e-6
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-7
-_MOST = 100_000_000  # elements kept of what leaves the graph
 _TOLD = 120  # characters of an exception's message
 _ENGINE = "_engine_run_backward"
-_NOT_TWICE = "the code does not do the same twice"
-# What makes tensors of what other processes send, which comes when it comes: workers of a DataLoader race.
-_RECEIVING = frozenset({torch._utils.__file__, torch.multiprocessing.reductions.__file__})
-_COMPILED = "CompiledFunctionBackward"
-_OWN = {
-    True: "compiled code may compute in another precision, or with derivatives of its own",
-    False: "a custom function has a derivative of its own",
-}
 
 
 def _here(work: Callable[[], Any]) -> Any:
     """Do a run in this process."""
     return work()
-
-
-class _ReachedError(BaseException):
-    """The backward that is judged was reached; the code is not to go on."""
-
-
-@dataclass(slots=True)
-class _First:
-    """What the first run is to tell the others.
-
-    Attributes:
-        called: the names of the functions that were called, in order.
-        moved: by the number of a call, which of its tensors are leaves to be moved, each with the leaf's number;
-            those that only what is put in has taken out of the graph have negative ones.
-        kept: by the number of a call and that of the result, what it took out of the graph.
-        written: the calls that gave out aliases through which something was written.
-        put_in: the calls that took something out where that may be by mistake, each with the text of its expression.
-    """
-
-    called: list[str] = field(default_factory=list)
-    moved: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    kept: dict[tuple[int, int], Any] = field(default_factory=dict)
-    written: set[int] = field(default_factory=set)
-    put_in: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Told:
-    """What a run gives.
-
-    Attributes:
-        value: of what the backward is called on; None where it was not reached.
-        gradient: of the leaves that are moved, by number; from the first run only.
-        own: why the gradient may be another and right all the same: a part of the graph is not PyTorch's.
-        why: nothing can be compared.
-        first: what the others are told.
-    """
-
-    first: _First
-    value: float | None = None
-    gradient: list[tuple[int, torch.Tensor | None]] = field(default_factory=list)
-    own: str | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """What a run but the first does otherwise.
-
-    Attributes:
-        direction: the number of the direction in which leaves are moved.
-        step: how far.
-        holds_all: whether everything is held that leaves the graph; else not what is put in.
-    """
-
-    direction: int
-    step: float
-    holds_all: bool
-
-
-class _Run(TorchFunctionMode):
-    """One run: numbers its calls, and moves leaves or notes their uses."""
-
-    def __init__(self, first: _First, wanted: int, move: _Move | None, put_in: Mapping[str, PutIn]) -> None:
-        super().__init__()
-        self._first, self._wanted, self._moving, self._put_in = first, wanted, move, put_in
-        self.told = _Told(first)
-        self._process = os.getpid()  # a child of the code's inherits us, and is none of the run
-        self._number = 0
-        self._backwards = 0
-        self._inside = 0  # a custom function, which computes without recording
-        self._size = 0
-        self._uses: list[tuple[int, int, int, tuple[int, ...]]] = []  # call, nodes from, to, leaves by id
-        self._aliases: dict[int, int] = {}
-        self._alive: list[torch.Tensor] = []
-        self._lost: dict[int, torch.Tensor] = {}  # leaves that only values which were taken out came from, by id
-
-    # ------------------------------------------------------------ calls
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if os.getpid() != self._process or sys._getframe(1).f_code.co_filename in _RECEIVING:
-            return func(*args, **kwargs)
-        func, args, kwargs = _doubled(func, args, kwargs)
-        name = getattr(func, "__name__", "")
-        return self._called(name, lambda: func(*args, **kwargs), [*args, *kwargs.values()], is_custom=False)
-
-    def apply(self, name: str, call: Callable[[], Any], args: list[Any]) -> Any:
-        """A custom function, as which compiled code comes too."""
-        return call() if os.getpid() != self._process else self._called(name, call, args, is_custom=True)
-
-    def _called(self, name: str, call: Callable[[], Any], args: list[Any], *, is_custom: bool) -> Any:
-        with torch._C.DisableTorchFunction():  # at a custom function we are on, and none of the calls is ours
-            number = self._numbered(name)
-            given = [one for one in tree_flatten(args)[0] if isinstance(one, torch.Tensor)]
-            if self._moving is not None:
-                for place, leaf in self._first.moved.get(number, ()):
-                    if leaf >= 0 or not self._moving.holds_all:
-                        _move(given[place], leaf, self._moving)
-            begun, versions = _sequence(), [_version(one) for one in given]
-        self._inside += is_custom
-        try:
-            result = call()
-        finally:
-            self._inside -= is_custom
-        with torch._C.DisableTorchFunction():
-            if self._moving is None:
-                self._note_use(number, begun, given, versions)
-            return result if self._inside or is_custom else self._without_path(number, given, result)
-
-    def _note_use(self, number: int, begun: int, given: list[torch.Tensor], versions: list[int | None]) -> None:
-        """Note the leaves that a call uses, and what it writes through aliases."""
-        leaves = tuple(id(one) if one.is_leaf and one.requires_grad else 0 for one in given)
-        if any(leaves):
-            self._alive += [one for one in given if one.is_leaf and one.requires_grad]
-            self._uses.append((number, begun, _sequence(), leaves))
-        for tensor, before in zip(given, versions, strict=True):
-            if before != _version(tensor) and _storage(tensor) in self._aliases:
-                self._first.written.add(self._aliases[_storage(tensor)])
-
-    def _numbered(self, name: str) -> int:
-        """The number of a call of a function, from 1."""
-        self._number += 1
-        called = self._first.called
-        if self._moving is None:
-            called.append(name)
-        elif self._number > len(called) or called[self._number - 1] != name:
-            self.told.why = _NOT_TWICE
-            raise _ReachedError
-        return self._number
-
-    def _without_path(self, number: int, given: list[torch.Tensor], result: Any) -> Any:
-        """The result of a call; where it has left the graph, what the first run gave out there."""
-        if not given or result is None:
-            return result
-        if isinstance(result, torch.Tensor | float) or self._first.called[number - 1] == "tolist":
-            return self._held((number, 0), given, result)
-        if not isinstance(result, tuple | list):
-            return result
-        parts, shape = tree_flatten(result)
-        held = [self._held((number, place), given, part) for place, part in enumerate(parts)]
-        return result if all(map(operator.is_, held, parts)) else tree_unflatten(held, shape)
-
-    def _held(self, key: tuple[int, int], given: list[torch.Tensor], result: Any) -> Any:
-        """One part of a result, where it has left the graph: a number, a list of them, or a tensor without a path."""
-        leaves = any(one.requires_grad for one in given)
-        if isinstance(result, torch.Tensor):
-            is_value = result.is_floating_point() and not result.requires_grad
-            if not is_value or not leaves or any(one is result for one in given):
-                return result
-        elif self._moving is not None and not self._moving.holds_all and not leaves:
-            return result  # it left the graph before: where it did, it is held, or is not to be
-        if self._moving is None:
-            self._keep(key, given, result)
-            return result
-        kept = self._first.kept.get(key)
-        is_free = not self._moving.holds_all and key[0] in self._first.put_in
-        if kept is None or is_free or key[0] in self._first.written:
-            return result
-        return kept.clone() if isinstance(kept, torch.Tensor) else copy.deepcopy(kept)
-
-    def _keep(self, key: tuple[int, int], given: list[torch.Tensor], result: Any) -> None:
-        """Note what a call of the first run took out of the graph."""
-        text = expression_at(self._put_in, sys._getframe(1)) if self._put_in else None
-        if text is not None:
-            self._first.put_in[key[0]] = text
-            self._lost.update((id(leaf), leaf) for one in given if one.requires_grad for leaf in _leaves_of(one))
-        if not isinstance(result, torch.Tensor):
-            self._first.kept[key] = copy.deepcopy(result)
-            return
-        self._size += result.numel()
-        if self._size > _MOST:
-            self.told.why = "too much leaves the graph to be kept"
-            return
-        self._first.kept[key] = result.detach().clone()
-        if _storage(result) in {_storage(one) for one in given}:
-            self._aliases[id(result)] = key[0]
-            self._aliases[_storage(result)] = key[0]
-            self._alive.append(result)
-
-    # ------------------------------------------------------------ backward
-
-    def watched(self, engine: Callable[..., Any]) -> Callable[..., Any]:
-        """The engine, which stops the code at the backward that is judged."""
-
-        def run(roots: Any, grads: Any, *args: Any, **kwargs: Any) -> Any:
-            if os.getpid() != self._process or is_traced():
-                return engine(roots, grads, *args, **kwargs)
-            if self._backwards < self._wanted:
-                self._backwards += 1
-                return engine(roots, grads, *args, **kwargs)
-            with torch._C.DisableTorchFunction(), torch.no_grad():
-                both = list(zip(roots, grads, strict=True))
-                weights = [torch.ones_like(one) if grad is None else grad for one, grad in both]
-                self.told.value = float(
-                    sum((one.detach() * grad).sum() for one, grad in zip(roots, weights, strict=True))
-                )
-            if self._moving is None:
-                with torch._C.DisableTorchFunction():
-                    self._take(engine, tuple(roots), tuple(weights))
-            raise _ReachedError
-
-        return run
-
-    def _take(self, engine: Callable[..., Any], roots: Any, weights: Any) -> None:
-        """The gradient of every leaf, and before which call each is to be moved."""
-        users: dict[int, tuple[torch.Tensor, int]] = {}
-        for node in NodesBelow([one.grad_fn for one in roots if one.grad_fn is not None], limit=None).depth_first():
-            if isinstance(node, torch.autograd.function.BackwardCFunction):
-                self.told.own = _OWN[type(node).__name__ == _COMPILED]
-            for leaf in _leaves_at(node):
-                known = users.get(id(leaf))
-                number = node._sequence_nr()
-                users[id(leaf)] = leaf, number if known is None else min(known[1], number)
-        leaves = [leaf for leaf, _ in users.values()]
-        if not leaves or any(leaf.dtype != torch.float64 for leaf in leaves):
-            self.told.why = "no leaf" if not leaves else "a leaf is not of double precision"
-            return
-        for order, (leaf, number) in enumerate(users.values()):
-            use = next((one for one in self._uses if one[1] <= number < one[2] and id(leaf) in one[3]), None)
-            if use is None:
-                self.told.why = "it is not known where a leaf is used"
-                return
-            self._first.moved.setdefault(use[0], []).append((use[3].index(id(leaf)), order))
-        self._note_lost(users.keys())
-        options = {"allow_unreachable": True, "accumulate_grad": False}
-        found = engine(roots, weights, True, False, tuple(leaves), **options)  # PyTorch's own order
-        self.told.gradient = list(enumerate(found))
-
-    def _note_lost(self, reached: AbstractSet[int]) -> None:
-        """Before which call each leaf is to be moved that has a path only to what is taken out where that is put in."""
-        lost = [leaf for leaf in self._lost if leaf not in reached and self._lost[leaf].dtype == torch.float64]
-        for order, leaf in enumerate(lost, start=1):
-            use = next((one for one in self._uses if leaf in one[3]), None)
-            if use is not None:
-                self._first.moved.setdefault(use[0], []).append((use[3].index(leaf), -order))
 
 
 def differences(
@@ -310,16 +55,17 @@ def differences(
 
     Returns:
         `agree` (None where they can't be compared, and `why`), the `gradients` of leaves, how many `directions`, and
-        `missing`: what was put in takes out of the graph a value that the result changes with, None if nothing does.
+        `missing`: the expressions that were put in and take out of the graph a value that the result changes with;
+        `early`: those that an earlier backward may miss something of.
     """
-    begun: _Told | None = apart(lambda: _one(begin, _First(), wanted, None, put_in))
+    begun: Told | None = apart(lambda: _one(begin, First(), wanted, None, put_in))
     if begun is None:
         return _undecided("a run ends without an answer")
     if begun.why is not None or begun.value is None or not begun.gradient:
         return _undecided(begun.why or "the backward is not reached in double precision")
 
-    def run(move: _Move) -> _Told | None:
-        told: _Told | None = apart(partial(_one, begin, begun.first, wanted, move, {}))
+    def run(move: Move) -> Told | None:
+        told: Told | None = apart(partial(_one, begin, begun.first, wanted, move, {}))
         return told
 
     apart_by = _difference(run, begun, holds_all=True)
@@ -332,12 +78,13 @@ def differences(
     if isinstance(missed, str):
         return _undecided(missed)
     gradients = [None if grad is None else grad.detach().clone() for _, grad in begun.gradient]
-    missing = list(dict.fromkeys(begun.first.put_in.values())) if missed else None
-    return {"agree": True, "why": None, "gradients": gradients, "directions": DIRECTIONS, "missing": missing}
+    missing = list(dict.fromkeys(begun.first.put_in.values())) if missed else []
+    more = {"missing": missing, "early": list(dict.fromkeys(begun.first.early))}
+    return {"agree": True, "why": None, "gradients": gradients, "directions": DIRECTIONS, **more}
 
 
 def _difference(
-    run: Callable[[_Move], _Told | None], begun: _Told, *, holds_all: bool
+    run: Callable[[Move], Told | None], begun: Told, *, holds_all: bool
 ) -> tuple[float, float] | str | None:
     """What the gradient says along the first direction in which the result changes by something else, and by what.
 
@@ -348,12 +95,12 @@ def _difference(
     for direction in range(DIRECTIONS):
         values = []
         for step in (_STEP, -_STEP):
-            moved = run(_Move(direction, step, holds_all))
+            moved = run(Move(direction, step, holds_all))
             if moved is None or moved.value is None or abs(moved.value - (begun.value or 0.0)) > scale / 100:
-                return (moved and moved.why) or _NOT_TWICE
+                return (moved and moved.why) or NOT_TWICE
             values.append(moved.value)
         measured = (values[0] - values[1]) / (2 * _STEP)
-        told = sum(float((grad * _direction(grad, leaf, direction)).sum()) for leaf, grad in known)
+        told = sum(float((grad * direction_of(grad, leaf, direction)).sum()) for leaf, grad in known)
         if abs(measured - told) > _RELATIVE * max(abs(measured), abs(told)) + _ABSOLUTE * scale:
             return told, measured
     return None
@@ -365,12 +112,12 @@ def _undecided(why: str) -> dict[str, Any]:
 
 def _one(
     begin: Callable[[], Callable[[], None]],
-    first: _First,
+    first: First,
     wanted: int,
-    move: _Move | None,
+    move: Move | None,
     put_in: Mapping[str, PutIn],
-) -> _Told:
-    mode = _Run(first, wanted, move, put_in)
+) -> Told:
+    mode = Run(first, wanted, move, put_in)
     ledger = Ledger()
 
     def applying(apply: Any) -> Any:
@@ -387,7 +134,7 @@ def _one(
         ledger.replace(torch.autograd.Function, "apply", applying)
         with mode:
             run()
-    except _ReachedError:
+    except ReachedError:
         pass
     except BaseException as raised:
         told = f"{type(raised).__name__}: {raised}".partition("\n")[0][:_TOLD]
@@ -395,52 +142,3 @@ def _one(
     finally:
         ledger.undo()
     return mode.told
-
-
-def _doubled(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-    """A call in double precision: what asks for single precision asks for double."""
-    if getattr(func, "__name__", "") == "float":
-        func = torch.Tensor.double
-    kwargs = {name: torch.float64 if value is torch.float32 else value for name, value in kwargs.items()}
-    return func, tuple(torch.float64 if one is torch.float32 else one for one in args), kwargs
-
-
-def _move(leaf: torch.Tensor, number: int, move: _Move) -> None:
-    with torch._C.DisableTorchFunction(), torch.no_grad():
-        leaf.data.add_(_direction(leaf, number, move.direction), alpha=move.step)
-
-
-def _direction(leaf: torch.Tensor, number: int, direction: int) -> torch.Tensor:
-    """A direction, the same each time for the same leaf."""
-    generator = torch.Generator().manual_seed(1_000_003 * direction + number % 1_000_003)
-    return torch.randn(leaf.shape, generator=generator, dtype=torch.float64).to(leaf.device)
-
-
-def _leaves_at(node: Any) -> Iterator[torch.Tensor]:
-    """The leaves that a node hands a gradient to."""
-    for below, _ in node.next_functions:
-        if below is not None and below.name().endswith("AccumulateGrad"):
-            yield below.variable
-
-
-def _leaves_of(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The leaves that a tensor has a path to, or it itself."""
-    if tensor.grad_fn is None:
-        yield tensor
-        return
-    for node in NodesBelow([tensor.grad_fn], limit=None).depth_first():
-        yield from _leaves_at(node)
-
-
-def _sequence() -> int:
-    found: int = torch._C._autograd._get_sequence_nr()
-    return found
-
-
-def _version(tensor: torch.Tensor) -> int | None:
-    return None if tensor.is_inference() else tensor._version
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    found: int = tensor.untyped_storage()._cdata
-    return found

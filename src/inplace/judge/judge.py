@@ -16,14 +16,11 @@ from inplace.facts.progress import Tell, silent
 from inplace.fixes.candidate import Look
 from inplace.fixes.editing import applied
 from inplace.fixes.proposals import proposals
-from inplace.judge.about import About
+from inplace.judge.about import About, detaches
 from inplace.judge.compare import (
     TWIN,
-    Answer,
-    ReplayAnswer,
-    Runs,
     disproved,
-    is_as_twin,
+    is_as_whole,
     is_less_of_graph,
     judged,
     other_gradient,
@@ -32,9 +29,10 @@ from inplace.judge.compare import (
 )
 from inplace.judge.differences import RUNS
 from inplace.judge.fenced import Fenced, job_variable
-from inplace.judge.put_in import PutIn, put_in
+from inplace.judge.put_in import PutIn, left_out, put_in
 from inplace.judge.redefined import changes_bodies_only
 from inplace.judge.replay import ANSWER
+from inplace.judge.runs import Answer, ReplayAnswer, Runs
 from inplace.judge.start import Start, cell_start, script_start
 
 __all__ = ["Judge", "Start", "cell_start", "prove", "script_start"]
@@ -103,7 +101,7 @@ class Judge:
         first: Proof | None = None
         for number, candidate in enumerate(candidates):
             self.tell(number / len(candidates))
-            proof = self.verdict(about, (candidate,))
+            proof = self.verdict(about, (candidate,), is_meant=candidate == finding.rewrite and detaches(candidate))
             if proof.verified:
                 return replace(finding, rewrite=candidate, basis="replay", proof=proof)
             first = first or proof
@@ -120,8 +118,11 @@ class Judge:
         """Whether it is the code itself that can't be replayed."""
         return any(isinstance(one, ReplayAnswer) and one.refused is not None for one in self._known.values())
 
-    def verdict(self, about: About, rewrites: tuple[Rewrite, ...]) -> Proof:
-        """What replays with some rewrites show about a finding."""
+    def verdict(self, about: About, rewrites: tuple[Rewrite, ...], *, is_meant: bool = False) -> Proof:
+        """What replays with some rewrites show about a finding.
+
+        Where it `is_meant`, the recording shows that what they take out of the graph is to be out of it.
+        """
         texts: dict[str, str] = {}
         for rewrite in sorted(rewrites, key=lambda one: -one.line):
             text = texts.get(rewrite.file) or self._text_of(rewrite.file)
@@ -136,23 +137,32 @@ class Judge:
         refused = why_refused(about, rewrites, runs)
         if refused is not None:
             return refused
+        gone = (
+            self._left_out(about, rewrites)
+            if about.without is None and not is_as_whole(about, rewrites, runs)
+            else None
+        )
+        if gone is not None:
+            return undecided(f"gradients are not what they were, and it leaves out {gone}, which may be meant")
         answer = runs.answer
         if not isinstance(answer, ReplayAnswer) or answer.entered <= about.backward:
-            return judged(about, runs, None)
-        found = self._differences(about, texts, put_in=self._not_trusted(about, rewrites, texts, runs))
-        proof = judged(about, runs, found)
+            return judged(about, rewrites, runs, None)
+        parts = [] if is_meant or about.is_flat else self._put_in(about, rewrites, texts)
+        found = self._differences(about, texts, put_in=parts)
+        proof = judged(about, rewrites, runs, found)
         if proof.verified and (other := other_gradient(about, rewrites, runs)) is not None:
             twin = self._differences_of_twin(about)  # a later backward may be what differs
             if is_less_of_graph(found, twin):
                 return disproved(f"{other} is not the same as in {TWIN}, which agrees with finite differences")
         return proof
 
-    def _not_trusted(
-        self, about: About, rewrites: tuple[Rewrite, ...], texts: Mapping[str, str], runs: Runs
-    ) -> list[PutIn]:
-        """The lines whose cuts may be mistakes: none where the twin's gradients, which are all there, are the same."""
-        if about.is_flat or is_as_twin(about, rewrites, runs):
-            return []
+    def _left_out(self, about: About, rewrites: tuple[Rewrite, ...]) -> str | None:
+        """A cut that changes from outside leave out, though nobody blamed it."""
+        found = (left_out(about, one, self._text_of(one.file) or "") for one in rewrites if one.cure is None)
+        return next((one for one in found if one is not None), None)
+
+    def _put_in(self, about: About, rewrites: tuple[Rewrite, ...], texts: Mapping[str, str]) -> list[PutIn]:
+        """The lines whose cuts may be mistakes."""
         files = dict.fromkeys([*texts, *(file for file, *_ in about.blamed)])
         before = {file: text for file in files if (text := self._text_of(file)) is not None}
         return put_in(about, rewrites, before, texts)
@@ -219,7 +229,7 @@ class Judge:
             return f"the code is one process of a job ({job} is set), which a replay does not join"
         names = ("values", "grads", "other_values", "other_grads", "given", "roots")
         findings = tuple(map(About.of_dict, value["findings"]))
-        known = (value[name] for name in ("entered", "updated", "reached"))
+        known = (value[name] for name in ("entered", "let", "trained", "reached_in_all", "reached"))
         return ReplayAnswer(raised, refused, findings, *known, *(value[name] for name in names))
 
     def findings(self) -> tuple[About, ...] | str:

@@ -11,6 +11,8 @@ nobody blamed it: `target.detach()` in a loss whose cut is somewhere else on its
 from __future__ import annotations
 
 import ast
+import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +25,8 @@ from inplace.facts.lines import lines_of
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, node_position
 from inplace.judge.about import About
+
+_CALLS = frozenset({"detach", "item", "numpy", "tolist"})
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,35 @@ def put_in(
             stood = set(_unblamed(SourceCode(text), old, blamed))
             meant += [node_position(node) for node, what in _expressions(SourceCode(new), at) if what in stood]
             moved += count - (old.end_line - old.line)
-        ranges += [_shifted(one, own) for one in blamed if not any(_holds_line(each, one.line) for each in own)]
+        if about.without is not None:  # there it is the cuts that were blamed
+            ranges += [_shifted(one, own) for one in blamed if not any(_holds_line(each, one.line) for each in own)]
         found.append(PutIn(file, new, tuple(ranges), tuple(meant)))
     return found
+
+
+def left_out(about: About, rewrite: Rewrite, before: str) -> str | None:
+    """What took something out of the graph in the lines before a rewrite, was not blamed, and does so no more."""
+    blamed = [Position(*one) for name, *one in about.blamed if name == rewrite.file]
+    source = SourceCode(before)
+    stood = set(_unblamed(source, _lines(rewrite.line, len(lines_of(rewrite.old))), blamed))
+    try:
+        left = Counter(filter(None, map(_cut, ast.walk(ast.parse(textwrap.dedent(rewrite.new))))))
+    except SyntaxError:  # a part of a statement
+        return None
+    for node, text in _expressions(source, _lines(rewrite.line, len(lines_of(rewrite.old)))):
+        name = _cut(node)
+        if name is not None and text in stood:
+            if not left[name]:
+                return f"`{text}`"
+            left[name] -= 1
+    return None
+
+
+def _cut(node: ast.AST) -> str | None:
+    """The name of the method or attribute by which an expression takes something out of the graph."""
+    if isinstance(node, ast.Call):
+        return node.func.attr if isinstance(node.func, ast.Attribute) and node.func.attr in _CALLS else None
+    return node.attr if isinstance(node, ast.Attribute) and node.attr == "data" else None
 
 
 def _lines(first: int, count: int) -> Position:

@@ -62,7 +62,7 @@ def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     namespace = _namespace(order, folder)
     _seed(folder)
     reached = _Reached(namespace, printed)
-    seen = BackwardsSeen(order["backward"], reached.note)
+    seen = BackwardsSeen(order["backward"], reached.note, retains=order["mode"] == "allowed")
     allowed = AllowedCalls()
     context, recorder = _context(order, namespace, allowed)
     raised: BaseException | None = None
@@ -77,7 +77,7 @@ def rerun(order: dict[str, Any], folder: Path) -> dict[str, Any]:
         "raised": None if raised is None else [type(raised).__name__, str(raised)],
         "findings": [] if recorder is None else [one.to_dict() for one in abouts(analyze(recorder.trace))],
         "entered": seen.entered,
-        "updated": allowed.are_updates,
+        "let": allowed.let if order["mode"] == "allowed" else None,
         "reached": reached.found,
         **_state(namespace, seen),
     }
@@ -147,19 +147,23 @@ def _double(namespace: dict[str, Any]) -> None:
 
 def _state(namespace: dict[str, Any], seen: BackwardsSeen) -> dict[str, Any]:
     """Values and gradients at the end: by name where a variable reaches the tensor, else in the order they were met."""
-    values, grads, named = {}, {}, set()
+    values, grads, named, trained = {}, {}, set(), []
     for path, value in scan(namespace):
         if isinstance(value, torch.Tensor):
             named.add(id(value))
             values[path] = _copy(value)
             if _is_leaf(value):
                 grads[path] = _copy(value.grad)
+            if id(value) in seen.reached:
+                trained.append(path)
     others = [tensor for tensor in seen.met if id(tensor) not in named]
     return {
         "values": values,
         "grads": grads,
         "other_values": [_copy(tensor) for tensor in others],
         "other_grads": [_copy(tensor.grad) if _is_leaf(tensor) else None for tensor in others],
+        "trained": trained,
+        "reached_in_all": len(seen.reached),
         "given": seen.given,
         "roots": seen.roots,
     }

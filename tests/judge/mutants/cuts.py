@@ -107,4 +107,73 @@ main()
             ],
         },
     ),
+    "graph-detached, no_grad in a helper": Program(
+        LEAF
+        + """\
+net = nn.Linear(3, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+def features(t):
+    with torch.no_grad():
+        out = net(t)
+    return out * 2
+def train():
+    for batch in torch.rand(2, 4, 3):
+        loss = features(batch).mean() + (x ** 2).sum()
+        loss.backward()
+        opt.step()
+train()
+""",
+        {
+            "right": [
+                ("    with torch.no_grad():\n        out = net(t)", "    out = net(t)"),
+            ],
+            "wrong": [
+                ("    with torch.no_grad():\n        out = net(t)", "    out = 0.5 * net(t) + 0.5 * net(t).detach()"),
+                (
+                    "    with torch.no_grad():\n        out = net(t)",
+                    "    out = net(t)\n    out = out.detach() + 0 * out",
+                ),
+                ("    with torch.no_grad():\n        out = net(t)", "    out = net(t) * 2"),
+            ],
+        },
+    ),
+    "graph-detached, parts gathered in a list": Program(
+        LEAF
+        + """\
+net = nn.Linear(3, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+losses = []
+for batch in torch.rand(3, 4, 3):
+    losses.append(net(batch).pow(2).mean().item())
+loss = torch.tensor(losses, requires_grad=True).mean()
+loss.backward()
+opt.step()
+""",
+        {
+            "right": [
+                (
+                    "mean().item())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                    "mean())\nloss = torch.stack(losses).mean()",
+                ),
+            ],
+            "wrong": [
+                (
+                    "mean().item())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                    "mean())\nloss = torch.stack([losses[0], *(one.detach() for one in losses[1:])]).mean()",
+                ),
+                (
+                    "mean().item())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                    "mean())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                ),
+                (
+                    "mean().item())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                    "mean())\nloss = torch.stack(losses).sum()",
+                ),
+                (
+                    "mean().item())\nloss = torch.tensor(losses, requires_grad=True).mean()",
+                    "mean())\nloss = sum(losses[:1]) / 3 + sum(float(one) for one in losses[1:]) / 3",
+                ),
+            ],
+        },
+    ),
 }

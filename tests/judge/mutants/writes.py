@@ -1,4 +1,4 @@
-"""Writes that break a gradient or are refused, and changes that lose something."""
+"""Writes that break a gradient, and changes that lose something."""
 
 from __future__ import annotations
 
@@ -118,125 +118,6 @@ h.sum().backward()
             ],
         },
     ),
-    "leaf-inplace, a weight clamped in a loop": Program(
-        LEAF
-        + """\
-net = nn.Linear(3, 1)
-for step in range(2):
-    net(torch.rand(2, 3)).sum().backward()
-    net.weight.clamp_(-0.1, 0.1)
-""",
-        {
-            "right": [
-                ("    net.weight.clamp_(-0.1, 0.1)", "    with torch.no_grad():\n        net.weight.clamp_(-0.1, 0.1)"),
-            ],
-            "wrong": [
-                ("    net.weight.clamp_(-0.1, 0.1)", "    net.weight.clamp(-0.1, 0.1)"),
-                ("    net.weight.clamp_(-0.1, 0.1)", "    net.weight = nn.Parameter(net.weight.clamp(-0.1, 0.1) * 1)"),
-                ("    net.weight.clamp_(-0.1, 0.1)", "    net.weight.detach().clone().clamp_(-0.1, 0.1)"),
-                ("    net.weight.clamp_(-0.1, 0.1)", "    pass"),
-            ],
-        },
-    ),
-    "view-of-leaf-inplace, an input that is masked": Program(
-        LEAF
-        + """\
-def attack(image):
-    image[0] = 0
-    return (image ** 2).sum()
-attack(x).backward()
-""",
-        {
-            "right": [
-                ("    image[0] = 0", "    image = image.clone()\n    image[0] = 0"),
-            ],
-            "wrong": [
-                (
-                    "    image[0] = 0",
-                    "    image = image.detach().clone()\n    image[0] = 0\n    image.requires_grad_()",
-                ),
-                ("    image[0] = 0", "    image = image.clone()\n    image.data[0] = 0"),
-                ("    image[0] = 0", "    image = image.clone()\n    image[1] = 0"),
-                (
-                    "    image[0] = 0",
-                    "    image = image * 1\n"
-                    "    image[0] = 0\n"
-                    "    image = image + 0.1 * image.detach()\n"
-                    "    image = image / 1.1",
-                ),
-            ],
-        },
-    ),
-    "view-of-leaf-inplace, a row of a weight": Program(
-        LEAF
-        + """\
-w = torch.rand(3, 2, requires_grad=True)
-row = w[0]
-row.mul_(2)
-(w ** 2).sum().backward()
-""",
-        {
-            "right": [
-                ("row.mul_(2)", "with torch.no_grad():\n    row.mul_(2)"),
-            ],
-            "wrong": [
-                ("row.mul_(2)", "row = row.mul(2)"),
-                ("row.mul_(2)", "with torch.no_grad():\n    row.mul(2)"),
-                ("row = w[0]", "row = w[0].clone()"),
-            ],
-        },
-    ),
-    "multi-output-view-inplace, chunks of gates": Program(
-        LEAF
-        + """\
-class Cell(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lin = nn.Linear(3, 6)
-    def forward(self, t):
-        a, b = self.lin(t).chunk(2, -1)
-        a.sigmoid_()
-        return (a * b).sum()
-net = Cell()
-net(torch.rand(2, 3)).backward()
-""",
-        {
-            "right": [
-                ("        a.sigmoid_()", "        a = a.sigmoid()"),
-            ],
-            "wrong": [
-                ("        a.sigmoid_()", "        a = a.detach().sigmoid()"),
-                ("        a.sigmoid_()", "        a = a.clone().detach().sigmoid_()"),
-                ("        a.sigmoid_()", "        a.sigmoid()"),
-                ("        a.sigmoid_()", "        with torch.no_grad():\n            a = a.sigmoid()"),
-                ("        a.sigmoid_()", "        b = b.sigmoid()"),
-            ],
-        },
-    ),
-    "multi-output-view-inplace, unbind in a function": Program(
-        LEAF
-        + """\
-def scaled(t):
-    rows = (t.view(3, 1) * torch.ones(2)).unbind(0)
-    for r in rows:
-        r.mul_(r.detach())
-    return sum(r.sum() for r in rows)
-scaled(x).backward()
-""",
-        {
-            "right": [
-                ("    for r in rows:\n        r.mul_(r.detach())", "    rows = [r * r.detach() for r in rows]"),
-            ],
-            "wrong": [
-                (
-                    "    for r in rows:\n        r.mul_(r.detach())",
-                    "    rows = [r.detach() * r.detach() for r in rows[1:]] + [rows[0] * rows[0].detach()]",
-                ),
-                ("    for r in rows:\n        r.mul_(r.detach())", "    rows = [r * 2 for r in rows]"),
-                ("    for r in rows:\n        r.mul_(r.detach())", "    rows = [r.clone() for r in rows]"),
-            ],
-        },
-    ),
     "overlapping-write, counts": Program(
         LEAF
         + """\
@@ -277,24 +158,177 @@ out = shift(b)
             ],
         },
     ),
-    "inference-tensor, features": Program(
+    "lost-write, rows of a cloud in a class": Program(
         LEAF
         + """\
-body, head = nn.Linear(3, 4), nn.Linear(4, 1)
-with torch.inference_mode():
-    feats = body(torch.rand(2, 3))
-loss = head(feats).sum()
-loss.backward()
+class Cloud:
+    def __init__(self, p):
+        self.p = p
+    def center(self, i):
+        self.p[i].sub_(self.p[i].mean(0))
+cloud = Cloud(torch.rand(5, 3))
+cloud.center(torch.tensor([0, 2]))
+(cloud.p[0] * x).sum().backward()
 """,
         {
             "right": [
-                ("loss = head(feats).sum()", "loss = head(feats.clone()).sum()"),
-                ("with torch.inference_mode():", "with torch.no_grad():"),
+                ("        self.p[i].sub_(self.p[i].mean(0))", "        self.p[i] = self.p[i].sub(self.p[i].mean(0))"),
             ],
             "wrong": [
-                ("loss = head(feats).sum()", "loss = head(feats.detach()).sum()"),
-                ("loss = head(feats).sum()", "with torch.inference_mode():\n    loss = head(feats).sum()"),
-                ("with torch.inference_mode():", "with torch.set_grad_enabled(True), torch.inference_mode():"),
+                ("        self.p[i].sub_(self.p[i].mean(0))", "        self.p[i].clone().sub_(self.p[i].mean(0))"),
+                (
+                    "        self.p[i].sub_(self.p[i].mean(0))",
+                    "        self.p = self.p[i].sub(self.p[i].mean(0))\n        self.p[i].mul_(1)",
+                ),
+                ("        self.p[i].sub_(self.p[i].mean(0))", "        rows = self.p[i]\n        rows -= rows.mean(0)"),
+                ("        self.p[i].sub_(self.p[i].mean(0))", "        pass"),
+            ],
+        },
+    ),
+    "lost-write, a result dropped": Program(
+        LEAF
+        + """\
+def attend(scores, mask):
+    scores.masked_fill(mask, -1e9)
+    return scores.softmax(-1)
+out = attend(x.view(1, 3) * torch.ones(3, 1), torch.ones(3, 3, dtype=torch.bool).triu(1))
+(out * torch.arange(3.0)).sum().backward()
+""",
+        {
+            "right": [
+                ("    scores.masked_fill(mask, -1e9)", "    scores = scores.masked_fill(mask, -1e9)"),
+            ],
+            "wrong": [
+                (
+                    "    scores.masked_fill(mask, -1e9)",
+                    "    scores = scores.detach().masked_fill(mask, -1e9) + 0 * scores",
+                ),
+                ("    scores.masked_fill(mask, -1e9)", "    filled = scores.masked_fill(mask, -1e9)"),
+                ("    scores.masked_fill(mask, -1e9)", "    pass"),
+            ],
+        },
+    ),
+    "shared-reference, states that carry a path": Program(
+        LEAF
+        + """\
+h, kept = torch.zeros(3), []
+for t in range(3):
+    h += x * (t + 1)
+    kept.append(h)
+(torch.stack(kept) * torch.arange(9.0).view(3, 3)).sum().backward()
+""",
+        {
+            "right": [
+                ("    kept.append(h)", "    kept.append(h.clone())"),
+                ("    h += x * (t + 1)", "    h = h + x * (t + 1)"),
+            ],
+            "wrong": [
+                ("    kept.append(h)", "    kept.append(h.detach().clone())"),
+                ("    kept.append(h)", "    kept.append(h.clone() if t else h.detach().clone())"),
+                ("    kept.append(h)", "    kept.append(h.view(3))"),
+                ("    h += x * (t + 1)", "    h = h.detach() + x * (t + 1)"),
+            ],
+        },
+    ),
+    "shared-reference, an early stopping state": Program(
+        LEAF
+        + """\
+net = nn.Linear(3, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.5)
+best, best_loss = None, float("inf")
+for step in range(3):
+    opt.zero_grad()
+    loss = (net(torch.rand(2, 3)) - step).pow(2).mean()
+    if loss.item() < best_loss:
+        best_loss, best = loss.item(), net.state_dict()
+    loss.backward()
+    opt.step()
+net.load_state_dict(best)
+""",
+        {
+            "right": [
+                ("net.state_dict()", "{k: v.clone() for k, v in net.state_dict().items()}"),
+            ],
+            "wrong": [
+                ("net.state_dict()", "dict(net.state_dict())"),
+                ("net.state_dict()", "{k: v.detach() for k, v in net.state_dict().items()}"),
+                ("net.state_dict()", "net.state_dict().copy()"),
+            ],
+        },
+    ),
+    "overlapping-write, the gradient of a custom function is written": Program(
+        LEAF
+        + """\
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, t):
+        return t * 2
+    @staticmethod
+    def backward(ctx, g):
+        g.mul_(2)
+        return g
+h = x.exp()
+(Double.apply(h) + h).sum().backward()
+""",
+        {
+            "right": [
+                ("        g.mul_(2)\n        return g", "        return g * 2"),
+            ],
+            "wrong": [
+                ("        g.mul_(2)\n        return g", "        g * 2\n        return g"),
+                ("        g.mul_(2)\n        return g", "        g.data.mul_(2)\n        return g"),
+                ("        g.mul_(2)\n        return g", "        return g.clone()"),
+            ],
+        },
+    ),
+    "saved-tensor-modified, an optimizer step between": Program(
+        LEAF
+        + """\
+a, b = nn.Linear(3, 3), nn.Linear(3, 1)
+oa, ob = torch.optim.SGD(a.parameters(), lr=0.1), torch.optim.SGD(b.parameters(), lr=0.1)
+h = a(torch.rand(2, 3)).tanh()
+one, two = b(h.detach()).pow(2).mean(), -b(h).mean()
+one.backward()
+ob.step()
+oa.zero_grad()
+two.backward()
+oa.step()
+""",
+        {
+            "right": [],
+            "wrong": [
+                ("oa.zero_grad()\ntwo.backward()", "oa.zero_grad()\ntwo = -b(h).mean()\ntwo.backward()"),
+                ("oa.zero_grad()\ntwo.backward()", "oa.zero_grad()\ntwo = -b(h.detach()).mean()\ntwo.backward()"),
+                ("ob.step()", "pass"),
+                ("oa.zero_grad()\ntwo.backward()", "ob.zero_grad()\noa.zero_grad()\ntwo = b(h).mean()\ntwo.backward()"),
+                ("ob.step()\noa.zero_grad()\ntwo.backward()", "oa.zero_grad()\ntwo.backward()\nob.step()"),
+            ],
+        },
+    ),
+    "saved-tensor-modified, an EMA of an activation": Program(
+        LEAF
+        + """\
+net = nn.Linear(3, 3)
+ema = torch.zeros(2, 3)
+def forward(t):
+    global ema
+    h = torch.sigmoid(net(t))
+    ema = 0.9 * ema + 0.1 * h.detach()
+    h.sub_(ema)
+    return h
+forward(torch.rand(2, 3)).pow(2).sum().backward()
+""",
+        {
+            "right": [
+                ("    h.sub_(ema)", "    h = h.sub(ema)"),
+            ],
+            "wrong": [
+                ("    h.sub_(ema)", "    h = h.detach().sub(ema) + 0 * h"),
+                ("    h.sub_(ema)", "    h = h.sub(ema.clone().zero_())"),
+                (
+                    "    ema = 0.9 * ema + 0.1 * h.detach()\n    h.sub_(ema)",
+                    "    ema = 0.9 * ema + 0.1 * h\n    h = h.sub(ema)",
+                ),
             ],
         },
     ),
