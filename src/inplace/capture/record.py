@@ -529,7 +529,7 @@ class Recorder(Listener):
             self._collectives.reduced()
         if known.kind is Kind.EXPORT and tensors:
             self._watch(tensors[0])
-        if self.watched or self.external:
+        if self.external or (self.watched and known.kind is not Kind.TO_PYTHON):
             self.settle()
 
     def wrote(self, tensors: list[torch.Tensor]) -> None:
@@ -555,8 +555,8 @@ class Recorder(Listener):
     def look_at(self, tensors: list[torch.Tensor]) -> None:
         self._contents.look_at(tensors, len(self._notes.log) - 1)
 
-    def settle_at(self, tensors: list[torch.Tensor]) -> None:
-        self._contents.settle_at(tensors, len(self._notes.log) - 1)
+    def settle_at(self, tensors: list[torch.Tensor], *, changed: bool) -> None:
+        self._contents.settle_at(tensors, len(self._notes.log) - 1, changed=changed)
 
     def _look_at_the_end(self) -> None:
         if not self._gave_up:

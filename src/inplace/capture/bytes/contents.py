@@ -41,7 +41,7 @@ from inplace.facts.model import Look, StorageId
 _WHOLE = 1 << 16  # bytes of a storage that are kept to compare; a larger one is compared by checksum
 _LARGEST = 1 << 22  # bytes beyond which a storage is not watched
 _LEAST = 1 << 15  # bytes that one comparison counts as at least
-_AWAKE = 10_000 << 15  # bytes compared from which on storages sleep
+_AWAKE = 5_000 << 15  # bytes compared from which on storages sleep
 _MOST = 1 << 32  # bytes compared in one recording
 _LINES = 20_000  # line events after which tracing stops
 _IDLE = 64  # storages that sleep, from which on those that have died are forgotten
@@ -58,7 +58,7 @@ class _Watched:
     what is written by then, `taken` says whether a call has found the bytes as they were.
     """
 
-    __slots__ = ("after", "contents", "flight", "live", "ref", "seen", "stack", "storage", "taken")
+    __slots__ = ("after", "contents", "fixed", "flight", "live", "ref", "seen", "stack", "storage", "taken")
 
     def __init__(
         self, live: LiveStorage, ref: TensorRef, seen: TensorsSeen, stack: int | None, *, flight: bool = False
@@ -68,6 +68,8 @@ class _Watched:
         self.ref: Callable[[], Any] = ref
         self.contents: bytes | int | None = None
         self.after = 0
+        # Where the tensor begins, and the bytes of memory that PyTorch can't move: one question then tells them again.
+        self.fixed = (0, 0, 0)
 
     def read(self, memory: ForeignMemory) -> bytes | int | None:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
@@ -78,7 +80,14 @@ class _Watched:
             if tensor is None or found is None:
                 return None
             self.ref = found
-        block = bytes_of(tensor.untyped_storage(), memory)
+        place, pointer, size = self.fixed
+        if place and tensor.data_ptr() == place:
+            block = memory.read(pointer, size)
+        else:
+            storage = tensor.untyped_storage()
+            block = bytes_of(storage, memory)
+            if block is not None and not storage.resizable():
+                self.fixed = tensor.data_ptr(), storage.data_ptr(), len(block)
         if block is None:
             return None
         return bytes(block) if len(block) <= _WHOLE else zlib.crc32(block)
@@ -202,10 +211,15 @@ class Contents:
         for watched in some:
             watched.taken = watched.flight  # by then the bytes were as they had been, or it is in flight no more
 
-    def settle_at(self, tensors: Iterable[torch.Tensor], after: int) -> None:
-        """Take the present contents of those storages as known: the recorded call `after` has just run."""
+    def settle_at(self, tensors: Iterable[torch.Tensor], after: int, *, changed: bool) -> None:
+        """Take the present contents of those storages as known: the recorded call `after` has just run.
+
+        Where it is one that has `changed` none of its arguments, they are as they were before it.
+        """
         for watched in self._asleep_under(tensors):
-            if not watched.flight:
+            if not watched.flight and not changed:
+                watched.after = after
+            elif not watched.flight:
                 self._take(watched, after)
             elif self._read(watched) == watched.contents:
                 watched.after = after
@@ -213,9 +227,12 @@ class Contents:
                 del self.asleep[watched.storage]
 
     def _asleep_under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
-        refs = [self._seen.ref_of(tensor) for tensor in tensors]
-        storages = dict.fromkeys(ref.storage for ref in refs if ref is not None and ref.storage in self.asleep)
-        return [self.asleep[storage] for storage in storages if storage is not None]
+        refs, asleep, found = self._seen.refs, self.asleep, {}
+        for tensor in tensors:
+            ref = refs.get(id(tensor))
+            if ref is not None and ref.live is not None and (watched := asleep.get(ref.live.id)) is not None:
+                found[watched.storage] = watched
+        return list(found.values())
 
     def _look_asleep(self, some: Iterable[_Watched], step: int) -> None:
         for watched in some:

@@ -214,10 +214,10 @@ class CallNotes:
             if known.collective:
                 self._hooks.wrote(tensors)
             self._hooks.after(known, tensors, result)
-        elif self._hooks.watched or self._hooks.external:
+        elif self._hooks.external or (changes and self._hooks.watched):
             self._hooks.settle()
         if self._hooks.asleep:
-            self._hooks.settle_at(tensors)
+            self._hooks.settle_at(tensors, changed=changes)
 
     def note_outcome(
         self, known: Known, step: int, tensors: list[torch.Tensor], result: Any, made: int, nodes: int, *, changes: bool

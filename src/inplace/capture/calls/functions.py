@@ -23,6 +23,7 @@ EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "untyped_storage", "sto
 # What gives out tensors whose memory is copied when somebody asks where it is (`c10/core/impl/COW.h`), as we do.
 LAZY = frozenset({"_lazy_clone"})
 _FUNCTIONAL = "torch.nn.functional."
+_OPEN = "torch.functional"  # of which no function keeps an alias of an argument, either
 _functional = vars(torch.nn.functional)
 BACKWARD = frozenset({"torch.Tensor.backward", "torch.autograd.backward", "torch.autograd.grad"})
 
@@ -117,6 +118,10 @@ _FLAGS = frozenset({"requires_grad_"})
 # What has no schema, and writes by a Python function without moving `_version` (`torch/csrc/utils/tensor_apply.cpp`).
 _APPLIED = frozenset({"apply_", "map_", "map2_"})
 
+# Methods that have no schema of their name and change no argument; the operator that some of them are.
+_COMPARES = {"__eq__": "eq", "__ne__": "ne"}
+_CONVERTS = frozenset({"__bool__", "long", "int", "float", "double", "half", "bool", "short", "bfloat16"})
+
 # Of a function with several names PyTorch's table has the last, which need not be the one that people write.
 _USUAL = {"torch.spmm": "torch.mm"}
 
@@ -179,7 +184,7 @@ def _read_facts(func: Called) -> FunctionFacts:
     function = describe(func, name, variant=False)
     varies = name in _BUFFERS or isinstance(func, FunctionType)
     pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
-    is_open = isinstance(func, FunctionType) and name.startswith(_FUNCTIONAL)
+    is_open = isinstance(func, FunctionType) and (name.startswith(_FUNCTIONAL) or func.__module__ == _OPEN)
     inplace = function.kind is Kind.OP and is_inplace(func, function.label)
     return FunctionFacts(
         name=name,
@@ -219,6 +224,8 @@ def is_pure(func: Called, label: str) -> bool:
 
     A function written in Python may do anything.
     """
+    if label in _CONVERTS or label in _COMPARES:
+        return getattr(func, "__objclass__", None) in torch.Tensor.__mro__
     return (
         _is_built_in(func)
         and bool(torch._C._jit_get_schemas_for_operator(f"aten::{label}"))
@@ -237,7 +244,7 @@ def is_inplace(func: Called, label: str) -> bool:
 
 def is_fresh(label: str) -> bool:
     """Whether `aten::label` gives out nothing but tensors that are no aliases, if it is given one and no `out`."""
-    schemas = torch._C._jit_get_schemas_for_operator(f"aten::{label}")
+    schemas = torch._C._jit_get_schemas_for_operator(f"aten::{_COMPARES.get(label, label)}")
     taking = [schema for schema in schemas if any("Tensor" in str(one.type) for one in schema.arguments)]
     given = [one for schema in taking for one in schema.returns if not any(arg.is_out for arg in schema.arguments)]
     return bool(given) and all(str(one.type) == "Tensor" and one.alias_info is None for one in given)

@@ -6,6 +6,7 @@ from inplace.capture.calls.functions import FunctionFacts, drops
 from inplace.facts.collectives import is_collective
 from inplace.facts.model import Kind
 
+VIEWS = frozenset({"T", "mT", "H", "mH"})  # getters that give out a view and do no more
 _OF_MEMORY = frozenset({"untyped_storage", "data_ptr"})
 
 
@@ -20,6 +21,7 @@ class Known:
         switches: whether it switches gradient mode on or off.
         slot: whether it reads or sets a gradient.
         asked: whether it is passed where PyTorch itself calls it.
+        numbers: whether it gives out numbers of Python.
         brief: whether its calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
@@ -38,6 +40,7 @@ class Known:
         "kind",
         "label",
         "last",
+        "numbers",
         "open",
         "own",
         "passed",
@@ -59,7 +62,9 @@ class Known:
         self.switches = self.label == "_set_grad_enabled"
         self.drops = drops(self.label)
         self.short = self.fresh or self.open
-        self.brief = self.pure or self.open
+        views = self.kind is Kind.GETTER and self.label in VIEWS
+        self.numbers = self.kind is Kind.TO_PYTHON
+        self.brief = self.pure or self.open or self.numbers or views
         self.collective = is_collective(facts.name)
         self.plain = self.kind is Kind.OP and not self.collective
         self.backward, self.own = self.kind is Kind.BACKWARD, self.label == "data"

@@ -70,8 +70,8 @@ class Listener:
         """Compare the contents of exported storages that are asleep before a call that some tensors go into."""
         raise NotImplementedError
 
-    def settle_at(self, tensors: list[torch.Tensor]) -> None:
-        """Take the contents of these storages after that call as known."""
+    def settle_at(self, tensors: list[torch.Tensor], *, changed: bool) -> None:
+        """Take the contents of these storages as known after that call, which may have changed its arguments or not."""
         raise NotImplementedError
 
     def written_unseen(self) -> None:

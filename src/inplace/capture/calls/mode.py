@@ -41,12 +41,13 @@ from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, leave_whole
 from inplace.capture.patches.mode_stack import take_off
 from inplace.capture.tables.arrivals import Arrivals
-from inplace.capture.tables.call_log import SEQ1, WIDTH
+from inplace.capture.tables.call_log import OUTS, SEQ1, WIDTH
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
 
 _DISTRIBUTED = str(Path(torch.__file__).parent / "distributed")
+_NUMBERS = {bool, int, float}  # what a call gives out that gives out no tensor
 _OFF = (False,)  # arguments of what switches gradient mode off
 
 
@@ -102,6 +103,7 @@ class CallMode(TorchFunctionMode):
         if kwargs is None:
             kwargs = {}
         pending = known = None
+        asleep = False
         notes = self._notes
         step = begun = -1
         try:
@@ -115,7 +117,6 @@ class CallMode(TorchFunctionMode):
                         known.brief
                         and known.id >= 0
                         and self._alone
-                        and not (hooks.watched or hooks.external)
                         and transforming() is None
                         and not (known.varies and variant_of(known.facts.name, args, kwargs))
                     ):
@@ -124,7 +125,11 @@ class CallMode(TorchFunctionMode):
                         if seen.dead:
                             seen.bury()
                         noted = notes.unchanged(args, kwargs)
-                        if noted and not (hooks.asleep and notes.takes_asleep(args, kwargs)):
+                        asleep = bool(noted and hooks.asleep and notes.takes_asleep(args, kwargs))
+                        if noted and not (asleep and known.open):
+                            if hooks.watched or hooks.external:
+                                seen.step = len(calls) // WIDTH
+                                hooks.look()
                             owner = -1 if module is None or count >= OWNED else hooks.module_of(module)
                             mode = 2 if inference() else 0 if grad_enabled() else 1
                             stacks.times[stack] = count + 1
@@ -137,6 +142,8 @@ class CallMode(TorchFunctionMode):
                             given.frombytes(noted)
                             if notes.running:
                                 log.within[step] = notes.running[-1]
+                            if asleep:
+                                hooks.look_at(tensor_arguments(args, kwargs))
                     if step < 0:
                         pending = notes.begin(known, args, kwargs, stack, module, noted)
                 elif known.switches:
@@ -197,11 +204,19 @@ class CallMode(TorchFunctionMode):
                         state = self._arrivals.meet_based(result, result._base, step, made)
                 if state is not None:
                     log.outputs.append(state)
+                elif type(result) in _NUMBERS:
+                    calls[step * WIDTH + OUTS] = 0
+                    if known.numbers and type(result) is not bool:
+                        log.results[step] = result
                 else:
                     nodes = ended - begun
                     notes.note_outcome(
                         known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
                     )
+                if hooks.external or (known.open and hooks.watched):
+                    hooks.settle()
+                if asleep:
+                    hooks.settle_at(tensor_arguments(args, kwargs), changed=False)
             if (step if pending is None else pending[0]) >= notes.most:
                 self._hooks.full()
         except BaseException as fault:

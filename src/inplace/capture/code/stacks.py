@@ -77,6 +77,7 @@ class Stacks:
         self._codes: dict[int, CodeType] = {}
         self._forwards: set[int] = set()  # the codes of custom functions' forwards that C++ calls
         self._ids: dict[Key, int] = {}
+        self._keys: list[Key] = []  # by their ids
         self.times: list[int] = []
         self.cut: dict[int, int] = {}
         self._block: FrameType | None = None
@@ -97,6 +98,7 @@ class Stacks:
     def begin_again(self) -> None:
         """Let go of the stacks so far; the codes stay known."""
         self._ids.clear()
+        self._keys.clear()
         self.times.clear()
         self.cut.clear()
 
@@ -159,7 +161,7 @@ class Stacks:
         if frame is None:
             return None
         outer, _ = self.key_of(frame.f_back)
-        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *list(self._ids)[outer]))
+        return self._intern((id(frame.f_code), -frame.f_lineno, 0, *self._keys[outer]))
 
     def is_user(self, code: CodeType) -> bool:
         """Whether this code was written by the user."""
@@ -187,6 +189,7 @@ class Stacks:
         found = self._ids.get(key)
         if found is None:
             found = self._ids[key] = len(self._ids)
+            self._keys.append(key)
             self.times.append(0)
         return found
 
@@ -209,7 +212,7 @@ class Stacks:
     def place(self, stack: int, label: Callable[[str], str | None]) -> str | None:
         """The innermost line of a stack in words: `line 3 (h = torch.sigmoid(x))`, or with its file's name."""
         resolver = _Resolver(self._codes, self._forwards, self._is_cell, label)
-        frames = resolver.stack(list(self._ids)[stack]).frames
+        frames = resolver.stack(self._keys[stack]).frames
         if not frames:
             return None
         site = resolver.sites[frames[0].site]

@@ -73,6 +73,8 @@ class Arrivals:
                 below = self._meet_base(base, step) if not version and pointer == base.data_ptr() else None
             elif below.lost or below.version != version or base.data_ptr() != below.pointer:
                 return None
+            elif below.live is None:
+                self._storages.ask(base, below)
             live = below.live if below is not None else None
             if self._storages.dead:
                 self._storages.bury()
