@@ -12,6 +12,7 @@ import torch
 
 from inplace.capture import record
 from inplace.capture.bytes import contents
+from inplace.capture.graph import due
 from inplace.capture.calls import strict
 from inplace.capture.code import names
 from inplace.capture.graph import walk
@@ -76,6 +77,60 @@ def test_a_late_exchange_of_bytes_is_found() -> None:
     assert kinds(found) == ["silent-corruption"]
 
 
+EACH_ROUND = """
+    w, x = torch.ones(4, requires_grad=True), torch.ones(4)
+    for i in range({rounds}):
+        {each}
+        h = torch.sigmoid(w * x)
+        {write}
+        h.sum().backward()
+"""
+SOUND = ["w.data.clamp_(-9, 9)", "w.data = w.data + 1", "x.numpy()[0] = i", "w.detach().data.add_(1)"]
+
+
+@pytest.mark.parametrize("each", SOUND)
+@pytest.mark.parametrize(
+    "write",
+    ["if i == {at}: h.data.mul_(2)", "if i == {at}: h.numpy(force=True)[0] = 2", "if i == {at}: h.data[1:] = 0"],
+)
+def test_a_late_write_is_found_among_sound_ones(each: str, write: str) -> None:
+    """Writes of each round that hit nothing hide no write that does, however late it comes."""
+    found = record_text(EACH_ROUND.format(rounds=102, each=each, write=write.format(at=100)))
+
+    assert kinds(found) == ["silent-corruption"]
+    assert told(found) == []
+
+
+def test_a_very_late_write_is_found_among_sound_ones() -> None:
+    """Not in the 64 rounds that are looked at whatever happens, and not where their number is a power of two."""
+    found = record_text(EACH_ROUND.format(rounds=402, each=SOUND[0], write="if i == 400: h.data.mul_(2)"))
+
+    assert kinds(found) == ["silent-corruption"]
+    assert told(found) == []
+
+
+@pytest.mark.parametrize("each", SOUND)
+def test_sound_writes_of_each_round_are_walked_for_no_longer(each: str) -> None:
+    """After the first ones nothing is noted where the graph is younger than the write, and nothing is missed."""
+    found = record_text(EACH_ROUND.format(rounds=110, each=each, write="pass"))
+
+    assert len([one for one in found.trace.walks if one.is_backward]) <= due.WALKS + 1
+    assert kinds(found) == told(found) == []
+
+
+def test_a_second_line_that_writes_is_found_behind_one_that_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each round hits is noted ever more rarely; what hits for the first time is noted at once."""
+    monkeypatch.setattr(due, "WALKS", 2)
+    text = EACH_ROUND.format(rounds=16, each="pass", write="h.data.add_(0)\n        if i == 11: h.data.mul_(2)")
+
+    found = record_text(text)
+
+    walked = [one.step for one in found.trace.walks if one.is_backward]
+    backwards = [call.step for call in found.calls("backward")]
+    assert backwards[11] in walked
+    assert kinds(found) == ["silent-corruption"] * 2  # one for each line that writes
+
+
 @pytest.mark.parametrize(
     "write", ["pass", "h.data.sum()", "h.sum().item()", "w.grad", "w.requires_grad = True", "h.real"]
 )
@@ -89,22 +144,22 @@ def test_an_ordinary_loop_is_walked_once(write: str) -> None:
 
 def test_backwards_that_were_not_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where each round writes unseen, the backwards of a line are looked at ever more rarely; the rest is counted."""
-    monkeypatch.setattr(record, "_WALKS", 2)
+    monkeypatch.setattr(due, "WALKS", 2)
 
     found = record_text(LOOP.format(rounds=12, write="h.data.add_(0)"))
 
     backwards = [call.step for call in found.calls("backward")]
     walked = [one.step for one in found.trace.walks if one.is_backward]
-    assert [backwards.index(step) for step in walked] == [0, 1, 2, 4, 8]
-    assert told(found) == [(Look.BACKWARD, 2, 7, 5)]
-    assert [one.first for one in found.trace.not_looked_at] == [backwards[3]]
+    assert [backwards.index(step) for step in walked] == [0, 1, 2, 3, 4, 6, 10]
+    assert told(found) == [(Look.BACKWARD, 2, 5, 5)]
+    assert [one.first for one in found.trace.not_looked_at] == [backwards[5]]
 
 
-def test_a_backward_is_owed_its_look_until_it_is_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the writes have ended, a line is looked at once more, and then no longer counted."""
-    monkeypatch.setattr(record, "_WALKS", 2)
+def test_backwards_after_the_last_write_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the writes have ended there is nothing to be looked at."""
+    monkeypatch.setattr(due, "WALKS", 2)
 
-    found = record_text(LOOP.format(rounds=12, write="if i < 4: h.data.add_(0)"))
+    found = record_text(LOOP.format(rounds=12, write="if i < 6: h.data.add_(0)"))
 
     assert told(found) == [(Look.BACKWARD, 2, 1, 5)]
 

@@ -23,7 +23,7 @@ from torch.optim.optimizer import (
 
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls import mode as call_mode
-from inplace.capture.calls.call_notes import CallNotes
+from inplace.capture.calls.call_notes import CallNotes, sequence
 from inplace.capture.calls.collectives import Collectives
 from inplace.capture.calls.functions import prepare
 from inplace.capture.calls.known import Known
@@ -38,6 +38,7 @@ from inplace.capture.code.tracebacks import leave, strip_recording
 from inplace.capture.continued import Continued
 from inplace.capture.freeze import Raw, freeze
 from inplace.capture.gradients import Gradients
+from inplace.capture.graph.due import WalksDue
 from inplace.capture.graph.handles import NOT_SHOWN, UNPACKED, follow_hooks
 from inplace.capture.graph.singular import singular_nodes
 from inplace.capture.graph.walk import LIMIT, Walked, Walker
@@ -70,8 +71,6 @@ _GAVE_WAY = (
     "A recording of the code's own (`inplace.record`) began on line {}: what ran from there on is in that one only."
 )
 _FORKED = "this process was forked while the recording went on, which is that of its parent"
-_WALKS = 64  # walks before backwards of one line because of writes that no counter shows; then ever more rarely
-
 # Backwards of one line before which infinite derivatives are looked for, then ever more rarely: where the graph has a
 # node that could have one, and where it had none.
 _SINGULAR, _PLAIN = 64, 4
@@ -81,16 +80,14 @@ class _BackwardLine:
     """A line that goes backward.
 
     Attributes:
-        unseen: the writes that no counter shows, until its last walk.
-        due: its backwards before which there had been others since.
         times: its backwards.
         may_be_singular: whether its graph had a node, when it was looked at, whose derivative can be infinite.
     """
 
-    __slots__ = ("due", "may_be_singular", "times", "unseen")
+    __slots__ = ("may_be_singular", "times")
 
-    def __init__(self, unseen: int) -> None:
-        self.unseen, self.due, self.times, self.may_be_singular = unseen, 0, 0, False
+    def __init__(self) -> None:
+        self.times, self.may_be_singular = 0, False
 
 
 def _no_label(_file: str) -> str | None:
@@ -164,11 +161,13 @@ class Recorder(Listener):
         self.external = self._seen.storages.external
         self._saves = Saves(self._seen, self._notes.log, self._place, self._left_out)
         self._naming = Naming(self._raw, self._seen, self._stacks, self._namespace, partial(self._lose, _NAMES))
-        self._unseen = 0  # writes through `.data` and the like
+        self._due = WalksDue(self._notes.log, self._seen.states, self._walker, self._left_out)
         self._lines: dict[int, _BackwardLine] = {}  # that go backward, by stack
         self._walked_steps: set[int] = set()
         self._gradients = self._raw.gradients = Gradients(self._seen, self._stacks, self._notes.log)
-        self._collectives = Collectives(self._notes, self._seen, self._stacks, self._contents, self.written_unseen)
+        self._collectives = Collectives(
+            self._notes, self._seen, self._stacks, self._contents, partial(self.written_unseen, None)
+        )
         self._continued: Continued | None = None
         if earlier is not None:
             met = self._seen, self._raw, self._walker, self._watch
@@ -493,36 +492,19 @@ class Recorder(Listener):
                 self._seen.reread(root)
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
-            if self._is_walk_due(stack):
+            nodes = [node for root in roots if (node := node_of(root)) is not None]
+            self._due.changed(self._contents.changes, sequence())
+            if self._due.is_due(stack, nodes, always=self._thorough):
                 self._walk(roots, len(self._notes.log), stack)
-            line = self._lines[stack]
+            line = self._lines.setdefault(stack, _BackwardLine())
             times = line.times = line.times + 1
             if times <= (_SINGULAR if line.may_be_singular else _PLAIN) or not times & (times - 1):
-                nodes = [node for root in roots if (node := node_of(root)) is not None]
                 found, line.may_be_singular = singular_nodes(nodes)
                 self._gradients.singular(found, stack)
 
-    def _is_walk_due(self, stack: int) -> bool:
-        """Whether the graph is to be looked at before the backward that a line begins; one that raises is, later.
-
-        The first is, and any since which something was written that no counter shows: what else can be wrong raises.
-        """
-        unseen = self._unseen + len(self._contents.changes)
-        line = self._lines.get(stack)
-        if line is None:
-            self._lines[stack] = _BackwardLine(unseen)
-            return True
-        if line.unseen != unseen:
-            line.due += 1
-            if self._thorough or line.due <= _WALKS or not line.due & (line.due - 1):  # a power of two
-                line.unseen = unseen
-                return True
-            self._left_out.note(Look.BACKWARD, _WALKS, len(self._notes.log), stack=stack)
-        return self._thorough
-
     def after(self, known: Known, tensors: list[torch.Tensor], result: Any) -> None:
         if known.kind is Kind.SETTER and known.label == "data":
-            self.written_unseen()
+            self.written_unseen(None)
         if known.kind is Kind.GETTER and known.label == "grad" and type(result) in PLAIN:
             self._collectives.read(result, self._naming.live_modules)
         elif known.kind is Kind.BACKWARD:
@@ -541,8 +523,8 @@ class Recorder(Listener):
         if known.kind is Kind.BACKWARD and step not in self._walked_steps:
             self._walk(tensors, step, self._notes.log[step].stack)
 
-    def written_unseen(self) -> None:
-        self._unseen += 1
+    def written_unseen(self, storage: StorageId | None) -> None:
+        self._due.wrote(storage, sequence())
 
     def look(self) -> None:
         self._watch_external()

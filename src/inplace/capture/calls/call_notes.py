@@ -279,7 +279,7 @@ class CallNotes:
         """A call has written a tensor: tell whether others over its bytes don't show it."""
         ref = self._seen.ref_of(tensor)
         if ref is not None and ref.live is not None and ref.live.split:
-            self._hooks.written_unseen()
+            self._hooks.written_unseen(ref.live.id)
 
     def _state_of(self, start: int, tensors: list[torch.Tensor], tensor: torch.Tensor) -> StateId:
         """The state of a tensor that a call gave out, and that was known before."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from inplace.capture.calls.known import Known
-from inplace.facts.model import Function
+from inplace.facts.model import Function, StorageId
 
 
 class Listener:
@@ -74,8 +74,8 @@ class Listener:
         """Take the contents of these storages as known after that call, which may have changed its arguments or not."""
         raise NotImplementedError
 
-    def written_unseen(self) -> None:
-        """A call has written bytes that other tensors reach, whose version counter does not show it."""
+    def written_unseen(self, storage: StorageId | None) -> None:
+        """The call noted last has written bytes that tensors with another counter reach; None for any storage."""
         raise NotImplementedError
 
     def switched_off(self, frame: Any) -> None:

@@ -22,6 +22,8 @@ _NAMESPACE = "torch::autograd::"
 
 # One saved tensor: name, tensor, storage, offset, number of the layout, whether counted; version and values now.
 _Kept = tuple[str, int | None, int | None, int, int | None, bool, int | None, tuple[Any, ...] | None]
+# A write that no counter shows: its step, the next node's number, the storage, None for any, and the line, if known.
+Write = tuple[int, int, StorageId | None, int | None]
 Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
 """A node as the walk notes it, which backward waits for: id, name, edges, what it saved, its leaf, whether custom.
 
@@ -193,6 +195,23 @@ class Walker:
             kind, number = kinds.get(type(node)) or self._learn(node), node._sequence_nr()
             ids.append(number if 0 <= number < _NUMBERED else self._unnumbered(node, kind)[0])
         return Walked(begun, ids, noted, [ids[place] for place in released])
+
+    def hits(self, roots: Iterable[Any], writes: Sequence[Write]) -> list[Write]:
+        """Those of some writes that came after nodes which the roots reach had saved what they wrote; notes nothing."""
+        newest, found = max(write[1] for write in writes), dict[Write, None]()
+        below, kinds = NodesBelow(roots, LIMIT), self._kinds
+        for node, _ in below:
+            number = node._sequence_nr()
+            if number >= newest:
+                continue
+            kind = kinds.get(type(node)) or self._learn(node)
+            saved = {kept[2] for kept in self._saved(node, kind, number)} if kind.saves else set()
+            saved.discard(None)
+            for write in writes if saved else ():
+                if number < write[1] and (write[2] is None or write[2] in saved):
+                    found[write] = None
+        self._lost = False
+        return list(found) if below.is_complete else list(writes)
 
     def _unnumbered(self, node: Any, kind: _NodeClass) -> tuple[int, int | None]:
         """The id of a node without a sequence number, and its leaf: minus one minus that, for accumulate-grad nodes."""

@@ -106,6 +106,17 @@ class States:
         """The `CreationMeta` of a state as `creation_flag` packs it."""
         return self.facts(state) & (1 << LAYOUT) - (1 << _CREATION)
 
+    def may_be_older(self, state: int, node: int, origin: int) -> bool:
+        """Whether a tensor in a state has a node that is older than the one of a number, or one that isn't known.
+
+        `origin` is the number from which the nodes of new tensors count.
+        """
+        if state < 0:
+            own = self._tensors.fact(-1 - state, NODE)
+            return 0 <= own < node - origin
+        own, flags = self._facts[state * _WIDTH + _NODE], self._facts[state * _WIDTH + 4]
+        return own < node if own >= 0 else flags & (REQUIRES_GRAD | _LEAF) == REQUIRES_GRAD
+
     def placed(self, state: StateId) -> tuple[int, int]:
         """Offset in elements, and the number of the layout, of a state."""
         if state < 0:
