@@ -12,10 +12,9 @@ import torch
 
 from inplace.capture import record
 from inplace.capture.bytes import contents
-from inplace.capture.graph import due
 from inplace.capture.calls import strict
 from inplace.capture.code import names
-from inplace.capture.graph import walk
+from inplace.capture.graph import due, walk
 from inplace.capture.record import Recorder
 from inplace.facts.codec import from_json, to_json
 from inplace.facts.consistency import is_consistent
