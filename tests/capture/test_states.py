@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.capture.calls.call_notes import CallNotes
+from inplace.capture.calls.call_notes import DETAILED
 from tests.recording import record_text
 
 
@@ -17,7 +17,7 @@ def test_a_line_that_runs_often_is_read_with_values_a_few_times(line: str, label
 
     outputs = [trace.states[call.outputs[0]] for call in trace.calls if call.function.label == label]
     read = [state.values is not None for state in outputs]
-    assert read == [True] * CallNotes.detailed + [False] * (20 - CallNotes.detailed)
+    assert read == [True] * DETAILED + [False] * (20 - DETAILED)
 
 
 def test_a_tensor_that_was_given_other_memory_unseen_is_read_anew() -> None:

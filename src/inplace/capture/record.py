@@ -29,7 +29,7 @@ from inplace.capture.calls.functions import prepare
 from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
 from inplace.capture.calls.mode import CallMode
-from inplace.capture.calls.optimizer_steps import LOST, OptimizerSteps, is_in_step
+from inplace.capture.calls.optimizer_steps import LOST, SHOWN, OptimizerSteps, is_in_step
 from inplace.capture.calls.strict import Saves
 from inplace.capture.carried import Carried
 from inplace.capture.code.objects import is_a, is_one_of, iterate
@@ -70,6 +70,7 @@ _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
 _GAVE_WAY = (
     "A recording of the code's own (`inplace.record`) began on line {}: what ran from there on is in that one only."
 )
+_LIGHT = "Recorded lightly: values, names, gradients and what others write to memory that they share were not noted."
 _FORKED = "this process was forked while the recording went on, which is that of its parent"
 # Backwards of one line before which infinite derivatives are looked for, then ever more rarely: where the graph has a
 # node that could have one, and where it had none.
@@ -104,6 +105,7 @@ class Recorder(Listener):
         label: the name to show for a file, None for its last part.
         strict: whether a write that would destroy a save is stopped with an OverwriteError.
         thorough: whether to look at the graph before every backward, and not before the first of each line only.
+        light: whether to note versions, saves and writes only: no values, names, gradients or bytes of others.
         earlier: what the recording before it in the same session has handed on, `Carried()` for the first; None where
             there is no session.
         gives_way: whether another recording that begins in the recorded code ends this one, and is not refused.
@@ -126,6 +128,7 @@ class Recorder(Listener):
         label: Callable[[str], str | None] = _no_label,
         strict: bool = False,
         thorough: bool = False,
+        light: bool = False,
         earlier: Carried | None = None,
         gives_way: bool = False,
         child: tuple[str, int] | None = None,
@@ -135,7 +138,7 @@ class Recorder(Listener):
         self._child, self._process = child, os.getpid()
         self._title, self._label, self._namespace = title, label, namespace
         self._windows = None if earlier is None else windows
-        self.strict, self._thorough = strict, thorough
+        self.strict, self._thorough, self._light = strict, thorough, light
         self._stacks = Stacks(is_cell)
         self._ledger = Ledger()
         self._lost: set[str] = set()  # what a fault of ours has cost
@@ -149,12 +152,16 @@ class Recorder(Listener):
     def _open(self, earlier: Carried | None, *, is_window: bool = False) -> None:
         """Begin with empty tables, behind what a recording before has handed on, if any."""
         self._seen = TensorsSeen()
-        self._walker = Walker(self._seen)
+        self._walker = Walker(self._seen, reads_values=not self._light)
         arrivals = Arrivals(self._seen)
         self._notes = CallNotes(self._seen, arrivals, self._stacks, self)
         if self._windows is not None:
             self._notes.most = self._windows.calls
+        if self._light:
+            self._notes.detailed = 0
         self._raw = Raw()
+        if self._light:
+            self._raw.notes.append(_LIGHT)
         self._left_out = self._raw.left_out
         self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
         self.watched, self.asleep = self._contents.watched, self._contents.asleep
@@ -173,14 +180,16 @@ class Recorder(Listener):
             met = self._seen, self._raw, self._walker, self._watch
             self._continued = Continued(earlier, *met, is_window=is_window)
         self._mode.turn_to(self._notes, self._seen, arrivals)
-        self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks)
+        shown = 0 if self._light else SHOWN
+        self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks, shown=shown)
 
     def _place(self, stack: int) -> str | None:
         return self._stacks.place(stack, self._label)
 
     def _meet(self) -> None:
         """Meet what is there before the first call."""
-        self._spared(_NAMES, self._naming.note_names, BEFORE)
+        if not self._light:
+            self._spared(_NAMES, self._naming.note_names, BEFORE)
         if self._continued is not None:
             self._spared(_EARLIER, self._continued.meet)
 
@@ -271,13 +280,14 @@ class Recorder(Listener):
     def _closed(self, error: BaseException | None, exported: AbstractSet[StorageId]) -> Trace:
         """The trace of what the tables hold; `exported` are the storages that others could write in the end."""
         step = self._seen.step = len(self._notes.log)
-        self._seen.detail = True
+        self._seen.detail = not self._light
         self._seen.bury()  # what has died since the last call
         if error is not None:
             self._spared("Not all of the error", self._naming.note_error, error, step)
-        if not self._gave_up:
+        if not self._gave_up and not self._light:
             self._spared(_NAMES, self._naming.note_names, step)
             self._spared(_NAMES, self._naming.note_locals, error, step)
+        if not self._gave_up:
             self._spared(_GRAPHS, self._last_walk)
         if self._walker.is_unseen:
             self._raw.notes.append(NOT_SHOWN)
@@ -494,8 +504,10 @@ class Recorder(Listener):
                 self._contents.look_asleep(len(self._notes.log))
             nodes = [node for root in roots if (node := node_of(root)) is not None]
             self._due.changed(self._contents.changes, sequence())
-            if self._due.is_due(stack, nodes, always=self._thorough):
+            if self._due.is_due(stack, nodes, always=self._thorough, first=not self._light):
                 self._walk(roots, len(self._notes.log), stack)
+            if self._light:
+                return
             line = self._lines.setdefault(stack, _BackwardLine())
             times = line.times = line.times + 1
             if times <= (_SINGULAR if line.may_be_singular else _PLAIN) or not times & (times - 1):
@@ -558,10 +570,14 @@ class Recorder(Listener):
 
     def _watch(self, tensor: torch.Tensor) -> None:
         """Others may write the bytes of a tensor from now on."""
+        if self._light:
+            return
         last = len(self._notes.log) - 1
         self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None)
 
     def module_of(self, frame: FrameType) -> int:
+        if self._light:
+            return -1
         found = self._spared(_NAMES, self._naming.module_at, frame)
         return -1 if found is None else int(found)
 
@@ -615,15 +631,21 @@ class Recorder(Listener):
         if not self._mode.is_here():
             return
         frame = sys._getframe(1)
+        if self._light:
+            self._begin_bare_step(optimizer, frame, args, kwargs)
+            return
         if not self._gradients.knows(optimizer):
             self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
             self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
         self._spared(_GRADIENTS, self._gradients.stepped, optimizer, frame)
+        self._begin_bare_step(optimizer, frame, args, kwargs)
+
+    def _begin_bare_step(self, optimizer: torch.optim.Optimizer, frame: FrameType, args: Any, kwargs: Any) -> None:
         if not args[1:] and not kwargs:  # a closure is the user's code
             self._protected(self._begin_step, optimizer, frame)
 
     def _on_clear(self, owner: Any, frame: FrameType) -> None:
-        if self._mode.is_here():
+        if not self._light and self._mode.is_here():
             self._spared(_GRADIENTS, self._gradients.cleared, owner, frame)
 
     def _on_build(self, theirs: Any) -> Any:
@@ -637,7 +659,7 @@ class Recorder(Listener):
                 del args, kwargs
                 leave(error)
                 raise
-            if self._mode.is_here() and args:
+            if not self._light and self._mode.is_here() and args:
                 self._spared(_GRADIENTS, self._gradients.built, args[0], sys._getframe(1))
             return found
 

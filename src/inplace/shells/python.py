@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
 
 
-def record(*, strict: bool = False, thorough: bool = False) -> Recording:
+def record(*, strict: bool = False, thorough: bool = False, light: bool = False) -> Recording:
     """Record the block of a `with` statement: `with inplace.record() as recording:`.
 
     The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
@@ -23,10 +23,13 @@ def record(*, strict: bool = False, thorough: bool = False) -> Recording:
         strict: stop at a write that would destroy what a live graph has saved for backward, with an OverwriteError (a
             RuntimeError) in place of the write. Each write is then preceded by a walk over the live graphs.
         thorough: look at the graph before every backward, and not before the first of each line only, for `advice`.
+        light: note versions, saves and writes only, which costs least: what raises is named all the same, but by places
+            alone, and most of what raises nothing is not looked for.
     """
     frame = sys._getframe(1)
     file = frame.f_code.co_filename
-    return Recording(recorder_of([file], frame.f_globals, title=Path(file).name, strict=strict, thorough=thorough))
+    title = Path(file).name
+    return Recording(recorder_of([file], frame.f_globals, title=title, strict=strict, thorough=thorough, light=light))
 
 
 def analyze(recording: Recording | Trace) -> Explanation:

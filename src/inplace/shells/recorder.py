@@ -22,6 +22,7 @@ def recorder_of(
     timed: Collection[str] = (),
     strict: bool = False,
     thorough: bool = False,
+    light: bool = False,
     earlier: Carried | None = None,
     gives_way: bool = False,
     child: tuple[str, int] | None = None,
@@ -39,6 +40,7 @@ def recorder_of(
         timed: the names of what `%%time` compiles.
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward.
+        light: whether to note versions, saves and writes only.
         earlier: what the recording before it in the same session has handed on; None where there is no session.
         gives_way: whether another recording that begins in the code ends this one, and is not refused.
         child: how this process was started and the id of the one whose recording it is a child of; None for no child.
@@ -64,6 +66,7 @@ def recorder_of(
         label=label,
         strict=strict,
         thorough=thorough,
+        light=light,
         earlier=earlier,
         gives_way=gives_way,
         child=child,

@@ -35,6 +35,7 @@ call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pac
 SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
 _INTS = {int}
 _LOOKS = 4  # results of a function that are asked for their node, where its calls make several
+DETAILED = 8  # times that one line's small tensors are read with their values
 OWNED = 256  # times that a line's calls are asked which module made them
 
 # A call's step, the tensors that went into it, whether it may have changed them, and the sequence number before it.
@@ -60,11 +61,9 @@ class CallNotes:
         functions: what the numbers of functions stand for.
         known: what is known of each function that was called.
         running: steps of the backwards that are running, outermost first.
+        detailed: times that one line's small tensors are read with their values.
         most: the step from which on the recorder is told after each call that there are many.
     """
-
-    detailed = 8
-    """Times that one line's small tensors are read with their values."""
 
     def __init__(self, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener) -> None:
         self.log = CallLog(sequence())
@@ -75,6 +74,7 @@ class CallNotes:
         self.known: dict[Any, Known] = {}
         self.running: list[int] = []
         self.most = sys.maxsize
+        self.detailed = DETAILED
 
     def shield(self) -> None:
         """Keep our reads from the modes that are on already: they would be asked about each of them."""

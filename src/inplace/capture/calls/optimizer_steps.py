@@ -29,7 +29,7 @@ from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Function, Kind
 
 _HOOKED = torch.optim.Optimizer.profile_hook_step(lambda: None).__code__  # type: ignore[arg-type]  # of every step
-_SHOWN = 8  # steps of one line after which the values of small parameters are read
+SHOWN = 8  # steps of one line after which the values of small parameters are read
 _LEFT = ("an exception", "it left the optimizer's step before its end")
 LOST = (
     "An exception left an optimizer's step. The calls after it were not recorded, up to the next backward or step; "
@@ -45,9 +45,13 @@ class OptimizerSteps:
         notes: where the calls are noted.
         seen: where tensors get their ids.
         stacks: where the user's stacks get theirs.
+        shown: steps of one line after which the values of small parameters are read.
     """
 
-    def __init__(self, mode: TorchFunctionMode, notes: CallNotes, seen: TensorsSeen, stacks: Stacks) -> None:
+    def __init__(
+        self, mode: TorchFunctionMode, notes: CallNotes, seen: TensorsSeen, stacks: Stacks, *, shown: int = SHOWN
+    ) -> None:
+        self._most_shown = shown
         self._mode, self._notes, self._seen, self._stacks = mode, notes, seen, stacks
         self._step = -1
         self._below = 0  # modes that stood below ours when it was taken off
@@ -86,7 +90,7 @@ class OptimizerSteps:
         seen.bury()
         self._step = seen.step = len(log)
         times = self._times[stack] = self._times.get(stack, 0) + 1
-        self._shown = times <= _SHOWN
+        self._shown = times <= self._most_shown
         seen.detail = self._shown
         function = self._functions.get(type(optimizer))
         if function is None:

@@ -70,12 +70,16 @@ class WalksDue:
             self._writes.append((before - 1, number, storage, stack))
         self._changes = len(changes)
 
-    def is_due(self, stack: int, roots: Sequence[Any], *, always: bool) -> bool:
-        """Whether the graph is to be noted before the backward that a line begins from the nodes `roots`."""
+    def is_due(self, stack: int, roots: Sequence[Any], *, always: bool, first: bool) -> bool:
+        """Whether the graph is to be noted before the backward that a line begins from the nodes `roots`.
+
+        It `always` is, or for the `first` backward of each line, or else only where writes say so.
+        """
         line = self._lines.get(stack)
         if line is None:
-            self._lines[stack] = _Line(len(self._writes))
-            return True
+            line = self._lines[stack] = _Line(len(self._writes) if first else 0)
+            if first:
+                return True
         new = self._writes[line.writes :]
         if not new or always:
             line.writes = len(self._writes)

@@ -151,12 +151,17 @@ class _NodeClass:
 class Walker:
     """Walks autograd graphs.
 
+    Args:
+        seen: where tensors get their ids.
+        reads_values: whether the values of small saved tensors are read.
+
     Attributes:
         is_unseen: whether this PyTorch did not show what some node from before the recording has saved.
     """
 
-    def __init__(self, seen: TensorsSeen) -> None:
+    def __init__(self, seen: TensorsSeen, *, reads_values: bool = True) -> None:
         self._seen = seen
+        self._values = small_values if reads_values else _no_values
         self._anonymous = -1_000_000_000
         self._kinds: dict[type, _NodeClass] = {}
         self._lost = False  # whether the node just read had lost what it saved
@@ -268,7 +273,7 @@ class Walker:
                 live = ref.live
         if ref is not None and live is not None:
             offset, layout = seen.states.placed(ref.state)
-            return name, tensor, live.id, offset, layout, counted, ref.version, small_values(saved)
+            return name, tensor, live.id, offset, layout, counted, ref.version, self._values(saved)
         live = seen.live_of(saved, node) if ref is None or not ref.lost else None
         if live is None:
             return name, tensor, None, 0, None, counted, None, None
@@ -277,7 +282,11 @@ class Walker:
             offset, layout = seen.offset_of(saved, live), seen.states.layouts.of(saved)
         except RuntimeError:  # a nested tensor has no shape
             return name, tensor, live.id, 0, None, counted, version, None
-        return name, tensor, live.id, offset, layout, counted, version, small_values(saved)
+        return name, tensor, live.id, offset, layout, counted, version, self._values(saved)
+
+
+def _no_values(_: torch.Tensor) -> None:
+    """What is read of a saved tensor where no values are."""
 
 
 def _attributes_kept(node: Any) -> list[tuple[str, torch.Tensor]]:

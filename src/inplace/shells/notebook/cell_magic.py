@@ -27,6 +27,11 @@ from inplace.shells.notebook.cells import MAGIC
     help="stop at a write that would destroy what a live graph has saved, instead of in backward",
 )
 @argument(
+    "--light",
+    action="store_true",
+    help="note versions, saves and writes only: no values, names or gradients",
+)
+@argument(
     "--verify",
     action="store_true",
     help="replay the cell with the fixes in a process of its own, and say which are proved",

@@ -162,6 +162,7 @@ class Session:
                 timed=TIMED,
                 strict=plan.options.strict,
                 thorough=plan.options.advise,
+                light=plan.options.light,
                 earlier=self._carried or nothing_carried(),
             )
             if plan.hooks is not None:

@@ -66,6 +66,7 @@ class Family:
     folder: str
     strict: bool = False
     thorough: bool = False
+    light: bool = False
 
     def follow(self, ledger: Ledger) -> None:
         """Have the children of this process recorded until a ledger is undone."""
@@ -91,7 +92,7 @@ class Family:
         def launch_agent(config: Any, entrypoint: Any, args: Any, *rest: Any, **kwargs: Any) -> Any:
             if not isinstance(entrypoint, str) or list(args[:1]) != ["-u"]:  # no script of Python's, or a function
                 return theirs(config, entrypoint, args, *rest, **kwargs)
-            flags = ["--strict"] * self.strict + ["--advise"] * self.thorough
+            flags = ["--strict"] * self.strict + ["--advise"] * self.thorough + ["--light"] * self.light
             os.environ[FAMILY] = f"{os.getpid()}:{self.folder}"
             try:
                 ours = ["-u", "-m", "inplace", "run", *flags, *args[1:]]
@@ -205,6 +206,7 @@ class _Child:
                 title=Path(family.file).name,
                 strict=family.strict,
                 thorough=family.thorough,
+                light=family.light,
                 gives_way=True,
                 child=child,
             )

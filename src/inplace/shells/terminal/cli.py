@@ -23,7 +23,7 @@ from inplace.shells.terminal.script import Script
 _GRADIENTS = "print what reached, cleared, clipped and used each gradient, parameters by steps"
 _HINTED = {
     *("--json", "--html", "--trace", "--sarif", "--github", "--patch"),
-    *("--strict", "--advise", "--verify", "--gradients", "--keep"),
+    *("--strict", "--advise", "--verify", "--gradients", "--keep", "--light"),
 }
 _WITH_VALUE = {"--json", "--html", "--trace", "--sarif", "--patch"}
 _STDIN = "-"
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             thorough=options.advise,
             verify=options.verify,
             keep=options.keep,
+            light=options.light,
             family=_family(options, script, launcher),
             child=None if launcher is None else ("torchrun", launcher[0]),
         )
@@ -172,7 +173,7 @@ def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentP
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "[--gradients] [--patch FILE] [--keep] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
+        "[--gradients] [--patch FILE] [--keep] [--light] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
@@ -181,6 +182,9 @@ def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentP
     run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
     run.add_argument(
         "--keep", action="store_true", help="for runs that never end: let go of what can't matter any more"
+    )
+    run.add_argument(
+        "--light", action="store_true", help="note versions, saves and writes only: no values, names or gradients"
     )
     run.add_argument("--patch", metavar="FILE", help="write the changes that are shown as a diff; - is standard output")
     run.add_argument("--no-children", dest="children", action="store_false", help="record no child processes")
@@ -406,7 +410,7 @@ def _family(options: argparse.Namespace, script: Script, launcher: tuple[int, st
     if not options.children:
         return None
     folder = Family.new_folder() if launcher is None else launcher[1]
-    return Family(script.file, folder, strict=options.strict, thorough=options.advise)
+    return Family(script.file, folder, strict=options.strict, thorough=options.advise, light=options.light)
 
 
 # ---------------------------------------------------------------- show

@@ -67,6 +67,7 @@ def enable(
     strict: bool = False,
     advise: bool = False,
     gradients: bool = False,
+    light: bool = False,
     children: bool = True,
 ) -> bool:
     """Record this script from here to its end, and report then as `inplace run` does; in a notebook, every cell.
@@ -84,6 +85,7 @@ def enable(
         strict: whether a write that would destroy what backward needs is stopped.
         advise: whether to say which calls could be in place, and what backward keeps.
         gradients: whether to print the ledger of gradients.
+        light: whether to note versions, saves and writes only, which costs least.
         children: whether to record children of `multiprocessing` too.
 
     Returns:
@@ -105,6 +107,7 @@ def enable(
         strict=strict,
         advise=advise,
         gradients=gradients,
+        light=light,
         children=children,
     )
     asked = None if not said else _asked(said)
@@ -198,7 +201,9 @@ class _Enabled:
         self._source: bytes | None = None
         with contextlib.suppress(OSError):  # it may have been changed by the end
             self._source = Path(self._file).read_bytes()
-        self._family = Family(self._file, Family.new_folder(), strict=options.strict, thorough=options.advise)
+        self._family = Family(
+            self._file, Family.new_folder(), strict=options.strict, thorough=options.advise, light=options.light
+        )
         self._trace: Trace | BaseException | None = None
         self._error: BaseException | None = None
         self._ledger = Ledger()
@@ -227,8 +232,9 @@ class _Enabled:
         if self._options.children:
             self._family.follow(self._ledger)
         title, space = Path(self._file).name, vars(self._main)
-        strict, thorough = self._options.strict, self._options.advise
-        return recorder_of([self._file], space, title=title, strict=strict, thorough=thorough, gives_way=True)
+        asked = self._options
+        how = {"strict": asked.strict, "thorough": asked.advise, "light": asked.light}
+        return recorder_of([self._file], space, title=title, gives_way=True, **how)
 
     def _hook(self, theirs: Callable[..., Any]) -> Callable[..., Any]:
         def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> Any:

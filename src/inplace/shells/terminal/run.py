@@ -35,6 +35,7 @@ def run(
     thorough: bool,
     verify: bool,
     keep: bool = False,
+    light: bool = False,
     family: Family | None = None,
     child: tuple[str, int] | None = None,
 ) -> int:
@@ -47,6 +48,7 @@ def run(
         thorough: whether to look at the graph before every backward, for advice.
         verify: whether to replay the script with the fixes.
         keep: whether to keep what can still matter only, so that a run may go on for ever.
+        light: whether to note versions, saves and writes only.
         family: what its children are to know; None to leave them alone.
         child: how this process was started and the id of the run whose child it is, which reports of it; None for none.
     """
@@ -61,6 +63,7 @@ def run(
         return script.recorder(
             strict=strict,
             thorough=thorough,
+            light=light,
             gives_way=True,
             child=child,
             earlier=None if seen is None else nothing_carried(),
