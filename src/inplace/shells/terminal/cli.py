@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _leave_to(launcher, options)
     elif options.command == "run":
         _name_by_rank(options)
-    problem = _problem(options) or _needs_all_calls(options)
+    problem = _problem(options) or _needs_all_calls(options) or _needs_gradients(options)
     if problem is not None:
         complain(problem)
         return UNUSABLE
@@ -330,6 +330,12 @@ def _needs_all_calls(options: argparse.Namespace) -> str | None:
     whole = {"--trace": options.write, "--patch": options.patch, "--verify": options.verify, "--advise": options.advise}
     found = next((option for option, given in whole.items() if given), None)
     return found and f"--keep lets go of calls, and {found} needs all of them: leave one of the two out."
+
+
+def _needs_gradients(options: argparse.Namespace) -> str | None:
+    """That a run with --light is asked for the gradients that it does not note, in a sentence; None if it isn't."""
+    asked = options.command == "run" and options.light and options.gradients
+    return "--light notes no gradients, and --gradients prints them: leave one of the two out." if asked else None
 
 
 def _is_same(one: str, other: str) -> bool:
