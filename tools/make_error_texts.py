@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tests.texts.script import Script
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 PAGE = ROOT / "docs" / "error-texts.md"
 HEAD = """# Error texts, explained
 
@@ -52,6 +51,7 @@ class Entry:
 
 def entries() -> Iterator[Entry]:
     """The texts that are raised, in the order of the page."""
+    sys.path.insert(0, str(ROOT))  # here, since mkdocs puts the path back behind loading its hooks
     from inplace.reading.ending import recognized
     from inplace.render.words.custom_function import REFUSED
     from inplace.render.words.meanings import MEANINGS, Meaning

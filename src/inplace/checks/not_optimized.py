@@ -4,7 +4,8 @@ NOTE [ Meant to be trained ]
 Most parameters that no optimizer has are left out on purpose: a frozen backbone, an attacked image, a teacher. So it is
 told only of those that escaped it: parameters in a plain list, dict or attribute, which nobody registers; parameters
 that were made after the optimizer was built, whose line goes backward to the optimizer's own too; and an optimizer over
-parameters that nothing is ever computed from. What the user updates or reads the gradient of by hand is left alone.
+parameters that nothing is ever computed from, or not from some point on. What the user updates or reads the gradient of
+by hand is left alone.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ class NotOptimized(Finding):
     """Parameters that get gradients which no optimizer applies.
 
     `how`: they are in a plain container or attribute (`hidden`), they were made after the optimizer was built (`late`),
-    or an optimizer has parameters that no loss was ever computed from (`unused`).
+    an optimizer has parameters that no loss was ever computed from (`unused`), or makes steps over some that the losses
+    before them were not computed from (`idle`).
     """
 
     kind = "not-optimized"
     keeps_loss = True
-    how: Literal["hidden", "late", "unused"]
+    how: Literal["hidden", "late", "unused", "idle"]
     leaves: tuple[TensorId, ...]
     optimizer: Place | None
 
@@ -70,7 +72,8 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
     for act, late in _late(index, events, escaped - hidden - replaced):
         yield _finding(index, "late", late, act)
     if escaped:
-        yield from _unused(index, events, escaped)
+        unused = [*_unused(index, events, escaped)]
+        yield from unused or _idle(index, events, escaped - replaced)
 
 
 def _last_built(acts: tuple[GradientAct, ...]) -> GradientAct | None:
@@ -108,15 +111,32 @@ def _unused(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Ite
             return
 
 
+def _idle(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[Finding]:
+    """The last steps of a run that found no gradient, behind backwards that gave some to what no optimizer has."""
+    for own in dict.fromkeys(one.leaves for one in events.of("step")):
+        steps = [one for one in events.of("step") if one.leaves == own and own is not None]
+        found = [one for one in steps if not set(one.found) <= {"-"}]
+        begun = max([(events.since - 1, 0), *(one.moment for one in found)])
+        idle = [one for one in steps if one.moment > begun]
+        if not idle or own is None:
+            continue
+        behind = [one for one in events.of("backward") if begun < one.moment < idle[-1].moment]
+        reached = frozenset().union(*(one.leaves or () for one in behind))
+        # Of a model one of whose gradients is used by hand, the others are too.
+        if all(one.leaves is not None for one in behind) and reached and reached <= escaped:
+            yield _finding(index, "idle", set(reached), index.trace.acts[idle[-1].moment[1] - 2])
+            return
+
+
 def _finding(
-    index: Index, how: Literal["hidden", "late", "unused"], leaves: set[TensorId], built: GradientAct | None
+    index: Index, how: Literal["hidden", "late", "unused", "idle"], leaves: set[TensorId], built: GradientAct | None
 ) -> NotOptimized:
     made: dict[Place, None] = {}
     for leaf in sorted(leaves):
         maker = _maker(index, leaf)
         made.update(dict.fromkeys(index.places.chain(maker) if maker is not None else ()))
     over = index.places.chain_of(built.stack, None) if built is not None else ()
-    places = [*over, *made] if how == "unused" else [*made, *over]
+    places = [*over, *made] if how in {"unused", "idle"} else [*made, *over]
     return NotOptimized(
         severity="warning",
         culprits=tuple(dict.fromkeys(places))[:_MOST],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
-from inplace.reading.gradients import optimized, reached_leaves, stepped
+from inplace.reading.gradients import optimized, reached_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result
 
@@ -32,21 +32,21 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
             built[act.numbers] = act.step
     known = optimized(trace) | {TensorId(number) for numbers in built for number in numbers}
     reached = reached_leaves(index, trace.begin)
-    used = reached_leaves(index) | stepped(
-        index
-    )  # an optimizer of an earlier cell's model has nothing to do with this one
     for leaf in sorted(reached - known):
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
         if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
             continue
         if is_made_of_result(index, leaf):
             continue  # what is lost is the path to that
+        steps = [act for act in trace.acts if act.act is Act.STEPPED and act.step > first.step]
+        going_on = {
+            number for act in steps for number in act.numbers
+        }  # an optimizer that steps no more does nobody harm
         orphans = [
-            TensorId(param)
+            param
             for numbers, step in built.items()
-            if step <= trace.tensors[leaf].first_seen and not used.isdisjoint(map(TensorId, numbers))
-            for param in numbers
-            if trace.tensors[TensorId(param)].type != _SHARDED and _is_left(index, TensorId(param), first)
+            if step <= trace.tensors[leaf].first_seen and not going_on.isdisjoint(numbers)
+            for param in _left(index, leaf, numbers, first)
         ]
         if orphans:
             yield Replaced(leaf, tuple(orphans), first)
@@ -63,11 +63,23 @@ def _first_in_graph(index: Index, tensor: TensorId) -> Call | None:
     return found[0] if found else None
 
 
+def _left(index: Index, leaf: TensorId, numbers: tuple[int, ...], first: Call) -> list[TensorId]:
+    """Those of an optimizer's parameters that are left behind.
+
+    None where all of them are and the new one has no name that is known, as in a function that is over: it may as well
+    be of another model, and `not-optimized` tells of the steps.
+    """
+    own = [TensorId(param) for param in numbers]
+    found = [one for one in own if index.trace.tensors[one].type != _SHARDED and _is_left(index, one, first)]
+    is_named = any(name.tensor == leaf for name in index.trace.names)
+    return found if is_named or len(found) < len(numbers) else []
+
+
 def _is_left(index: Index, tensor: TensorId, first: Call) -> bool:
-    """Whether a parameter is in no graph from the first use of another on, and not under a name at the end."""
-    end = len(index.trace.calls)
+    """Whether a parameter is in no graph from the first use of another on, and was not seen under a name since."""
+    if any(name.tensor == tensor and name.step > first.step for name in index.trace.names):
+        return False  # nothing took its place
     uses = _in_graph(index, tensor)
-    if uses:  # a step has come since, or both may belong to one loss
-        steps = [act.step for act in index.trace.acts if act.act is Act.STEPPED]
-        return any(uses[-1].step < step <= first.step for step in steps)
-    return not any(name.tensor == tensor and name.step == end for name in index.trace.names)
+    steps = [act.step for act in index.trace.acts if act.act is Act.STEPPED]
+    # Where it was in use, a step has come since, or both may belong to one loss.
+    return not uses or any(uses[-1].step < step <= first.step for step in steps)

@@ -12,8 +12,10 @@ def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
     told = culprits(finding, trace)
     count = len(finding.leaves)
     if finding.how == "unused":
-        return f"{told} builds an optimizer over parameters that no loss was computed from.", (
-            f"What got gradients ({count} parameter{'s' if count > 1 else ''}) is in no optimizer, and stays as it is."
+        return f"{told} builds an optimizer over parameters that no loss was computed from.", _left(count)
+    if finding.how == "idle":
+        return f"{told} makes a step over parameters that have no gradient: the loss was computed from others.", _left(
+            count
         )
     many = f"{name(finding)}" if count == 1 else f"{name(finding)} and {count - 1} more"
     gets = "gets" if count == 1 else "get"
@@ -23,6 +25,10 @@ def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
         return f"{told} makes parameters that no module registers: a plain list, dict or attribute keeps them.", why
     built = f" ({where(finding.optimizer, trace)})" if finding.optimizer is not None else ""
     return f"{told} makes parameters after the optimizer was built{built}.", why
+
+
+def _left(count: int) -> str:
+    return f"What got gradients ({count} parameter{'s' if count > 1 else ''}) is in no optimizer, and stays as it is."
 
 
 def _remedy(finding: NotOptimized, _: Trace) -> str:
