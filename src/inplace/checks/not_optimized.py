@@ -118,8 +118,8 @@ def _idle(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Itera
         found = [one for one in steps if not set(one.found) <= {"-"}]
         begun = max([(events.since - 1, 0), *(one.moment for one in found)])
         idle = [one for one in steps if one.moment > begun]
-        if not idle or own is None:
-            continue
+        if not idle or own is None or any(events.uses(leaf, begun[0] + 1) for leaf in own):
+            continue  # where they were in use, it is the path to them that is lost
         behind = [one for one in events.of("backward") if begun < one.moment < idle[-1].moment]
         reached = frozenset().union(*(one.leaves or () for one in behind))
         # Of a model one of whose gradients is used by hand, the others are too.
