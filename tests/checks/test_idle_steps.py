@@ -53,7 +53,8 @@ SOUND = {
     + "opt.zero_grad()\nother.requires_grad_(False)\nother(image).sum().backward()\nopt.step()\n",
     "a path that is cut, which is told": OPT
     + TRAIN
-    + "train(net, opt)\nopt.zero_grad()\nother(torch.ones(8, 3) * net(x).round().detach()).sum().backward()\nopt.step()\n",
+    + "train(net, opt)\nopt.zero_grad()\n"
+    + "other(torch.ones(8, 3) * net(x).round().detach()).sum().backward()\nopt.step()\n",
     "an optimizer with a closure": HEAD + "opt = torch.optim.LBFGS(net.parameters())\ndef closure():\n"
     "    opt.zero_grad()\n    loss = (net(x) - y).pow(2).mean()\n    loss.backward()\n    return loss\n"
     "opt.step(closure)\n",
