@@ -22,7 +22,7 @@ from typing import Any
 from inplace.capture.tables.refs import LiveStorage
 from inplace.facts.model import StorageId
 
-_AT_ONCE = 32  # storages that are looked for when they are met
+_AT_ONCE = 8  # storages that are looked for when they are met
 _MOST = 256  # times that the maps are read
 _KEPT = 512  # storages that wait to be looked for, from which on those that have died are let go of
 _BLOCK = 1 << 16
