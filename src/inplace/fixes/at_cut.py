@@ -291,12 +291,11 @@ def _whole_function(look: Look, place: Place, site: Statement) -> Candidates:
 def _is_last_cut(look: Look, place: Place, site: Statement) -> bool:
     """Whether what a statement gives out goes into no other call that isn't recorded, and it writes to nothing."""
     trace = look.index.trace
-    calls = [call for call in _calls_at(look, place) if call.grad_mode is not GradMode.GRAD]
-    call = look.call_of(place)
+    span, call = node_position(site.statement), look.call_of(place)
+    calls = [one for one in look.calls_inside(site.file, span) if one.grad_mode is not GradMode.GRAD]
     if not calls or call is None or call.function.kind is not Kind.OP or isinstance(site.statement, ast.AugAssign):
         return False
     made = {trace.states[state].tensor for one in calls for state in one.outputs}
-    span = node_position(site.statement)
     for tensor in made:
         for step, _ in look.index.history.sightings.get(tensor, ()):
             other = trace.calls[step]

@@ -103,11 +103,18 @@ def _carried(look: Look, second: Call, first: Call, depth: int) -> _Carried:
             state = trace.states[argument.before]
             if not state.requires_grad or state.is_leaf or state.node is None or state.node >= begin:
                 continue
-            found = _taken_by(look, call, function)
+            found = [_own_name(look, state.tensor, one) for one in _taken_by(look, call, function)]
             tensors[state.tensor] = tensors.get(state.tensor, False) or bool(found)
             nodes.add(state.node)
             names.update({name: "[" in argument.path or names.get(name, False) for name in found})
     return _Carried(frozenset(tensors), frozenset(nodes), names, bool(tensors) and all(tensors.values()))
+
+
+def _own_name(look: Look, tensor: TensorId, given: str) -> str:
+    """The name of a tensor that an object has, where it is the object that is given: `state.h` for `state`."""
+    known = look.index.names.of(tensor)
+    longer = [name for name in known if name.startswith(f"{given}.") and "[" not in name]
+    return longer[0] if longer and given not in known else given
 
 
 def _taken_by(look: Look, call: Call, function: str) -> list[str]:
@@ -123,7 +130,12 @@ def _at_loop_end(look: Look, place: Place, loop: ast.stmt, carried: _Carried, ca
     """The names that the loop assigns and takes over."""
     body = getattr(loop, "body", [])
     assigned = {ast.unparse(part) for one in body for part in _assigned(one)}
-    own = {name: many for name, many in carried.names.items() if name in assigned and _is_taken_over(body, name)}
+    given = {name: name if name in assigned else name.partition(".")[0] for name in carried.names}
+    own = {
+        name: many
+        for name, many in carried.names.items()
+        if given[name] in assigned and _is_taken_over(body, given[name])
+    }
     last = body[-1]
     source = look.index.places.code(place).source_code
     if not own or not source.is_alone(node_position(last)):

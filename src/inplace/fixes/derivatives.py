@@ -63,7 +63,9 @@ def keeps_away(look: Look, finding: Finding) -> Candidates:
             continue
         least = _LEAST[called_name(node)]
         method = isinstance(node.func, ast.Attribute) and not is_module(node.func.value)
-        given = node.func.value if method and isinstance(node.func, ast.Attribute) else next(iter(node.args), None)
+        named = (keyword.value for keyword in node.keywords if keyword.arg == "input")
+        first = next(iter([*node.args, *named]), None)
+        given = node.func.value if method and isinstance(node.func, ast.Attribute) else first
         if given is not None:
             edit = in_place_of(given, f"{operand(source, given)}.clamp_min({least})")
             lines = {place.position.line for place in finding.culprits}
@@ -83,7 +85,8 @@ def passes_straight(look: Look, finding: Finding) -> Candidates:
         given = next(iter(node.args), None) if is_module(node.func.value) else node.func.value
         if given is None or any(isinstance(one, ast.Call) for one in ast.walk(given)):
             continue
-        inner = operand(source, given)
+        binds = isinstance(given, ast.BinOp) and isinstance(given.op, ast.Mult | ast.Div | ast.MatMult | ast.Pow)
+        inner = source.text_of(given) if binds else operand(source, given)
         text = f"({inner} + ({source.text_of(node)} - {inner}).detach())"
         yield Candidate(site, [in_place_of(node, text)], fits=called_name(node) not in {"sign", "sgn", "heaviside"})
 

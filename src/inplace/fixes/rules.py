@@ -107,12 +107,45 @@ def out_of_place(site: Statement) -> Iterator[Edits]:
             edits = [_without_underscore(link) for link in _links(statement, node)]
     if not edits:
         return
-    if isinstance(statement, ast.Expr) and statement.value is not None and written is not None:
+    if isinstance(statement, ast.Expr) and written is not None:
         holder = _innermost_receiver(written)
         if not isinstance(holder, ast.Name | ast.Attribute):
             return
-        edits = [in_front_of(statement, f"{source.text_of(holder)} = "), *edits]
+        others = _in_other_branches(source, statement, node, source.text_of(holder))
+        if others is None:
+            return
+        edits = [in_front_of(statement, f"{source.text_of(holder)} = "), *edits, *others]
     yield edits
+
+
+def _in_other_branches(source: SourceCode, statement: ast.Expr, node: ast.Call, name: str) -> Edits | None:
+    """What has to change beside a call whose statement is to be assigned to a name: `b_()` of `a_() if c else b_()`.
+
+    None where the value of the statement is not what the call gives out, or not in all its branches.
+    """
+    if _is_chain_from(statement.value, node):
+        return []
+    choice = statement.value
+    if not isinstance(choice, ast.IfExp):
+        return None
+    rest = [one for one in (choice.body, choice.orelse) if not _is_chain_from(one, node)]
+    links = [one for one in ast.walk(rest[0]) if isinstance(one, ast.Call)] if len(rest) == 1 else []
+    first = next((one for one in reversed(links) if _is_chain_from(rest[0], one) and _writes(source, one, name)), None)
+    return None if first is None else [_without_underscore(link) for link in _links(statement, first)]
+
+
+def _is_chain_from(value: ast.expr, node: ast.expr) -> bool:
+    """Whether an expression is a call, or a chain of methods on what it gives out."""
+    while value is not node and isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        value = value.func.value
+    return value is node
+
+
+def _writes(source: SourceCode, call: ast.Call, name: str) -> bool:
+    """Whether a call is a method in place, which has a twin, on a variable."""
+    function = call.func
+    is_method = isinstance(function, ast.Attribute) and function.attr[:-1] in TWINS | _MORE_TWINS
+    return is_method and isinstance(function, ast.Attribute) and source.text_of(function.value) == name
 
 
 def _links(statement: ast.stmt, node: ast.Call) -> list[ast.Attribute]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inplace.checks.finding import Cure, Rewrite
+from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, called_name, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
 from inplace.reading.code import Code
@@ -33,7 +34,7 @@ class Statement:
         source, statement = code.source_code, code.statement(place.position)
         if statement is None or not is_simple(statement) or not source.is_alone(node_position(statement)):
             return None
-        return cls(place.file, code, statement, source.node(place.position))
+        return cls(place.file, code, statement, source.node(place.position) or _link_at(statement, place.position))
 
     def beside(self, statement: ast.stmt, node: ast.AST | None) -> Statement:
         """Another statement of the same source."""
@@ -89,6 +90,16 @@ class Statement:
         while around and _has_only(around[-1], statement) and self.source_code.is_alone(node_position(around[-1])):
             statement = around.pop()
         return statement, self.source_code.block_of(statement)
+
+
+def _link_at(statement: ast.stmt, position: Position) -> ast.Call | None:
+    """The call of a method on a line of its own, of which Python says where the method's name begins."""
+    for one in ast.walk(statement):
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute):
+            whole = node_position(one)
+            if whole.end == position.end and whole.start < position.start and whole.line < position.line:
+                return one
+    return None
 
 
 def parts_of(node: ast.expr) -> list[ast.expr] | None:
