@@ -60,7 +60,7 @@ SHOWN = {
     ),
     "rounding of a sum": (
         TRAINED + "q = torch.round(w + 4)\nq.pow(2).sum().backward()\nopt.step()",
-        "q = ((w + 4) + (torch.round(w + 4) - (w + 4)).detach())",
+        "q = (w + 4) + (torch.round(w + 4) - (w + 4)).detach()",
     ),
     "numbers of two statements": (
         TRAINED + "a = w[0].item()\nb = w[1].item()\nloss = (torch.ones(2, requires_grad=True) * a).sum() * b\n"

@@ -33,7 +33,7 @@ PROVED = {
     "shift": ("t = torch.arange(8.0)\nt[1:] = t[:-1]", "t[1:] = t[:-1].clone()"),
     "a gradient of zero": (
         "q = torch.round(x / 0.25) * 0.25\nq.pow(2).sum().backward()\ng = x.grad.sum()",
-        "q = ((x / 0.25) + (torch.round(x / 0.25) - (x / 0.25)).detach()) * 0.25",
+        "q = (x / 0.25 + (torch.round(x / 0.25) - x / 0.25).detach()) * 0.25",
     ),
     "a head that was to be frozen": (
         "net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))\nnet[1].requires_grad = False\n"

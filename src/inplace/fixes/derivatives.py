@@ -87,7 +87,8 @@ def passes_straight(look: Look, finding: Finding) -> Candidates:
             continue
         binds = isinstance(given, ast.BinOp) and isinstance(given.op, ast.Mult | ast.Div | ast.MatMult | ast.Pow)
         inner = source.text_of(given) if binds else operand(source, given)
-        text = f"({inner} + ({source.text_of(node)} - {inner}).detach())"
+        text = f"{inner} + ({source.text_of(node)} - {inner}).detach()"
+        text = text if getattr(site.statement, "value", None) is node else f"({text})"
         yield Candidate(site, [in_place_of(node, text)], fits=called_name(node) not in {"sign", "sgn", "heaviside"})
 
 

@@ -57,10 +57,11 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
     other = _other_values(about, rewrites, answer, twin, runs.values)
     if other is not None:
         return disproved(other)
-    untrained = None if any(map(ends_leaves, rewrites)) else _untrained(about, runs, answer, twin)
+    ends = any(map(ends_leaves, rewrites))
+    untrained = None if ends else _untrained(about, runs, answer, twin)
     if untrained is not None:
         return disproved(f"with this change no backward reaches {untrained}")
-    unsure = _without_effect(about, answer, twin) or _fewer(runs, answer, twin)
+    unsure = _without_effect(about, answer, twin) or (None if ends else _fewer(runs, answer, twin))
     unbegun = about.is_refused and answer.entered <= about.backward and not is_as_whole(about, rewrites, runs)
     unsure = unsure or ("the backward that was refused is not begun with this change" if unbegun else None)
     return None if unsure is None else undecided(unsure)

@@ -1,5 +1,5 @@
 # kind: graph-detached
-# new: return ((x / self.scale) + (torch.round(x / self.scale) - (x / self.scale)).detach()) * self.scale
+# new: return (x / self.scale + (torch.round(x / self.scale) - x / self.scale).detach()) * self.scale
 import torch
 import torch.nn as nn
 
