@@ -30,6 +30,7 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
     for act in trace.acts:
         if act.act is Act.BUILT:
             built[act.numbers] = act.step
+    last_steps = {act.numbers: act.step for act in trace.acts if act.act is Act.STEPPED}  # the last of each
     known = optimized(trace) | {TensorId(number) for numbers in built for number in numbers}
     reached = reached_leaves(index, trace.begin)
     for leaf in sorted(reached - known):
@@ -38,14 +39,13 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
             continue
         if is_made_of_result(index, leaf):
             continue  # what is lost is the path to that
-        steps = [act for act in trace.acts if act.act is Act.STEPPED and act.step > first.step]
-        going_on = {
-            number for act in steps for number in act.numbers
-        }  # an optimizer that steps no more does nobody harm
+        going_on = [set(numbers) for numbers, step in last_steps.items() if step > first.step]
         orphans = [
             param
             for numbers, step in built.items()
-            if step <= trace.tensors[leaf].first_seen and not going_on.isdisjoint(numbers)
+            if step <= trace.tensors[leaf].first_seen
+            # An optimizer that makes no step any more does nobody harm.
+            and not all(own.isdisjoint(numbers) for own in going_on)
             for param in _left(index, leaf, numbers, first)
         ]
         if orphans:
