@@ -137,7 +137,7 @@ class CallMode(TorchFunctionMode):
                             seen.detail = count < notes.detailed
                             begun = sequence() - log.origin
                             calls.frombytes(
-                                call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 1)
+                                call_row(known.id, stack, mode, owner, begun, begun, len(given), len(log.outputs), 0)
                             )
                             given.frombytes(noted)
                             if notes.running:
@@ -204,8 +204,8 @@ class CallMode(TorchFunctionMode):
                         state = self._arrivals.meet_based(result, result._base, step, made)
                 if state is not None:
                     log.outputs.append(state)
+                    calls[step * WIDTH + OUTS] = 1  # now, since an interrupt may have come before
                 elif type(result) in _NUMBERS:
-                    calls[step * WIDTH + OUTS] = 0
                     if known.numbers and type(result) is not bool:
                         log.results[step] = result
                 else:
