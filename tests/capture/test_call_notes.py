@@ -14,6 +14,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 from inplace.capture.calls.functions import facts_of
 from inplace.capture.calls.known import Known
 from inplace.capture.record import Recorder
+from tests.some import some
 
 SAMPLES = 6  # of each operator
 _sequence = torch._C._autograd._get_sequence_nr
@@ -21,7 +22,7 @@ _sequence = torch._C._autograd._get_sequence_nr
 
 def _made() -> Iterator[tuple[str, int, bool]]:
     """Each operator that gives out a new tensor: its name, the nodes it made, whether the last is its result's."""
-    for op in op_db:
+    for op in some(op_db, 3):
         if torch.float32 not in op.dtypes:
             continue
         for called in filter(None, (op.op, op.method_variant)):
@@ -48,7 +49,7 @@ def test_the_last_node_is_that_of_the_result() -> None:
         for name, nodes, is_last in _made():
             found[name, nodes].add(is_last)
 
-    assert len(found) > 50
+    assert len(found) > 20
     assert [call for call, seen in found.items() if len(seen) > 1] == []
 
 

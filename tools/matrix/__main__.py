@@ -135,7 +135,7 @@ def _wanted_by_us() -> list[str]:
 
 
 def _outcome(python: Path, tests: list[str], **more: str) -> Outcome:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "INPLACE_STATIC": "1", **more}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "INPLACE_STATIC": "1", "INPLACE_WHOLE": "1", **more}
     command = [str(python), "-m", "pytest", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     counts = {word: int(number) for number, word in _OUTCOMES.findall(done.stdout.rpartition("\n=")[2] or done.stdout)}
