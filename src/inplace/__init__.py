@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from inplace.facts.pause import no_collection as _no_collection
 from inplace.facts.version import __version__
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'inplace' has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    # What is imported stays: a collection meanwhile would go over all of torch's objects, and find none to let go of.
+    return getattr(_no_collection()(import_module)(home), name)
 
 
 def load_ipython_extension(shell: Any) -> None:

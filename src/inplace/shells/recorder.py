@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
+from inplace.facts.pause import no_collection
 from inplace.shells.environment import cell_name, is_static
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
 
 
+@no_collection()  # to import all that records is to make what stays
 def recorder_of(
     files: Collection[str],
     namespace: Mapping[str, object],

@@ -15,6 +15,7 @@ import torch
 from inplace.capture.code.tracebacks import HANDLE
 from inplace.facts.collectives import is_collective, written_by
 from inplace.facts.model import Function, Kind
+from inplace.facts.pause import no_collection
 
 Called = Callable[..., Any]
 
@@ -163,6 +164,7 @@ def dropped(label: str, frame: FrameType) -> dict[str, Any]:
 
 
 @lru_cache(1)
+@no_collection()
 def prepare() -> None:
     """Have PyTorch make its table of names, which it makes once, and changes the warning filters meanwhile."""
     torch.overrides.resolve_name(torch.add)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from inplace.facts.errors import RecordingError
+from inplace.facts.pause import no_collection
 from inplace.facts.progress import Progress, Tell
 from inplace.shells.terminal.ending import with_error
 from inplace.shells.terminal.job import Job
@@ -209,9 +210,11 @@ class Outputs:
     @property
     def _analysis(self) -> float:
         """The part of a long look that the analysis takes."""
+        if self._html is None:
+            return 1
         from inplace.shells.explanation import ANALYSIS
 
-        return 1 if self._html is None else ANALYSIS
+        return ANALYSIS
 
     def _print(self, found: Explanation, error: BaseException | None) -> None:
         trace = found.trace
@@ -457,6 +460,7 @@ def _flushed(stream: TextIO) -> Iterator[TextIO]:
 # ---------------------------------------------------------------- what is written
 
 
+@no_collection()
 def _explained(trace: Trace, tell: Tell) -> Explanation:
     from inplace.shells.explanation import Explanation
 
