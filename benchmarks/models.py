@@ -53,6 +53,42 @@ def _pushed(state: np.ndarray, right: bool) -> np.ndarray:  # noqa: FBT001  # th
     return np.array([x + 0.02 * speed, speed + 0.02 * force, angle + 0.02 * turn, turn + 0.02 * tilt], np.float32)
 
 
+def q_learning() -> Callable[[], None]:
+    """Q-learning on a cart-pole: a state from numpy at each step, and a batch of remembered ones every fourth."""
+    nets = [nn.Sequential(nn.Linear(4, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 2)) for _ in "ab"]
+    net, target = nets
+    optimizer = torch.optim.Adam(net.parameters(), lr=2.5e-4)
+
+    def learn(memory: list[tuple[np.ndarray, int, np.ndarray]], random: np.random.Generator) -> None:
+        some = [memory[place] for place in random.integers(0, len(memory), 64)]
+        states, actions = torch.from_numpy(np.stack([one[0] for one in some])), torch.tensor([one[1] for one in some])
+        with torch.no_grad():
+            best, _ = target(torch.from_numpy(np.stack([one[2] for one in some]))).max(dim=1)
+            wanted = 1.0 + 0.99 * best
+        loss = nn.functional.mse_loss(wanted, net(states).gather(1, actions[:, None]).squeeze())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), net.parameters(), strict=True):
+                slow.mul_(0.99).add_(fast, alpha=0.01)
+
+    def run() -> None:
+        random = np.random.default_rng(0)
+        memory: list[tuple[np.ndarray, int, np.ndarray]] = []
+        state = random.uniform(-0.05, 0.05, 4).astype(np.float32)
+        for step in range(200):
+            values = net(torch.Tensor(state[None]))
+            action = int(torch.argmax(values, dim=1).item())
+            after = _pushed(state, bool(action))
+            memory.append((state, action, after))
+            state = after if step % 20 else random.uniform(-0.05, 0.05, 4).astype(np.float32)
+            if not step % 4:
+                learn(memory, random)
+
+    return run
+
+
 def cart_pole() -> Callable[[], None]:
     """REINFORCE on a cart-pole: a state from numpy, a distribution and a sample at each of its steps."""
     net = nn.Sequential(nn.Linear(4, 128), nn.Dropout(0.6), nn.ReLU(), nn.Linear(128, 2))

@@ -1,5 +1,8 @@
 """What recording costs: `python benchmarks/overhead.py` prints ratios to plain, medians of alternating pairs.
 
+Behind each ratio stands half the range in which the middle half of the pairs lies. What is timed is the processor time
+of the process, so that others on the machine count little. Then it prints what beginning and ending cost a script.
+
 With `--write` it also writes docs/benchmarks.md and its chart, records a million calls for them, looks at a hundred
 thousand in a browser, and measures torchlens where it is installed (some minutes).
 """
@@ -8,9 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
+import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from models import cart_pole, cnn_model, mlp_model, transformer_model
+from models import cart_pole, cnn_model, mlp_model, q_learning, transformer_model
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._debug_mode import DebugMode
@@ -50,6 +57,7 @@ def anomaly(*, check_nan: bool) -> Iterator[None]:
 OBSERVERS: dict[str, Callable[[], Any]] = {
     "no-op mode": NoOp,
     "inplace": inplace.record,
+    "inplace --light": lambda: inplace.record(light=True),
     "anomaly": lambda: anomaly(check_nan=True),
     "anomaly, no NaN check": lambda: anomaly(check_nan=False),
     "DebugMode": DebugMode,
@@ -103,13 +111,13 @@ def policy() -> Callable[[], None]:
 
 
 def timed(run: Callable[[], None], observer: Callable[[], Any] | None) -> float:
-    """Seconds for one run under an observer; entering and leaving it is not counted."""
+    """Seconds of the processor for one run under an observer; entering and leaving it is not counted."""
     gc.collect()
     context = observer() if observer is not None else contextlib.nullcontext()
     with context:
-        begun = time.perf_counter()
+        begun = time.process_time()
         run()
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
 
 CELLS = {
@@ -118,6 +126,7 @@ CELLS = {
     "CNN": (cnn, "4 residual blocks, SGD, 8 steps"),
     "transformer": (transformer, "4 layers of 128, AdamW, 5 steps"),
     "policy gradient": (policy, "a cart-pole with batch-1 calls, Adam, 4 episodes"),
+    "Q-learning": (q_learning, "a cart-pole with batch-1 calls and 50 batches of 64, Adam, 200 steps"),
 }
 
 
@@ -127,13 +136,39 @@ def ratios() -> dict[str, list[float]]:
     for name, (make, _) in CELLS.items():
         run = make()
         run()
-        row = []
+        pairs: list[list[float]] = [[] for _ in OBSERVERS]
         for observer in OBSERVERS.values():
             timed(run, observer)
-            row.append(statistics.median(timed(run, observer) / timed(run, None) for _ in range(PAIRS)))
-        found[name] = row
-        print(f"{name:16}" + "".join(f"{ratio:24.2f}" for ratio in row), flush=True)
+        for _ in range(PAIRS):  # in turn, so that all of them meet the same weather
+            for kept, observer in zip(pairs, OBSERVERS.values(), strict=True):
+                kept.append(timed(run, observer) / timed(run, None))
+        found[name] = [statistics.median(kept) for kept in pairs]
+        print(f"{name:16}" + "".join(f"{_told(kept):>24}" for kept in pairs), flush=True)
     return found
+
+
+def _told(ratios: list[float]) -> str:
+    """A median, and half the range of the middle half."""
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.2f} ±{(high - low) / 2:.2f}"
+
+
+def starts() -> dict[str, float]:
+    """Seconds of the processor, the least of five, of a script that does one step: plain, and run by us in each way."""
+    ways = {"plain": [], "inplace run": ["-m", "inplace", "run"], "inplace run --light": ["-m", "inplace", "run"]}
+    ways["inplace run --light"].append("--light")
+    least = dict.fromkeys(ways, math.inf)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "step.py"
+        script.write_text("import torch\ntorch.ones(3, requires_grad=True).exp().sum().backward()\n", encoding="utf-8")
+        for _ in range(5):
+            for name, words in ways.items():
+                before = os.times()
+                subprocess.run([sys.executable, *words, str(script)], check=True, capture_output=True)  # noqa: S603
+                after = os.times()
+                spent = after.children_user + after.children_system - before.children_user - before.children_system
+                least[name] = min(least[name], spent)
+    return least
 
 
 def forwards() -> dict[str, tuple[float, float]]:
@@ -299,6 +334,9 @@ def main() -> None:
     print(f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain")
     print(f"{'':16}" + "".join(f"{name:>24}" for name in OBSERVERS))
     found = ratios()
+    plain, *others = starts().items()
+    print(f"a script of one step: {plain[1]:.2f} s, of which most is the import of torch; ", end="")
+    print(", ".join(f"{name} adds {seconds - plain[1]:.2f} s" for name, seconds in others), flush=True)
     if "--write" in sys.argv[1:]:
         from browsing import browsed  # which needs a browser, as the table does not
 
