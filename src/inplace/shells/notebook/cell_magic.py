@@ -27,11 +27,6 @@ from inplace.shells.notebook.cells import MAGIC
     help="stop at a write that would destroy what a live graph has saved, instead of in backward",
 )
 @argument(
-    "--light",
-    action="store_true",
-    help="note versions, saves and writes only: no values, names or gradients",
-)
-@argument(
     "--verify",
     action="store_true",
     help="replay the cell with the fixes in a process of its own, and say which are proved",
@@ -40,6 +35,11 @@ from inplace.shells.notebook.cells import MAGIC
     "--gradients",
     action="store_true",
     help="print what reached, cleared, clipped and used each gradient, parameters by steps",
+)
+@argument(
+    "--light",
+    action="store_true",
+    help="note versions, saves and writes only: no values, names or gradients",
 )
 def cell_magic(shell: Any, line: str, cell: str) -> None:
     """Record this cell and show, below its output, what was written in place and what that did to autograd.
