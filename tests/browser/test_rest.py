@@ -127,6 +127,21 @@ def test_a_search_lights_the_nodes_it_finds(open_page: Open) -> None:
     assert page.locator(".ip-box.is-found .ip-box-title").all_text_contents() == ["Exp"]
 
 
+def test_a_search_lights_the_tensors_it_finds(open_page: Open) -> None:
+    """By any part of a name; the first is brought into sight, and nothing is lit without a search."""
+    lines = "".join(f"weight_{number} = torch.zeros({number + 1})\n" for number in range(24))
+    page = open_page(diagram(record(f"import torch\n{lines}a = weight_3\n")))
+    page.locator(".ip-search").fill("HT_21")
+
+    found = page.locator(".ip-references .ip-row.is-found")
+    assert found.locator(".ip-name").all_inner_texts() == ["weight_21"]
+    inside = """el => { const [box, view] = [el, el.closest('.ip-stores')].map(one => one.getBoundingClientRect());
+      return box.top >= view.top && box.bottom <= view.bottom; }"""
+    assert found.locator(".ip-card").evaluate(inside)
+    page.locator(".ip-search").fill("")
+    assert found.count() == 0
+
+
 def test_more_of_a_large_graph_is_to_be_had() -> None:
     """Who asks gets the nodes that were left out, those of the finding among them."""
     code = "import torch\nx = torch.ones(2, requires_grad=True)\nk = h = x.exp()\n"

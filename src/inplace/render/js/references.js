@@ -16,7 +16,13 @@ function referencesPane(board) {
   const left = stores.length - PAPER_STORES;
   if (left > 0) view.el.append(h("p", { class: "ip-more ip-paper-note" }, `… ${counted(left, "more storage")} not printed`));
   const paper = (/** @type {boolean} */ on) => stores.slice(PAPER_STORES).forEach((one) => { one.hidden = on; });
-  return { ...view, paper, el: pane("references", "Names and memory", "names → tensors → bytes", view.el) };
+  /** Light what a search is for, and bring the first of it into sight.
+   * @param {State} state @param {State | null} before */
+  function update(state, before) {
+    view.update(state, before);
+    if ((before?.query ?? "") !== state.query) view.find(state.query);
+  }
+  return { ...view, update, paper, el: pane("references", "Names and memory", "names → tensors → bytes", view.el) };
 }
 
 /**
@@ -230,6 +236,14 @@ function memoryView(board, role, label) {
         const about = run.diagram.findings[state.finding]?.tensors.find((/** @type {number} */ id) => rows.has(id));
         if (about !== undefined) intoSight(list, rows.get(about).card);
       }
+    },
+    /** Mark the tensors one of whose names has a word in it.
+     * @param {string} word */
+    find(word) {
+      const found = (/** @type {any} */ { tensor }) => Boolean(word) && [...tensor.names, tensor.was].some((name) => name.toLowerCase().includes(word));
+      for (const row of rows.values()) flag(row.hit, "is-found", found(row));
+      const first = [...rows.values()].find(found);
+      if (first) intoSight(list, first.card);
     },
     /** @param {Related} related */
     relate(related) {
