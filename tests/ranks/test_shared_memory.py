@@ -140,6 +140,20 @@ def test_who_wrote_other_bytes_is_not_named(memory: Memory) -> None:
     assert culprits == "shared[:2].add_(1)"
 
 
+def test_what_was_written_before_the_memory_was_shared_is_not_meant() -> None:
+    """A tensor that is filled and then moved into shared memory is the same tensor, and its filling told nobody."""
+    given = torch.arange(4.0)
+    run = record_text("given.mul_(2)\ngiven.share_memory_()\ngiven.sum()", given=given)
+    writer = replace(run.trace, process=process(2))
+    array = given.numpy()
+    text = "x = torch.ones(1, requires_grad=True)\ny = (x * given).sum()\npoke()\ny.backward()"
+    victim = replace(record_text(text, given=given, poke=lambda: array.__iadd__(1)).trace, process=process(1))
+
+    [(_, _, message)] = told(victim, writer)
+
+    assert "Also process 2 can write it, but no call recorded there did." in message
+
+
 def test_two_processes_may_have_written(memory: Memory) -> None:
     """Each line that wrote what changed is named, and each process."""
     writers = memory.writer("shared.add_(1)", pid=2), memory.writer("shared.mul_(1)", pid=3)

@@ -361,7 +361,7 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
 
 def _shared(raw: Raw, stored: Sequence[int]) -> tuple[SharedBytes, ...]:
     found = raw.contents.shared.found if raw.contents is not None else {}
-    return tuple(SharedBytes(StorageId(stored[one]), memory, start) for one, (memory, start) in found.items())
+    return tuple(SharedBytes(StorageId(stored[one]), *facts) for one, facts in found.items())
 
 
 def _failure_at(facts: FailureFacts | None, stacks: list[Stack]) -> Failure | None:

@@ -522,7 +522,7 @@ class Recorder(Listener):
         elif known.kind is Kind.BACKWARD:
             self._collectives.reduced()
         if known.kind is Kind.EXPORT and tensors:
-            self._watch(tensors[0])
+            self._watch(tensors[0], since=len(self._notes.log))
         if self.external or (self.watched and known.kind is not Kind.TO_PYTHON):
             self.settle()
 
@@ -568,12 +568,12 @@ class Recorder(Listener):
             if tensor is not None:
                 self._watch(tensor)
 
-    def _watch(self, tensor: torch.Tensor) -> None:
-        """Others may write the bytes of a tensor from now on."""
+    def _watch(self, tensor: torch.Tensor, since: int = 0) -> None:
+        """Others may write the bytes of a tensor from now on; they have had them from the call `since` on."""
         if self._light:
             return
         last = len(self._notes.log) - 1
-        self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None)
+        self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None, since=since)
 
     def module_of(self, frame: FrameType) -> int:
         if self._light:

@@ -378,12 +378,13 @@ class SharedBytes:
     """Where a storage lies in memory that several processes may have.
 
     `memory` is what the machine calls that memory, the same in every process that has it; the storage begins at byte
-    `start` of it. `processes` are the ids of the others that are known to have it.
+    `start` of it, from the call `since` on. `processes` are the ids of the others that are known to have it.
     """
 
     storage: StorageId
     memory: str
     start: int
+    since: int
     processes: tuple[int, ...] = ()
 
 

@@ -199,7 +199,7 @@ class Renumbered(ABC):
 
     def shared(self, one: SharedBytes) -> SharedBytes:
         """Where a storage lies in shared memory."""
-        return replace(one, storage=self.storages[one.storage])
+        return replace(one, storage=self.storages[one.storage], since=self.moment(one.since))
 
     def act(self, act: GradientAct) -> GradientAct:
         """Something that happened to gradients."""

@@ -34,7 +34,7 @@ def told_of_each_other(traces: Sequence[Trace]) -> list[Trace]:
     views = [_View(trace) for trace in traces]
     having: dict[Memory, list[_View]] = defaultdict(list)
     for view in views:
-        for memory in {memory for memory, _ in view.places.values()}:
+        for memory in {memory for memory, _, _ in view.places.values()}:
             having[memory].append(view)
     return [_told(view, having) for view in views]
 
@@ -68,7 +68,7 @@ class _View:
         self.trace = trace
         process = trace.process
         self.host, self.pid = ("", 0) if process is None else (process.host, process.pid)
-        self.places = {one.storage: ((self.host, one.memory), one.start) for one in trace.shared}
+        self.places = {one.storage: ((self.host, one.memory), one.start, one.since) for one in trace.shared}
 
     @cached_property
     def written(self) -> dict[Memory, dict[Stack, _Written]]:
@@ -78,7 +78,7 @@ class _View:
             for argument in trace.writes(call) if call.raised is None else ():
                 state = trace.states[argument.after]
                 place = self.places.get(state.storage) if state.storage is not None else None
-                if place is not None:
+                if place is not None and call.step >= place[2]:
                     found[place[0]][call.stack].found.update(_ranges(state, place[1]))
         for lines in found.values():
             for one in lines.values():
@@ -150,7 +150,7 @@ class _Telling:
         place = self._view.places.get(change.storage)
         if place is None or change.processes:
             return [change]
-        memory, start = place
+        memory, start, _ = place
         writers: dict[Stack, set[int]] = defaultdict(set)
         for other, stack in self._lines(memory, start + change.start, start + change.stop):
             writers[self._stack(other, stack)].add(other.pid)

@@ -123,15 +123,18 @@ class Contents:
         self._idle = _IDLE
         self._tracer: LinesTraced | None = None
 
-    def watch(self, tensor: torch.Tensor, after: int, stack: int | None) -> None:
-        """Begin to watch the storage behind `tensor`, a tensor seen before, when the call `after` is over."""
+    def watch(self, tensor: torch.Tensor, after: int, stack: int | None, *, since: int = 0) -> None:
+        """Begin to watch the storage behind `tensor`, a tensor seen before, when the call `after` is over.
+
+        Others have had its bytes from the call `since` on.
+        """
         ref = self._seen.ref_of(tensor)
         size = self._seen.storages.sizes[ref.live.id] if ref is not None and ref.live is not None else 0
         if ref is None or ref.live is None or not size or tensor.device.type == "meta":
             return
         on_cpu = tensor.device.type == "cpu"
         if on_cpu:
-            self.shared.meet(ref.live)
+            self.shared.meet(ref.live, since)
         if not on_cpu or size > _LARGEST:
             self._leave_out(ref.live.id, _LARGEST if on_cpu else 0, after, stack)
             return

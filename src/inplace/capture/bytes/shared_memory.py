@@ -33,22 +33,26 @@ class SharedMemory:
     """Finds the shared memory that the storages of one recording lie in.
 
     Attributes:
-        found: what the memory of a storage is called and where in it, in bytes, the storage begins; by its id.
+        found: by the id of a storage what its memory is called, where in it, in bytes, the storage begins, and from
+            which call on.
     """
 
     def __init__(self) -> None:
-        self.found: dict[StorageId, tuple[str, int]] = {}
+        self.found: dict[StorageId, tuple[str, int, int]] = {}
+        self._since: dict[StorageId, int] = {}
         self._waiting: dict[StorageId, LiveStorage] = {}
         self._most = _KEPT
         self._reads = 0
 
-    def meet(self, live: LiveStorage) -> None:
-        """A storage of the CPU was met whose memory others own."""
+    def meet(self, live: LiveStorage, since: int) -> None:
+        """A storage of the CPU was met whose memory others own from the call `since` on."""
         self._waiting[live.id] = live
+        self._since[live.id] = min(since, self._since.get(live.id, since))
         if self._reads < _AT_ONCE:
             self.look_for(live)
         elif len(self._waiting) > self._most:
             self._waiting = {number: one for number, one in self._waiting.items() if one() is not None}
+            self._since = {number: one for number, one in self._since.items() if number in self._waiting}
             self._most = 2 * len(self._waiting) + _KEPT
 
     def look_for(self, live: LiveStorage) -> None:
@@ -72,7 +76,7 @@ class SharedMemory:
             place = bisect_right(begins, live.pointer) - 1
             if place >= 0 and live.pointer < mappings[place][1]:
                 begin, _, offset, memory = mappings[place]
-                self.found[live.id] = memory, live.pointer - begin + offset
+                self.found[live.id] = memory, live.pointer - begin + offset, self._since.get(live.id, 0)
 
 
 def _mappings() -> list[tuple[int, int, int, str]]:
