@@ -20,11 +20,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
-from inplace.facts.model import ARRAYS, ContentChange, Site, Source, Stack, StackFrame, TensorState, Trace
+from inplace.facts.model import ARRAYS, ContentChange, Kind, Site, Source, Stack, StackFrame, TensorState, Trace
 from inplace.facts.rows import call_columns, some
 from inplace.reading.extents import pieces
 
 _MOST = 8  # lines of other processes that are named for one change
+_GIVES_MEMORY = frozenset({Kind.SETTER, Kind.EXPORT})  # they write no byte: `p.data = p.data.share_memory_()`
 _Item = TypeVar("_Item", Source, Site)
 Memory = tuple[str, str]  # the machine, and what it calls the memory
 
@@ -75,7 +76,9 @@ class _View:
         """The lines whose calls wrote shared memory, and the bytes of it."""
         trace, found = self.trace, defaultdict[Memory, dict[Stack, _Written]](lambda: defaultdict(_Written))
         for call in some(trace.calls, call_columns(trace.calls).may_write if self.places else ()):
-            for argument in trace.writes(call) if call.raised is None else ():
+            if call.raised is not None or call.function.kind in _GIVES_MEMORY:
+                continue
+            for argument in trace.writes(call):
                 state = trace.states[argument.after]
                 place = self.places.get(state.storage) if state.storage is not None else None
                 if place is not None and call.step >= place[2]:
