@@ -14,7 +14,12 @@ from inplace.fixes.candidate import Look
 
 _OTHER_VALUES = frozenset({Cure.FORWARD_AGAIN, Cure.CARRIED_DETACHED, Cure.WRITE_RECORDED})
 """Changes that mean another loss or gradient from then on: what is to stay is what came before."""
-_DETACHING = frozenset({Cure.USE_DETACHED, Cure.CARRIED_DETACHED, Cure.ATTRIBUTE_DETACHED, Cure.DETACHED})
+_DETACHING = frozenset(
+    [
+        *(Cure.USE_DETACHED, Cure.CARRIED_DETACHED, Cure.ATTRIBUTE_DETACHED, Cure.DETACHED, Cure.AS_LEAF),
+        Cure.EXPORT_DETACHED,
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from inplace.checks.finding import Proof, Rewrite
-from inplace.judge.about import About, ends_leaves, means_other_values
+from inplace.judge.about import About, detaches, ends_leaves, means_other_values
 from inplace.judge.runs import Answer, ReplayAnswer, Runs
 
 _ASSIGNED = re.compile(r"^\s*(\w[\w, ]*?)\s*=(?!=)", re.MULTILINE)  # what is left of it in a line put in
@@ -56,15 +56,28 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
         return disproved(f"with this change {lost} is no longer a leaf that requires grad")
     other = _other_values(about, rewrites, answer, twin, runs.values)
     if other is not None:
-        return disproved(other)
+        is_later = about.backward > 0 and any(map(means_other_values, rewrites))  # whose steps before it may be others
+        return undecided(other) if is_later else disproved(other)
     ends = any(map(ends_leaves, rewrites))
     untrained = None if ends else _untrained(about, runs, answer, twin)
     if untrained is not None:
         return disproved(f"with this change no backward reaches {untrained}")
-    unsure = _without_effect(about, answer, twin) or (None if ends else _fewer(runs, answer, twin))
+    unsure = _without_effect(about, answer, twin) or (None if ends else _fewer(about, runs, answer, twin))
+    later = None if any(map(detaches, rewrites)) else _other_later(about, answer, runs)
+    unsure = unsure or later
     unbegun = about.is_refused and answer.entered <= about.backward and not is_as_whole(about, rewrites, runs)
     unsure = unsure or ("the backward that was refused is not begun with this change" if unbegun else None)
     return None if unsure is None else undecided(unsure)
+
+
+def _other_later(about: About, answer: ReplayAnswer, runs: Runs) -> str | None:
+    """Whether the backward that was refused, a later one, is begun at another value: steps before it may be others."""
+    values = runs.values
+    if not about.is_refused or not isinstance(values, ReplayAnswer) or values.is_updated:
+        return None
+    count = about.backward + 1
+    same = all(map(_is_loss_of, answer.roots[:count], values.roots[:count]))
+    return None if same else "a later backward is called on another value with this change"
 
 
 def _as_attribute(name: str) -> str:
@@ -81,9 +94,12 @@ def _untrained(about: About, runs: Runs, answer: ReplayAnswer, twin: ReplayAnswe
     return next((one for one in whole.trained if one not in trained and _as_attribute(one) not in trained), None)
 
 
-def _fewer(runs: Runs, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
-    """Whether backwards reach fewer leaves: which of those without a name are gone is not known."""
-    whole = _whole(runs, twin)
+def _fewer(about: About, runs: Runs, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
+    """Whether backwards reach fewer leaves: which of those without a name are gone is not known.
+
+    Where a path was cut in each turn of a loop, each may have made a leaf of its own.
+    """
+    whole = None if about.without is not None and answer.entered > 1 else _whole(runs, twin)
     less = whole is not None and answer.reached_in_all < whole.reached_in_all
     return "backwards reach fewer leaves with this change" if less else None
 
@@ -147,7 +163,7 @@ def _other_values(
 
 def _other_begun(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> str | None:
     """What backwards are called on before anything is to be another: at the first, or until the code is refused."""
-    count = about.backward if twin.raised is not None else 0
+    count = about.backward if twin.raised is not None and not about.is_refused else 0
     if about.keeps_loss:
         count = len(twin.roots) if twin.raised is not None else 1
     for one, two in zip(twin.roots[:count], answer.roots, strict=False):
@@ -194,7 +210,7 @@ def _other_forward(about: About, answer: ReplayAnswer, values: ReplayAnswer) -> 
     if values.is_updated:
         return _other_updates(about, answer, values)
     if values.entered and answer.entered:
-        expected = values.roots[: about.backward + 1]
+        expected = values.roots[: 1 if about.is_refused else about.backward + 1]
         given = answer.roots[: len(expected)]
         if len(given) != len(expected) or not all(map(_is_loss_of, given, expected)):
             return "what backward is called on is not what the code computes: a write is lost"
@@ -252,7 +268,8 @@ def _other_gradients(about: About, answer: ReplayAnswer, twin: ReplayAnswer) -> 
         if name in without and answer.grads.get(name) is None:
             return f"with this change {name} still gets no gradient"
         gained, ended = gradient is None, answer.grads.get(name) is None and name in may_end
-        meant = name in (about.without or ())  # a gradient that was there, and was wrong
+        # A gradient that was there, and was wrong; or one behind steps of what is trained now and was not.
+        meant = name in (about.without or ()) or answer.entered > 1
         if not meant and not gained and not ended and not _equal(gradient, answer.grads[name]):
             return f"the gradient of {name} is not what it was"
     return None

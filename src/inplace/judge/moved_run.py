@@ -27,6 +27,7 @@ NOT_TWICE = "the code does not do the same twice"
 # What makes tensors of what other processes send, which comes when it comes: workers of a DataLoader race.
 _RECEIVING = frozenset({torch._utils.__file__, torch.multiprocessing.reductions.__file__})
 _COMPILED = "CompiledFunctionBackward"
+_UPDATED = "a leaf is written to behind its first use, and by how much may follow from its values"
 _OWN = {
     True: "compiled code may compute in another precision, or with derivatives of its own",
     False: "a custom function has a derivative of its own",
@@ -108,6 +109,9 @@ class Run(TorchFunctionMode):
         self._uses: list[tuple[int, int, int, tuple[int, ...]]] = []  # call, nodes from, to, leaves by id
         self._aliases: dict[int, int] = {}
         self._alive: list[torch.Tensor] = []
+        self._updated: dict[
+            int, int
+        ] = {}  # by storage, the last call that wrote to it and that autograd did not record
         self._taken: dict[int, tuple[int, int]] = {}  # by leaf, the call that took it out itself, and its place there
         self._lost: dict[int, tuple[torch.Tensor, int]] = {}  # below what is put in took out, as `_users_below` has it
 
@@ -133,7 +137,7 @@ class Run(TorchFunctionMode):
                 for place, leaf in self._first.moved.get(number, ()):
                     if leaf >= 0 or not self._moving.holds_all:
                         _move(given[place], leaf, self._moving)
-            begun, versions = _sequence(), [_version(one) for one in given]
+            begun, before = _sequence(), [(_version(one), one.grad_fn) for one in given]
         self._inside += is_custom
         try:
             result = call()
@@ -141,18 +145,20 @@ class Run(TorchFunctionMode):
             self._inside -= is_custom
         with torch._C.DisableTorchFunction():
             if self._moving is None:
-                self._note_use(number, begun, given, versions)
+                self._note_use(number, begun, given, before)
             return result if self._inside or is_custom else self._without_path(number, given, result)
 
-    def _note_use(self, number: int, begun: int, given: list[torch.Tensor], versions: list[int | None]) -> None:
+    def _note_use(self, number: int, begun: int, given: list[torch.Tensor], before: list[tuple[Any, Any]]) -> None:
         """Note the leaves that a call uses, and what it writes through aliases, where autograd does not record it."""
         leaves = tuple(id(one) if one.is_leaf and one.requires_grad else 0 for one in given)
         if any(leaves):
             self._alive += [one for one in given if one.is_leaf and one.requires_grad]
             self._uses.append((number, begun, _sequence(), leaves))
-        for tensor, before in zip(given, versions, strict=True):
-            is_recorded = tensor.requires_grad and torch.is_grad_enabled()
-            if before != _version(tensor) and _storage(tensor) in self._aliases and not is_recorded:
+        for tensor, (version, node) in zip(given, before, strict=True):
+            is_recorded = tensor.grad_fn is not node
+            if version != _version(tensor) and not is_recorded:
+                self._updated[_storage(tensor)] = number
+            if version != _version(tensor) and _storage(tensor) in self._aliases and not is_recorded:
                 self._first.written.add(self._aliases[_storage(tensor)])
 
     def _numbered(self, name: str) -> int:
@@ -272,6 +278,8 @@ class Run(TorchFunctionMode):
         use = next((one for one in self._uses if one[1] <= number < one[2] and id(leaf) in one[3]), None)
         if use is not None:
             self._first.moved.setdefault(use[0], []).append((use[3].index(id(leaf)), order))
+            if self._updated.get(_storage(leaf), -1) >= use[0]:
+                self.told.own = self.told.own or _UPDATED
         return use is not None
 
 
