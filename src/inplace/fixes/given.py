@@ -98,7 +98,7 @@ def copies_into(look: Look, finding: Finding) -> Candidates:
 
 def reshapes(look: Look, finding: Finding) -> Candidates:
     """`h.view(6)` of a transposed tensor -> `h.reshape(6)`, where nobody writes to what comes of it."""
-    for place, site in look.culprits(finding):
+    for _, site in look.culprits(finding):
         source = site.source_code
         whole = site.node if site.node is not None else site.statement
         found = [
@@ -114,7 +114,6 @@ def reshapes(look: Look, finding: Finding) -> Candidates:
             written = any(_is_written(site, name) for name in targets) or isinstance(site.statement, ast.AugAssign)
             yield Candidate(site, [in_place_of(function, text)], fits=not written)
             return
-        del place
 
 
 def _is_written(site: Statement, name: str) -> bool:

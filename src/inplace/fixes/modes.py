@@ -20,9 +20,8 @@ _CALLERS = 6  # frames looked at
 _MADE = {"zeros": "new_zeros", "ones": "new_ones", "empty": "new_empty", "full": "new_full"}
 
 
-def checkpoints_plainly(look: Look, finding: Finding) -> Candidates:
+def checkpoints_plainly(look: Look, _finding: Finding) -> Candidates:
     """`checkpoint(f, x, use_reentrant=True)` -> `use_reentrant=False`, of every checkpoint of the file."""
-    del finding
     found: list[tuple[Statement, Edit]] = []
     for source, call in look.index.definitions.calls_of("checkpoint", "checkpoint_sequential"):
         told = keyword(call, "use_reentrant")

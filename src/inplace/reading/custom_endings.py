@@ -67,9 +67,8 @@ def _is_of_pytorch(ending: Ending) -> bool:
 Found = tuple[list[Place], list[str]]
 
 
-def _here(index: Index, ending: Ending) -> Found:
+def _here(_index: Index, ending: Ending) -> Found:
     """The line that raised it says it all."""
-    del index
     return list(ending.places), []
 
 
@@ -195,9 +194,8 @@ def _legacy(index: Index, ending: Ending) -> Found:
     return [place for _, place in mentioned], [name for name, _ in mentioned]
 
 
-def _once(index: Index, ending: Ending) -> Found:
+def _once(index: Index, _ending: Ending) -> Found:
     """The decorators of the backwards that can't be differentiated, of functions whose nodes were seen if any were."""
-    del ending
     nodes = {node.name for node in index.trace.nodes if node.custom}
     found: list[tuple[str, Place]] = []
     for one in index.definitions.classes():
@@ -267,9 +265,8 @@ def _saved_hooks(index: Index, ending: Ending) -> Found:
 # ---------------------------------------------------------------- checkpoints
 
 
-def _reentrant(index: Index, ending: Ending) -> Found:
+def _reentrant(index: Index, _ending: Ending) -> Found:
     """The checkpoints that are not told to be non-reentrant, of those that ran."""
-    del ending
     ran = {frame.site for stack in index.history.columns.stacks for frame in stack.frames}
     lines = {(index.trace.sites[site].source, index.trace.sites[site].position.line) for site in ran}
     found = []
