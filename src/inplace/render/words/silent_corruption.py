@@ -27,7 +27,7 @@ _REMEDIES = {
     "shared": "Compute with a copy of your own (`.clone()`), or run `backward()` before others write.",
     "buffers": "Run `backward()` before the next training-mode forward, or clone the buffers.",
     "receiver": "Compute the argument in a line of its own above, or write out of place.",
-    "unfollowed": "Write out of place, so that the graph has it: `h = h * mask`.",
+    "unfollowed": "Compute a new tensor and give that the name, so that the graph has it.",
     "replaced": "Change the values after `backward()`, in place under `torch.no_grad()`.",
     "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
     "begun": "Wait for it (`work.wait()`) before what it writes is used.",
