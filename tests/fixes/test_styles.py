@@ -29,6 +29,16 @@ for x in torch.rand(3, 3, 2):
     opt.step()
 """
 SHOWN = {
+    "what it writes is given another value before": (
+        "x = torch.rand(3, requires_grad=True)\nh = torch.sigmoid(x)\nloss, top = h.sum(), 0.5\n"
+        "h.data.clamp_(max=top)\ntop = 0.7\nloss.backward()",
+        "h = h.clamp(max=top)",
+    ),
+    "a layer that is in another mode behind it": (
+        "norm = nn.BatchNorm1d(3).eval()\nx = torch.rand(4, 3, requires_grad=True)\nloss = norm(x).square().sum()\n"
+        "norm.train()\nnorm(torch.rand(4, 3))\nnorm.eval()\nloss.backward()",
+        None,
+    ),
     "both branches of a choice": (
         "x = torch.rand(3, requires_grad=True)\nh = torch.tanh(x)\nflag = True\n"
         "h.mul_(2) if flag else h.add_(1)\nh.sum().backward()",

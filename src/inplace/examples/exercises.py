@@ -96,7 +96,7 @@ with torch.no_grad():
 h.sum().backward()
 answer = x.grad.item()
 """,
-        hints=("What does no_grad switch off?", "The graph knows of the 3 only, and x * 3 keeps no tensor."),
+        hints=("What does no_grad switch off?", "The graph knows of the 3 only, and x * 3 does not keep h."),
         why="The write is counted and not recorded. Nobody kept `h`, so nothing raises, and the 2 is not in the graph.",
         chapter="06",
     ),
@@ -149,7 +149,7 @@ h += out
 h.sum().backward()
 """,
         hints=("Two lines write. Who kept what they write to?", "A linear layer keeps its input, and relu its result."),
-        why="`second` has kept its input `h`, and `h += out` writes to it. Nobody has kept `out`.",
+        why="`second` has kept its input `h`, and `h += out` writes to it; `relu` has kept it too. Nobody has kept `out`.",
         chapter="05",
     ),
     Exercise(
@@ -216,17 +216,17 @@ same = torch.equal(best["weight"], model.weight)
         code="""\
 import torch
 x = torch.linspace(-1, 1, 4).requires_grad_()
-h = torch.sigmoid(x)
+h = torch.tanh(x)
 g = h.relu_()
 g.sum().backward()
 """,
-        hints=("What does sigmoid keep?", "Let relu make a tensor of its own."),
-        why="Without the underscore `relu` writes to new memory, and what `sigmoid` kept stays as it was.",
+        hints=("What does tanh keep?", "Let relu make a tensor of its own."),
+        why="Without the underscore `relu` writes to new memory, and what `tanh` kept stays as it was.",
         chapter="01",
         solution="""\
 import torch
 x = torch.linspace(-1, 1, 4).requires_grad_()
-h = torch.sigmoid(x)
+h = torch.tanh(x)
 g = h.relu()
 g.sum().backward()
 """,

@@ -11,6 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of
 from inplace.fixes.rules import behind_backward, runs_backward
 from inplace.fixes.statement import Statement
+from inplace.reading.code import root_of
 
 _CALLERS = 4  # frames looked at
 
@@ -39,6 +40,8 @@ def _may_wait(look: Look, finding: Finding, site: Statement) -> bool:
     between = behind[: behind.index(backward) + 1]
     if _stored(moved) & {name for one in between for name in _loaded(one)}:
         return False
+    if _loaded(moved) & {name for one in between[:-1] for name in _stored(one) | _acted_on(one)}:
+        return False  # it would run with another value, or in another mode, as behind `norm.eval()`
     calls = look.index.trace.calls
     at = [place.step for place in finding.culprits if place.step is not None]
     if any(not look.is_inside(calls[step], site.file, span) for step in at):
@@ -97,6 +100,12 @@ def _stored(statement: ast.stmt) -> set[str]:
 def _loaded(statement: ast.stmt) -> set[str]:
     names = [one for one in ast.walk(statement) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)]
     return {one.id for one in names}
+
+
+def _acted_on(statement: ast.stmt) -> set[str]:
+    """The variables whose methods a statement calls for what they do, as `norm.eval()`."""
+    calls = [one.value for one in ast.walk(statement) if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)]
+    return {root_of(ast.unparse(one.func)) for one in calls if isinstance(one.func, ast.Attribute)}
 
 
 # ---------------------------------------------------------------- the forward once more
