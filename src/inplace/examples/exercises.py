@@ -149,7 +149,7 @@ h += out
 h.sum().backward()
 """,
         hints=("Two lines write. Who kept what they write to?", "A linear layer keeps its input, and relu its result."),
-        why="`second` has kept its input `h`, and `h += out` writes to it; `relu` has kept it too. Nobody has kept `out`.",
+        why="`second` has kept its input `h`, `relu` its result `h`: `h += out` writes to it. Nobody has kept `out`.",
         chapter="05",
     ),
     Exercise(
