@@ -112,7 +112,7 @@ def shots() -> list[Shot]:
         Shot("graph.png", record(MODEL), width=1100, tab="autograd", press="Fit (0)"),
         Shot("graph-zoomed.png", record(MODEL), width=1100, tab="autograd", press="Larger (+)"),
         Shot("gradients.png", record(TRAINING), width=1100, tab="gradients"),
-        Shot("print.png", readme, width=900, media="print"),
+        Shot("print.png", readme, width=716, media="print"),
         Shot("model.png", record(MODEL)),
         Shot("narrow.png", readme, width=400),
     ]
