@@ -631,16 +631,11 @@ class Recorder(Listener):
         if not self._mode.is_here():
             return
         frame = sys._getframe(1)
-        if self._light:
-            self._begin_bare_step(optimizer, frame, args, kwargs)
-            return
-        if not self._gradients.knows(optimizer):
-            self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
-            self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
-        self._spared(_GRADIENTS, self._gradients.stepped, optimizer, frame)
-        self._begin_bare_step(optimizer, frame, args, kwargs)
-
-    def _begin_bare_step(self, optimizer: torch.optim.Optimizer, frame: FrameType, args: Any, kwargs: Any) -> None:
+        if not self._light:
+            if not self._gradients.knows(optimizer):
+                self._spared(_NAMES, self._naming.note_optimizer, optimizer, None)
+                self._spared(_GRADIENTS, self._gradients.hidden, self._naming.live_modules, optimizer, frame)
+            self._spared(_GRADIENTS, self._gradients.stepped, optimizer, frame)
         if not args[1:] and not kwargs:  # a closure is the user's code
             self._protected(self._begin_step, optimizer, frame)
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import decode_source
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
@@ -89,7 +90,7 @@ class Judge:
         }  # cells that ran before
         self._known: dict[tuple[str, int], Answer] = {}  # of the code as it is
         self._of_twin: dict[int, Mapping[str, Any] | str] = {}
-        self._left = _RUNS
+        self._left, self._counting = _RUNS, Lock()
         self.tell: Tell = silent
         self._fenced = Fenced()
 
@@ -241,10 +242,11 @@ class Judge:
         self, texts: dict[str, str], mode: str, backward: int, more: Mapping[str, Any] = MappingProxyType({})
     ) -> tuple[str | None, dict[str, Any]] | str:
         """One replay; what it was refused and what came of it, or why nothing did."""
-        if self._left <= 0:
-            return f"none of {_RUNS} replays proved it"
-        self._left -= 1
-        folder = Path(self._start.folder.name) / f"run{self._left}"
+        with self._counting:  # a run and its twin begin at once
+            if self._left <= 0:
+                return f"none of {_RUNS} replays proved it"
+            self._left -= 1
+            folder = Path(self._start.folder.name) / f"run{self._left}"
         folder.mkdir()
         order = {
             "file": self._start.file,
