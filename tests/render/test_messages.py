@@ -74,6 +74,25 @@ SAID = {
         "PyTorch refuses at once and changes nothing: the leaf's own value is what its gradient is about.\n"
         "Put the update under torch.no_grad().",
     ),
+    "a leaf that a module writes to": (
+        """
+        act = nn.ReLU(inplace=True)
+        x = torch.ones(3, requires_grad=True)
+        y = act(x)
+        """,
+        "line 3: act(x) writes to x, a leaf that requires grad.\n"
+        "PyTorch refuses at once and changes nothing: the leaf's own value is what its gradient is about.\n"
+        "Build the module without its flag for in-place work.",
+    ),
+    "a leaf that a step of the forward writes to": (
+        """
+        x = torch.ones(3, requires_grad=True)
+        y = x.mul_(2)
+        """,
+        "line 2: x.mul_(2) writes to x, a leaf that requires grad.\n"
+        "PyTorch refuses at once and changes nothing: the leaf's own value is what its gradient is about.\n"
+        "Write y = x.mul(2) instead, which makes a new tensor.",
+    ),
     "an expanded tensor": (
         """
         rows = torch.zeros(3).expand(2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Kind, TensorId, TensorState
 from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
@@ -86,8 +86,9 @@ def without_recording(look: Look, finding: Finding) -> Candidates:
         is_op = call is not None and call.function.kind is Kind.OP and call.function.label not in _ASKING_FLAGS
         if isinstance(site.statement, ast.Assign | ast.Return) and isinstance(site.node, ast.Call):
             passed = call is not None and call.raised is not None and _assigned(site) != _written(site)
-            for edits in (*out_of_place(site), *no_flag(site)):
-                yield Candidate(site, edits, passed or _is_harmless(look, finding, site, _assigned(site)))
+            fits = passed or _is_harmless(look, finding, site, _assigned(site))
+            yield from (Candidate(site, edits, fits, Cure.OUT_OF_PLACE) for edits in out_of_place(site))
+            yield from (Candidate(site, edits, fits, Cure.NO_FLAG) for edits in no_flag(site))
             continue
         followers = list(_followers(look, site))
         if not site.is_one_line:

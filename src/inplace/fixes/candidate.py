@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from inplace.checks.finding import Finding
+from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, GradMode, Kind, Position, Stack, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.editing import Edit
@@ -25,11 +25,17 @@ _MOST = 60  # writes of one statement that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Edits of a source; `fits` is whether the preconditions of their rule hold on the trace."""
+    """Edits of a source.
+
+    Attributes:
+        fits: whether the preconditions of their rule hold on the trace.
+        cure: what they do, where a rule does one thing or another; that which was asked for if not told.
+    """
 
     site: Statement
     edits: list[Edit]
     fits: bool
+    cure: Cure | None = None
 
 
 Candidates = Iterator[Candidate]

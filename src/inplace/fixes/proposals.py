@@ -126,7 +126,7 @@ def proposals(look: Look, finding: Finding) -> tuple[Proposal, ...]:
     found: dict[Rewrite, bool] = {}
     for cure in finding.cures():
         for one in _RULES[cure](look, finding):
-            rewrite = one.site.rewrite(one.edits, cure)
+            rewrite = one.site.rewrite(one.edits, one.cure or cure)
             if rewrite.old != rewrite.new and _parses(one.site, rewrite):
                 found[rewrite] = found.get(rewrite, False) or one.fits
     return tuple(Proposal(rewrite, fits) for rewrite, fits in found.items())[:_MOST]

@@ -318,7 +318,10 @@ class Code:
         for name in _ordered_names(node) if node is not None else ():
             if name not in _LIBRARY_NAMES and name not in self.source_code.imported:
                 found[name] = None
-        return tuple(found)
+        # What `f(*args)` is about is among the arguments, not the function.
+        spread = isinstance(node, ast.Call) and any(isinstance(one, ast.Starred) for one in node.args)
+        called = node.func.id if spread and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        return tuple(sorted(found, key=called.__eq__))
 
 
 def is_putting(statement: ast.stmt | None) -> bool:
