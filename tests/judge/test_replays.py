@@ -14,6 +14,7 @@ from inplace.checks.report import Report
 from inplace.judge import judge
 from inplace.judge.fenced import Fenced
 from tests.commands import python, script
+from tests.some import WHOLE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no fence, and nothing is replayed")
 
@@ -86,13 +87,14 @@ SOUND = {
         "    for _ in range(3):\n        y = x * sum(pool.map(torch.ones, [3, 3]))\n"
     ),
     "shared tensors": "y = torch.ones(3).share_memory_().add_(1)\n",
-    "compiled code": "torch.compile(lambda t: t.sin() * 2, backend='aot_eager')(torch.ones(3))\n",
     "a compiled model": (
         "net = torch.compile(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh()), backend='aot_eager')\n"
         "x = net(x)\n"
     ),
     "an unused port": "import socket\nsocket.socket().bind(('127.0.0.1', 0))\n",
 }
+if WHOLE:
+    SOUND["compiled code"] = "torch.compile(lambda t: t.sin() * 2, backend='aot_eager')(torch.ones(3))\n"
 
 
 @pytest.mark.parametrize("name", SOUND)
