@@ -52,7 +52,7 @@ PROVED = {
 }
 
 
-@pytest.mark.parametrize("name", some(PROVED, 2))
+@pytest.mark.parametrize("name", list(some(PROVED, 2)))
 def test_a_fix_is_proved(name: str, tmp_path: Path) -> None:
     """The rewrite keeps the rest of the line, and a replay with it gives the gradients of the twin."""
     text, new = PROVED[name]
