@@ -25,8 +25,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Times from the start of the page until its rows are there and painted, in milliseconds.
 OPEN = "() => new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
 # One step of a scroll in each frame: how far the frames lie apart, in milliseconds.
-SCROLL = """async frames => {
-  const list = document.querySelector(".ip-list");
+SCROLL = """async ([selector, frames]) => {
+  const list = document.querySelector(selector);
   const far = list.scrollHeight - list.clientHeight;
   const gaps = [];
   let last = await new Promise(requestAnimationFrame);
@@ -76,7 +76,7 @@ def browsed(chain: Callable[[int], None], calls: int = 100_000) -> dict[str, Any
                 tab.wait_for_selector(".ip-call")
                 opened.append(tab.evaluate(OPEN))
             tab.locator(".ip-link-button").click()  # every call a row of its own
-            scrolled, stepped = tab.evaluate(SCROLL, FRAMES), tab.evaluate(STEP, FRAMES)
+            scrolled, stepped = tab.evaluate(SCROLL, [".ip-list", FRAMES]), tab.evaluate(STEP, FRAMES)
         finally:
             browser.close()
     return {

@@ -8,7 +8,6 @@ more than a tenth behind the second run. Needs playwright, and Chromium at /usr/
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
@@ -16,38 +15,16 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from benchmarks.browsing import CHROMIUM, FRAMES, SCROLL
 from tests.browser.conftest import Jupyter
+from tests.browser.test_first_view_lab import CELL, COUNT, FIRST
 from tests.jupyter.conftest import serving
 
 _MORE = 1.1  # times the heap behind the second run that is too much at the end
-FRAMES = 240  # of a scroll from the first cell to the last
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--js-flags=--expose-gc", "--enable-precise-memory-info"]
-FIRST = "import torch\n%load_ext inplace"
-CELL = """%%inplace
-x = torch.linspace(-1, 1, 3, requires_grad=True)
-h = torch.sigmoid(x)
-g = h.relu_()
-g.sum().backward()"""
-KEPT = """\
-from ipywidgets.widgets import widget
-print(sum(type(one).__name__ == "DiagramWidget" for one in widget._instances.values()), "pictures")"""
 HEAP = (
     "() => { gc(); gc(); return [performance.memory.usedJSHeapSize / 2**20, document.querySelectorAll('*').length]; }"
 )
-SCROLL = """async frames => {
-  const list = document.querySelector(".jp-WindowedPanel-outer");
-  const far = list.scrollHeight - list.clientHeight;
-  const gaps = [];
-  let last = await new Promise(requestAnimationFrame);
-  for (let frame = 0; frame <= frames; frame += 1) {
-    list.scrollTop = (far * frame) / frames;
-    const now = await new Promise(requestAnimationFrame);
-    gaps.push(now - last);
-    last = now;
-  }
-  return gaps;
-}"""
 CELLS = "window.jupyterapp.shell.currentWidget.content.model.cells"
 DONE = f"""count => {CELLS}.get(count - 1).executionCount > 0
   && window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === "idle" """
@@ -67,7 +44,7 @@ def watched(jupyter: Jupyter, name: str, cells: list[str], runs: int) -> tuple[l
         heap, elements = page.evaluate(HEAP)
         said = page.evaluate(f"() => {CELLS}.get({len(cells) - 1}).outputs.toJSON().map(one => one.text).join('')")
         seen.append((heap, elements, said.strip()))
-    gaps = sorted(page.evaluate(SCROLL, FRAMES))
+    gaps = sorted(page.evaluate(SCROLL, [".jp-WindowedPanel-outer", FRAMES]))
     page.close()
     jupyter.pages.clear()
     return seen, 1000 / statistics.median(gaps), 1000 / gaps[int(len(gaps) * 0.9)]
@@ -82,7 +59,7 @@ def main() -> int:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         with serving(folder, Path(home)) as address:
             jupyter = Jupyter(address, folder, browser, "lab/tree")
-            ours = watched(jupyter, "ours.ipynb", [FIRST, *[CELL] * count, KEPT], runs)
+            ours = watched(jupyter, "ours.ipynb", [FIRST, *[CELL] * count, COUNT], runs)
             plain = watched(
                 jupyter, "plain.ipynb", ["import torch", *[CELL.split("\n", 1)[1]] * count, "print()"], runs
             )

@@ -10,13 +10,14 @@ by hand is left alone.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import BEFORE, Act, Call, GradientAct, TensorId
-from inplace.reading.gradient_events import GradientEvents
+from inplace.reading.gradient_events import Event, GradientEvents
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
@@ -113,14 +114,18 @@ def _unused(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Ite
 
 def _idle(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[Finding]:
     """The last steps of a run that found no gradient, behind backwards that gave some to what no optimizer has."""
-    for own in dict.fromkeys(one.leaves for one in events.of("step")):
-        steps = [one for one in events.of("step") if one.leaves == own and own is not None]
+    steps_over: dict[frozenset[TensorId], list[Event]] = defaultdict(list)
+    for one in events.of("step"):
+        if one.leaves is not None:
+            steps_over[one.leaves].append(one)
+    backwards = events.of("backward")
+    for own, steps in steps_over.items():
         found = [one for one in steps if not set(one.found) <= {"-"}]
         begun = max([(events.since - 1, 0), *(one.moment for one in found)])
         idle = [one for one in steps if one.moment > begun]
-        if not idle or own is None or any(events.uses(leaf, begun[0] + 1) for leaf in own):
+        if not idle or any(events.uses(leaf, begun[0] + 1) for leaf in own):
             continue  # where they were in use, it is the path to them that is lost
-        behind = [one for one in events.of("backward") if begun < one.moment < idle[-1].moment]
+        behind = [one for one in backwards if begun < one.moment < idle[-1].moment]
         reached = frozenset().union(*(one.leaves or () for one in behind))
         # Of a model one of whose gradients is used by hand, the others are too.
         if all(one.leaves is not None for one in behind) and reached and reached <= escaped:

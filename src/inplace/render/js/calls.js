@@ -332,12 +332,11 @@ function callsPane(board) {
       return true;
     },
     paper(on) {
+      if (on) wasUnfolded = unfolded;
       onPaper = on;
-      const folded = !unfolded;
-      unfolded = on ? true : wasUnfolded;
-      if (on) wasUnfolded = !folded;
+      unfolded = on || wasUnfolded;
       rebuild();
-      if (on && folded && rows.length > PAPER_ROWS) {
+      if (on && !wasUnfolded && rows.length > PAPER_ROWS) {
         unfolded = false; // what is folded tells more of it than its beginning does
         rebuild();
       }
