@@ -109,9 +109,8 @@ class Run(TorchFunctionMode):
         self._uses: list[tuple[int, int, int, tuple[int, ...]]] = []  # call, nodes from, to, leaves by id
         self._aliases: dict[int, int] = {}
         self._alive: list[torch.Tensor] = []
-        self._updated: dict[
-            int, int
-        ] = {}  # by storage, the last call that wrote to it and that autograd did not record
+        # By storage, the last call that wrote to it and that autograd did not record.
+        self._updated: dict[int, int] = {}
         self._taken: dict[int, tuple[int, int]] = {}  # by leaf, the call that took it out itself, and its place there
         self._lost: dict[int, tuple[torch.Tensor, int]] = {}  # below what is put in took out, as `_users_below` has it
 

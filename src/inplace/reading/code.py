@@ -319,9 +319,9 @@ class Code:
             if name not in _LIBRARY_NAMES and name not in self.source_code.imported:
                 found[name] = None
         # What `f(*args)` is about is among the arguments, not the function.
-        spread = isinstance(node, ast.Call) and any(isinstance(one, ast.Starred) for one in node.args)
-        called = node.func.id if spread and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-        return tuple(sorted(found, key=called.__eq__))
+        if isinstance(node, ast.Call) and any(isinstance(one, ast.Starred) for one in node.args):
+            return tuple(sorted(found, key=lambda name: isinstance(node.func, ast.Name) and name == node.func.id))
+        return tuple(found)
 
 
 def is_putting(statement: ast.stmt | None) -> bool:

@@ -27,12 +27,6 @@ def optimized(trace: Trace) -> set[TensorId]:
     return {param for optimizer in trace.optimizers for param in optimizer.params}
 
 
-def stepped(index: Index) -> set[TensorId]:
-    """The parameters over which an optimizer made a step, whether or not it had a gradient for them."""
-    steps = index.history.calls_of(lambda function: function.label.endswith(".step"))
-    return {index.trace.states[argument.before].tensor for call in steps for argument in call.inputs}
-
-
 def wanted_leaves(index: Index) -> set[TensorId]:
     """The leaves whose gradient somebody expected: those in an optimizer, and those whose `.grad` was read as None."""
     wanted = optimized(index.trace)

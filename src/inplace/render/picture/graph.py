@@ -17,7 +17,7 @@ from inplace.render.picture.references import ReferencesPane
 from inplace.render.picture.source import Texts
 from inplace.render.words.parts import where
 
-_NODES = 150  # nodes drawn at most
+NODES = 150  # nodes drawn at most where nobody asks for more
 MOST_NODES = 1_200  # nodes drawn at most for who asks for more
 _NEAR = 48  # nodes drawn around a finding where its graph is larger than that; more where more are asked for
 _KEEPS = 4  # saved tensors written on a node at most
@@ -31,9 +31,9 @@ class Graph:
     """The part of a trace's autograd graph that the picture shows."""
 
     def __init__(
-        self, report: Report, abouts: list[About], memory: ReferencesPane, texts: Texts, most: int = _NODES
+        self, report: Report, abouts: list[About], memory: ReferencesPane, texts: Texts, most: int = NODES
     ) -> None:
-        self._most, self._near = most, _NEAR + most - _NODES
+        self._most, self._near = most, _NEAR + most - NODES
         self._trace, self._findings, self._abouts = report.trace, report.findings, abouts
         self._memory, self._texts = memory, texts
         self._next: defaultdict[NodeId, list[NodeId]] = defaultdict(list)

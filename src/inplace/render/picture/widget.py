@@ -8,11 +8,9 @@ from typing import ClassVar
 import anywidget
 import traitlets
 
-from inplace.render.picture.graph import MOST_NODES
+from inplace.render.picture.graph import MOST_NODES, NODES
 from inplace.render.picture.model import Autograd, Diagram, as_json
 from inplace.render.picture.script import loader, script, style
-
-_NODES = 150  # nodes drawn where nobody asks for more
 
 
 class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
@@ -75,7 +73,7 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
         """Put more of the autograd graph into the diagram: twice as many nodes each time somebody asks."""
         if self.asked <= 0:
             return
-        graph = None if self._more is None else self._more(min(MOST_NODES, _NODES * 2**self.asked))
+        graph = None if self._more is None else self._more(min(MOST_NODES, NODES * 2**self.asked))
         if graph is None:
             self.asked = -1
         else:
