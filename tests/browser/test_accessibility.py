@@ -33,6 +33,7 @@ def serious(page: Any) -> list[str]:
     ]
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 def test_nothing_serious_is_found(open_page: Open, name: str, scheme: str, width: int) -> None:
@@ -45,6 +46,7 @@ def test_nothing_serious_is_found(open_page: Open, name: str, scheme: str, width
     assert serious(page) == []
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PICTURES)
 def test_nothing_serious_is_found_in_the_film(open_page: Open, name: str, scheme: str) -> None:

@@ -42,6 +42,7 @@ def seen_at_once(jupyter: Any, keys: str) -> Any:
     return notebook
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
 def test_the_finding_is_in_sight_after_running(jupyter: Any, keys: str) -> None:
     """Whether the next cell is chosen or this one stays: the headline and the change are seen without scrolling."""
@@ -64,6 +65,7 @@ def test_a_cell_run_again_leaves_no_widget_behind(jupyter: Any) -> None:
     assert notebook.cell(1).locator(".ip-first").count() == 1
 
 
+@pytest.mark.whole
 def test_a_page_loaded_again_does_not_move(jupyter: Any) -> None:
     """Only what was just run is brought into sight."""
     notebook = jupyter.open(

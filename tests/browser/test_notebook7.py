@@ -48,6 +48,7 @@ def test_the_cell_shows_its_finding_in_notebook_7(jupyter: Any) -> None:
     assert notebook.faults == []
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("keys", ["Shift+Enter", "Control+Enter"])
 def test_the_finding_is_in_sight_after_running_in_notebook_7(jupyter: Any, keys: str) -> None:
     """In a window of 1366 x 768: the headline and the change are seen without scrolling, behind a long traceback."""

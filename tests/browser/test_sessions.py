@@ -127,6 +127,7 @@ def _reopened(jupyter: Any, finished: Path, name: str, *, state: bool, trusted: 
     return notebook
 
 
+@pytest.mark.whole
 def test_two_widgets_know_nothing_of_each_other(jupyter: Any) -> None:
     """Stepping through one leaves the other where it is."""
     notebook = jupyter.open(jupyter.write("two.ipynb", FIRST, CELL, OTHER))
@@ -230,6 +231,7 @@ def test_reader_with_trust_sees_the_picture(jupyter: Any, finished: Path) -> Non
     assert cell.locator(".jp-RenderedSVG").is_visible()
 
 
+@pytest.mark.whole
 def test_play_does_not_animate_for_those_who_ask(jupyter: Any, finished: Path) -> None:
     """Under `prefers-reduced-motion` the steps are played with no transition; otherwise there are some."""
     notebook = _reopened(jupyter, finished, "motion.ipynb", state=True, trusted=True)

@@ -187,6 +187,7 @@ def test_what_only_an_early_window_shows_is_told_and_drawn() -> None:
     assert to_text(found.found).count("silent-corruption") == 0  # the last window alone
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("calls", [7, 23])
 def test_sound_code_stays_silent(calls: int) -> None:
     """Wherever a window ends: accumulation, moving averages, two optimizers, clipping, a carried state."""

@@ -79,6 +79,7 @@ def test_a_method_of_an_earlier_cell_is_mended() -> None:
     assert "gradients of" in proof.text
 
 
+@pytest.mark.whole
 def test_a_wrong_change_of_an_earlier_cell_is_refused() -> None:
     """A clone that drops the write, and a change that leaves the fault at its place."""
     dropped, _ = proved(("        h *= factor", "        h.clone().mul_(factor)"))

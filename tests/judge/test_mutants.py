@@ -14,6 +14,7 @@ from tests.judge.unfenced import UnfencedJudge, reported, verdict
 PROGRAMS = {**cuts.PROGRAMS, **writes.PROGRAMS, **refused.PROGRAMS, **training.PROGRAMS}
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_mutants_are_refused(name: str, tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ WRONG = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_rewrite_is_not_proved(name: str, tmp_path: Path) -> None:
     """It runs without an error or not, and what it changes is said."""
@@ -245,6 +246,7 @@ RIGHT = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_rewrite_is_proved(name: str, tmp_path: Path) -> None:
     """Gradients are compared wherever they arrive, and it is said what was compared."""
@@ -279,6 +281,7 @@ def test_a_custom_derivative_is_not_compared(tmp_path: Path) -> None:
     assert "a custom function has a derivative of its own" in proof.text
 
 
+@pytest.mark.whole
 def test_two_writes_are_mended_together(tmp_path: Path) -> None:
     """One backward refuses both: the change that is shown mends both."""
     text = "h = torch.exp(x)\nh.mul_(2)\nk = torch.sigmoid(x)\nk.mul_(3)\n(h + k).sum().backward()\n"
@@ -331,6 +334,7 @@ WRITES = {
 }
 
 
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", WRITES)
 def test_no_file_is_touched(name: str, tmp_path: Path) -> None:
     """By whatever way a script writes, its replays don't, even where it goes on after the refusal."""

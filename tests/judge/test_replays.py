@@ -50,6 +50,7 @@ ACTS = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ACTS)
 def test_a_replay_does_not_act(name: str, tmp_path: Path) -> None:
     """Only replays act in these scripts, and nobody hears of it; what came after the code takes no proof away."""
@@ -97,6 +98,7 @@ if WHOLE:
     SOUND["compiled code"] = "torch.compile(lambda t: t.sin() * 2, backend='aot_eager')(torch.ones(3))\n"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", SOUND)
 def test_what_does_not_act_is_replayed(name: str, tmp_path: Path) -> None:
     """Workers, shared memory and compilers of its own keep no fix from being proved."""

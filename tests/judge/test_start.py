@@ -6,6 +6,7 @@ import itertools
 import linecache
 from typing import Any
 
+import pytest
 import torch
 
 from inplace.capture.record import Recorder
@@ -38,6 +39,7 @@ def proof_of(before: str, cell: str) -> Proof:
 WRITE = "h = torch.exp(h)\nh.mul_(2)\nh.sum().backward()\n"
 
 
+@pytest.mark.whole
 def test_functions_see_what_the_cell_assigns() -> None:
     """The copies of functions and of the cell have the same global variables."""
     proof = proof_of("def double():\n    return scaled * 2", "scaled = w * 3\nh = double()\n" + WRITE)

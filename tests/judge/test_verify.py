@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.commands import python, script
-from tests.some import some
 
 FREE = """\
 import torch
@@ -52,7 +51,8 @@ PROVED = {
 }
 
 
-@pytest.mark.parametrize("name", list(some(PROVED, 2)))
+@pytest.mark.one_of(4)
+@pytest.mark.parametrize("name", PROVED)
 def test_a_fix_is_proved(name: str, tmp_path: Path) -> None:
     """The rewrite keeps the rest of the line, and a replay with it gives the gradients of the twin."""
     text, new = PROVED[name]
@@ -72,6 +72,7 @@ def test_a_fix_that_does_not_mend_is_not_proved(tmp_path: Path) -> None:
     assert fix["proof"].endswith("at a later backward.")
 
 
+@pytest.mark.whole
 def test_a_moved_step_is_not_proved(tmp_path: Path) -> None:
     """Behind the second backward the step uses the gradients of both: that runs, and trains otherwise."""
     text = (

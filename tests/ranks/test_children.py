@@ -108,6 +108,7 @@ def test_children_are_told_of_however_they_are_started(how: str, tmp_path: Path)
     assert files == {"out.json", *(f"out.pid{one['pid']}.json" for one in value["processes"])}
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("way", WAYS)
 def test_children_are_told_of_whoever_starts_them(way: str, tmp_path: Path) -> None:
     """Pools, executors, loaders and spawns begin children the same way, and so are seen."""

@@ -53,6 +53,7 @@ def header(path: Path) -> dict[str, str]:
     return {match[1]: match[2] for match in lines if match is not None}
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_a_case_is_diagnosed_with_its_ranks(path: Path, tmp_path: Path) -> None:
     """The kind, the line and the ranks of its header, and nothing else that is loud."""
@@ -118,6 +119,7 @@ dist.all_reduce(torch.ones(1))
 BY_SIGNAL = "os.kill(os.getpid(), signal.SIGKILL)"
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(("end", "is_outside"), [(BY_SIGNAL, True), (BY_SIGNAL, False), ("os._exit(3)", True)])
 def test_a_rank_that_is_killed_keeps_nobody_waiting(end: str, *, is_outside: bool, tmp_path: Path) -> None:
     """The others leave and print their reports, and what is said of all tells which rank has left none."""
@@ -142,6 +144,7 @@ def test_a_rank_that_is_killed_keeps_nobody_waiting(end: str, *, is_outside: boo
     assert "rank 0 only lost its peer; rank 1, which left no report, was gone." in ran.stderr
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ["bug3_ddp_buffer", "bug6_one_rank_raises"])
 def test_ranks_end_as_without_us(name: str, tmp_path: Path) -> None:
     """What they print is their own, and so is the status that torchrun makes of theirs."""

@@ -25,6 +25,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_code_on_the_command_line_runs_as_in_python(name: str) -> None:
     """The same output, traceback and exit status; the report follows."""
@@ -35,6 +36,7 @@ def test_code_on_the_command_line_runs_as_in_python(name: str) -> None:
     assert ours.stderr.startswith(plain.stderr)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"cookie"}))  # Python 3.11 can't seek in a pipe for it
 def test_standard_input_runs_as_in_python(name: str) -> None:
     """The same output, traceback and exit status; the report follows."""

@@ -33,6 +33,7 @@ def errors(found: dict[str, Any]) -> list[str]:
 # ------------------------------------------------------------ scripts that are no longer what they were
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -82,6 +83,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.one_of(4)
 @POSIX
 @pytest.mark.parametrize("name", INJECTED)
 @pytest.mark.parametrize("fault", FAULTS)

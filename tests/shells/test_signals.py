@@ -38,6 +38,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_script_that_is_ended_leaves_its_report(name: str, tmp_path: Path) -> None:
     """It ends as it would without us, with no code of its own run, and what it did until then is reported as that."""
@@ -106,6 +107,7 @@ UNNOTICED = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", UNNOTICED)
 def test_the_script_does_not_notice(name: str, tmp_path: Path) -> None:
     """What it asks of SIGTERM, and what it does with it, is as without us, for its children too."""
@@ -183,6 +185,7 @@ TOLD_TO_END = {
 }
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", TOLD_TO_END)
 def test_a_child_that_is_told_to_end_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it is then, its parent's `terminate` and `join` do what they do without us, and no mark is left."""
