@@ -89,6 +89,9 @@ def test_a_mending_is_judged(one: Exercise, tmp_path: Path) -> None:
         ("M3", ("loss.backward()", "loss.backward(retain_graph=True)"), "It raises RuntimeError: one of the variables"),
         ("M2", ("x[keep][:, 0] = 5", "pass"), "x is "),
         ("M4", ("x = x * x", "x = x * x; x.retain_grad()"), "x is "),
+        ("M4", ("x = x * x\nx.sum().backward()", "x.grad = 2 * x.detach()"), "by hand"),
+        ("M4", ("x = x * x\nx.sum()", "y = x * x\ny.sum().backward()\nx.grad.mul_(1)\n(0 * x).sum()"), "by hand"),
+        ("M1", ("h.relu_()\ng.sum().backward()", "h.relu()\nx.grad = (1 - h**2).detach() * (h > 0)"), "by hand"),
     ],
 )
 @pytest.mark.usefixtures("here")

@@ -6,6 +6,7 @@ was tried is kept in `exercises.json` in the folder of the notebook; `inplace to
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -126,7 +127,8 @@ def _same(given: str, outcome: str) -> bool:
 def _why_not_mended(one: Exercise, cell: str) -> str:
     """Why a change is not right; empty where it is.
 
-    It is not where it raises, where something is found in it, or where a value or gradient is not the solution's.
+    It is not where it raises, where something is found in it, where a value or gradient is not the solution's, or where
+    the gradient was put there by hand.
     """
     code = "\n".join(line for line in cell.splitlines() if not line.startswith(("%", _MARK))) + "\n"
     own = _outcome(code, one.watched)
@@ -138,7 +140,28 @@ def _why_not_mended(one: Exercise, cell: str) -> str:
     for name, value, expected in zip(one.watched, own.values, right.values, strict=True):
         if value != expected:
             return f"{name} is {value}, and that is not what it should be."
+    written = _gradient_by_hand(code)
+    return f"{written} writes a gradient by hand: backward is to make it." if written else ""
+
+
+def _gradient_by_hand(code: str) -> str:
+    """The statement or call of code that gives a tensor another gradient than backward does; empty if there is none."""
+    for node in ast.walk(ast.parse(code)):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+            targets = [node.func.value] if node.func.attr != "zero_" else []
+        value = getattr(node, "value", None)
+        is_cleared = isinstance(value, ast.Constant) and value.value is None
+        if not is_cleared and any(_is_gradient(target) for target in targets):
+            return ast.unparse(node)
     return ""
+
+
+def _is_gradient(target: ast.AST | None) -> bool:
+    """Whether it is `x.grad`, or a part of it."""
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return isinstance(target, ast.Attribute) and target.attr == "grad"
 
 
 def _outcome(code: str, watched: tuple[str, ...] = ()) -> Outcome:
