@@ -9,11 +9,18 @@ import types
 import pytest
 
 from inplace.checks.shared_reference import SharedReference
-from tests.checks.kept import algorithms, collected, objects, records, training
+from tests.checks.kept import algorithms, collected, gradients, objects, records, training
 from tests.recording import record_text
 
-WARNED = {**collected.WARNED, **objects.WARNED, **training.WARNED, **records.WARNED, **algorithms.WARNED}
-SOUND = {**collected.SOUND, **objects.SOUND, **training.SOUND, **records.SOUND, **algorithms.SOUND}
+WARNED = {
+    **collected.WARNED,
+    **objects.WARNED,
+    **training.WARNED,
+    **records.WARNED,
+    **algorithms.WARNED,
+    **gradients.WARNED,
+}
+SOUND = {**collected.SOUND, **objects.SOUND, **training.SOUND, **records.SOUND, **algorithms.SOUND, **gradients.SOUND}
 FORMS = ("plain", "in a function")
 
 

@@ -23,6 +23,7 @@ from torch.optim.optimizer import (
 
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.calls import mode as call_mode
+from inplace.capture.calls.accumulated import Accumulated
 from inplace.capture.calls.call_notes import CallNotes, sequence
 from inplace.capture.calls.collectives import Collectives
 from inplace.capture.calls.functions import prepare
@@ -175,6 +176,7 @@ class Recorder(Listener):
         self._collectives = Collectives(
             self._notes, self._seen, self._stacks, self._contents, partial(self.written_unseen, None)
         )
+        self._accumulated = Accumulated(self._notes, self._seen)
         self._continued: Continued | None = None
         if earlier is not None:
             met = self._seen, self._raw, self._walker, self._watch
@@ -497,6 +499,7 @@ class Recorder(Listener):
         if known.kind is Kind.BACKWARD:
             self._collectives.settle()
             self._collectives.hold(stack)
+            self._accumulated.hold(stack)
             roots = _tensors_of_backward(args, kwargs)
             for root in roots:
                 self._seen.reread(root)
@@ -519,8 +522,12 @@ class Recorder(Listener):
             self.written_unseen(None)
         if known.kind is Kind.GETTER and known.label == "grad" and type(result) in PLAIN:
             self._collectives.read(result, self._naming.live_modules)
+            self._accumulated.know(result)
+        elif known.kind is Kind.SETTER and known.label == "grad" and len(tensors) > 1:
+            self._accumulated.know(tensors[1])
         elif known.kind is Kind.BACKWARD:
             self._collectives.reduced()
+            self._accumulated.added()
         if known.kind is Kind.EXPORT and tensors:
             self._watch(tensors[0], since=len(self._notes.log))
         if self.external or (self.watched and known.kind is not Kind.TO_PYTHON):
@@ -532,6 +539,8 @@ class Recorder(Listener):
     def raised(self, known: Known, tensors: list[torch.Tensor], step: int) -> None:
         if known.collective:
             self._collectives.leave()
+        if known.kind is Kind.BACKWARD:
+            self._accumulated.added()
         if known.kind is Kind.BACKWARD and step not in self._walked_steps:
             self._walk(tensors, step, self._notes.log[step].stack)
 

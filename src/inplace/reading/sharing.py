@@ -20,7 +20,9 @@ LOSSES = frozenset(
         *("binary_cross_entropy_with_logits", "cross_entropy", "cosine_embedding_loss", "pairwise_distance"),
     ]
 )
-COMPARING = LOSSES | {"sub", "rsub", "eq", "ne", "equal", "allclose", "isclose", "dist", "div", "true_divide"}
+COMPARING = LOSSES | frozenset(
+    ["sub", "rsub", "eq", "ne", "equal", "allclose", "isclose", "dist", "div", "true_divide", "dot", "vdot", "inner"]
+)
 _COPYING = frozenset({"copy_", "lerp_", "add_", "_foreach_copy_", "_foreach_lerp_"})  # the last of an average too
 _SNAPSHOTS = frozenset({"detach", "data"})
 _KEEPING = _SNAPSHOTS | frozenset(

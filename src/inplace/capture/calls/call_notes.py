@@ -288,6 +288,22 @@ class CallNotes:
                 return StateId(self.log.given[self.log.calls[start + GIVEN] + position * GIVEN_WIDTH + 2])
         return self._seen.see(tensor)
 
+    def note_written(self, function: Function, stack: int, changed: list[tuple[str, torch.Tensor]]) -> None:
+        """Note that some tensors were written, each by its path, where no call arrives at the mode."""
+        seen, log, times = self._seen, self.log, self._stacks.times
+        if seen.dead:
+            seen.bury()
+        seen.step, seen.detail = len(log), times[stack] < self.detailed
+        times[stack] += 1
+        begun = sequence() - log.origin
+        rows, known = b"", len(log.given)
+        for path, one in changed:
+            ref = seen.ref_of(one)
+            state = seen.see(one) if ref is None else ref.state
+            rows += argument_row(log.path(path), state, seen.read(one, fresh=one._base is None))
+        log.calls.extend((self.function_id(function), stack, 1, -1, begun, begun, known, 0, 0))
+        log.given.frombytes(rows)
+
     def leave(self, step: int) -> None:
         """Note that the process ends while a call runs."""
         if 0 <= step < len(self.log):

@@ -32,7 +32,7 @@ import torch
 from inplace.capture.bytes.contents import Contents as ComparedBytes
 from inplace.capture.bytes.readable import is_readable, reach
 from inplace.capture.calls.arguments import nested_in
-from inplace.capture.calls.call_notes import CallNotes, argument_row
+from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.calls.known import Known
 from inplace.capture.code.objects import attributes_of, is_a, is_one_of
 from inplace.capture.code.stacks import Stacks
@@ -242,20 +242,7 @@ class Collectives:
         self.buffers += [(reference, f"module.{name}", self._seen.id_of(one), step) for name, one in changed]
 
     def _note_call(self, function: Function, stack: int, changed: list[tuple[str, torch.Tensor]]) -> None:
-        """Note that some tensors were written, each by its path, where no call arrives at the mode."""
-        seen, log, notes = self._seen, self._notes.log, self._notes
-        if seen.dead:
-            seen.bury()
-        times = self._stacks.times
-        seen.step, seen.detail = len(log), times[stack] < notes.detailed
-        times[stack] += 1
-        sequence = torch._C._autograd._get_sequence_nr() - log.origin
-        rows, known = b"", len(log.given)
-        for path, one in changed:
-            state = seen.see(one)
-            rows += argument_row(log.path(path), state, seen.read(one, fresh=one._base is None))
-        log.calls.extend((notes.function_id(function), stack, 1, -1, sequence, sequence, known, 0, 0))
-        log.given.frombytes(rows)
+        self._notes.note_written(function, stack, changed)
         self._unseen()
 
 
