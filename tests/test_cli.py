@@ -292,6 +292,7 @@ def test_a_run_that_never_ends_is_let_go_of(tmp_path: Path) -> None:
     assert found["windows"]["count"] == 2
     assert found["calls"] == 27_005
     assert "27005 calls in 2 windows" in ours.stderr
+    assert f"let go of: {found['windows']['let_go']:,} calls in 1 window" in ours.stderr
     assert "h.data.mul_(2)" in (tmp_path / "p.html").read_text()
 
 
@@ -306,3 +307,49 @@ def test_what_needs_all_calls_is_refused_beside_keep(tmp_path: Path, option: lis
     assert ours.stderr.strip().endswith(
         f"--keep lets go of calls, and {option[0]} needs all of them: leave one of the two out."
     )
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "nan", "some", "0.5MB"])
+def test_a_window_that_is_none_is_refused(tmp_path: Path, size: str) -> None:
+    """In one sentence, before anything runs."""
+    ours = python("-m", "inplace", "run", f"--keep={size}", script(tmp_path, "print('ran')\n"))
+
+    assert (ours.returncode, ours.stdout) == (2, "")
+    assert ours.stderr.strip() == (
+        "inplace: --keep takes the megabytes of a window, 1 or more (64 where none are given), "
+        f"not {size!r}, as in --keep=32."
+    )
+
+
+KEPT_CHILD = """
+import sys, torch
+import multiprocessing
+
+def child():
+    w = torch.ones(4, requires_grad=True)
+    for i in range(300):
+        h = torch.sigmoid(w)
+        if i == 3:
+            h.data.mul_(2)
+        h.sum().backward()
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context(sys.argv[1]).Process(target=child)
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_a_run_that_lets_go_let_go_too(tmp_path: Path, method: str) -> None:
+    """What an early window of a child shows is told with it, and how many of its calls were let go of."""
+    path = script(tmp_path, KEPT_CHILD)
+
+    ours = python("-m", "inplace", "run", "--keep=1", "--json", tmp_path / "out.json", path, method)
+
+    found = json.loads((tmp_path / "out.json").read_text())
+    jsonschema.validate(found, SCHEMA)
+    assert [(one["kind"], one["culprits"][0]["line"]) for one in found["diagnoses"]] == [("silent-corruption", 10)]
+    (windows,) = [one["windows"] for one in found["processes"] if "windows" in one]
+    assert windows["count"] > 2
+    assert f"{windows['let_go']:,} calls in {windows['count'] - 1} windows" in " ".join(ours.stderr.split())

@@ -342,6 +342,58 @@ def test_on_records_every_cell_and_off_ends_it(shell: Shell) -> None:
     assert shell.run("y.add_(1);").shown == []
 
 
+STALE = "w = torch.ones(4, requires_grad=True)\nh = torch.sigmoid(w)\nh.mul_(2)\nh.sum().backward()"
+LONG = (
+    "w = torch.ones(4, requires_grad=True)\nfor i in range(300):\n    h = torch.sigmoid(w * 2)\n"
+    "    if i == 3:\n        h.data.mul_(2)\n    h.sum().backward()"
+)
+
+
+@pytest.mark.parametrize("said", ["light", "on --light"])
+def test_light_records_every_cell_lightly(shell: Shell, said: str) -> None:
+    """From now on; a cell with `%%inplace` above it is recorded as that says."""
+    shell.run(f"%inplace {said}")
+
+    lightly = shell.run(STALE)
+    fully = shell.run(f"%%inplace\n{STALE}")
+    shell.run("%inplace off")
+
+    assert "Recorded lightly" in lightly.shown[0]["text/plain"]
+    assert "saved-tensor-modified" in lightly.shown[0]["text/plain"]
+    assert "Recorded lightly" not in fully.shown[0]["text/plain"]
+
+
+@pytest.mark.parametrize("by_line", [True, False])
+def test_a_cell_that_never_ends_is_let_go_of(shell: Shell, *, by_line: bool) -> None:
+    """What an early window of it showed is told below it, and what was let go of; the next cell stands behind it."""
+    shell.run("%inplace on --keep=1" if by_line else "pass")
+
+    told = shell.run(LONG if by_line else f"%%inplace --keep=1\n{LONG}").shown[0]["text/plain"]
+    after = shell.run("h.exp_();" if by_line else "%%inplace\nh.exp_();").shown[0]["text/plain"]
+
+    assert "silent-corruption" in told
+    assert "let go of: " in told
+    assert len(inplace.last.trace.calls) < 10
+    assert "let go of: " not in after
+    shell.run("%inplace off")
+
+
+def test_options_that_are_none_are_told_and_change_nothing(shell: Shell) -> None:
+    """`%inplace on` names what it does not know; a cell runs all the same."""
+    assert shell.run("%inplace on --kep").notes[0].startswith("inplace: %inplace on does not know '--kep'; its options")
+    assert shell.run("%inplace on --keep=0").notes == [
+        "inplace: --keep takes the megabytes of a window, 1 or more (64 where none are given), not '0'."
+    ]
+    assert shell.run("%inplace on --keep --advise").notes == [
+        "inplace: --keep lets go of calls, and --advise needs all of them: leave one of the two out."
+    ]
+    assert shell.run("torch.ones(1).add_(1);").shown == []
+    ran = shell.run("%%inplace --keep=few\ntorch.ones(1).add_(1);")
+    assert ran.notes[0].startswith("inplace: --keep takes the megabytes of a window")
+    assert ran.notes[0].endswith("The cell runs all the same.")
+    assert ran.shown[-1]["text/plain"].startswith("2 calls, 1 in place")
+
+
 UNRECORDED = """def step(x):
     h = torch.sigmoid(x)
     {alias}h.relu_()

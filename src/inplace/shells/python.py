@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inplace.shells.explanation import Explanation
-from inplace.shells.recorder import recorder_of
+from inplace.shells.keep import Keep, refused, window_of
+from inplace.shells.recorder import kept_by, recorder_of, windows_seen
 from inplace.shells.recording import Recording
 
 if TYPE_CHECKING:
     from inplace.facts.model import Trace
 
 
-def record(*, strict: bool = False, thorough: bool = False, light: bool = False) -> Recording:
+def record(*, strict: bool = False, thorough: bool = False, light: bool = False, keep: Keep = False) -> Recording:
     """Record the block of a `with` statement: `with inplace.record() as recording:`.
 
     The calling file or cell is what is recorded, and its module-level variables give the tensors their names.
@@ -25,11 +26,21 @@ def record(*, strict: bool = False, thorough: bool = False, light: bool = False)
         thorough: look at the graph before every backward, and not before the first of each line only, for `advice`.
         light: note versions, saves and writes only, which costs least: what raises is named all the same, but by places
             alone, and most of what raises nothing is not looked for.
+        keep: let go of what can't matter any more, so that the block may run for ever: True for windows of 64
+            megabytes, or their megabytes. What was found in each is told in the end; there is no whole trace.
+
+    Raises:
+        ValueError: if `keep` is no size of a window, or stands beside `thorough`, which needs every call.
     """
+    window = window_of(keep)
+    if window is not None and thorough:
+        raise ValueError(refused("thorough", "keep"))
+    seen = windows_seen(window)
     frame = sys._getframe(1)
     file = frame.f_code.co_filename
     title = Path(file).name
-    return Recording(recorder_of([file], frame.f_globals, title=title, strict=strict, thorough=thorough, light=light))
+    how = {"strict": strict, "thorough": thorough, "light": light, **kept_by(seen)}
+    return Recording(recorder_of([file], frame.f_globals, title=title, **how), seen=seen)
 
 
 def analyze(recording: Recording | Trace) -> Explanation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inplace.facts.pause import no_collection
 from inplace.shells.environment import cell_name, is_static
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from inplace.capture.record import Recorder
     from inplace.capture.windows import Windows
     from inplace.facts.model import Trace
+    from inplace.shells.windows import WindowsSeen
 
 
 @no_collection()  # to import all that records is to make what stays
@@ -94,6 +95,23 @@ def trace_of_failure(error: BaseException, namespace: Mapping[str, object]) -> T
         is_cell=lambda file: file == own,
         label=cell_name,
     )
+
+
+def windows_seen(window: float | None) -> WindowsSeen | None:
+    """What looks at the windows of a recording that keeps so many megabytes; None where it keeps every call."""
+    if window is None:
+        return None
+    from inplace.shells.keep import calls_of
+    from inplace.shells.windows import WindowsSeen
+
+    return WindowsSeen(calls_of(window))
+
+
+def kept_by(seen: WindowsSeen | None, earlier: Carried | None = None) -> dict[str, Any]:
+    """What a recorder is given to let go of what is over, in a session that may have begun `earlier`."""
+    if seen is None:
+        return {"earlier": earlier, "windows": None}
+    return {"earlier": earlier or nothing_carried(), "windows": windows_of(seen.calls, seen.told)}
 
 
 def windows_of(calls: int, told: Callable[[Trace, Trace], None]) -> Windows:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.facts.progress import Progress, Tell
     from inplace.judge.judge import Start
+    from inplace.shells.windows import WindowsSeen
+
+_LOUD = ("error", "warning")
 
 
 class Recording:
@@ -27,16 +30,24 @@ class Recording:
     """
 
     def __init__(
-        self, recorder: Recorder | None = None, trace: Trace | None = None, session: Trace | None = None
+        self,
+        recorder: Recorder | None = None,
+        trace: Trace | None = None,
+        session: Trace | None = None,
+        *,
+        seen: WindowsSeen | None = None,
     ) -> None:
-        self._recorder, self._trace, self._session = recorder, trace, session
+        self._recorder, self._trace, self._session, self._seen = recorder, trace, session, seen
         self._report: Explanation | None = None
         self._fault: Exception | None = None
 
     @classmethod
-    def of(cls, trace: Trace, session: Trace | None = None) -> Recording:
-        """The recording that a trace tells of; in a session also the trace behind those of the runs before it."""
-        return cls(trace=trace, session=session)
+    def of(cls, trace: Trace, session: Trace | None = None, *, seen: WindowsSeen | None = None) -> Recording:
+        """The recording that a trace tells of; in a session also the trace behind those of the runs before it.
+
+        Where it was cut into windows the trace is the last one, and the others were `seen`.
+        """
+        return cls(trace=trace, session=session, seen=seen)
 
     # ------------------------------------------------------------ recording
 
@@ -63,6 +74,8 @@ class Recording:
         try:
             self._recorder = None
             self._trace = recorder.stop(error)
+            if self._seen is not None:
+                self._session, _ = recorder.session()
         except Exception as fault:  # of ours: the block must end as it would without us
             self._fault = fault
         finally:
@@ -72,7 +85,7 @@ class Recording:
 
     @property
     def trace(self) -> Trace:
-        """Everything that was observed.
+        """Everything that was observed; with `keep` what was since others were let go of.
 
         Raises:
             RecordingError: while the recording is still going on, or where a fault of ours has ended it.
@@ -108,9 +121,18 @@ class Recording:
             self._report = self._explained(silent)
         return self._report
 
+    @property
+    def is_loud(self) -> bool:
+        """Whether there is an error or a warning among what was found, in any window."""
+        if any(finding.severity in _LOUD for finding in self.report.findings):
+            return True
+        return self._seen is not None and self._seen.is_loud
+
     def _explained(self, tell: Tell) -> Explanation:
         if self._session is None:
             return Explanation.of(self.trace, tell)
+        if self._seen is not None:
+            return self._seen.ended(self._session, self.trace, tell)
         return Explanation.of_run(self._session, self.trace, tell)
 
     # ------------------------------------------------------------ looking
@@ -160,20 +182,33 @@ class Recording:
 
         Of a line that goes backward many times only the first backward is looked at, unless the recording was thorough;
         what was not looked at is not advised.
+
+        Raises:
+            RecordingError: where calls were let go of (`keep`).
         """
+        self._need_all("advice")
         return self.report.advice()
 
     def gradients(self) -> str:
         """What happened to the gradient of each parameter before each step, and on which lines."""
         return self.report.gradients()
 
+    def _need_all(self, what: str) -> None:
+        if self._seen is not None and self._seen.has_let_go:
+            raise RecordingError(f"this recording has let go of calls (keep), and {what} needs all of them")
+
     # ------------------------------------------------------------ keeping
 
     def save(self, path: str | Path) -> None:
-        """Write the trace to a JSON file, to be read with `inplace.load`; one that is there stays until it is whole."""
+        """Write the trace to a JSON file, to be read with `inplace.load`; one that is there stays until it is whole.
+
+        Raises:
+            RecordingError: where there is no trace, or calls were let go of (`keep`), so that it is not whole.
+        """
         from inplace.facts.codec import dump
         from inplace.facts.whole_file import replacing
 
         trace = self.trace
+        self._need_all("save")
         with replacing(path) as file:
             dump(trace, file)

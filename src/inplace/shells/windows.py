@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from inplace.facts.progress import Tell, silent
 from inplace.shells.explanation import Explanation
+from inplace.shells.keep import WINDOW, calls_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
     from inplace.render.picture.diagram import Diagram
     from inplace.render.words.earlier import Earlier
 
-_CALLS = 20_000  # of a window: some 64 MB while it is recorded and looked at
 _GRAVE = ("info", "warning", "error")
 
 
 class WindowsSeen:
     """What was found in the windows of one recording, each of so many calls."""
 
-    def __init__(self, calls: int = _CALLS) -> None:
+    def __init__(self, calls: int = calls_of(WINDOW)) -> None:
         self.calls = calls
         self._earlier: Earlier | None = None
         self._worst: Explanation | None = None  # of the first window with the gravest findings
+
+    @property
+    def has_let_go(self) -> bool:
+        """Whether there was a window before the last, whose calls are gone."""
+        return self._earlier is not None
 
     def told(self, session: Trace, run: Trace) -> None:
         """Look at a window, and let go of it."""
@@ -36,6 +41,29 @@ class WindowsSeen:
         self._earlier.add(found)
         if _gravity(found) > max(_gravity(self._worst), 0):
             self._worst = found
+
+    @property
+    def is_loud(self) -> bool:
+        """Whether there was an error or a warning in a window before the last."""
+        return _gravity(self._worst) > 0
+
+    @property
+    def past(self) -> dict[str, Any] | None:
+        """What was told of the windows so far as a JSON value, None where there was none."""
+        return None if self._earlier is None else self._earlier.to_json()
+
+    @classmethod
+    def after(cls, past: dict[str, Any]) -> Self:
+        """What was found in the windows of a recording in another process, which has said what is `past`.
+
+        Raises:
+            KeyError, TypeError: if it is no such value.
+        """
+        from inplace.render.words.earlier import Earlier
+
+        found = cls()
+        found._earlier = Earlier.from_json(past)
+        return found
 
     def ended(self, session: Trace, run: Trace, tell: Tell = silent) -> Explanation:
         """What the whole run shows; its last window is given."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from inplace.checks.finding import Severity
+from inplace.checks.finding import Finding, Severity
 from inplace.checks.report import Report
-from inplace.facts.model import NotLookedAt
 from inplace.render.words.contract import left_out_json, told_json, with_reasons
 from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.text import told, wrapped, written
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_COUNTS = ("calls", "windows", "written", "uncounted")
 MOST = 500
 """Findings that are kept told; more are counted."""
 
@@ -38,10 +41,10 @@ class _Told:
 
 @dataclass
 class _LeftOut:
-    """What was not looked at in some windows: the sentence and the facts of the first of them, and how many had it."""
+    """What was not looked at in some windows: the sentence and the JSON of the first of them, and how many had it."""
 
     sentence: str
-    fact: NotLookedAt
+    value: dict[str, Any]
     windows: int = 1
 
     @property
@@ -63,8 +66,8 @@ class Earlier:
     def __init__(self) -> None:
         self.calls = self.windows = self.written = self.uncounted = 0
         self.notes: list[str] = []
-        self._found: dict[object, _Told] = {}
-        self._left_out: dict[object, _LeftOut] = {}
+        self._found: dict[str, _Told] = {}
+        self._left_out: dict[str, _LeftOut] = {}
 
     def add(self, report: Report) -> None:
         """Tell of a window, and keep what was told."""
@@ -75,26 +78,26 @@ class Earlier:
         self.written += written(report)
         self.notes = [*dict.fromkeys([*self.notes, *(note.text for note in trace.notes)])]
         for finding in report.findings:
-            known = self._found.get((finding.severity, finding.lines))
+            key = _key(finding)
+            known = self._found.get(key)
             if known is not None:
                 known.windows += 1
             elif len(self._found) < MOST:
                 said, value = told(finding, trace), told_json(finding, trace)
-                one = _Told(finding.severity, said, value, first, self.calls - 1)
-                self._found[finding.severity, finding.lines] = one
+                self._found[key] = _Told(finding.severity, said, value, first, self.calls - 1)
             else:
                 self.uncounted += 1
         for fact, sentence in zip(report.not_looked_at, sentences(report), strict=True):
             place = report.index.places.of_stack(fact.stack, None) if fact.stack is not None else None
-            key = fact.what, fact.bound, None if place is None else place.spot
+            key = repr((fact.what.value, fact.bound, None if place is None else place.spot))
             if key in self._left_out:
                 self._left_out[key].windows += 1
             else:
-                self._left_out[key] = _LeftOut(sentence, fact)
+                self._left_out[key] = _LeftOut(sentence, left_out_json(fact, sentence))
 
     def besides(self, report: Report) -> list[_Told]:
         """What was found earlier and not in the last window, too."""
-        own = {(finding.severity, finding.lines) for finding in report.findings}
+        own = {_key(finding) for finding in report.findings}
         return [one for key, one in self._found.items() if key not in own]
 
     def texts(self, report: Report, severity: Severity, width: int) -> list[str]:
@@ -113,7 +116,7 @@ class Earlier:
     def with_earlier(self, value: dict[str, Any], report: Report) -> dict[str, Any]:
         """The public JSON value of the last window as that of the whole run."""
         found = sorted([*value["diagnoses"], *(one.value for one in self.besides(report))], key=_gravity)
-        left_out = [left_out_json(one.fact, one.said) for one in self._left_out.values()]
+        left_out = [{**one.value, "message": one.said} for one in self._left_out.values()]
         whole = {
             **value,
             "calls": self.calls + value["calls"] - report.trace.begin,
@@ -123,6 +126,35 @@ class Earlier:
         }
         more = [f"{self.uncounted:,} more findings were counted and not kept."] if self.uncounted else []
         return with_reasons(whole, [*self.notes, *more])
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as a JSON value, for the process that reports of this one."""
+        return {
+            **{name: getattr(self, name) for name in _COUNTS},
+            "notes": self.notes,
+            "found": {key: asdict(one) for key, one in self._found.items()},
+            "left_out": {key: asdict(one) for key, one in self._left_out.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            KeyError, TypeError: if it is something else.
+        """
+        found = cls()
+        for name in _COUNTS:
+            setattr(found, name, int(value[name]))
+        found.notes = [str(note) for note in value["notes"]]
+        found._found = {key: _Told(**one) for key, one in value["found"].items()}
+        found._left_out = {key: _LeftOut(**one) for key, one in value["left_out"].items()}
+        return found
+
+
+def _key(finding: Finding) -> str:
+    """What tells two findings apart, in whichever window and process."""
+    return repr((finding.severity, *finding.lines))
 
 
 def _gravity(diagnosis: dict[str, Any]) -> int:

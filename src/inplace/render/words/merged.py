@@ -70,7 +70,7 @@ def _place_of(value: Value) -> tuple[bool, int, bool, int]:
 def _process(value: Value, number: int) -> Value:
     unknown = {"rank": None, "local_rank": None, "world_size": None, "host": "", "pid": number}
     known = value["process"] or {**unknown, "started_as": "script", "parent": None}
-    kept = ("error", "calls", "complete", "reason")
+    kept = ("error", "calls", "complete", "reason", *(["windows"] if "windows" in value else []))
     return {**known, **{name: value[name] for name in kept}, "follows": None}
 
 

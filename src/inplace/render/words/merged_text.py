@@ -9,7 +9,7 @@ from typing import Any
 
 from inplace.render.words.changes import changed_lines_of
 from inplace.render.words.processes import tag
-from inplace.render.words.text import MARKS, MOST_INFO, WIDEST, number_of, safe, wrapped
+from inplace.render.words.text import MARKS, MOST_INFO, WIDEST, let_go_of, number_of, safe, wrapped
 
 Value = dict[str, Any]
 _LOUD = frozenset({"collectives", "missing"})  # differences beside which nothing is right
@@ -39,6 +39,9 @@ def to_text(value: Value, *, width: int = 88, told: AbstractSet[int] = frozenset
     notes += [
         line for one in value["not_looked_at"] for line in wrapped("not looked at: ", safe(one["message"]), width)
     ]
+    for one in (process for process in processes if "windows" in process):
+        let_go = let_go_of(one["windows"]["let_go"], one["windows"]["count"] - 1)
+        notes += wrapped("let go of: ", f"{tag([one])} {let_go}", width)
     blocks.append("\n".join([*notes, count_of(value)]))
     return "\n\n".join(blocks)
 

@@ -57,8 +57,14 @@ def to_text(report: Report, *, width: int = WIDTH, color: bool = False, earlier:
     unseen = sentences(report) if earlier is None else earlier.left_out(sentences(report))
     left_out = [line for one in unseen for line in wrapped("not looked at: ", safe(one), width)]
     stands = wrapped("note: ", safe(plain(standing(report))), width) if report.standing else []
-    blocks.append("\n".join([*notes, *left_out, *stands, _count(report, earlier)]))
+    let_go = [] if earlier is None else [*wrapped("let go of: ", let_go_of(earlier.calls, earlier.windows), width)]
+    blocks.append("\n".join([*notes, *left_out, *stands, *let_go, _count(report, earlier)]))
     return "\n\n".join(blocks)
+
+
+def let_go_of(calls: int, windows: int) -> str:
+    """What was let go of in a long run, in a sentence."""
+    return f"{calls:,} calls in {number_of(windows, 'window')}, each looked at before; pictures show what was kept."
 
 
 def told(finding: Finding, trace: Trace) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments
 
+from inplace.shells.keep import WINDOW, refused, window_of
 from inplace.shells.notebook.cells import MAGIC
 
 
@@ -41,6 +42,13 @@ from inplace.shells.notebook.cells import MAGIC
     action="store_true",
     help="note versions, saves and writes only: no values, names or gradients",
 )
+@argument(
+    "--keep",
+    metavar="MB",
+    nargs="?",
+    const="on",
+    help=f"for what never ends: let go of what can't matter any more, each {WINDOW:g} MB (or --keep=MB)",
+)
 def cell_magic(shell: Any, line: str, cell: str) -> None:
     """Record this cell and show, below its output, what was written in place and what that did to autograd.
 
@@ -52,11 +60,17 @@ def cell_magic(shell: Any, line: str, cell: str) -> None:
 
 cell_magic.parser.allow_abbrev = False  # what is no option is to be named, not guessed
 OPTIONS = tuple(action.option_strings[0] for action in cell_magic.parser._actions)
+WITHOUT_GRADIENTS = "--light notes no gradients, and --gradients prints them: leave one of the two out"
+_NEED_ALL = ("verify", "advise")  # which need every call
 
 
-def options_of(lines: Iterable[str]) -> tuple[Namespace, list[str]]:
-    """The options on the lines of one cell, each true or false, and the words that are none."""
+def options_of(lines: Iterable[str], given: Namespace | None = None) -> tuple[Namespace, list[str]]:
+    """The options on the lines of one cell, with those `given` before, and the words that are none.
+
+    Each is true or false, but `keep`: the megabytes of a window, None where every call is kept.
+    """
     options, unknown = cell_magic.parser.parse_args([]), []
+    vars(options).update({} if given is None else vars(given))
     for word in " ".join(lines).split():
         try:
             options, others = cell_magic.parser.parse_known_args([word], options)
@@ -64,3 +78,21 @@ def options_of(lines: Iterable[str]) -> tuple[Namespace, list[str]]:
             others = [word]
         unknown += others
     return options, unknown
+
+
+def settled(options: Namespace) -> tuple[Namespace, list[str]]:
+    """The options that are followed, and a sentence for each that is not."""
+    told = []
+    try:
+        options.keep = window_of(options.keep, "--keep")
+    except ValueError as wrong:
+        told.append(f"{wrong}; every call of it is kept.")
+        options.keep = None
+    for name in _NEED_ALL if options.keep is not None else ():
+        if vars(options)[name]:
+            told.append(f"{refused(f'--{name}')}; now it is --{name}.")
+            vars(options)[name] = False
+    if options.light and options.gradients:
+        told.append(f"{WITHOUT_GRADIENTS}; now it is --gradients.")
+        options.gradients = False
+    return options, told

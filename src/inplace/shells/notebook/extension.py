@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from types import MethodType
 from typing import Any
 
@@ -21,10 +22,10 @@ def install(shell: Any, *, is_recorded: bool = False) -> None:
         _EXTENSIONS[shell] = _Extension(shell, is_recorded=is_recorded)
 
 
-def record_every_cell(shell: Any) -> None:
-    """Record every cell from the next on, as `%inplace on` does."""
+def record_every_cell(shell: Any, options: Namespace) -> None:
+    """Record every cell from the next on, as `%inplace on` does with those of some options that it has."""
     install(shell)
-    _EXTENSIONS[shell].session.records_every_cell = True
+    _EXTENSIONS[shell].session.record_every_cell(options)
 
 
 def uninstall(shell: Any) -> None:

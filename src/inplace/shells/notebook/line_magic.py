@@ -1,4 +1,4 @@
-"""`%inplace` with one word: on, off, why, example, claims, exercise, hint or answer."""
+"""`%inplace` with one word: on, light, off, why, example, claims, exercise, hint or answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inplace.shells.last import last
+from inplace.shells.notebook.cell_magic import OPTIONS, options_of, settled
 from inplace.shells.notebook.cells import MAGIC
 from inplace.shells.notebook.display import note, put, show
 from inplace.shells.notebook.played import without_ours
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _NO_RECORDING = "nothing has been recorded yet: put %%inplace above a cell, or type %inplace on, then run a cell."
 _AGAIN = "%inplace again takes the number of a run or a range of them, as in %inplace again 2-4."
 USAGE = (
-    "%inplace takes one word: on (record every cell from now on), off, why (explain the last cell), "
+    "%inplace takes one word: on (record every cell from now on, with options as of %%inplace), "
+    "light (the same, noting versions, saves and writes only), off, why (explain the last cell), "
     "again 2-4 (put those cells into the next one, to be recorded), "
     "example (list worked examples, or open one by id, topic, function or error text), "
     "claims (check what is said about in-place calls), exercise (list the exercises, or open one by id), "
@@ -44,6 +46,8 @@ class LineMagic:
     def run(self, line: str) -> None:
         """Record every cell from now on (`%inplace on`), stop doing so (`off`), or explain the last cell (`why`).
 
+        `on` takes the options of `%%inplace`, such as `%inplace on --keep` for days; `light` is `on --light`.
+
         `why` shows the recording again; for a cell that failed without one it runs the session again, recorded, in a
         closed process, and tells what that showed if it failed in the same way.
         `again 2-4` puts the cells that were run as In[2] to In[4] into the next one, to be recorded together.
@@ -60,12 +64,30 @@ class LineMagic:
             self._practise(word, rest.strip())
         elif word == "again":
             self._again(rest.strip())
-        elif rest or word not in {"on", "off", "why"}:
+        elif word == "on":
+            self._record(rest)
+        elif word == "light":
+            self._record(f"--light {rest}")
+        elif rest or word not in {"off", "why"}:
             note(USAGE)
         elif word == "why":
             self._explain()
         else:
-            self._session.records_every_cell = word == "on"
+            self._session.records_every_cell = False
+
+    def _record(self, given: str) -> None:
+        """Record every cell from now on, with some options of `%%inplace`; with one that is none, nothing changes."""
+        options, unknown = options_of([given])
+        options, told = settled(options)
+        if unknown and not unknown[0].startswith("-"):
+            note(USAGE)
+        elif unknown:
+            listed = ", ".join(OPTIONS)
+            note(f"%inplace on does not know {unknown[0]!r}; its options are {listed}.")
+        elif told:
+            note(f"{told[0].partition(';')[0]}.")
+        else:
+            self._session.record_every_cell(options)
 
     def _answer(self, word: str, wanted: str) -> None:
         from inplace.examples import answer

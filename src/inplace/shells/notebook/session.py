@@ -11,18 +11,19 @@ from inplace.facts.errors import RecordingError
 from inplace.facts.progress import Progress
 from inplace.shells.environment import is_static
 from inplace.shells.last import keep_last, last
-from inplace.shells.notebook.cell_magic import OPTIONS, options_of
+from inplace.shells.notebook.cell_magic import OPTIONS, options_of, settled
 from inplace.shells.notebook.cells import TIMED, asked_for, source_of_timed, take_away
 from inplace.shells.notebook.display import Bar, blame, is_moving, note, put, show, tell_text
 from inplace.shells.notebook.shell import CellHooks
 from inplace.shells.notebook.sign import Sign
-from inplace.shells.recorder import nothing_carried, recorder_of
+from inplace.shells.recorder import kept_by, nothing_carried, recorder_of, windows_seen
 
 if TYPE_CHECKING:
     from inplace.capture.carried import Carried
     from inplace.capture.record import Recorder
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
+    from inplace.shells.windows import WindowsSeen
 
 _ALL_THE_SAME = "The cell runs all the same."
 _BEFORE = "the cell before"
@@ -43,6 +44,7 @@ class _Plan:
     recorder: Recorder | None = None
     begun: bool = False
     hooks: CellHooks | None = None
+    seen: WindowsSeen | None = None  # what looks at its windows, where it lets go of what is over
     copy: Start | None = None  # what a replay of the cell begins from
     sign: Sign | None = None  # that it is being recorded, below a cell that takes long
 
@@ -80,6 +82,7 @@ class Session:
     def __init__(self, shell: Any, *, is_recorded: bool = False) -> None:
         self._is_recorded = is_recorded
         self.records_every_cell, self.shows = False, True
+        self._options: Namespace | None = None  # of cells that are recorded without being asked for one by one
         self.seconds: dict[int, float] = {}
         self._began = perf_counter()  # in the middle of the cell that has loaded us
         self.failed: int | None = None
@@ -89,6 +92,12 @@ class Session:
         shell.input_transformers_cleanup.append(take_away)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
+
+    def record_every_cell(self, options: Namespace) -> None:
+        """Record cells from the next on, those without a `%%inplace` of their own with some options."""
+        own, _ = options_of([])
+        vars(own).update({name: value for name, value in vars(options).items() if name in vars(own)})
+        self._options, self.records_every_cell = own, True
 
     def close(self) -> None:
         """Leave the shell as it was, even in the middle of a recorded cell."""
@@ -125,10 +134,13 @@ class Session:
             return
         if not asked and not self.records_every_cell:
             return
-        options, unknown = options_of(asked)
+        options, unknown = options_of(asked, None if asked else self._options)
         if unknown:
             listed = ", ".join(OPTIONS)
             note(f"%%inplace does not know {unknown[0]!r}; its options are {listed}. {_ALL_THE_SAME}")
+        options, told = settled(options)
+        for one in told:
+            note(f"{one} {_ALL_THE_SAME}")
         if len(asked) > 1:
             note(_TWICE)
         plan = _Plan(info=info, files=self._files_of(info), options=options, asked=bool(asked))
@@ -155,6 +167,7 @@ class Session:
                 from inplace.judge.judge import cell_start
 
                 plan.copy = cell_start(plan.files[0], self._source_of(plan.info), self._shell.user_ns)
+            plan.seen = windows_seen(plan.options.keep)
             recorder = recorder_of(
                 plan.files,
                 self._shell.user_ns,
@@ -163,7 +176,7 @@ class Session:
                 strict=plan.options.strict,
                 thorough=plan.options.advise,
                 light=plan.options.light,
-                earlier=self._carried or nothing_carried(),
+                **kept_by(plan.seen, self._carried or nothing_carried()),
             )
             if plan.hooks is not None:
                 plan.hooks.strip_with(recorder.strip)
@@ -219,7 +232,7 @@ class Session:
             return
         from inplace.shells.recording import Recording
 
-        recording = Recording.of(trace, session)
+        recording = Recording.of(trace, session, seen=plan.seen)
         keep_last(recording)
         is_shown = self.shows and not plan.options.quiet
         bar = Bar(is_kept=is_shown and is_moving(self._shell))

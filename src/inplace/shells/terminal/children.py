@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import sys
 import tempfile
@@ -31,17 +32,19 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from inplace.capture.patches.ledger import Ledger
-from inplace.shells.recorder import recorder_of
+from inplace.shells.recorder import kept_by, recorder_of, windows_seen
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.signals import Termination, held
 from inplace.shells.terminal.terminating import see_children_end
 
 if TYPE_CHECKING:
     from inplace.facts.model import Trace
+    from inplace.shells.windows import WindowsSeen
 
 FAMILY = "INPLACE_FAMILY"
 """Environment variable: the folder in which ranks that a launcher has started leave their traces, and its id."""
 _LAST = -100  # of what `multiprocessing` does when Python ends: behind the ends of its children
+_PAST, _SESSION = ".past", ".session"
 _ROOT = str(Path(__file__).resolve().parents[3])
 _ARRIVAL = """
 import sys
@@ -59,6 +62,15 @@ finally:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a child has left: its trace; and where it let go of windows what was told of them, and its session's."""
+
+    trace: Trace
+    past: dict[str, Any] | None = None
+    session: Trace | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """What the children of a run are to know: the script, where their traces go, and how they are recorded."""
 
@@ -67,6 +79,7 @@ class Family:
     strict: bool = False
     thorough: bool = False
     light: bool = False
+    keep: float | None = None  # megabytes of a window
 
     def follow(self, ledger: Ledger) -> None:
         """Have the children of this process recorded until a ledger is undone."""
@@ -93,6 +106,7 @@ class Family:
             if not isinstance(entrypoint, str) or list(args[:1]) != ["-u"]:  # no script of Python's, or a function
                 return theirs(config, entrypoint, args, *rest, **kwargs)
             flags = ["--strict"] * self.strict + ["--advise"] * self.thorough + ["--light"] * self.light
+            flags += [] if self.keep is None else [f"--keep={self.keep:g}"]
             os.environ[FAMILY] = f"{os.getpid()}:{self.folder}"
             try:
                 ours = ["-u", "-m", "inplace", "run", *flags, *args[1:]]
@@ -102,7 +116,7 @@ class Family:
 
         return launch_agent
 
-    def traces(self) -> list[Trace]:
+    def traces(self) -> list[Left]:
         """What the children that have ended have left, the first started first; one that can't be read is left out."""
         from inplace.facts.codec import load
         from inplace.facts.errors import TraceFormatError
@@ -110,7 +124,10 @@ class Family:
         found = []
         for path in sorted(Path(self.folder).glob("*.trace"), key=lambda path: path.stat().st_mtime_ns):
             with contextlib.suppress(OSError, TraceFormatError):
-                found.append(load(path))
+                past, session = path.with_suffix(_PAST), path.with_suffix(_SESSION)
+                is_long = past.exists()
+                told = json.loads(past.read_text(encoding="utf-8")) if is_long else None
+                found.append(Left(load(path), told, load(session) if is_long else None))
         return found
 
     @staticmethod
@@ -129,14 +146,25 @@ class Family:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def leave(self, trace: Trace) -> None:
-        """Write the trace of this process, if there is anything in it."""
+    def leave(self, trace: Trace, seen: WindowsSeen | None = None, session: Trace | None = None) -> None:
+        """Write the trace of this process, if there is anything in it.
+
+        Where it has let go of windows, write also what was told of them, and the trace of the last behind what was
+        kept.
+        """
         from inplace.facts.codec import dump
         from inplace.facts.whole_file import replacing
 
         if trace.calls or trace.notes:
             Path(self.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-            with replacing(str(Path(self.folder) / f"{os.getpid()}.trace")) as path:
+            own = Path(self.folder) / f"{os.getpid()}.trace"
+            past = None if seen is None else seen.past
+            if past is not None and session is not None:
+                with replacing(str(own.with_suffix(_PAST))) as path:
+                    path.write_text(json.dumps(past), encoding="utf-8")
+                with replacing(str(own.with_suffix(_SESSION))) as path:
+                    dump(session, path)
+            with replacing(str(own)) as path:
                 dump(trace, path)
 
     def _bootstrap(self, theirs: Callable[..., int]) -> Callable[..., int]:
@@ -199,6 +227,7 @@ class _Child:
         child = method, int(process._parent_pid)
         self._family, self._ledger = family, Ledger()
         self._is_over = False
+        self._seen = windows_seen(family.keep)
         self._recorder = DeferredRecorder(
             lambda: recorder_of(
                 [family.file],
@@ -209,6 +238,7 @@ class _Child:
                 light=family.light,
                 gives_way=True,
                 child=child,
+                **kept_by(self._seen),
             )
         )
         self._termination = Termination(self._terminated, family.mark_of(os.getpid()))
@@ -256,4 +286,5 @@ class _Child:
             told = " ".join(f"{type(fault).__name__}: {fault}".split())
             trace = replace(empty_trace(), notes=(Note(f"A child was not recorded ({told})."),))
         with contextlib.suppress(Exception):
-            self._family.leave(trace)
+            session = None if self._seen is None else self._recorder.session(trace)
+            self._family.leave(trace, self._seen, session)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
+from inplace.shells.keep import WINDOW, refused, window_of
 from inplace.shells.terminal.children import Family, parent_here
 from inplace.shells.terminal.complaint import UNUSABLE, UnusableError, complain
 from inplace.shells.terminal.enabled import take
@@ -41,12 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "tour":
         return _tour(options)
     take()
+    if options.command == "run":
+        try:
+            options.keep = window_of(options.keep, "--keep")
+        except ValueError as wrong:
+            complain(f"{wrong}, as in --keep=32.")
+            return UNUSABLE
     launcher = parent_here() if options.command == "run" else None
     if launcher is not None:
         _leave_to(launcher, options)
     elif options.command == "run":
         _name_by_rank(options)
-    problem = _problem(options) or _needs_all_calls(options) or _needs_gradients(options)
+    problem = _problem(options) or _needs_all_calls(options, is_left=launcher is not None) or _needs_gradients(options)
     if problem is not None:
         complain(problem)
         return UNUSABLE
@@ -133,7 +140,12 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             position += word == "--"
             break
         position += 2 if word in _WITH_VALUE else 1
-    return list(arguments[: position + 1]), list(arguments[position + 1 :])
+    return _switched(arguments[: position + 1]), list(arguments[position + 1 :])
+
+
+def _switched(words: Sequence[str]) -> list[str]:
+    """Our options, of which `--keep` takes a value behind `=` only: what stands behind it is the script."""
+    return ["--keep=on" if word == "--keep" else word for word in words]
 
 
 def options_of_run(words: Sequence[str]) -> argparse.Namespace:
@@ -143,9 +155,13 @@ def options_of_run(words: Sequence[str]) -> argparse.Namespace:
         ValueError: if a word is none of them, or one that such a script can't be given.
     """
     parser = _parser(_Raising)
-    options = parser.parse_args(["run", *words, "-c", ""])
-    if options.verify or options.patch is not None or options.keep:
-        raise ValueError("--verify, --patch and --keep are those of inplace run alone")
+    options = parser.parse_args(["run", *_switched(words), "-c", ""])
+    if options.verify or options.patch is not None:
+        raise ValueError("--verify and --patch are those of inplace run alone")
+    options.keep = window_of(options.keep, "--keep")
+    needing = {"--trace": options.write is not None, "--advise": options.advise}
+    if options.keep is not None and (option := next((one for one, given in needing.items() if given), None)):
+        raise ValueError(refused(option))
     return options
 
 
@@ -173,7 +189,7 @@ def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentP
         "run",
         help="run a script and report on its tensors",
         usage="inplace run [--json FILE] [--html FILE] [--trace FILE] [--quiet] [--strict] [--advise] [--verify] "
-        "[--gradients] [--patch FILE] [--keep] [--light] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
+        "[--gradients] [--patch FILE] [--keep[=MB]] [--light] (SCRIPT | NOTEBOOK | -m MODULE | -c CODE | -) [ARGS...]",
         allow_abbrev=False,
     )
     run.add_argument("--trace", metavar="FILE", dest="write", help="write the trace, for `inplace show`")
@@ -181,7 +197,10 @@ def _parser(kind: type[argparse.ArgumentParser] = _Parser) -> argparse.ArgumentP
     run.add_argument("--advise", action="store_true", help="say which calls could be in place, and what backward keeps")
     run.add_argument("--verify", action="store_true", help="replay the script with the fixes, and say which are proved")
     run.add_argument(
-        "--keep", action="store_true", help="for runs that never end: let go of what can't matter any more"
+        "--keep",
+        metavar="MB",
+        nargs="?",
+        help=f"for runs that never end: let go of what can't matter any more, each {WINDOW:g} MB (or --keep=MB)",
     )
     run.add_argument(
         "--light", action="store_true", help="note versions, saves and writes only: no values, names or gradients"
@@ -321,15 +340,17 @@ def _without_file(options: argparse.Namespace) -> str | None:
     return None if option is None else f"{option} needs a script in a file, and this is {what}."
 
 
-def _needs_all_calls(options: argparse.Namespace) -> str | None:
-    """Which option asks for what a run with --keep has let go of, in a sentence; None if none does."""
-    if options.command != "run" or not options.keep:
+def _needs_all_calls(options: argparse.Namespace, *, is_left: bool) -> str | None:
+    """Which option asks for what a run with --keep has let go of, in a sentence; None if none does.
+
+    Where the trace `is_left` to a launcher, nobody has asked for it.
+    """
+    if options.command != "run" or options.keep is None:
         return None
-    if _is_notebook(options.script):
-        return "--keep is for scripts: what cells of a notebook did is let go of as it is."
-    whole = {"--trace": options.write, "--patch": options.patch, "--verify": options.verify, "--advise": options.advise}
+    trace = None if is_left else options.write
+    whole = {"--trace": trace, "--patch": options.patch, "--verify": options.verify, "--advise": options.advise}
     found = next((option for option, given in whole.items() if given), None)
-    return found and f"--keep lets go of calls, and {found} needs all of them: leave one of the two out."
+    return found and f"{refused(found)}."
 
 
 def _needs_gradients(options: argparse.Namespace) -> str | None:
@@ -416,7 +437,8 @@ def _family(options: argparse.Namespace, script: Script, launcher: tuple[int, st
     if not options.children:
         return None
     folder = Family.new_folder() if launcher is None else launcher[1]
-    return Family(script.file, folder, strict=options.strict, thorough=options.advise, light=options.light)
+    how = {"strict": options.strict, "thorough": options.advise, "light": options.light, "keep": options.keep}
+    return Family(script.file, folder, **how)
 
 
 # ---------------------------------------------------------------- show

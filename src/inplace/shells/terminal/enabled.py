@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 from inplace.capture.patches.ledger import Ledger
 from inplace.facts.errors import RecordingError
 from inplace.shells.environment import running_shell
-from inplace.shells.recorder import recorder_of
-from inplace.shells.terminal.children import Family
+from inplace.shells.keep import Keep, refused, window_of
+from inplace.shells.recorder import kept_by, recorder_of, windows_seen
+from inplace.shells.terminal.children import Family, Left
 from inplace.shells.terminal.complaint import complain
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames
@@ -68,6 +69,7 @@ def enable(
     advise: bool = False,
     gradients: bool = False,
     light: bool = False,
+    keep: Keep = False,
     children: bool = True,
 ) -> bool:
     """Record this script from here to its end, and report then as `inplace run` does; in a notebook, every cell.
@@ -86,6 +88,8 @@ def enable(
         advise: whether to say which calls could be in place, and what backward keeps.
         gradients: whether to print the ledger of gradients.
         light: whether to note versions, saves and writes only, which costs least.
+        keep: whether to let go of what can't matter any more, so that the script may run for ever, or the megabytes
+            of a window after which that is done (64 where it is only switched on).
         children: whether to record children of `multiprocessing` too.
 
     Returns:
@@ -93,7 +97,12 @@ def enable(
 
     Raises:
         RecordingError: in another thread than the main one, whose calls alone would be recorded.
+        ValueError: if `keep` is no size of a window, or stands beside `trace` or `advise`, which need every call.
     """
+    window = window_of(keep)
+    needing = {"trace": trace is not None, "advise": advise}
+    if window is not None and (option := next((one for one, given in needing.items() if given), None)):
+        raise ValueError(refused(option, "keep"))
     said = os.environ.get(VARIABLE, "").strip()
     if said.lower() in _OFF:
         return False
@@ -108,6 +117,7 @@ def enable(
         advise=advise,
         gradients=gradients,
         light=light,
+        keep=window,
         children=children,
     )
     asked = None if not said else _asked(said)
@@ -165,7 +175,7 @@ def _begin(options: argparse.Namespace) -> bool:
     if shell is not None:
         from inplace.shells.notebook.extension import record_every_cell
 
-        record_every_cell(shell)
+        record_every_cell(shell, options)
         return True
     if _is_child():
         return False  # its parent has it recorded, or nobody
@@ -201,14 +211,14 @@ class _Enabled:
         self._source: bytes | None = None
         with contextlib.suppress(OSError):  # it may have been changed by the end
             self._source = Path(self._file).read_bytes()
-        self._family = Family(
-            self._file, Family.new_folder(), strict=options.strict, thorough=options.advise, light=options.light
-        )
+        how = {"strict": options.strict, "thorough": options.advise, "light": options.light, "keep": options.keep}
+        self._family = Family(self._file, Family.new_folder(), **how)
         self._trace: Trace | BaseException | None = None
         self._error: BaseException | None = None
         self._ledger = Ledger()
-        self._outputs = _outputs(options)
         self._recorder = DeferredRecorder(self._make)
+        self._seen = windows_seen(options.keep)
+        self._outputs = self._opened()
         self._termination = Termination(self._terminated)
         atexit.register(self._end)
         self._ledger.replace(sys, "excepthook", self._hook)
@@ -219,7 +229,8 @@ class _Enabled:
         """More options; how it is recorded is settled where torch has been imported already."""
         self._outputs.__exit__()
         self._options = _both(options, self._options)
-        self._outputs = _outputs(self._options)
+        self._options.keep = self._family.keep  # which is settled
+        self._outputs = self._opened()
 
     def forget(self) -> None:
         """Record nothing and report nothing."""
@@ -228,13 +239,20 @@ class _Enabled:
             self._recorder.stop(None)
         self._close()
 
+    def _opened(self) -> Outputs:
+        """The files and streams of the report."""
+        outputs = _outputs(self._options)
+        if (seen := self._seen) is not None:
+            outputs.explain = lambda run, tell: seen.ended(self._recorder.session(run), run, tell)
+        return outputs
+
     def _make(self) -> Recorder:
         if self._options.children:
             self._family.follow(self._ledger)
         title, space = Path(self._file).name, vars(self._main)
         asked = self._options
         how = {"strict": asked.strict, "thorough": asked.advise, "light": asked.light}
-        return recorder_of([self._file], space, title=title, gives_way=True, **how)
+        return recorder_of([self._file], space, title=title, gives_way=True, **how, **kept_by(self._seen))
 
     def _hook(self, theirs: Callable[..., Any]) -> Callable[..., Any]:
         def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> Any:
@@ -278,7 +296,7 @@ class _Enabled:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
-        traces: list[Trace] = []
+        traces: list[Left] = []
         with contextlib.suppress(Exception), interruptible():
             traces = self._family.traces()
             self._family.remove()

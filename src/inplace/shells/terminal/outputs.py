@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
     from inplace.shells.explanation import Explanation
+    from inplace.shells.terminal.children import Left
     from inplace.shells.terminal.together import Together
 
 _T = TypeVar("_T")
@@ -141,7 +143,7 @@ class Outputs:
         trace: Trace | BaseException,
         error: BaseException | None = None,
         start: Callable[[], Start] | None = None,
-        children: Sequence[Trace] = (),
+        children: Sequence[Left] = (),
         *,
         is_launcher: bool = False,
     ) -> None:
@@ -168,7 +170,7 @@ class Outputs:
         trace: Trace,
         error: BaseException | None,
         start: Callable[[], Start] | None,
-        children: Sequence[Trace],
+        children: Sequence[Left],
         *,
         is_launcher: bool,
     ) -> None:
@@ -176,8 +178,9 @@ class Outputs:
             self._dump(trace, self._trace)
             return
         if children:
-            several = [_as_one_of_several(trace), *children]
-            trace, *children = self._tried(_NO_SHARED, lambda: _told_of_each_other(several)) or several
+            several = [_as_one_of_several(trace), *(child.trace for child in children)]
+            trace, *theirs = self._tried(_NO_SHARED, lambda: _told_of_each_other(several)) or several
+            children = [replace(child, trace=found) for child, found in zip(children, theirs, strict=True)]
         bar = Progress(self._show_bar, f"looking at {len(trace.calls):,} calls")
         found = self._found = self._tried(_NO_REPORT, lambda: self.explain(trace, bar.part(0, self._analysis)))
         if found is not None and children:
@@ -482,7 +485,7 @@ def _told_of_each_other(traces: Sequence[Trace]) -> list[Trace]:
     return told_of_each_other(traces)
 
 
-def _together(found: Explanation, children: Sequence[Trace], *, is_launcher: bool) -> Together:
+def _together(found: Explanation, children: Sequence[Left], *, is_launcher: bool) -> Together:
     from inplace.shells.terminal.together import Together
 
     return Together.of(found, children, is_launcher=is_launcher)

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from inplace.capture.patches.ledger import Ledger
-from inplace.shells.recorder import nothing_carried, windows_of
-from inplace.shells.terminal.children import Family, is_waited_for
+from inplace.shells.recorder import kept_by, windows_seen
+from inplace.shells.terminal.children import Family, Left, is_waited_for
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames
 from inplace.shells.terminal.outputs import Outputs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from inplace.capture.record import Recorder
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
-    from inplace.shells.windows import WindowsSeen
 
 
 def run(
@@ -34,7 +33,7 @@ def run(
     strict: bool,
     thorough: bool,
     verify: bool,
-    keep: bool = False,
+    keep: float | None = None,
     light: bool = False,
     family: Family | None = None,
     child: tuple[str, int] | None = None,
@@ -47,7 +46,7 @@ def run(
         strict: whether a write that would destroy a save is stopped.
         thorough: whether to look at the graph before every backward, for advice.
         verify: whether to replay the script with the fixes.
-        keep: whether to keep what can still matter only, so that a run may go on for ever.
+        keep: the megabytes of a window, so that a run may go on for ever; None to keep every call.
         light: whether to note versions, saves and writes only.
         family: what its children are to know; None to leave them alone.
         child: how this process was started and the id of the run whose child it is, which reports of it; None for none.
@@ -55,7 +54,7 @@ def run(
     process = os.getpid()
     script.become_main()
     ledger = Ledger()
-    seen = _windows_seen() if keep else None
+    seen = windows_seen(keep)
 
     def make() -> Recorder:
         if family is not None:
@@ -66,8 +65,7 @@ def run(
             light=light,
             gives_way=True,
             child=child,
-            earlier=None if seen is None else nothing_carried(),
-            windows=None if seen is None else windows_of(seen.calls, seen.told),
+            **kept_by(seen),
         )
 
     recorder = DeferredRecorder(make)
@@ -76,7 +74,14 @@ def run(
     if family is not None and script.is_launcher:
         with contextlib.suppress(Exception):  # what starts is the launcher's matter
             family.launch(ledger)
-    termination = Termination(lambda frame: _leave_report(recorder, frame, script, outputs))
+
+    def leave(trace: Trace | BaseException) -> None:
+        """Leave what was told of earlier windows to the run whose child this is."""
+        if child is not None and family is not None and seen is not None and not isinstance(trace, BaseException):
+            with contextlib.suppress(Exception):
+                family.leave(trace, seen, recorder.session(trace))
+
+    termination = Termination(lambda frame: leave(_leave_report(recorder, frame, script, outputs)))
     error = _run(script, recorder, termination)
     trace = _ended(recorder, script, error, outputs)
     ledger.undo()
@@ -86,6 +91,7 @@ def run(
         traces = [] if family is None or child is not None else _of_children(family)
         start = (lambda: _start(script)) if verify else None
         outputs.report(trace, error, start, traces, is_launcher=script.is_launcher)
+        leave(trace)
     termination.stop()
     if outputs.is_terminated:
         atexit._run_exitfuncs()  # the script had come to its end
@@ -97,13 +103,7 @@ def run(
     return status
 
 
-def _windows_seen() -> WindowsSeen:
-    from inplace.shells.windows import WindowsSeen
-
-    return WindowsSeen()
-
-
-def _of_children(family: Family) -> list[Trace]:
+def _of_children(family: Family) -> list[Left]:
     """The traces of the children of a script that has ended; those that still run are waited for as Python does."""
     if is_waited_for():
         atexit._run_exitfuncs()  # joins them, but for daemons, which it ends
@@ -149,7 +149,9 @@ def _ended(
     return trace
 
 
-def _leave_report(recorder: DeferredRecorder, frame: FrameType | None, script: Script, outputs: Outputs) -> None:
+def _leave_report(
+    recorder: DeferredRecorder, frame: FrameType | None, script: Script, outputs: Outputs
+) -> Trace | BaseException:
     """Report what a script has done until now, when it is ended by a signal; no code of its own runs any more."""
     try:
         with interruptible(), script.as_it_was_read():
@@ -157,6 +159,7 @@ def _leave_report(recorder: DeferredRecorder, frame: FrameType | None, script: S
     except (Exception, KeyboardInterrupt, TerminatedError) as fault:
         trace = fault
     outputs.report(trace)
+    return trace
 
 
 def _flush() -> None:

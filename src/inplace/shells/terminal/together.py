@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inplace.facts.model import Process, Trace
+    from inplace.facts.model import Process
     from inplace.shells.explanation import Explanation
+    from inplace.shells.terminal.children import Left
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,9 @@ class Together:
     children: tuple[Explanation, ...]
 
     @classmethod
-    def of(cls, own: Explanation, traces: Sequence[Trace], *, is_launcher: bool) -> Together:
-        """Look at the traces of the children of a script."""
-        from inplace.shells.explanation import Explanation
-
-        return cls(None if is_launcher else own, tuple(map(Explanation.of, traces)))
+    def of(cls, own: Explanation, children: Sequence[Left], *, is_launcher: bool) -> Together:
+        """Look at what the children of a script have left."""
+        return cls(None if is_launcher else own, tuple(map(_explained, children)))
 
     def values(self, own: dict[str, Any]) -> list[dict[str, Any]]:
         """The public JSON value of each process, of which the script's own is known already."""
@@ -56,6 +55,16 @@ class Together:
         processes = [child.trace.process for child in self.children]
         ranks = [one.rank for one in processes if one is not None]
         return [_part(one, ranks) for one in processes]
+
+
+def _explained(left: Left) -> Explanation:
+    """What a child shows: its trace, behind what was told of the windows that it has let go of."""
+    from inplace.shells.explanation import Explanation
+    from inplace.shells.windows import WindowsSeen
+
+    if left.past is None or left.session is None:
+        return Explanation.of(left.trace)
+    return WindowsSeen.after(left.past).ended(left.session, left.trace)
 
 
 def _part(process: Process | None, ranks: Sequence[int | None]) -> str:

@@ -15,23 +15,43 @@ _LOUD = ("error", "warning")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options."""
+    """The options."""
     group = parser.getgroup("inplace", "in-place operations of PyTorch (torch-inplace)")
     group.addoption("--inplace", action="store_true", help="record each test, and tell of what was found in it")
     group.addoption("--inplace-strict", action="store_true", help="the same, and fail a test with an error among it")
+    group.addoption("--inplace-light", action="store_true", help="note versions, saves and writes only, with --inplace")
+    group.addoption(
+        "--inplace-keep",
+        metavar="MB",
+        nargs="?",
+        const="on",
+        help="let go of what can't matter any more in tests of many calls, each 64 MB (or --inplace-keep=MB)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a window that is none."""
+    given = config.getoption("inplace_keep")
+    if given is not None:
+        from inplace.shells.keep import window_of
+
+        try:
+            window_of(given, "--inplace-keep")
+        except ValueError as wrong:
+            raise pytest.UsageError(f"{wrong}.") from None
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Record one test, and put what was found into its report."""
     strict = item.config.getoption("inplace_strict")
-    recorder = _begun(item) if strict or item.config.getoption("inplace") else None
+    recorder, seen = _begun(item) if strict or item.config.getoption("inplace") else (None, None)
     outcome: Any = yield
     if recorder is None:
         return
     error = outcome.excinfo[1] if outcome.excinfo else None
     try:
-        found = _found(recorder, error)
+        found = _found(recorder, error, seen)
     except Exception as fault:  # of ours: the test ends as it would without us
         item.add_report_section("call", _SECTION, f"nothing was found, because of a fault of ours: {fault!r}")
         return
@@ -39,10 +59,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         recorder.undo()
         if error is not None:
             recorder.strip(error)
-    if any(one.severity in _LOUD for one in found.findings):
+    told = {one["severity"] for one in found.to_json()["diagnoses"]}
+    if not told.isdisjoint(_LOUD):
         item.add_report_section("call", _SECTION, str(found))
         item.user_properties.append((_SECTION, str(found)))
-        if strict and error is None and any(one.severity == "error" for one in found.findings):
+        if strict and error is None and "error" in told:
             outcome.force_exception(pytest.fail.Exception(f"inplace found an error:\n\n{found}", pytrace=False))
 
 
@@ -60,21 +81,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.write_line(f"{test}\n{text}\n")
 
 
-def _begun(item: pytest.Item) -> Any:
-    """A recorder of the file of a test that has begun; None where none can."""
-    from inplace.shells.recorder import recorder_of
+def _begun(item: pytest.Item) -> tuple[Any, Any]:
+    """A recorder of the file of a test that has begun, and what looks at its windows; None where none can, or does."""
+    from inplace.shells.keep import window_of
+    from inplace.shells.recorder import kept_by, recorder_of, windows_seen
 
-    space = vars(getattr(item, "module", None) or pytest)
-    recorder = recorder_of([str(item.path)], space, title=item.name, gives_way=True)
+    space, asked = vars(getattr(item, "module", None) or pytest), item.config.getoption
+    seen = windows_seen(window_of(asked("inplace_keep")))
+    how = {"light": asked("inplace_light"), "gives_way": True, **kept_by(seen)}
+    recorder = recorder_of([str(item.path)], space, title=item.name, **how)
     try:
         recorder.start()
     except Exception as refused:
         item.add_report_section("call", _SECTION, f"not recorded: {refused}")
-        return None
-    return recorder
+        return None, None
+    return recorder, seen
 
 
-def _found(recorder: Any, error: BaseException | None) -> Any:
+def _found(recorder: Any, error: BaseException | None, seen: Any) -> Any:
     from inplace.shells.explanation import Explanation
 
-    return Explanation.of(recorder.stop(error))
+    trace = recorder.stop(error)
+    return Explanation.of(trace) if seen is None else seen.ended(recorder.session()[0], trace)

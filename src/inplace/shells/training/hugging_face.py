@@ -16,12 +16,15 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from inplace.shells.keep import Keep
 from inplace.shells.training.steps import FIRST, Steps, callback_of
 
 _STEP = "training_step"
 
 
-def hugging_face_callback(*, first: int = FIRST, raising: bool = True, strict: bool = False) -> Any:
+def hugging_face_callback(
+    *, first: int = FIRST, raising: bool = True, strict: bool = False, light: bool = False, keep: Keep = False
+) -> Any:
     """A `TrainerCallback` for the `Trainer` of transformers: records the first steps, and each that raises.
 
     A step goes to the end of the optimizer's, over all its batches where gradients are accumulated.
@@ -31,12 +34,16 @@ def hugging_face_callback(*, first: int = FIRST, raising: bool = True, strict: b
         first: how many steps are looked at.
         raising: whether later ones are recorded too, to be explained where they raise.
         strict: whether a write that would destroy what backward needs is stopped.
+        light: whether to note versions, saves and writes only, which costs least.
+        keep: whether the whole training is one recording that lets go of what can't matter any more, or the megabytes
+            of its windows (64 where it is only switched on); `first` and `raising` then say nothing.
 
     Raises:
         ImportError: if transformers is not installed.
+        ValueError: if `keep` is no size of a window.
     """
     base = import_module("transformers").TrainerCallback
-    return callback_of(_Hooks, base, Steps(first=first, raising=raising, strict=strict))
+    return callback_of(_Hooks, base, Steps(first=first, raising=raising, strict=strict, light=light, keep=keep))
 
 
 class _Hooks:
@@ -47,6 +54,7 @@ class _Hooks:
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Have the trainer's steps note what they raise."""
+        self.steps.close()  # of a training before, whose end nobody told
         trainer = _trainer_at(sys._getframe(1))
         if trainer is not None and _STEP not in vars(trainer):
             vars(trainer)[_STEP] = self._noting(getattr(trainer, _STEP))
@@ -62,7 +70,7 @@ class _Hooks:
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Nothing is left on."""
-        self.steps.drop()
+        self.steps.close()
         trainer = None if self._trainer is None else self._trainer()
         if trainer is not None:
             vars(trainer).pop(_STEP, None)

@@ -9,12 +9,15 @@ from importlib.util import find_spec
 from types import FunctionType
 from typing import Any
 
+from inplace.shells.keep import Keep
 from inplace.shells.training.steps import FIRST, Steps, callback_of
 
 _HOMES = ("lightning.pytorch", "pytorch_lightning")
 
 
-def lightning_callback(*, first: int = FIRST, raising: bool = True, strict: bool = False) -> Any:
+def lightning_callback(
+    *, first: int = FIRST, raising: bool = True, strict: bool = False, light: bool = False, keep: Keep = False
+) -> Any:
     """A callback for `Trainer(callbacks=[...])` of Lightning: records the first training steps, and each that raises.
 
     A step goes from `on_train_batch_start` to `on_train_batch_end`: `training_step`, the backward and the optimizer.
@@ -24,11 +27,17 @@ def lightning_callback(*, first: int = FIRST, raising: bool = True, strict: bool
         first: how many steps are looked at.
         raising: whether later ones are recorded too, to be explained where they raise.
         strict: whether a write that would destroy what backward needs is stopped.
+        light: whether to note versions, saves and writes only, which costs least.
+        keep: whether the whole training is one recording that lets go of what can't matter any more, or the megabytes
+            of its windows (64 where it is only switched on); `first` and `raising` then say nothing.
 
     Raises:
         ImportError: if neither lightning nor pytorch_lightning is installed.
+        ValueError: if `keep` is no size of a window.
     """
-    return callback_of(_Hooks, _home().Callback, Steps(first=first, raising=raising, strict=strict))
+    return callback_of(
+        _Hooks, _home().Callback, Steps(first=first, raising=raising, strict=strict, light=light, keep=keep)
+    )
 
 
 def _home() -> Any:
@@ -60,4 +69,4 @@ class _Hooks:
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Nothing is left on."""
-        self.steps.drop()
+        self.steps.close()
