@@ -229,10 +229,16 @@ def rows(heading: str) -> dict[str, str]:
 def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     """The options of a command as its help shows them, each with its help."""
     return {
-        " ".join(filter(None, [action.option_strings[-1], action.metavar])): str(action.help)
+        _shown(action): str(action.help)
         for action in parser._actions
         if action.option_strings and "--help" not in action.option_strings
     }
+
+
+def _shown(action: argparse.Action) -> str:
+    """An option with the value that it takes; one that may stand without takes it behind `=` only."""
+    option = action.option_strings[-1]
+    return f"{option}[={action.metavar}]" if action.nargs == "?" else " ".join(filter(None, [option, action.metavar]))
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -256,4 +262,4 @@ def test_magics_are_described() -> None:
     assert rows("%%inplace") == {name: words % {} for name, words in options_of(cell_magic.parser).items()}
     assert list(rows("%inplace")) == [word.strip() for word in listed.split(",")]
     shown = " ".join(cell_magic.__doc__.split())
-    assert all(f"{name} {words}" in shown for name, words in rows("%%inplace").items())
+    assert all(f"{name.partition('[')[0]} " in shown and words in shown for name, words in rows("%%inplace").items())
