@@ -36,7 +36,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in PROGRAMS.items()])
 def test_the_interpreter_ends_as_ever(text: str, tmp_path: Path) -> None:
     """Objects that die last, and handlers, see the script's variables, and say what they say in a plain run."""

@@ -123,7 +123,7 @@ def _asks(tensor: torch.Tensor) -> bool:
 def test_the_node_of_what_a_call_gives_out_is_its_grad_fn() -> None:
     """A call that made one node gave out tensors of that node; the others are asked."""
     wrong, seen = [], 0
-    for op in some(_samples(), 3):
+    for op in some(_samples(), 6):
         for sample in islice(op.sample_inputs("cpu", torch.float64, requires_grad=True), 2):
             with inplace.record() as recording:
                 found = [t for t in tensors_in(op(sample.input, *sample.args, **sample.kwargs)) if _asks(t)]
@@ -131,7 +131,7 @@ def test_the_node_of_what_a_call_gives_out_is_its_grad_fn() -> None:
             seen += len(found)
             wrong += [op.name for tensor in found if tensor.grad_fn._sequence_nr() not in nodes]  # type: ignore[union-attr]
     assert wrong == []
-    assert seen > 150
+    assert seen > 70
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ def test_the_worked_example_opens_in_the_next_cell(jupyter: Any) -> None:
     assert notebook.faults == []
 
 
+@pytest.mark.whole
 def test_a_bar_moves_while_a_recording_is_looked_at(jupyter: Any) -> None:
     """It is seen in the page with several parts done, before the picture is there."""
     often = "from inplace.facts import progress; progress.DELAY = progress._APART = 0.0"

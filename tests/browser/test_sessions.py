@@ -180,6 +180,7 @@ def test_widget_outlives_its_kernel(jupyter: Any) -> None:
     assert [fault for fault in notebook.faults if CUT_OFF not in fault] == []
 
 
+@pytest.mark.whole
 def test_reader_without_trust_is_told_in_text(jupyter: Any, finished: Path) -> None:
     """Lab shows nothing active of somebody else's notebook: our text says what was found, where, and what to do."""
     notebook = _reopened(jupyter, finished, "untrusted.ipynb", state=False, trusted=False)

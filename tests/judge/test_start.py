@@ -47,6 +47,7 @@ def test_functions_see_what_the_cell_assigns() -> None:
     assert proof.text.startswith("proved by a replay: nothing raises, what was found is gone")
 
 
+@pytest.mark.whole
 def test_methods_see_what_the_cell_assigns() -> None:
     """So do those of classes."""
     proof = proof_of(

@@ -51,7 +51,7 @@ PROVED = {
 }
 
 
-@pytest.mark.one_of(4)
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("name", PROVED)
 def test_a_fix_is_proved(name: str, tmp_path: Path) -> None:
     """The rewrite keeps the rest of the line, and a replay with it gives the gradients of the twin."""
@@ -63,6 +63,7 @@ def test_a_fix_is_proved(name: str, tmp_path: Path) -> None:
     assert (fix["verified"], fix["basis"]) == (True, "proved by a replay")
 
 
+@pytest.mark.whole
 def test_a_fix_that_does_not_mend_is_not_proved(tmp_path: Path) -> None:
     """The write is mended; what raises then is another mistake: the change still fits, and no replay proves it."""
     fix = verified(tmp_path, "h = torch.exp(x)\nh.mul_(2)\nh.sum().backward()\nh.sum().backward()\n")

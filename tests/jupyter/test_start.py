@@ -45,6 +45,7 @@ def start(tmp_path: Path) -> Callable[..., str]:
     return started
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("arguments", "display"), [(["--headless"], ":0"), ([], "")])
 def test_without_a_display_a_page_is_left(start: Callable[..., str], arguments: list[str], display: str) -> None:
     """The last line is the path of an HTML page that shows the finding as a picture."""

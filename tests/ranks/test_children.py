@@ -93,6 +93,7 @@ def loud(value: dict[str, Any]) -> list[tuple[str, int]]:
     return [(one["kind"], one["culprits"][0]["line"]) for one in value["diagnoses"] if one["severity"] != "info"]
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
 def test_children_are_told_of_however_they_are_started(how: str, tmp_path: Path) -> None:
     """The error of a child is found at its line; it ends, and prints its traceback, as ever."""
@@ -108,7 +109,7 @@ def test_children_are_told_of_however_they_are_started(how: str, tmp_path: Path)
     assert files == {"out.json", *(f"out.pid{one['pid']}.json" for one in value["processes"])}
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("way", WAYS)
 def test_children_are_told_of_whoever_starts_them(way: str, tmp_path: Path) -> None:
     """Pools, executors, loaders and spawns begin children the same way, and so are seen."""

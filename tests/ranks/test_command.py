@@ -53,7 +53,7 @@ def header(path: Path) -> dict[str, str]:
     return {match[1]: match[2] for match in lines if match is not None}
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_a_case_is_diagnosed_with_its_ranks(path: Path, tmp_path: Path) -> None:
     """The kind, the line and the ranks of its header, and nothing else that is loud."""
@@ -159,6 +159,7 @@ def test_ranks_end_as_without_us(name: str, tmp_path: Path) -> None:
     assert told[0] == told[1]
 
 
+@pytest.mark.whole
 def test_what_all_ranks_say_is_printed_once(tmp_path: Path) -> None:
     """The last rank to end prints for all, and nothing is left of how they found each other."""
     path = next(path for path in CASES if path.stem == "bug1_allreduce_rmse")

@@ -47,6 +47,7 @@ def test_standard_input_runs_as_in_python(name: str) -> None:
     assert ours.stderr.startswith(plain.stderr)
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("given", [("-c", STALE), ("-c" + STALE,), ("-",)])
 def test_what_is_found_is_told(given: tuple[str, ...], tmp_path: Path) -> None:
     """The text and the JSON name the lines, and the code of each."""

@@ -29,7 +29,7 @@ def test_sound():
 """
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize(
     ("options", "outcome"),
     [((), "1 failed, 2 passed"), (("--inplace",), "1 failed, 2 passed"), (("--inplace-strict",), "2 failed, 1 passed")],

@@ -91,7 +91,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.one_of(2)
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_scripts_run_as_in_plain_python(name: str, tmp_path: Path) -> None:
     """Exit status, stdout and stderr are the same, whatever the script asks or ends with."""

@@ -90,6 +90,7 @@ def test_a_kernel_of_another_make_has_none() -> None:
     assert Sign.of(SimpleNamespace(kernel=SimpleNamespace()), lambda: 0) is None
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(("delay", "shown"), [(0, True), (1e9, False)])
 def test_a_real_kernel_shows_it_above_the_picture(delay: float, *, shown: bool) -> None:
     """The line stays with the number of calls; there is no thread more while the cell runs."""

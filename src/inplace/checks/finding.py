@@ -103,6 +103,7 @@ class Cure(Enum):
     INDEXED_ONCE = "one index"
     METHOD_CALLED = "a call of the method"
     RESULT_KEPT = "a result that is kept"
+    WRITTEN_INTO = "a write into the tensor itself"
     OPTION_SET = "an option of the groups"
     COPY_MADE = "a copy where the alias was made"
     ARGUMENT_SPARED = "an argument that is left as it was"

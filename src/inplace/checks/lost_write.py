@@ -1,4 +1,4 @@
-"""lost-write: a write into a copy that nobody reads again, a dropped result, or a statement without effect."""
+"""lost-write: a write into a copy, a result that was dropped or only took over a name, a statement without effect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from inplace.facts.model import TensorId
 from inplace.reading.dropped import dropped_results
 from inplace.reading.idle import How, flags_behind, idle_statements
 from inplace.reading.index import Index
+from inplace.reading.rebound import rebound
 from inplace.reading.temporaries import lost_copies
 
 
@@ -18,15 +19,16 @@ from inplace.reading.temporaries import lost_copies
 class LostWrite(Finding):
     """A write that changed nothing which anybody has.
 
-    `how`: into a `copy` that died unread, or into a result `dropped` at once; by a `method` that was assigned to
-    in place of being called, or one that is named and `uncalled`; by a `flag` that was set on a module, which reads
-    none, by one in a `spelling` that no tensor has, or by an `option` that was set on an optimizer, which has it in its
-    groups. `source` is what was copied, or has the flag otherwise still; `kept` are the names of the latter.
-    `function` is the call that made the copy or the result, or what was assigned to or named.
+    `how`: into a `copy` that died unread, or into a result `dropped` at once; into a new tensor that took over the
+    variable of a `loop` or an `argument` and that nobody read, `source` being the one that it stood for; by a `method`
+    that was assigned to in place of being called, or one that is named and `uncalled`; by a `flag` that was set on a
+    module, which reads none, by one in a `spelling` that no tensor has, or by an `option` that was set on an optimizer,
+    which has it in its groups. `source` is what was copied, or has the flag otherwise still; `kept` are the names of
+    the latter. `function` is the call that made the copy or the result, or what was assigned to or named.
     """
 
     kind = "lost-write"
-    how: How | Literal["copy", "dropped"]
+    how: How | Literal["copy", "dropped", "loop", "argument"]
     function: str
     source: tuple[TensorId, ...]
     kept: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class LostWrite(Finding):
     def cures(self) -> tuple[Cure, ...]:
         """The tensor itself is indexed where it is assigned, the result kept, the method called, or the option set."""
         ways = {"copy": Cure.INDEXED_ONCE, "dropped": Cure.RESULT_KEPT, "option": Cure.OPTION_SET}
+        ways |= {"loop": Cure.WRITTEN_INTO, "argument": Cure.WRITTEN_INTO}
         return (ways.get(self.how, Cure.METHOD_CALLED),)
 
     def tensors(self) -> tuple[TensorId, ...]:
@@ -67,6 +70,17 @@ def lost_writes(index: Index) -> Iterator[Finding]:
             how="dropped",
             function=dropped.call.function.label,
             source=(state.tensor,),
+        )
+        found.setdefault(finding.told_by(index.trace), finding)
+    for taken in rebound(index):
+        finding = LostWrite(
+            severity="warning",
+            culprits=index.places.chain(taken.call),
+            victim=None,
+            names=index.names.told(first=[taken.name], tensors=[taken.left.tensor], places=[taken.place]),
+            how="loop" if taken.by_loop else "argument",
+            function=taken.call.function.label,
+            source=(taken.left.tensor,),
         )
         found.setdefault(finding.told_by(index.trace), finding)
     blamed = {one.place.spot for one in flags_behind(index)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import TensorId
 from inplace.facts.source_code import SourceCode, called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
+from inplace.fixes.rebinding import may_be_written
 from inplace.fixes.rules import has_twin, without_out
 from inplace.fixes.statement import Statement, written_expression
 
@@ -25,7 +25,7 @@ def indexes_once(look: Look, finding: Finding) -> Candidates:
     site = look.site(finding.culprits[0])
     if site is None:
         return
-    fits = all(_may_be_written(look, tensor, finding) for tensor in finding.tensors())
+    fits = all(may_be_written(look, tensor, finding.culprits[0].step) for tensor in finding.tensors())
     made = look.site(finding.culprits[-1])
     if made is not None and made.statement is not site.statement:
         yield from _assigned_back(site, made, fits=fits)
@@ -33,27 +33,6 @@ def indexes_once(look: Look, finding: Finding) -> Candidates:
         yield from _assigned(site, fits=fits)
     elif isinstance(site.statement, ast.Expr) and isinstance(site.statement.value, ast.Call):
         yield from _called(site, site.statement.value, fits=fits)
-
-
-def _may_be_written(look: Look, tensor: TensorId, finding: Finding) -> bool:
-    """Whether a write to a tensor is allowed where it was lost, and no graph has saved what it would change."""
-    step = finding.culprits[0].step
-    state = look.index.history.last_state(tensor)
-    if state is None or step is None or (state.is_leaf and state.requires_grad):
-        return False
-    strides = state.layout.strides or ()
-    if any(stride == 0 and size > 1 for stride, size in zip(strides, state.layout.shape, strict=False)):
-        return False
-    trace = look.index.trace
-    saved = [
-        n
-        for n in trace.nodes
-        if n.step is not None and n.step < step
-        for one in n.saved
-        if one.storage == state.storage
-    ]
-    later = {node for walk in trace.walks if walk.is_backward and walk.step > step for node in walk.reached}
-    return not any(node.id in later for node in saved)
 
 
 # ---------------------------------------------------------------- item assignments

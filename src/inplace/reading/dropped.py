@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Kind
+from inplace.facts.rows import column
 from inplace.facts.source_code import LOOPS, node_position
 from inplace.reading.code import Code, root_of
 from inplace.reading.flow import is_read_below
@@ -132,6 +133,17 @@ def _is_lost(index: Index, call: Call, place: Place, receiver: str) -> bool:
     made = {history.tensors_by_state[state] for state in call.outputs}
     if given in made or any(history.sightings[tensor][-1][0] > call.step for tensor in made):
         return False
-    return history.sightings[given][-1][0] > call.step or is_read_below(
-        index.places.code(place), receiver, place.position
-    )
+    if history.sightings[given][-1][0] > call.step:
+        return True
+    held = receiver.removesuffix(".data")  # whose bytes they are
+    if held != receiver and index.trace.tensors[given].died is not None:
+        return _is_seen_later(index, call)
+    return is_read_below(index.places.code(place), held, place.position)
+
+
+def _is_seen_later(index: Index, call: Call) -> bool:
+    """Whether the bytes that a call was given are seen behind it by another tensor."""
+    states = index.trace.states
+    storage = states[call.inputs[0].before].storage
+    over = {states[number].tensor for number, one in enumerate(column(states, "storage")) if one == storage}
+    return any(index.history.sightings[tensor][-1][0] > call.step for tensor in over)

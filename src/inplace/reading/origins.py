@@ -108,7 +108,8 @@ class Origins:
             bound = list(self._bound(node, spot))
             for one, there in bound:
                 yield from self._kept_in(one, there, depth + 1)
-            if isinstance(node, ast.Attribute) and not bound:  # of an object that was put away as a whole
+            # Of an object that was put away as a whole; but a leaf gets its gradient from backward, wherever it lies.
+            if isinstance(node, ast.Attribute) and not bound and node.attr != "grad":
                 yield from _deeper(self._of(node.value, spot, depth + 1))
         elif isinstance(node, ast.Call):
             name = called_name(node)

@@ -1,16 +1,23 @@
-"""How the arguments of calls were spelled: the expression that stood for each tensor at the call, by its position."""
+"""How the arguments of calls were spelled: the expression that stood for each tensor at the call, by its position.
+
+NOTE [ A number first ]
+`lr * g` calls the function of `g * lr`, with the tensor as its first argument, and nothing in the call tells the two
+apart. So where only one of the two is a tensor, the source is asked which: a number that is written out, or a name
+that is given one somewhere, is none; a gradient, or a call of PyTorch's, is one. Where it doesn't tell, it is the left.
+"""
 
 from __future__ import annotations
 
 import ast
 
-from inplace.facts.model import Call, Function, Stack
+from inplace.facts.model import Call, Function
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.history import SET_ITEM
 from inplace.reading.places import Places
 
 _METHODS = "torch.Tensor."
+_EITHER_WAY = frozenset({"add", "mul"})
 _REVERSED = frozenset({"rsub", "__rsub__", "__rtruediv__", "__rdiv__", "__rpow__", "__rmatmul__"})
 
 
@@ -19,23 +26,20 @@ class Spelled:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._known: dict[tuple[int, Function], dict[str, ast.expr]] = {}
+        self._known: dict[tuple[int, Function, bool], dict[str, ast.expr]] = {}
 
     def of(self, call: Call) -> dict[str, ast.expr]:
         """The expression of each argument, by its path; none of a call that a library made."""
-        return self.at(call.stack, call.function)
-
-    def at(self, stack: Stack, function: Function) -> dict[str, ast.expr]:
-        """The same by the stack and the function."""
+        stack, function = call.stack, call.function
         if not stack.frames or not _is_own(stack.frames[0].entry, function):
             return {}
-        key = stack.frames[0].site, function
+        key = stack.frames[0].site, function, len(call.inputs) == 1
         found = self._known.get(key)
         if found is None:
             site = self._places.site(stack.frames[0])
             code = self._places.codes[site.source]
             node = code.source_code.node(site.position)
-            found = self._known[key] = {} if node is None else _arguments(code, node, function)
+            found = self._known[key] = {} if node is None else _arguments(code, node, function, is_alone=key[2])
         return found
 
     def text(self, call: Call, path: str) -> str | None:
@@ -55,11 +59,14 @@ def _is_own(entry: str | None, function: Function) -> bool:
     return entry is None or entry == f"Tensor.{function.label}"
 
 
-def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function) -> dict[str, ast.expr]:
+def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function, *, is_alone: bool) -> dict[str, ast.expr]:
     if isinstance(node, ast.Call):
         return _of_call(node, function)
     if isinstance(node, ast.BinOp):
-        sides = (node.right, node.left) if function.label in _REVERSED else (node.left, node.right)
+        is_reversed = function.label in _REVERSED
+        if is_alone and function.label in _EITHER_WAY:
+            is_reversed = _is_number_first(code, node)
+        sides = (node.right, node.left) if is_reversed else (node.left, node.right)
         return dict(zip("01", sides, strict=True))
     if isinstance(node, ast.AugAssign):
         return {"0": node.target, "1": node.value}
@@ -76,6 +83,31 @@ def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function) -> dic
             found["2"] = statement.value
         return found
     return {}
+
+
+def _is_number_first(code: Code, node: ast.BinOp) -> bool:
+    """See NOTE [ A number first ]."""
+    if _is_number(code, node.right) or _is_tensor(node.left):
+        return False
+    return _is_number(code, node.left) or _is_tensor(node.right)
+
+
+def _is_number(code: Code, node: ast.expr) -> bool:
+    """Whether an expression is a number, or a variable or attribute that the source gives one."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    if isinstance(node, ast.BinOp):
+        return _is_number(code, node.left) and _is_number(code, node.right)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, int | float | complex)
+    return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in code.numbers
+
+
+def _is_tensor(node: ast.expr) -> bool:
+    """Whether an expression is a tensor by its form: a gradient, or what a function of PyTorch's gives out."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return not _is_method(node.func)
+    return isinstance(node, ast.Attribute) and node.attr in {"grad", "data"}
 
 
 def _of_call(node: ast.Call, function: Function) -> dict[str, ast.expr]:

@@ -82,6 +82,10 @@ _CURES: dict[Cure, tuple[str, str]] = {
     ),
     Cure.METHOD_CALLED: ("", "it takes nothing else, and every backward goes to another parameter too"),
     Cure.RESULT_KEPT: ("", "no other name of the tensor is read later"),
+    Cure.WRITTEN_INTO: (
+        "Write into the tensor itself: {new}.",
+        "the result has its shape and dtype, and no graph that is needed later has saved it",
+    ),
     Cure.OPTION_SET: ("", "the optimizer reads it from its groups"),
     Cure.COPY_MADE: ("Make a copy where the second name was given: {new}.", "a copy has the values of this moment"),
     Cure.ARGUMENT_SPARED: (

@@ -26,6 +26,11 @@ def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
     if finding.how == "dropped":
         what = f"{first} drops its result: {name} gives out another tensor."
         return what, f"{code(finding.names[0])} is as it was before, and is read again as such."
+    if finding.how in {"loop", "argument"}:
+        owner = "the loop" if finding.how == "loop" else "whoever called the function"
+        left = finding.names[1] if len(finding.names) > 1 else finding.names[0]
+        what = f"{first} gives the name {code(finding.names[0])} to another tensor, and nobody reads that one."
+        return what, f"What {owner} has is as it was: {code(left)} was not written to."
     if finding.how == "method":
         what = f"{first} sets an attribute called {name}, and does not call that method."
         if not finding.function.endswith("_"):
@@ -45,9 +50,14 @@ def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
 
 def _remedy(finding: LostWrite, _: Trace) -> str:
     name = finding.function
+    into, update = (code(f"{finding.names[0]}{what}") for what in (".copy_(...)", " -= ..."))
     return {
         "copy": "Index once, on the left of an assignment: `x[mask, 0] = value`, `x[i] -= mean`; or assign the result "
         "back.",
+        "loop": f"Write into the tensor itself, {into} or {update}, under `torch.no_grad()` where it is a parameter; "
+        "or put the result where the loop takes it from.",
+        "argument": f"Return the result, and assign it where the function is called; or write into the tensor itself, "
+        f"{into}.",
         "dropped": f"Keep the result, {code(f'x = x.{name}(...)')}, or write in place where a method "
         f"{code(f'{name}_(...)')} does.",
         "method": f"Call it: {code(f'{name}(...)')}.",
@@ -59,6 +69,7 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
 
 
 _DID = {"copy": "writes to a copy", "dropped": "drops its result"}
+_DID |= dict.fromkeys(["loop", "argument"], "gives its name to another tensor")
 
 WORDS = Words(
     sentences=_sentences,
