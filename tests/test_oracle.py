@@ -52,7 +52,7 @@ def test_a_program_in_which_a_save_does_not_matter() -> None:
     assert found == ["line 18 is named as culprit, but without [10, 16, 20] nothing is wrong"]
 
 
-@settings(max_examples=300 if WHOLE else 150, deadline=None, derandomize=True)
+@settings(max_examples=300 if WHOLE else 100, deadline=None, derandomize=True)
 @given(seed=st.integers(min_value=20_000, max_value=10_000_000), length=st.integers(min_value=3, max_value=12))
 def test_random_programs(seed: int, length: int) -> None:
     """Stale saves are reported if and only if backward raises, unseen writes if and only if the gradient is wrong.
@@ -65,7 +65,7 @@ def test_random_programs(seed: int, length: int) -> None:
 _KEPT = re.compile(r"^\w+ = \w+(\.data|\.detach\(\)|\.numpy\(\)|\[.*\])$", re.MULTILINE)
 
 
-@settings(max_examples=200 if WHOLE else 100, deadline=None, derandomize=True)
+@settings(max_examples=200 if WHOLE else 60, deadline=None, derandomize=True)
 @given(seed=st.integers(min_value=20_000, max_value=10_000_000), length=st.integers(min_value=3, max_value=10))
 def test_writes_that_go_other_ways(seed: int, length: int) -> None:
     """The same of writes by numpy, into `out`, and by loops of one line."""

@@ -116,14 +116,16 @@ def test_operators_do_the_same() -> None:
             if op.name in UNINITIALISED or torch.float32 not in op.dtypes:
                 continue
             forms = [(op.op, False)] if WHOLE or number % 6 == 1 else []
-            forms += [(op.inplace_variant, True)] if op.inplace_variant is not None and (WHOLE or number % 2) else []
+            forms += (
+                [(op.inplace_variant, True)] if op.inplace_variant is not None and (WHOLE or number % 4 == 1) else []
+            )
             for function, in_place in forms:
                 ran += 1
                 found = differences(_run_op(op, function, in_place=in_place))
                 wrong += [f"{op.name} {op.variant_test_name} {in_place}: {found}"] if found else []
 
     assert wrong == []
-    assert ran > 120
+    assert ran > 60
 
 
 # ---------------------------------------------------------------- programs

@@ -295,6 +295,7 @@ def test_two_writes_are_mended_together(tmp_path: Path) -> None:
     assert "proved by a replay: nothing raises" in ours.stderr
 
 
+@pytest.mark.whole
 def test_independent_faults_are_proved_one_by_one(tmp_path: Path) -> None:
     """The fix of one does not carry the other's, and the other is found all the same."""
     one = "{0} = torch.{1}(x)\n{0}.mul_(2)\ntry:\n    {0}.sum().backward()\nexcept RuntimeError:\n    pass\n"
@@ -354,6 +355,7 @@ def test_no_file_is_touched(name: str, tmp_path: Path) -> None:
     assert "proved" in ours.stderr
 
 
+@pytest.mark.whole
 def test_a_replay_may_use_its_own_folder(tmp_path: Path) -> None:
     """Temporary files are no reason to refuse."""
     text = (

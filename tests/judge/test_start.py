@@ -64,6 +64,7 @@ def test_gradients_are_there_from_the_start() -> None:
     assert proof.text.startswith("proved by a replay: nothing raises, what was found is gone")
 
 
+@pytest.mark.whole
 def test_two_names_of_one_tensor_stay_so() -> None:
     """A parameter and the optimizer that updates it are copied together."""
     before = "optimizer = torch.optim.SGD([w], lr=1.0)\nview = w.detach()"

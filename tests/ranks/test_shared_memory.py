@@ -49,6 +49,7 @@ def test_a_write_of_a_forked_child_is_told_at_its_line(tmp_path: Path) -> None:
     assert all("It was written by process" in why for _, _, why in found)
 
 
+@pytest.mark.whole
 def test_a_write_of_a_spawned_child_is_told_at_its_line(tmp_path: Path) -> None:
     """However the child came by the memory, it is known to be the same."""
     value = ran(tmp_path, "spawn", "hogwild", "a_queue", "a_process_and_a_copy")
