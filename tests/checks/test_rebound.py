@@ -7,8 +7,8 @@ import pytest
 from inplace.checks.lost_write import LostWrite
 from inplace.fixes.candidate import Look
 from inplace.fixes.proposals import proposals
+from tests.checks.forms import FORMS, alarms, formed, marked
 from tests.checks.rebound import LOST, SOUND
-from tests.checks.test_kept_objects import FORMS, formed, marked
 from tests.recording import record_text
 
 
@@ -29,9 +29,7 @@ def test_the_line_is_named(name: str, form: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_code_is_quiet(name: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where somebody reads the new tensor, measures the loop, or nobody has the old one."""
-    found = record_text(formed(SOUND[name], form)).report.findings
-
-    assert [(one.kind, one.culprits) for one in found if one.severity != "info"] == []
+    assert alarms(formed(SOUND[name], form)) == []
     capsys.readouterr()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import POSIX, script
+from tests.shells.late import LATE
 
 STALE = """\
 import torch
@@ -192,23 +193,10 @@ def test_a_child_that_is_left_is_ended_by_python(tmp_path: Path, monkeypatch: py
     assert list(temporary.glob("inplace-*")) == []
 
 
-LONG = """
-import torch
-import inplace
-{call}
-w = torch.ones(4, requires_grad=True)
-for i in range(300):
-    h = torch.sigmoid(w * 2)
-    if i == 3:
-        h.data.mul_(2)
-    h.sum().backward()
-"""
-
-
 @pytest.mark.parametrize(("call", "says"), [("inplace.enable(keep=1)", None), ("", "--keep=1"), ("", "--keep --light")])
 def test_a_script_that_records_itself_can_let_go(tmp_path: Path, call: str, says: str | None) -> None:
     """By an argument or by the variable: what an early window showed is told in the end."""
-    done = run(LONG.format(call=call), tmp_path, says=says)
+    done = run(f"\nimport torch\nimport inplace\n{call}\n{LATE}", tmp_path, says=says)
 
     assert done.stderr.count("silent-corruption") == 1
     assert ("let go of: " in done.stderr) == ("=1" in call + str(says))
@@ -217,7 +205,7 @@ def test_a_script_that_records_itself_can_let_go(tmp_path: Path, call: str, says
 @pytest.mark.parametrize("says", ["--keep=none", "--keep --trace t.json"])
 def test_a_variable_that_can_not_be_followed_is_left_out(tmp_path: Path, says: str) -> None:
     """In one sentence; the script runs."""
-    done = run(LONG.format(call=""), tmp_path, says=says)
+    done = run(f"\nimport torch\nimport inplace\n\n{LATE}", tmp_path, says=says)
 
     assert done.returncode == 0
     assert done.stderr.startswith("inplace: INPLACE is understood as options of inplace run, or 1 or 0 (")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from tests.commands import python
+from tests.shells.late import LATE
 
 TESTS = """\
 import pytest
@@ -29,7 +33,14 @@ def test_sound():
 """
 
 
-@pytest.mark.one_of(3)
+def pytest_says(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What pytest says of `test_it.py` with some options, and with our plugin whether we are installed or not."""
+    there = any(one.value == "inplace.shells.testing.plugin" for one in entry_points(group="pytest11"))
+    plugin = () if there else ("-p", "inplace.shells.testing.plugin")
+    return python("-m", "pytest", "-p", "no:cacheprovider", *plugin, *options, "test_it.py", folder=folder)
+
+
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("options", "outcome"),
     [((), "1 failed, 2 passed"), (("--inplace",), "1 failed, 2 passed"), (("--inplace-strict",), "2 failed, 1 passed")],
@@ -37,30 +48,12 @@ def test_sound():
 def test_outcomes(options: tuple[str, ...], outcome: str, tmp_path: Path) -> None:
     """Without an option nothing is said; with one the line that wrote is named, in passed tests too."""
     (tmp_path / "test_it.py").write_text(TESTS)
-
-    from importlib.metadata import entry_points
-
-    there = any(one.value == "inplace.shells.testing.plugin" for one in entry_points(group="pytest11"))
-    plugin = () if there else ("-p", "inplace.shells.testing.plugin")
-    told = python("-m", "pytest", "-p", "no:cacheprovider", *plugin, *options, "test_it.py", folder=tmp_path).stdout
+    told = pytest_says(tmp_path, *options).stdout
 
     assert outcome in told
     assert ("line 7: h.mul_(2) changed h" in told) == bool(options)
     assert ("line 12: h.mul_(2) changed h" in told) == bool(options)
     assert "plugin.py" not in told
-
-
-LONG = """\
-import torch
-
-def test_long():
-    w = torch.ones(4, requires_grad=True)
-    for i in range(300):
-        h = torch.sigmoid(w * 2)
-        if i == 3:
-            h.data.mul_(2)
-        h.sum().backward()
-"""
 
 
 @pytest.mark.parametrize(
@@ -73,13 +66,8 @@ def test_long():
 )
 def test_long_tests_are_let_go_of_or_recorded_lightly(option: str, said: str, tmp_path: Path) -> None:
     """What an early window showed is told in the end; what is no window is refused."""
-    (tmp_path / "test_it.py").write_text(LONG)
-
-    from importlib.metadata import entry_points
-
-    there = any(one.value == "inplace.shells.testing.plugin" for one in entry_points(group="pytest11"))
-    plugin = () if there else ("-p", "inplace.shells.testing.plugin")
-    ours = python("-m", "pytest", "-p", "no:cacheprovider", *plugin, "--inplace", option, "test_it.py", folder=tmp_path)
+    (tmp_path / "test_it.py").write_text(f"import torch\n\ndef test_long():\n{indent(LATE, '    ')}")
+    ours = pytest_says(tmp_path, "--inplace", option)
 
     assert said in ours.stdout + ours.stderr
     assert ("silent-corruption" in ours.stdout) == (option != "--inplace-keep=0")

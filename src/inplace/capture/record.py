@@ -541,8 +541,8 @@ class Recorder(Listener):
             self._collectives.leave()
         if known.kind is Kind.BACKWARD:
             self._accumulated.added()
-        if known.kind is Kind.BACKWARD and step not in self._walked_steps:
-            self._walk(tensors, step, self._notes.log[step].stack)
+            if step not in self._walked_steps:
+                self._walk(tensors, step, self._notes.log[step].stack)
 
     def written_unseen(self, storage: StorageId | None) -> None:
         self._due.wrote(storage, sequence())

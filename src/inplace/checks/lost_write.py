@@ -14,6 +14,14 @@ from inplace.reading.index import Index
 from inplace.reading.rebound import rebound
 from inplace.reading.temporaries import lost_copies
 
+_WAYS = {
+    "copy": Cure.INDEXED_ONCE,
+    "dropped": Cure.RESULT_KEPT,
+    "loop": Cure.WRITTEN_INTO,
+    "argument": Cure.WRITTEN_INTO,
+    "option": Cure.OPTION_SET,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostWrite(Finding):
@@ -34,10 +42,8 @@ class LostWrite(Finding):
     kept: tuple[str, ...] = ()
 
     def cures(self) -> tuple[Cure, ...]:
-        """The tensor itself is indexed where it is assigned, the result kept, the method called, or the option set."""
-        ways = {"copy": Cure.INDEXED_ONCE, "dropped": Cure.RESULT_KEPT, "option": Cure.OPTION_SET}
-        ways |= {"loop": Cure.WRITTEN_INTO, "argument": Cure.WRITTEN_INTO}
-        return (ways.get(self.how, Cure.METHOD_CALLED),)
+        """The tensor itself is indexed or written into, the result kept, the method called, or the option set."""
+        return (_WAYS.get(self.how, Cure.METHOD_CALLED),)
 
     def tensors(self) -> tuple[TensorId, ...]:
         """What should have been written to."""

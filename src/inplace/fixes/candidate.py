@@ -149,6 +149,30 @@ class Look:
             return is_on_graph or before.is_leaf or write.call.raised is not None
         return not self._has_path(write)
 
+    def may_be_written(self, tensor: TensorId, step: int | None, *, leaf: bool = False) -> bool:
+        """Whether a write to a tensor is allowed where it was lost, and no graph has saved what it would change.
+
+        Args:
+            tensor: the tensor.
+            step: where the write was lost.
+            leaf: whether it is made under `no_grad`, where a leaf may be written to.
+        """
+        state, trace = self.index.history.last_state(tensor), self.index.trace
+        if state is None or step is None or (state.is_leaf and state.requires_grad and not leaf):
+            return False
+        strides = state.layout.strides or ()
+        if any(stride == 0 and size > 1 for stride, size in zip(strides, state.layout.shape, strict=False)):
+            return False
+        saved = [
+            n
+            for n in trace.nodes
+            if n.step is not None and n.step < step
+            for one in n.saved
+            if one.storage == state.storage
+        ]
+        later = {node for walk in trace.walks if walk.is_backward and walk.step > step for node in walk.reached}
+        return not any(node.id in later for node in saved)
+
     def led_to(self, tensors: set[TensorId]) -> set[TensorId]:
         """What is computed from some tensors by calls that are recorded, if they had a gradient path; they included."""
         trace, reached, left = self.index.trace, {*tensors}, [*tensors]

@@ -8,7 +8,6 @@ from inplace.checks.finding import Finding
 from inplace.facts.source_code import SourceCode, called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
-from inplace.fixes.rebinding import may_be_written
 from inplace.fixes.rules import has_twin, without_out
 from inplace.fixes.statement import Statement, written_expression
 
@@ -25,7 +24,7 @@ def indexes_once(look: Look, finding: Finding) -> Candidates:
     site = look.site(finding.culprits[0])
     if site is None:
         return
-    fits = all(may_be_written(look, tensor, finding.culprits[0].step) for tensor in finding.tensors())
+    fits = all(look.may_be_written(tensor, finding.culprits[0].step) for tensor in finding.tensors())
     made = look.site(finding.culprits[-1])
     if made is not None and made.statement is not site.statement:
         yield from _assigned_back(site, made, fits=fits)

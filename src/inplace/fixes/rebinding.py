@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
-from inplace.facts.model import GradMode, TensorId
+from inplace.facts.model import GradMode
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
-from inplace.fixes.rules import has_twin, operator_of
+from inplace.fixes.rules import has_twin, operator_of, unrecorded
 from inplace.fixes.statement import Statement
-
-_GRAD_OFF = "with torch.no_grad():"
 
 
 def writes_into(look: Look, finding: Finding) -> Candidates:
@@ -28,11 +26,11 @@ def writes_into(look: Look, finding: Finding) -> Candidates:
         made = look.index.trace.states[call.outputs[0]]
         same = made.layout.shape == state.layout.shape and made.layout.dtype == state.layout.dtype
         is_recorded = state.requires_grad and call.grad_mode is GradMode.GRAD
+        fits = same and look.may_be_written(state.tensor, place.step, leaf=True)
         if is_recorded and state.is_leaf:
-            text = f"{_GRAD_OFF}\n{site.source_code.indent_of(statement)}    {text}"
-        fits = same and not (is_recorded and not state.is_leaf)
-        fits = fits and may_be_written(look, state.tensor, place.step, leaf=True) and _is_torch_there(site, text)
-        yield Candidate(site, [in_place_of(statement, text)], fits)
+            yield Candidate(site, [unrecorded(site, text)], fits and "torch" in site.source_code.imported)
+        else:
+            yield Candidate(site, [in_place_of(statement, text)], fits and not is_recorded)
 
 
 def _written(site: Statement) -> str | None:
@@ -52,34 +50,3 @@ def _written(site: Statement) -> str | None:
             held = source.text_of(value.func)
             return f"{held}_{source.text_of(value).removeprefix(held)}"
     return f"{name}.copy_({source.text_of(value)})"
-
-
-def _is_torch_there(site: Statement, text: str) -> bool:
-    return not text.startswith(_GRAD_OFF) or "torch" in site.source_code.imported
-
-
-def may_be_written(look: Look, tensor: TensorId, step: int | None, *, leaf: bool = False) -> bool:
-    """Whether a write to a tensor is allowed where it was lost, and no graph has saved what it would change.
-
-    Args:
-        look: at the trace.
-        tensor: the tensor.
-        step: where the write was lost.
-        leaf: whether it is made under `no_grad`, where a leaf may be written to.
-    """
-    state = look.index.history.last_state(tensor)
-    if state is None or step is None or (state.is_leaf and state.requires_grad and not leaf):
-        return False
-    strides = state.layout.strides or ()
-    if any(stride == 0 and size > 1 for stride, size in zip(strides, state.layout.shape, strict=False)):
-        return False
-    trace = look.index.trace
-    saved = [
-        n
-        for n in trace.nodes
-        if n.step is not None and n.step < step
-        for one in n.saved
-        if one.storage == state.storage
-    ]
-    later = {node for walk in trace.walks if walk.is_backward and walk.step > step for node in walk.reached}
-    return not any(node.id in later for node in saved)

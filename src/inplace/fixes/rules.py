@@ -339,7 +339,12 @@ def runs_backward(statement: ast.stmt) -> bool:
 
 def under_no_grad(site: Statement) -> list[Edit]:
     """The statement goes under `torch.no_grad()`."""
-    return [_under(site, "torch.no_grad()", site.source_code.text_of(site.statement))]
+    return [unrecorded(site, site.source_code.text_of(site.statement))]
+
+
+def unrecorded(site: Statement, text: str) -> Edit:
+    """The statement becomes a block under `torch.no_grad()` with `text` in it."""
+    return _under(site, "torch.no_grad()", text)
 
 
 def updated(site: Statement, *, is_off: bool) -> Iterator[Edits]:
@@ -355,7 +360,7 @@ def updated(site: Statement, *, is_off: bool) -> Iterator[Edits]:
     operator = _OPERATORS.get(type(value.op))
     if operator and ast.unparse(value.left) == ast.unparse(target):
         update = f"{source.text_of(target)} {operator}= {source.text_of(value.right)}"
-        yield [in_place_of(statement, update) if is_off else _under(site, "torch.no_grad()", update)]
+        yield [in_place_of(statement, update) if is_off else unrecorded(site, update)]
 
 
 def without_data(site: Statement) -> Iterator[Edits]:

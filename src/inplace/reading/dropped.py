@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Kind
-from inplace.facts.rows import column
 from inplace.facts.source_code import LOOPS, node_position
 from inplace.reading.code import Code, root_of
 from inplace.reading.flow import is_read_below
@@ -143,7 +142,6 @@ def _is_lost(index: Index, call: Call, place: Place, receiver: str) -> bool:
 
 def _is_seen_later(index: Index, call: Call) -> bool:
     """Whether the bytes that a call was given are seen behind it by another tensor."""
-    states = index.trace.states
-    storage = states[call.inputs[0].before].storage
-    over = {states[number].tensor for number, one in enumerate(column(states, "storage")) if one == storage}
-    return any(index.history.sightings[tensor][-1][0] > call.step for tensor in over)
+    history, storage = index.history, index.trace.states[call.inputs[0].before].storage
+    over = () if storage is None else history.tensors_of[storage]
+    return any(history.sightings[tensor][-1][0] > call.step for tensor in over)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Argument, Call, Kind, TensorState
-from inplace.facts.rows import column
 from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, node_position
+from inplace.reading.bindings import parameters_of
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
@@ -28,8 +28,6 @@ _VALUES = frozenset(
     ]
 )
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_OWN_NAMES = (ast.For, ast.Lambda, *_COMPREHENSIONS)
 _TIMED = ("perf_counter", "time.time", "process_time", "timeit", "profile", "synchronize")
 _ALL_NAMES = frozenset({"locals", "vars", "eval", "exec"})
 
@@ -38,15 +36,13 @@ _ALL_NAMES = frozenset({"locals", "vars", "eval", "exec"})
 class Rebound:
     """A call whose result took a name over from the tensor `left`, which stayed as it was.
 
-    `by_loop` is whether the name is the variable of a loop, and not a parameter of a function; `made` is the state of
-    the result.
+    `by_loop` is whether the name is the variable of a loop, and not a parameter of a function.
     """
 
     place: Place
     call: Call
     name: str
     left: TensorState
-    made: TensorState
     by_loop: bool
 
 
@@ -99,8 +95,8 @@ def _left(index: Index, steps: list[int], name: str, by_loop: bool) -> Rebound |
     left = _named(index, call, name)
     if place is None or left is None or not call.outputs:
         return None
-    made = index.trace.states[call.outputs[0]]
-    return Rebound(place, call, name, left, made, by_loop) if made.tensor != left.tensor else None
+    is_other = history.tensors_by_state[call.outputs[0]] != left.tensor
+    return Rebound(place, call, name, left, by_loop) if is_other else None
 
 
 def _clears(call: Call) -> bool:
@@ -137,13 +133,13 @@ def _is_spelled(index: Index, call: Call, argument: Argument, name: str) -> bool
 
 def _is_had(index: Index, state: TensorState, step: int) -> bool:
     """Whether a tensor, or another over its bytes, was seen or lived behind a step."""
-    trace, sightings = index.trace, index.history.sightings
-    storages = column(trace.states, "storage")
-    over = {trace.states[number].tensor for number, one in enumerate(storages) if one == state.storage}
-    tensors = {state.tensor, *(over if state.storage is not None else ())}
-    dead = {one: trace.tensors[one].died for one in tensors}
-    # What had no other name has died by the next call, which is the first to see that.
-    return any(died is None or died > step + 1 or sightings[one][-1][0] > step for one, died in dead.items())
+    history, storage = index.history, state.storage
+    for tensor in [state.tensor] if storage is None else history.tensors_of[storage]:
+        died = index.trace.tensors[tensor].died
+        # What had no other name has died by the next call, which is the first to see that.
+        if died is None or died > step + 1 or history.sightings[tensor][-1][0] > step:
+            return True
+    return False
 
 
 # ---------------------------------------------------------------- the source
@@ -158,15 +154,12 @@ def _lost_name(source: SourceCode, statement: ast.Assign) -> tuple[str, bool] | 
     if len(statement.targets) != 1 or not isinstance(target, ast.Name) or not _is_changed(statement.value, target.id):
         return None
     around = source.statements_around(node_position(statement))[:-1]
-    for number in range(len(around) - 1, -1, -1):
-        outer = around[number]
+    for outer in reversed(around):
         if isinstance(outer, ast.For) and target.id in _bound([outer.target]):
             is_lost = not _is_timed(source, outer) and not _is_read(source, target.id, statement, outer)
             return (target.id, True) if is_lost else None
         if isinstance(outer, FUNCTIONS):
-            args = outer.args
-            given = [one.arg for one in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
-            is_lost = target.id in given and not _is_read(source, target.id, statement, outer)
+            is_lost = target.id in parameters_of(outer) and not _is_read(source, target.id, statement, outer)
             return (target.id, False) if is_lost else None
         if isinstance(outer, (*LOOPS, ast.ClassDef)):
             return None  # what it computes with is what its last turn has left
@@ -225,13 +218,15 @@ def _is_in_loop(source: SourceCode, statement: ast.stmt) -> bool:
 def _binding(source: SourceCode, name: str) -> Iterator[ast.stmt | ast.expr]:
     """The loops, comprehensions and lambdas that give a name values of their own."""
     for node in source.nodes:
-        targets: list[ast.expr] = []
         if isinstance(node, ast.For):
-            targets = [node.target]
-        elif isinstance(node, _COMPREHENSIONS):
-            targets = [one.target for one in node.generators]
-        given = {one.arg for one in node.args.args} if isinstance(node, ast.Lambda) else _bound(targets)
-        if isinstance(node, _OWN_NAMES) and name in given:
+            given = _bound([node.target])
+        elif isinstance(node, ast.Lambda):
+            given = {one.arg for one in node.args.args}
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            given = _bound([one.target for one in node.generators])
+        else:
+            continue
+        if name in given:
             yield node
 
 

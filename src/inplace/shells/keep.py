@@ -7,6 +7,7 @@ is alive by then stays, whatever its size.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 WINDOW = 64.0
 """Megabytes of a window where `keep` is only switched on."""
@@ -50,6 +51,11 @@ def window_of(keep: Keep, said: str = "keep") -> float | None:
 def calls_of(window: float) -> int:
     """The calls after which a window of so many megabytes ends."""
     return round(window * _CALLS)
+
+
+def first_needing(window: float | None, asked: Mapping[str, object]) -> str | None:
+    """The first of some options that was asked for, where calls are let go of; None where there is none."""
+    return None if window is None else next((option for option, given in asked.items() if given), None)
 
 
 def refused(option: str, keep: str = "--keep") -> str:

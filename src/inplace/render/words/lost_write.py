@@ -68,8 +68,12 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
     }[finding.how]
 
 
-_DID = {"copy": "writes to a copy", "dropped": "drops its result"}
-_DID |= dict.fromkeys(["loop", "argument"], "gives its name to another tensor")
+_DID = {
+    "copy": "writes to a copy",
+    "dropped": "drops its result",
+    "loop": "gives its name to another tensor",
+    "argument": "gives its name to another tensor",
+}
 
 WORDS = Words(
     sentences=_sentences,

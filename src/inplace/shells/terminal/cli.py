@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.version import __version__
-from inplace.shells.keep import WINDOW, refused, window_of
+from inplace.shells.keep import WINDOW, first_needing, refused, window_of
 from inplace.shells.terminal.children import Family, parent_here
 from inplace.shells.terminal.complaint import UNUSABLE, UnusableError, complain
 from inplace.shells.terminal.enabled import take
@@ -159,8 +159,8 @@ def options_of_run(words: Sequence[str]) -> argparse.Namespace:
     if options.verify or options.patch is not None:
         raise ValueError("--verify and --patch are those of inplace run alone")
     options.keep = window_of(options.keep, "--keep")
-    needing = {"--trace": options.write is not None, "--advise": options.advise}
-    if options.keep is not None and (option := next((one for one, given in needing.items() if given), None)):
+    option = first_needing(options.keep, {"--trace": options.write is not None, "--advise": options.advise})
+    if option is not None:
         raise ValueError(refused(option))
     return options
 
@@ -345,11 +345,11 @@ def _needs_all_calls(options: argparse.Namespace, *, is_left: bool) -> str | Non
 
     Where the trace `is_left` to a launcher, nobody has asked for it.
     """
-    if options.command != "run" or options.keep is None:
+    if options.command != "run":
         return None
     trace = None if is_left else options.write
     whole = {"--trace": trace, "--patch": options.patch, "--verify": options.verify, "--advise": options.advise}
-    found = next((option for option, given in whole.items() if given), None)
+    found = first_needing(options.keep, whole)
     return found and f"{refused(found)}."
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from inplace.capture.patches.ledger import Ledger
 from inplace.facts.errors import RecordingError
 from inplace.shells.environment import running_shell
-from inplace.shells.keep import Keep, refused, window_of
+from inplace.shells.keep import Keep, first_needing, refused, window_of
 from inplace.shells.recorder import kept_by, recorder_of, windows_seen
 from inplace.shells.terminal.children import Family, Left
 from inplace.shells.terminal.complaint import complain
@@ -100,8 +100,8 @@ def enable(
         ValueError: if `keep` is no size of a window, or stands beside `trace` or `advise`, which need every call.
     """
     window = window_of(keep)
-    needing = {"trace": trace is not None, "advise": advise}
-    if window is not None and (option := next((one for one, given in needing.items() if given), None)):
+    option = first_needing(window, {"trace": trace is not None, "advise": advise})
+    if option is not None:
         raise ValueError(refused(option, "keep"))
     said = os.environ.get(VARIABLE, "").strip()
     if said.lower() in _OFF:
