@@ -23,6 +23,7 @@ class Known:
         asked: whether it is passed where PyTorch itself calls it.
         numbers: whether it gives out numbers of Python.
         brief: whether its calls may be noted in short.
+        quick: whether they may by what is compiled: such as nobody but the user makes.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
     """
@@ -46,6 +47,7 @@ class Known:
         "passed",
         "plain",
         "pure",
+        "quick",
         "reread",
         "short",
         "slot",
@@ -71,5 +73,6 @@ class Known:
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
         self.asked = self.slot or self.label in _OF_MEMORY
+        self.quick = self.brief and not self.passed and not self.asked
         self.id = self.writing = -1
         self.last: dict[int, int] = {}

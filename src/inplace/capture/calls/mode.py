@@ -9,11 +9,13 @@ NOTE [ The hot path ]
 `__torch_function__` runs for every call. Most calls are of functions that change nothing and give out one new tensor,
 and their arguments are as they were noted last. Those it notes itself: a function of ours would take longer than what
 it did. It reads nothing that can be told after the recording. All others, and whatever turns out to be otherwise on the
-way, are left to call_notes.py.
+way, are left to call_notes.py. Where shorthand.pyx was built, that notes the plainest of those calls instead.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -41,10 +43,16 @@ from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, leave_whole
 from inplace.capture.patches.mode_stack import take_off
 from inplace.capture.tables.arrivals import Arrivals
-from inplace.capture.tables.call_log import OUTS, SEQ1, WIDTH
+from inplace.capture.tables.call_log import OUTS, SEQ0, SEQ1, WIDTH
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
+
+Shorthand: Any = None
+"""What notes calls in short, compiled; None where it was not built, or nobody wants it."""
+if not os.environ.get("INPLACE_PURE"):
+    with contextlib.suppress(ImportError):
+        from inplace.capture.calls.shorthand import Shorthand
 
 _DISTRIBUTED = str(Path(torch.__file__).parent / "distributed")
 _NUMBERS = {bool, int, float}  # what a call gives out that gives out no tensor
@@ -68,6 +76,7 @@ class CallMode(TorchFunctionMode):
         self._stacks, self._hooks = stacks, hooks
         self.active = True
         self._alone = True  # whether no other mode is asked about what we read
+        self._shorthand: Any = None
         self._thread = threading.get_ident()
 
     def turn_to(self, notes: CallNotes, seen: TensorsSeen, arrivals: Arrivals) -> None:
@@ -81,6 +90,8 @@ class CallMode(TorchFunctionMode):
         self._notes, self._seen, self._arrivals = notes, seen, arrivals
         if not self._alone:
             notes.shield()
+        elif Shorthand is not None:
+            self._shorthand = Shorthand(notes, seen, self._stacks, self._hooks)
 
     def is_here(self) -> bool:
         """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""
@@ -88,7 +99,7 @@ class CallMode(TorchFunctionMode):
 
     def shield(self) -> None:
         """Keep our reads from the modes that are on already: they would be asked about each of them."""
-        self._alone = False
+        self._alone, self._shorthand = False, None
         self._notes.shield()
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
@@ -103,13 +114,18 @@ class CallMode(TorchFunctionMode):
         if kwargs is None:
             kwargs = {}
         pending = known = None
-        asleep = False
+        asleep = quick = False
         notes = self._notes
         step = begun = -1
         try:
             if self.active:
                 known = notes.known.get(func) or notes.learn(func)
-                if not known.passed and not (known.asked and self._asks_itself(known, sys._getframe(1).f_code)):
+                shorthand = self._shorthand
+                if known.quick and shorthand is not None:
+                    step = shorthand.begin(known, args, kwargs, sys._getframe(1))
+                if step >= 0:
+                    quick = True
+                elif not known.passed and not (known.asked and self._asks_itself(known, sys._getframe(1).f_code)):
                     stacks, hooks = self._stacks, self._hooks
                     stack, module = stacks.key_of(sys._getframe(1))
                     count, noted = stacks.times[stack], None
@@ -186,7 +202,11 @@ class CallMode(TorchFunctionMode):
         try:
             if pending is not None:
                 notes.end(known, pending, result)
-            else:
+            elif not quick or not shorthand.end(known, step, result):
+                if quick:
+                    seen, log, hooks = self._seen, notes.log, self._hooks
+                    calls = log.calls
+                    begun = calls[step * WIDTH + SEQ0]
                 ended, made = sequence() - log.origin, -1
                 if ended != begun:
                     calls[step * WIDTH + SEQ1] = ended

@@ -1,0 +1,482 @@
+# cython: language_level=3, binding=False, annotation_typing=False
+"""What the mode does for most calls, compiled: the same notes as its own Python makes, in half the time.
+
+NOTE [ Compiled and not ]
+This is the path of NOTE [ The hot path ] for calls that change nothing and give out one new tensor or a number, while no
+bytes are compared around each call. It notes such a call whole, or says that it has noted nothing, and Python does it.
+Nothing here is another fact than there: `tests/capture/test_shorthand.py` records the same programs with and without,
+and holds their traces to be equal. Where it was not built, or INPLACE_PURE is set, Python does all of it.
+
+Getters of tensors and slots of references are found by their descriptors, and called and read without looking them up
+each time (`Include/cpython/descrobject.h`). No tensor is kept, and no code of the user's runs in here.
+"""
+
+from cpython cimport array
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject, Py_TYPE
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.stdint cimport int32_t, intptr_t
+
+from types import GetSetDescriptorType, MemberDescriptorType
+
+import torch
+
+from inplace.capture.calls import call_notes
+from inplace.capture.calls.functions import variant_of
+from inplace.capture.code import stacks
+from inplace.capture.tables import call_log, layouts, tensors
+from inplace.capture.tables.refs import TensorRef
+from inplace.capture.tables.tensor_facts import small_values
+
+cdef extern from *:
+    """
+    #include "frameobject.h"
+    #include "structmember.h"
+    #ifndef SOURCE_DIGEST
+    #define SOURCE_DIGEST ""
+    #endif
+    static getter getter_of(PyObject* descriptor, void** closure) {
+        PyGetSetDef* found = ((PyGetSetDescrObject*)descriptor)->d_getset;
+        *closure = found->closure;
+        return found->get;
+    }
+    static PyObject* read_by(getter get, PyObject* tensor, void* closure) {
+        return get(tensor, closure);
+    }
+    static Py_ssize_t offset_of(PyObject* descriptor) {
+        return ((PyMemberDescrObject*)descriptor)->d_member->offset;
+    }
+    #if PY_VERSION_HEX >= 0x030B0000
+    #define instruction_of(frame) PyFrame_GetLasti(frame)
+    #else
+    #define instruction_of(frame) ((frame)->f_lasti * (int)sizeof(_Py_CODEUNIT))
+    #endif
+    """
+    ctypedef PyObject* (*getter)(PyObject*, void*)
+    getter getter_of(object descriptor, void** closure)
+    object read_by(getter get, PyObject* tensor, void* closure)
+    Py_ssize_t offset_of(object descriptor)
+    ctypedef struct PyFrameObject:
+        pass
+    ctypedef struct PyCodeObject:
+        pass
+    const char* SOURCE_DIGEST
+    int instruction_of(PyFrameObject* frame)
+    PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
+    PyFrameObject* PyFrame_GetBack(PyFrameObject* frame)
+    object PyObject_CallNoArgs(object function)
+    object PyObject_CallOneArg(object function, object argument)
+    long long PyLong_AsLongLong(object number) except? -1
+
+DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text, as it was when it was compiled
+
+
+cdef struct Getter:
+    getter get
+    void* closure
+
+
+cdef Getter getter_named(str name) except *:
+    descriptor = torch._C.TensorBase.__dict__[name]
+    if type(descriptor) is not GetSetDescriptorType:
+        raise ImportError(f"{name} of a tensor is no getter of C any more")
+    cdef Getter found
+    found.get = getter_of(descriptor, &found.closure)
+    return found
+
+
+cdef Py_ssize_t slot_named(str name) except -1:
+    descriptor = TensorRef.__dict__[name]
+    if type(descriptor) is not MemberDescriptorType:
+        raise ImportError(f"{name} of a reference is no slot")
+    return offset_of(descriptor)
+
+
+cdef Getter VERSION = getter_named("_version")
+cdef Getter REQUIRES_GRAD = getter_named("requires_grad")
+cdef Getter IS_CPU = getter_named("is_cpu")
+cdef Getter SHAPE = getter_named("shape")
+cdef Getter DTYPE = getter_named("dtype")
+cdef Getter BASE = getter_named("_base")
+cdef object DATA_PTR = torch._C.TensorBase.__dict__["data_ptr"]
+cdef object STRIDE = torch._C.TensorBase.__dict__["stride"]
+cdef object STORAGE_OFFSET = torch._C.TensorBase.__dict__["storage_offset"]
+cdef object SEQUENCE = call_notes.sequence
+cdef object TRANSFORMING = call_notes.transforming
+cdef object GRAD_ENABLED = call_notes.grad_enabled
+cdef object INFERENCE = call_notes.inference
+
+cdef Py_ssize_t COUNTER_SLOT = slot_named("counter")
+cdef Py_ssize_t GUESSED_SLOT = slot_named("guessed")
+cdef Py_ssize_t KEY_SLOT = slot_named("key")
+cdef Py_ssize_t LIVE_SLOT = slot_named("live")
+cdef Py_ssize_t LOST_SLOT = slot_named("lost")
+cdef Py_ssize_t NODE_SLOT = slot_named("node")
+cdef Py_ssize_t POINTER_SLOT = slot_named("pointer")
+cdef Py_ssize_t STATE_SLOT = slot_named("state")
+cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
+cdef Py_ssize_t VERSION_SLOT = slot_named("version")
+
+cdef enum:
+    CODES = 1024  # codes whose role is found without asking a dictionary
+    FRAMES = 160  # frames of a key, more than are ever kept
+    GIVEN_MOST = 64  # tensor arguments of a call that is noted here
+    CALL_WIDTH = 9
+    GIVEN_WIDTH = 3
+    TENSOR_WIDTH = 6
+
+if (CALL_WIDTH, GIVEN_WIDTH, TENSOR_WIDTH) != (call_log.WIDTH, call_log.GIVEN_WIDTH, tensors.TENSOR) or (
+    FRAMES <= stacks._DEEPEST + 1
+):
+    raise ImportError("built for rows of another width")
+
+cdef int USER = stacks.USER
+cdef int LIBRARY = stacks.LIBRARY
+cdef int STOP = stacks.STOP
+cdef int MODULE = stacks.MODULE
+cdef int DEEPEST = stacks._DEEPEST
+cdef int OWNED = call_notes.OWNED
+cdef int LOOKS = call_notes._LOOKS
+cdef int LAYOUT = layouts.LAYOUT
+cdef int NO_STEP = tensors.NO_STEP
+cdef int SEQ0 = call_log.SEQ0
+cdef int SEQ1 = call_log.SEQ1
+cdef int OUTS = call_log.OUTS
+cdef int LAST = tensors.LAST
+
+cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
+cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
+
+
+cdef inline object read(Getter one, PyObject* tensor):
+    return read_by(one.get, tensor, one.closure)
+
+
+cdef inline PyObject* slot(PyObject* ref, Py_ssize_t offset):
+    return (<PyObject**>(<char*>ref + offset))[0]
+
+
+cdef inline void put(PyObject* ref, Py_ssize_t offset, object value):
+    cdef PyObject** at = <PyObject**>(<char*>ref + offset)
+    cdef PyObject* old = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject*>value
+    Py_XDECREF(old)
+
+
+cdef inline bint is_of_one_kind(PyObject* value):
+    """Whether this is a tensor of a class whose getters are those above."""
+    cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
+    return kind == PLAIN_TENSOR or kind == PARAMETER
+
+
+cdef bint has_only_ints(PyObject* value):
+    """Whether this list or tuple holds integers, one at least, and nothing else."""
+    cdef Py_ssize_t place, count
+    cdef bint is_list = PyList_CheckExact(<object>value)
+    count = PyList_GET_SIZE(<object>value) if is_list else PyTuple_GET_SIZE(<object>value)
+    for place in range(count):
+        one = <object>(PyList_GET_ITEM(<object>value, place) if is_list else PyTuple_GET_ITEM(<object>value, place))
+        if type(one) is not int:
+            return False
+    return count > 0
+
+
+cdef class Shorthand:
+    """Notes calls in short, in the tables of one recording; see NOTE [ Compiled and not ].
+
+    Args:
+        notes: what notes the calls that are not noted here.
+        seen: where tensors get their ids.
+        stacks: where the user's stacks get theirs.
+        hooks: what the recorder does around calls.
+    """
+
+    cdef object _notes, _seen, _stacks, _hooks, _storages, _log, _died
+    cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys
+    cdef list _sizes, _times, _dead, _running, _external
+    cdef set _plain
+    cdef array.array _calls, _given, _outputs, _rows
+    cdef long long _origin
+    cdef PyObject* _codes[CODES]
+    cdef int _roles[CODES]
+    cdef long long _key[3 * FRAMES]
+
+    def __init__(self, notes, seen, stacks, hooks):
+        cdef int place
+        self._notes, self._seen, self._stacks, self._hooks = notes, seen, stacks, hooks
+        self._log, self._storages, self._died = notes.log, seen.storages, seen.died
+        self._refs, self._unasked = seen.refs, seen.storages.unasked
+        self._layouts, self._sizes = seen.states.layouts.ids, seen.states.layouts.sizes
+        self._values, self._dead = seen.states.values, seen.dead
+        self._calls, self._given, self._outputs = notes.log.calls, notes.log.given, notes.log.outputs
+        self._rows, self._origin = seen.tensors.rows, notes.log.origin
+        self._times, self._running = stacks.times, notes.running
+        self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
+        self._plain, self._keys = tensors.PLAIN, {}
+        for place in range(CODES):
+            self._codes[place] = NULL
+
+    def begin(self, known, args, dict kwargs, frame):
+        """Note a call that is about to run.
+
+        Args:
+            known: what is known of its function.
+            args: its positional arguments.
+            kwargs: the others.
+            frame: the frame that makes it.
+
+        Returns:
+            Its step; -1 where nothing was noted of it.
+        """
+        cdef int32_t row[CALL_WIDTH]
+        cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
+        cdef Py_ssize_t place, count = 0, step
+        cdef PyObject* module = NULL
+        cdef long long stack, times
+        cdef int function = known.id
+        if function < 0 or self._watched or self._external or not PyTuple_CheckExact(args):
+            return -1
+        if PyObject_CallNoArgs(TRANSFORMING) is not None:
+            return -1
+        if known.varies and variant_of(known.facts.name, args, kwargs):
+            return -1
+        if PyList_GET_SIZE(self._dead):
+            self._bury()
+        try:
+            for place in range(PyTuple_GET_SIZE(args)):
+                if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count):
+                    return -1
+        except RuntimeError:  # it has no counter, or no memory
+            return -1
+        if not count or (kwargs and not self._are_simple(kwargs)):
+            return -1
+        step = len(self._calls) // CALL_WIDTH
+        stack = self._stack_of(frame, &module)
+        owner = None
+        if module != NULL:
+            owner = <object>module
+            Py_DECREF(owner)
+        times = self._times[stack]
+        row[0], row[1] = function, stack
+        row[2] = 2 if PyObject_CallNoArgs(INFERENCE) else 0 if PyObject_CallNoArgs(GRAD_ENABLED) else 1
+        row[3] = -1 if owner is None or times >= OWNED else self._hooks.module_of(owner)
+        self._times[stack] = times + 1
+        self._seen.step = step
+        self._seen.detail = times < self._notes.detailed
+        row[4] = row[5] = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
+        row[6], row[7], row[8] = len(self._given), len(self._outputs), 0
+        array.extend_buffer(self._calls, <char*>row, CALL_WIDTH)
+        array.extend_buffer(self._given, <char*>given, GIVEN_WIDTH * count)
+        if PyList_GET_SIZE(self._running):
+            self._log.within[step] = self._running[-1]
+        return step
+
+    cdef bint _note_given(self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count) except -1:
+        """Add the row of an argument, if it is a tensor; False where the call is not for us."""
+        cdef PyObject* ref
+        cdef PyObject* live
+        cdef int32_t state
+        if is_of_one_kind(value):
+            ref = PyDict_GetItemWithError(self._refs, <intptr_t>value)
+            if ref == NULL or count[0] == GIVEN_MOST or slot(ref, VERSION_SLOT) == <PyObject*>None:
+                return False
+            if read(VERSION, value) != <object>slot(ref, VERSION_SLOT):
+                return False
+            if PyObject_CallOneArg(DATA_PTR, <object>value) != <object>slot(ref, POINTER_SLOT):
+                return False
+            live = slot(ref, LIVE_SLOT)
+            if live != <PyObject*>None and self._asleep and (<object>live).id in self._asleep:
+                return False
+            state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
+            given += GIVEN_WIDTH * count[0]
+            given[0], given[1], given[2] = place, state, state
+            count[0] += 1
+            return True
+        if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
+            return has_only_ints(value)
+        return type(<object>value) not in self._plain
+
+    cdef bint _are_simple(self, dict kwargs) except -1:
+        """Whether no tensor is among the arguments that are given by name, and none may be."""
+        for name, value in kwargs.items():
+            if name == "out" or type(value) in self._plain:
+                return False
+            if (type(value) is tuple or type(value) is list) and not has_only_ints(<PyObject*>value):
+                return False
+        return True
+
+    cdef long long _stack_of(self, frame, PyObject** module) except -1:
+        """The id of the user's stack at a frame, and the innermost that runs a module's forward: a new reference."""
+        cdef PyFrameObject* at = <PyFrameObject*><PyObject*>frame
+        cdef PyFrameObject* back
+        cdef PyObject* code
+        cdef PyObject* block
+        cdef PyObject* found
+        cdef long long entry = 0
+        cdef Py_ssize_t count = 0
+        cdef int role
+        outermost = self._stacks._block
+        block = <PyObject*>outermost
+        Py_INCREF(frame)
+        try:
+            while at != NULL:
+                code = <PyObject*>PyFrame_GetCode(at)
+                Py_DECREF(<object>code)  # its frame holds it
+                role = self._role(code)
+                if role == LIBRARY:
+                    entry = <intptr_t>code
+                elif role == USER:
+                    self._key[count], self._key[count + 1] = <intptr_t>code, instruction_of(at)
+                    self._key[count + 2] = entry
+                    count += 3
+                    if <PyObject*>at == block:
+                        break  # what is outside of it stays what it was
+                    entry = 0
+                    if count > 3 * DEEPEST:
+                        break
+                elif role == STOP:
+                    break
+                elif role == MODULE:
+                    entry = <intptr_t>code
+                    if module[0] == NULL:
+                        Py_INCREF(<object><PyObject*>at)
+                        module[0] = <PyObject*>at
+                back = PyFrame_GetBack(at)
+                Py_DECREF(<object><PyObject*>at)
+                at = back
+            key = PyBytes_FromStringAndSize(<char*>self._key, 8 * count)
+            found = PyDict_GetItemWithError(self._keys, key)
+            if found != NULL:
+                return PyLong_AsLongLong(<object>found)
+            stack = self._keys[key] = self._stacks.key_of(frame)[0]
+            return stack
+        except BaseException:
+            if module[0] != NULL:
+                Py_DECREF(<object>module[0])
+                module[0] = NULL
+            raise
+        finally:
+            Py_XDECREF(<PyObject*>at)
+
+    cdef int _role(self, PyObject* code) except -1:
+        cdef Py_ssize_t place = (<intptr_t>code >> 4) & (CODES - 1)
+        if self._codes[place] != code:
+            role = self._stacks._roles.get(<intptr_t>code)
+            self._roles[place] = self._stacks._classify(<object>code) if role is None else role
+            self._codes[place] = code  # which is held there, so that its address stays its own
+        return self._roles[place]
+
+    cdef int _bury(self) except -1:
+        """Forget the tensors that have died, as `TensorsSeen.bury` does."""
+        cdef long long step = self._seen.step
+        cdef PyObject* ref
+        while PyList_GET_SIZE(self._dead):
+            one = self._dead.pop()
+            ref = <PyObject*>one
+            key = <object>slot(ref, KEY_SLOT)
+            if PyDict_GetItemWithError(self._refs, key) == ref:
+                del self._refs[key]
+            self._rows.data.as_ints[PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + LAST] = step
+            if slot(ref, LIVE_SLOT) != <PyObject*>None:
+                self._storages.leave(one, step)
+        return 0
+
+    def end(self, known, Py_ssize_t step, result):
+        """Note what a call has given out that `begin` has noted.
+
+        Args:
+            known: what is known of its function.
+            step: its step.
+            result: what it has given out.
+
+        Returns:
+            Whether that was all; if not, nothing was noted of what it gave out.
+        """
+        cdef long long begun = self._calls.data.as_ints[step * CALL_WIDTH + SEQ0]
+        cdef long long made = -1
+        cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
+        if PyList_GET_SIZE(self._external) or known.open:
+            return False
+        if not is_of_one_kind(<PyObject*>result):
+            if type(result) is not float and type(result) is not int and type(result) is not bool:
+                return False
+            self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
+            if known.numbers and type(result) is not bool:
+                self._log.results[step] = result
+            return True
+        if type(result) is not torch.Tensor or not known.fresh:
+            return False
+        if ended == begun + 1:
+            made = begun
+        elif ended != begun:
+            if known.last.get(ended - begun) != LOOKS:
+                return False
+            made = ended - 1
+        self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
+        if PyList_GET_SIZE(self._dead):
+            self._bury()
+        try:
+            return self._meet_fresh(result, step, made)
+        except RuntimeError:  # it has no counter, or no memory
+            return False
+
+    cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made) except -1:
+        """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
+        cdef PyObject* bare = <PyObject*>tensor
+        cdef PyObject* found
+        cdef PyObject* ref
+        cdef int32_t row[TENSOR_WIDTH]
+        cdef int32_t state
+        cdef int flags = 1
+        cdef int layout
+        key = <intptr_t>bare
+        if PyDict_GetItemWithError(self._refs, key) != NULL or read(BASE, bare) is not None:
+            return False
+        pointer = PyObject_CallOneArg(DATA_PTR, tensor)
+        if not pointer or read(VERSION, bare) or PyObject_CallOneArg(STORAGE_OFFSET, tensor):
+            return False
+        device = None if read(IS_CPU, bare) else tensor.device
+        strides = PyObject_CallOneArg(STRIDE, tensor)
+        found = PyDict_GetItemWithError(self._layouts, (read(SHAPE, bare), strides, read(DTYPE, bare), device))
+        if found == NULL:
+            return False
+        layout = PyLong_AsLongLong(<object>found)
+        found = PyDict_GetItemWithError(self._unasked, pointer)
+        if (found != NULL and (<object>found)() is not None) or not self._sizes[layout]:
+            return False
+        if not read(REQUIRES_GRAD, bare):
+            made, flags = -1, 2
+        elif made < 0:
+            return False
+        new = TensorRef(tensor, self._died)
+        ref = <PyObject*>new
+        number = len(self._rows) // TENSOR_WIDTH
+        first = -1 - number
+        put(ref, KEY_SLOT, key)
+        put(ref, VERSION_SLOT, 0)
+        put(ref, POINTER_SLOT, pointer)
+        put(ref, NODE_SLOT, -1 if made < 0 else made + self._origin)
+        put(ref, TENSOR_SLOT, number)
+        put(ref, COUNTER_SLOT, number)
+        put(ref, LIVE_SLOT, None)
+        put(ref, GUESSED_SLOT, False)
+        put(ref, LOST_SLOT, False)
+        put(ref, STATE_SLOT, first)
+        row[0], row[1], row[2], row[3] = 0, step, step, NO_STEP
+        row[4], row[5] = layout << LAYOUT | flags, made
+        array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
+        self._refs[key] = self._unasked[pointer] = new
+        if not number & 255:
+            self._storages.forget_dead()
+        if self._seen.detail:
+            values = small_values(tensor)
+            if values is not None:
+                self._values[first] = values
+        state = first
+        array.extend_buffer(self._outputs, <char*>&state, 1)
+        self._calls.data.as_ints[step * CALL_WIDTH + OUTS] = 1
+        return True

@@ -1,0 +1,155 @@
+"""What is compiled notes what Python notes: the same programs, recorded with and without it, have the same traces."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import io
+import multiprocessing
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import inplace
+from inplace.capture.calls import mode
+from inplace.capture.record import Recorder
+from inplace.facts.codec import to_json
+from tests.some import some
+from tests.unnoticed.programs import random_program
+
+CASES = sorted((Path(__file__).parents[1] / "cases").glob("*.py"))
+SOURCE = Path(mode.__file__).with_name("shorthand.pyx")
+VALUES = 11  # where a state has its values
+
+pytestmark = pytest.mark.skipif(mode.Shorthand is None, reason="shorthand.pyx was not built here")
+
+
+def test_what_is_compiled_is_this_source() -> None:
+    """Who has edited it has installed the package again."""
+    from inplace.capture.calls import shorthand
+
+    assert hashlib.sha256(SOURCE.read_bytes()).hexdigest() == shorthand.DIGEST
+
+
+def _recorded(source: str, name: str, answer: Any, *, is_pure: bool) -> None:
+    """In a child process: record a script and send its trace, without what two runs differ by."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    if is_pure:
+        mode.Shorthand = None
+    variables: dict[str, Any] = {"__name__": "__main__", "__file__": name}
+    recorder = Recorder(title="program", is_cell=lambda file: file == name, namespace=variables)
+    error: BaseException | None = None
+    sys.modules["__main__"].__dict__.clear()
+    sys.modules["__main__"].__dict__.update(variables)
+    gc.disable()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        recorder.start()
+        try:
+            exec(compile(source, name, "exec"), variables)
+        except BaseException as raised:
+            error = raised
+        found = to_json(recorder.stop(error))
+    found["trace"]["process"] = found["trace"]["shared"] = None  # numbers of processes and of files
+    for state in found["trace"]["states"]:
+        state[VALUES] = state[VALUES] is not None  # uninitialised memory holds anything
+    answer.send(found)
+
+
+def traced(source: str, name: str = "<program>", *, is_pure: bool) -> Any:
+    """The trace of a script that is recorded in a process of its own; None where the script ends that itself."""
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=_recorded, args=(source, name, theirs), kwargs={"is_pure": is_pure})
+    process.start()
+    theirs.close()
+    try:
+        return mine.recv()
+    except EOFError:
+        return None
+    finally:
+        process.join()
+
+
+def both(source: str, name: str = "<program>") -> list[Any]:
+    """A script recorded with what is compiled, and without: from one place of this file, which is in the stacks."""
+    return [traced(source, name, is_pure=is_pure) for is_pure in (False, True)]
+
+
+@pytest.mark.parametrize("path", list(some(CASES, 4)), ids=lambda path: path.stem)
+def test_a_case_has_the_same_trace(path: Path) -> None:
+    """Whatever the shorthand leaves to Python and takes up again."""
+    compiled, pure = both(path.read_text(), str(path))
+
+    assert compiled == pure
+
+
+@pytest.mark.parametrize("seed", list(some(range(200), 8)))
+def test_a_random_program_has_the_same_trace(seed: int) -> None:
+    """Modes, subclasses, hooks, threads, errors and whatever else the pieces hold."""
+    compiled, pure = both(random_program(seed).text)
+
+    assert compiled == pure
+
+
+def test_it_notes_most_calls_of_a_training_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nothing keeps from it: forwards of modules and what is computed of what they give out."""
+    asked: list[bool] = []
+    ended: list[bool] = []
+
+    class Counted:
+        def __init__(self, *tables: Any) -> None:
+            self._it = compiled(*tables)
+
+        def begin(self, *facts: Any) -> int:
+            step: int = self._it.begin(*facts)
+            asked.append(step >= 0)
+            return step
+
+        def end(self, *facts: Any) -> bool:
+            done: bool = self._it.end(*facts)
+            ended.append(done)
+            return done
+
+    compiled = mode.Shorthand
+    monkeypatch.setattr(mode, "Shorthand", Counted)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    with inplace.record():
+        for _ in range(20):
+            (net(torch.ones(2, 4)) * 2).pow(2).mean().backward()
+
+    assert asked.count(True) > 0.9 * len(asked)
+    assert ended.count(True) > 0.9 * len(ended)
+
+
+def test_it_keeps_and_loses_no_reference() -> None:
+    """Of what it is given, of what it gives, and of what everybody has."""
+    x, function = torch.ones(4, requires_grad=True), torch.Tensor.mul
+    watched = [x, torch.float32, torch.Tensor, function, sys._getframe(), sys._getframe().f_code, x.shape]
+
+    def run() -> None:
+        for _ in range(500):
+            y = x * 2
+            y = torch.nn.functional.relu(y, inplace=False)
+            y.sum().item()
+
+    with inplace.record():
+        run()
+        gc.collect()
+        before, frames = [sys.getrefcount(one) for one in watched], len(_frames())
+        run()
+        gc.collect()
+        after = [sys.getrefcount(one) for one in watched]
+
+        assert [abs(new - old) < 5 for old, new in zip(before, after, strict=True)] == [True] * len(watched)
+        assert len(_frames()) == frames
+
+
+def _frames() -> list[object]:
+    return [one for one in gc.get_objects() if type(one).__name__ == "frame"]
