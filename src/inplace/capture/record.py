@@ -22,6 +22,7 @@ from torch.optim.optimizer import (
 )
 
 from inplace.capture.bytes.contents import Contents
+from inplace.capture.bytes.samples import Samples
 from inplace.capture.calls import mode as call_mode
 from inplace.capture.calls.accumulated import Accumulated
 from inplace.capture.calls.call_notes import CallNotes, sequence
@@ -167,6 +168,9 @@ class Recorder(Listener):
         self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
         self.watched, self.asleep = self._contents.watched, self._contents.asleep
         self.external = self._seen.storages.external
+        self.samples = None
+        if not self._light:
+            self.samples = Samples(self._seen, self._notes.log, self._notes.functions, self._contents)
         self._saves = Saves(self._seen, self._notes.log, self._place, self._left_out)
         self._naming = Naming(self._raw, self._seen, self._stacks, self._namespace, partial(self._lose, _NAMES))
         self._due = WalksDue(self._notes.log, self._seen.states, self._walker, self._left_out)
@@ -343,6 +347,7 @@ class Recorder(Listener):
         them, and us, to the end of the process.
         """
         self._seen.close()
+        self.samples = None
         self._naming.close()
         self._namespace = None
         self._warned.close()
@@ -452,6 +457,8 @@ class Recorder(Listener):
         """Hold no weak reference to a tensor any more."""
         self._protected(self._seen.forget, tensor)
         self._protected(self._contents.forget, tensor)
+        if self.samples is not None:
+            self._protected(self.samples.forget, tensor)
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -505,6 +512,8 @@ class Recorder(Listener):
                 self._seen.reread(root)
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
+            if self.samples is not None:
+                self.samples.look()
             nodes = [node for root in roots if (node := node_of(root)) is not None]
             self._due.changed(self._contents.changes, sequence())
             if self._due.is_due(stack, nodes, always=self._thorough, first=not self._light):

@@ -356,10 +356,11 @@ class GraphWalk:
 
 @dataclass(frozen=True, slots=True)
 class ContentChange:
-    """Bytes of an exported storage that changed though no recorded call wrote them (numpy, dlpack, shared memory).
+    """Bytes of a storage that changed though no recorded call wrote them (numpy, dlpack, shared memory).
 
     It happened after call `after` and before call `before`; `stack` is the line that was running, None if unknown.
-    `start` and `stop` are bytes from the start of the storage.
+    `start` and `stop` are bytes from the start of the storage. Where it `is_sampled`, nobody was known to have the
+    bytes: another thread, or compiled or foreign code, has written them, and no more of them than a sample was read.
     Where other processes are known to have written those bytes, `processes` are their ids and `stack` is their line;
     see NOTE [ Written by another process ].
     """
@@ -371,6 +372,7 @@ class ContentChange:
     stop: int
     stack: Stack | None
     processes: tuple[int, ...] = ()
+    is_sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
