@@ -165,7 +165,8 @@ class Recorder(Listener):
         if self._light:
             self._raw.notes.append(_LIGHT)
         self._left_out = self._raw.left_out
-        self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
+        watcher = Contents(self._seen, self._stacks, self._ledger, self._left_out, self.calls_so_far)
+        self._contents = self._raw.contents = watcher
         self.watched, self.asleep = self._contents.watched, self._contents.asleep
         self.external = self._seen.storages.external
         self.samples = None
@@ -184,7 +185,7 @@ class Recorder(Listener):
         self._continued: Continued | None = None
         if earlier is not None:
             met = self._seen, self._raw, self._walker, self._watch
-            self._continued = Continued(earlier, *met, is_window=is_window)
+            self._continued = Continued(earlier, *met, is_window=is_window, windows=self._windows)
         self._mode.turn_to(self._notes, self._seen, arrivals)
         shown = 0 if self._light else SHOWN
         self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks, shown=shown)
@@ -326,12 +327,14 @@ class Recorder(Listener):
         exported = {*self.watched, *self.asleep}
         self._contents.end()
         run = self._closed(None, exported)
-        session, carried = continued.session(run)
-        over = self._seen
+        session, carried = continued.session(run, goes_on=True)
+        over, gradients = self._seen, [*self._accumulated.live()]
         self._open(carried, is_window=True)
         over.close()
         self._stacks.begin_again()
         self._meet()
+        for gradient in gradients:
+            self._accumulated.know(gradient)
         windows.told(session, run)
 
     def session(self) -> tuple[Trace, Carried]:

@@ -178,4 +178,5 @@ def _unfollowed(index: Index, one: Unfollowed) -> UnseenWrite:
         saved="",
         storage=one.storage,
         how="unfollowed",
+        at=one.backward,
     )

@@ -104,6 +104,7 @@ class Contents:
         stacks: where the user's stacks get theirs.
         ledger: where our tracer of lines is noted, and undone.
         left_out: where it is noted what was not compared.
+        calls: tells how many calls have begun.
 
     Attributes:
         watched: the storages that are compared at each call and line, by id.
@@ -113,11 +114,14 @@ class Contents:
         shared: what is known of the shared memory that storages lie in.
     """
 
-    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut) -> None:
+    def __init__(
+        self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut, calls: Callable[[], int]
+    ) -> None:
         self.changes: list[Change] = []
         self.watched: dict[StorageId, _Watched] = {}
         self.asleep: dict[StorageId, _Watched] = {}
         self._seen, self._stacks, self._ledger, self._left_out = seen, stacks, ledger, left_out
+        self._calls = calls
         self._memory = ForeignMemory()
         self.shared = SharedMemory()
         self._line: int | None = None
@@ -326,7 +330,7 @@ class Contents:
                 self._end_lines()
                 return None
             with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode
-                self.look(self._seen.step + 1)
+                self.look(self._calls())
             self._line = self._stacks.key_of_line(frame.f_back if event == "return" else frame)
         except Exception:  # a fault in a tracer would surface in the user's line
             self._end_lines()
