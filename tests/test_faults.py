@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from inplace.capture import left_out, naming, record
-from inplace.capture.bytes import contents, foreign_memory, readable, shared_memory
+from inplace.capture.bytes import contents, foreign_memory, readable, samples, shared_memory
 from inplace.capture.calls import arguments, call_notes, functions, mode, optimizer_steps
 from inplace.capture.code import names, stacks
 from inplace.capture.graph import walk
@@ -98,6 +98,7 @@ def points() -> list[Any]:
         left_out,
         foreign_memory,
         readable,
+        samples,
         shared_memory,
         mode,
         names,

@@ -55,7 +55,7 @@ def in_windows(text: str, calls: int, **namespace: Any) -> InWindows:
 
     def told(session: Trace, run: Trace) -> None:
         result.windows.append(run)
-        result.kept.append(session.begin)
+        result.kept.append(session.fresh)
         seen.told(session, run)
 
     recorder = Recorder(
@@ -76,6 +76,6 @@ def in_windows(text: str, calls: int, **namespace: Any) -> InWindows:
         Recorder.strip(result.error)
     session, _ = recorder.session()
     result.windows.append(run)
-    result.kept.append(session.begin)
+    result.kept.append(session.fresh)
     result.found = seen.ended(session, run)
     return result

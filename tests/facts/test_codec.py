@@ -78,8 +78,8 @@ def test_random_traces_survive(seed: int) -> None:
         (b"[]", "not a torch-inplace trace"),
         (b'{"kind": "something else"}', "not a torch-inplace trace"),
         (b'{"kind": "torch-inplace trace", "format": 99}', "format 99"),
-        (b'{"kind": "torch-inplace trace", "format": 1}', "format 1, and this version of torch-inplace reads format 5"),
-        (b'{"kind": "torch-inplace trace", "format": 5}', "damaged"),
+        (b'{"kind": "torch-inplace trace", "format": 1}', "format 1, and this version of torch-inplace reads format 6"),
+        (b'{"kind": "torch-inplace trace", "format": 6}', "damaged"),
     ],
 )
 def test_other_files_are_refused(content: bytes, words: str, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker
 from inplace.capture.tables.tensor_facts import node_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.capture.windows import Windows
 from inplace.facts.joined import Again, alone, first_run, joined
 from inplace.facts.kept import kept
-from inplace.facts.model import NodeId, StorageId, TensorId, Trace
+from inplace.facts.model import CellRun, NodeId, StorageId, TensorId, Trace
+from inplace.facts.recent import recent
 
 
 class Continued:
@@ -30,6 +32,7 @@ class Continued:
         walker: walks graphs.
         watch: is told of a tensor whose bytes others may write.
         is_window: whether the run before goes on in this one: all that lives is the user's still.
+        windows: how what is over is let go of, if it is.
 
     Attributes:
         known: the nodes that earlier runs know, without those of leaves, which have other numbers in each run.
@@ -44,9 +47,10 @@ class Continued:
         watch: Callable[[torch.Tensor], None],
         *,
         is_window: bool = False,
+        windows: Windows | None = None,
     ) -> None:
         self._earlier, self._seen, self._raw, self._walker, self._watch = earlier, seen, raw, walker, watch
-        self._is_window = is_window
+        self._is_window, self._windows = is_window, windows
         nodes: AbstractSet[NodeId] = set() if earlier.trace is None else earlier.trace.node_by_id.keys()
         self.known = frozenset(node for node in nodes if node >= 0)
         self._again: dict[TensorId, TensorId] = {}  # what earlier runs had seen, by its id now
@@ -107,15 +111,29 @@ class Continued:
                 self._living.append(Living(weakref.ref(tensor), ref.tensor, ref.pointer, watched))
         return alone(run, self._walks, self.known)
 
-    def session(self, trace: Trace) -> tuple[Trace, Carried]:
-        """The run, which is `trace` alone, behind what is kept of those before it; and what the next is handed."""
+    def session(self, trace: Trace, *, goes_on: bool = False) -> tuple[Trace, Carried]:
+        """The run, which is `trace` alone, behind what is kept of those before it; and what the next is handed.
+
+        Args:
+            trace: the run alone.
+            goes_on: whether it was a window behind which the recorded code went on.
+        """
+        windows = self._windows
         places: Sequence[TensorId] | None = None
+        run = CellRun(
+            title=trace.title,
+            begin=0,
+            failure=trace.failure,
+            is_cell=windows is None or windows.are_of_cell,
+            continues=self._is_window,
+            goes_on=goes_on,
+        )
         if self._earlier.trace is None or self._run is None:
-            whole = first_run(trace)
+            whole = first_run(trace, run)
         else:
             again = Again(self._again, frozenset(self._moved), self._begun)
-            whole, places = joined(self._earlier.trace, self._run, again)
-        remembered, numbers = kept(whole)
+            whole, places = joined(self._earlier.trace, self._run, again, run)
+        remembered, numbers = kept(whole, None if windows is None else recent(whole))
         living, self._living = self._living, []
         found = []
         for one in living:

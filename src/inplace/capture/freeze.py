@@ -353,9 +353,15 @@ def _changes(raw: Raw, stacks: list[Stack], stored: Sequence[int]) -> tuple[Cont
     found = raw.contents.changes if raw.contents is not None else []
     return tuple(
         ContentChange(
-            StorageId(stored[storage]), after, before, start, stop, stacks[stack] if stack is not None else None
+            StorageId(stored[storage]),
+            after,
+            before,
+            start,
+            stop,
+            stacks[stack] if stack is not None else None,
+            is_sampled=sampled,
         )
-        for storage, after, before, stack, start, stop in found
+        for storage, after, before, stack, start, stop, sampled in found
     )
 
 

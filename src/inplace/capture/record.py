@@ -22,6 +22,7 @@ from torch.optim.optimizer import (
 )
 
 from inplace.capture.bytes.contents import Contents
+from inplace.capture.bytes.samples import Samples
 from inplace.capture.calls import mode as call_mode
 from inplace.capture.calls.accumulated import Accumulated
 from inplace.capture.calls.call_notes import CallNotes, sequence
@@ -164,9 +165,13 @@ class Recorder(Listener):
         if self._light:
             self._raw.notes.append(_LIGHT)
         self._left_out = self._raw.left_out
-        self._contents = self._raw.contents = Contents(self._seen, self._stacks, self._ledger, self._left_out)
+        watcher = Contents(self._seen, self._stacks, self._ledger, self._left_out, self.calls_so_far)
+        self._contents = self._raw.contents = watcher
         self.watched, self.asleep = self._contents.watched, self._contents.asleep
         self.external = self._seen.storages.external
+        self.samples = None
+        if not self._light:
+            self.samples = Samples(self._seen, self._notes.log, self._notes.functions, self._contents)
         self._saves = Saves(self._seen, self._notes.log, self._place, self._left_out)
         self._naming = Naming(self._raw, self._seen, self._stacks, self._namespace, partial(self._lose, _NAMES))
         self._due = WalksDue(self._notes.log, self._seen.states, self._walker, self._left_out)
@@ -180,7 +185,7 @@ class Recorder(Listener):
         self._continued: Continued | None = None
         if earlier is not None:
             met = self._seen, self._raw, self._walker, self._watch
-            self._continued = Continued(earlier, *met, is_window=is_window)
+            self._continued = Continued(earlier, *met, is_window=is_window, windows=self._windows)
         self._mode.turn_to(self._notes, self._seen, arrivals)
         shown = 0 if self._light else SHOWN
         self._steps = OptimizerSteps(self._mode, self._notes, self._seen, self._stacks, shown=shown)
@@ -322,12 +327,14 @@ class Recorder(Listener):
         exported = {*self.watched, *self.asleep}
         self._contents.end()
         run = self._closed(None, exported)
-        session, carried = continued.session(run)
-        over = self._seen
+        session, carried = continued.session(run, goes_on=True)
+        over, gradients = self._seen, [*self._accumulated.live()]
         self._open(carried, is_window=True)
         over.close()
         self._stacks.begin_again()
         self._meet()
+        for gradient in gradients:
+            self._accumulated.know(gradient)
         windows.told(session, run)
 
     def session(self) -> tuple[Trace, Carried]:
@@ -343,6 +350,7 @@ class Recorder(Listener):
         them, and us, to the end of the process.
         """
         self._seen.close()
+        self.samples = None
         self._naming.close()
         self._namespace = None
         self._warned.close()
@@ -452,6 +460,8 @@ class Recorder(Listener):
         """Hold no weak reference to a tensor any more."""
         self._protected(self._seen.forget, tensor)
         self._protected(self._contents.forget, tensor)
+        if self.samples is not None:
+            self._protected(self.samples.forget, tensor)
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -505,6 +515,8 @@ class Recorder(Listener):
                 self._seen.reread(root)
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
+            if self.samples is not None:
+                self.samples.look()
             nodes = [node for root in roots if (node := node_of(root)) is not None]
             self._due.changed(self._contents.changes, sequence())
             if self._due.is_due(stack, nodes, always=self._thorough, first=not self._light):

@@ -24,10 +24,12 @@ class Windows:
     Attributes:
         calls: the calls after which a window ends.
         told: is given the session up to the end of a window, and the window alone.
+        are_of_cell: whether what is recorded is a cell of a notebook, behind which others may be run.
     """
 
     calls: int
     told: Callable[[Trace, Trace], None]
+    are_of_cell: bool = False
 
     @property
     def most(self) -> int:

@@ -200,6 +200,10 @@ class Finding:
         """What tells two findings of a session apart: their lines, and the run of a cell that showed them."""
         return (*self.lines, trace.run_of(max(self.steps, default=0)))
 
+    def is_of_before(self, trace: Trace) -> bool:
+        """Whether it rests on nothing that the last window of a run has shown."""
+        return max(self.steps, default=trace.fresh) < trace.fresh
+
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensors it is about, the most important first; what its culprits wrote comes besides."""
         return ()

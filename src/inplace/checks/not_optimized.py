@@ -142,9 +142,12 @@ def _finding(
         made.update(dict.fromkeys(index.places.chain(maker) if maker is not None else ()))
     over = index.places.chain_of(built.stack, None) if built is not None else ()
     places = [*over, *made] if how in {"unused", "idle"} else [*made, *over]
+    culprits: dict[object, Place] = {}
+    for place in places:
+        culprits.setdefault(place.spot, place)  # of a line that makes many, the first
     return NotOptimized(
         severity="warning",
-        culprits=tuple(dict.fromkeys(places))[:_MOST],
+        culprits=tuple(culprits.values())[:_MOST],
         victim=None,
         names=index.names.told(tensors=sorted(leaves), places=places),
         how=how,

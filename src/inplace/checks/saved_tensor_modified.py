@@ -157,9 +157,10 @@ def _of_ending(index: Index) -> Iterator[Finding]:
 def _pending(index: Index, told: AbstractSet[object]) -> Iterator[Finding]:
     """Yield, in a session, saves of graphs that live on which the run has overwritten: a later cell may go backward.
 
+    Of a run that goes on this is not asked before its end.
     Parameters are written by every training step, and the graph of an evaluation may be left over: that is an info.
     """
-    if not index.trace.runs:
+    if not index.trace.is_session or index.trace.goes_on:
         return
     for one in pending_uses(index):
         counted = counted_writes(index, one)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
-from inplace.facts.model import NodeId, StorageId
+from inplace.facts.model import Kind, NodeId, StorageId
 from inplace.reading.gradient_events import is_in_step
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -24,7 +24,8 @@ class UnseenWrite(Finding):
     Where it is `unfollowed` nothing was saved, and the graph has not recorded the write: the gradient is that of the
     values before. Where it is a `receiver` an argument of the same statement read what the statement had changed
     before; `argument` is that, and no node is concerned. A checkpoint read other values when backward ran it again
-    (`recomputed`), or went `another way`; `argument` is the call that had been made in its place.
+    (`recomputed`), or went `another way`; `argument` is the call that had been made in its place. Where it is
+    `unrecorded` there is no culprit: the bytes changed `between` two calls, none of which has shown that.
     """
 
     kind = "silent-corruption"
@@ -35,6 +36,7 @@ class UnseenWrite(Finding):
     how: Escape | Literal["unfollowed", "receiver", "recomputed", "another way"]
     argument: Place | None = None
     processes: tuple[int, ...] = ()
+    between: tuple[Place | None, Place | None] | None = None
 
     @property
     def yields(self) -> bool:  # type: ignore[override]  # the other kinds say it of all of theirs
@@ -59,7 +61,7 @@ class UnseenWrite(Finding):
         """
         if self.how == "unfollowed":
             return (Cure.WRITE_RECORDED,)
-        if self.how in {"receiver", "begun", "another way"}:
+        if self.how in {"receiver", "begun", "another way", "unrecorded"}:
             return ()
         if self.how in {"broadcast", "collective", "elsewhere", "shared"}:
             return (Cure.CLONE_SAVED,)
@@ -95,6 +97,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
             how=unseen.how,
             at=one.walk.step,
             processes=_processes(index, unseen, one.saved.storage),
+            between=_between(index, unseen) if unseen.how == "unrecorded" else None,
         )
         found.setdefault(finding.told_by(index.trace), finding)
     yield from found.values()
@@ -102,6 +105,18 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
     yield from (finding for one in unfollowed_writes(index) if (finding := _unfollowed(index, one)).lines not in told)
     yield from (_receiver(index, one) for one in changed_receivers(index))
     yield from (_recomputed(index, one) for one in recomputed_otherwise(index))
+
+
+def _between(index: Index, unseen: Unseen) -> tuple[Place | None, Place | None]:
+    """The last call by which the bytes were as they had been saved, and the first by which they were not.
+
+    They were compared before a backward, or when a call had ended.
+    """
+    first = min(unseen.changes, key=lambda change: (change.after, change.before))
+    begin, end = index.trace.calls[first.after], index.trace.calls[first.before]
+    if end.function.kind is not Kind.BACKWARD:
+        end = index.trace.calls[first.before - 1]
+    return index.places.of(begin), index.places.of(end)
 
 
 def _is_trained_by_all(index: Index, unseen: Unseen, storage: StorageId) -> bool:
@@ -163,4 +178,5 @@ def _unfollowed(index: Index, one: Unfollowed) -> UnseenWrite:
         saved="",
         storage=one.storage,
         how="unfollowed",
+        at=one.backward,
     )

@@ -24,7 +24,7 @@ from inplace.facts.consistency import is_consistent
 from inplace.facts.errors import TraceFormatError
 from inplace.facts.model import Call, Function, Layout, Stack, TensorState, Trace
 
-FORMAT = 5
+FORMAT = 6
 KIND = "torch-inplace trace"
 _SHARED = (Function, Stack, Layout)
 _PLAIN = frozenset({str, int, bool, type(None)})

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +31,6 @@ from inplace.facts.model import (
     NodeId,
     Optimizer,
     SavedUse,
-    Source,
     Storage,
     StorageId,
     Tensor,
@@ -43,6 +42,7 @@ from inplace.facts.renumbered import Renumbered, optional
 from inplace.facts.rows import NOTHING, CallColumns, Rows, Table, call_columns, column
 
 Item = TypeVar("Item", Tensor, Storage)
+Same = TypeVar("Same", bound=Hashable)
 _replaced: Any = struct_replace
 _STEPS = frozenset({"origin", "first_seen", "born", "died"})
 _ANONYMOUS = -1_000_000_000  # node ids below it were given to nodes that are neither numbered nor a leaf's
@@ -63,9 +63,9 @@ class Again:
     begun: bool = False
 
 
-def first_run(trace: Trace) -> Trace:
-    """A trace as the first run of a session."""
-    return replace(trace, runs=(CellRun(trace.title, 0, trace.failure),))
+def first_run(trace: Trace, run: CellRun) -> Trace:
+    """A trace as the first run of a session, `run` but for where it begins."""
+    return replace(trace, runs=(replace(run, begin=0),))
 
 
 def alone(later: Trace, walks: AbstractSet[int], known: AbstractSet[NodeId]) -> Trace:
@@ -81,9 +81,10 @@ def alone(later: Trace, walks: AbstractSet[int], known: AbstractSet[NodeId]) -> 
     return replace(later, walks=tuple(kept), nodes=tuple(node for node in later.nodes if node.id in reached))
 
 
-def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[TensorId]]:
+def joined(earlier: Trace, later: Trace, again: Again, run: CellRun) -> tuple[Trace, Sequence[TensorId]]:
     """What is kept of earlier runs, and the run `later` after it, as the trace of that run; and its tensors' new ids.
 
+    That run is `run`, but for where it begins and what ended it.
     `earlier` is the trace of a session, as this function and `first_run` give it, or what is kept of one.
     """
     ids = _Ids(earlier, later, again)
@@ -91,7 +92,7 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
     trace = Trace(
         torch=later.torch,
         sources=ids.all_sources,
-        sites=(*earlier.sites, *map(ids.site, later.sites)),
+        sites=ids.all_sites,
         calls=_JoinedCalls(earlier, later, ids),
         states=_JoinedStates(earlier, later, ids),
         tensors=_JoinedLives(earlier.tensors, later.tensors, ids.tensors, ids.fresh_tensors, ids.tensor, ids),
@@ -110,7 +111,7 @@ def joined(earlier: Trace, later: Trace, again: Again) -> tuple[Trace, Sequence[
         acts=(*earlier.acts, *map(ids.act, later.acts)),
         process=later.process,
         collectives=tuple(replace(one, step=ids.moment(one.step)) for one in later.collectives),
-        runs=(*earlier.runs, CellRun(later.title, ids.calls, failure)),
+        runs=(*earlier.runs, replace(run, begin=ids.calls, failure=failure)),
     )
     return trace, ids.tensors
 
@@ -126,7 +127,6 @@ class _Ids(Renumbered):
         super().__init__()
         self.calls, self.known = len(earlier.calls), frozenset(earlier.node_by_id)
         self.states = _behind_all(earlier.states, later.states)
-        self.sites = _behind_all(earlier.sites, later.sites)
         self.modules = _behind_all(earlier.modules, later.modules)
         self.tensors, self.fresh_tensors = _numbered(len(later.tensors), again.tensors, len(earlier.tensors))
         storages, self._counters = _shared(earlier, later, again)
@@ -134,7 +134,8 @@ class _Ids(Renumbered):
         self._first_counter = 1 + max((s.counter for s in earlier.states if s.counter is not None), default=-1)
         anonymous = min((node.id for node in earlier.nodes), default=0)
         self._anonymous = min(0, anonymous - _ANONYMOUS)
-        self.sources, self.all_sources = _sources(earlier.sources, later.sources)
+        self.sources, self.all_sources = _one_of_each(earlier.sources, later.sources)
+        self.sites, self.all_sites = _one_of_each(earlier.sites, tuple(map(self.site, later.sites)))
 
     def counter_id(self, counter: CounterId) -> CounterId:
         found = self._counters.get(counter)
@@ -209,12 +210,12 @@ def _shared(
     return storages, counters
 
 
-def _sources(earlier: Sequence[Source], later: Sequence[Source]) -> tuple[list[int], tuple[Source, ...]]:
-    """Where the sources of a run are among all: one that is the same in everything is shown once."""
-    known = {source: number for number, source in enumerate(earlier)}
-    fresh = [source for source in later if source not in known]
-    known.update({source: number for number, source in enumerate(fresh, len(earlier))})
-    return [known[source] for source in later], (*earlier, *fresh)
+def _one_of_each(earlier: Sequence[Same], later: Sequence[Same]) -> tuple[list[int], tuple[Same, ...]]:
+    """Where the sources, sites or stacks of a run are among all: one that is the same in everything is there once."""
+    known = {one: number for number, one in enumerate(earlier)}
+    fresh = [one for one in dict.fromkeys(later) if one not in known]
+    known.update({one: number for number, one in enumerate(fresh, len(earlier))})
+    return [known[one] for one in later], (*earlier, *fresh)
 
 
 def _optimizers(earlier: Trace, later: Trace, ids: _Ids) -> tuple[Optimizer, ...]:
@@ -315,11 +316,12 @@ class _JoinedCalls(Rows[Call]):
         """What all calls are asked for; see `call_columns`."""
         one, other, ids = call_columns(self._earlier), call_columns(self._later), self._ids
         states = ids.states.start
+        places, stacks = _one_of_each(one.stacks, [*map(ids.stack, other.stacks)])
         return CallColumns(
             functions=[*one.functions, *other.functions],
             function=_behind(one.function, other.function, len(one.functions)),
-            stacks=[*one.stacks, *map(ids.stack, other.stacks)],
-            stack=_behind(one.stack, other.stack, len(one.stacks)),
+            stacks=[*stacks],
+            stack=_behind(one.stack, map(places.__getitem__, other.stack)),
             begins=_behind(one.begins[:-1], other.begins, len(one.before)),
             paths=[*one.paths, *other.paths],
             path=_behind(one.path, other.path, len(one.paths)),

@@ -5,6 +5,7 @@ A later cell can meet tensors that are alive, storages that a live tensor or a l
 are alive. So calls that made one of those nodes, or that saw one of those tensors or storages, are kept; of a line that
 did the same to the same memory many times in one run, the first and the last two, and of a cell that was run many
 times, what the first and the last three runs of a line did; and with them the calls that made what they were given.
+Where there is room, what the first backward of each line was computed from is kept as well, and numbers that left.
 Beyond bounds the oldest go, which is said.
 """
 
@@ -52,24 +53,38 @@ _WALKS = 2  # backwards of one line that are kept of one run
 Item = TypeVar("Item")
 
 
-def kept(trace: Trace) -> tuple[Trace, Mapping[TensorId, TensorId]]:
-    """The part of a trace that a later run can meet again, and the ids that its tensors have there."""
-    alive = _Alive(trace)
-    steps, dropped = _bounded(trace, sorted(_steps(trace, alive)))
+def kept(trace: Trace, since: int | None = None) -> tuple[Trace, Mapping[TensorId, TensorId]]:
+    """The part of a trace that a later run can meet again, and the ids that its tensors have there.
+
+    From the call `since` on all is kept, if one is given; see NOTE [ The border of a window ].
+    """
+    alive = _Alive(trace, len(trace.calls) if since is None else since)
+    found = _steps(trace, alive)
+    if since is not None:
+        found = _with_examples(trace, found)
+    steps, dropped = _bounded(trace, sorted(found))
     cut = _Cut(trace, alive, steps, dropped)
     return cut.trace(), cut.tensors
 
 
 class _Alive:
-    """What is alive at the end of a trace: tensors, storages, and the nodes of graphs that live tensors reach."""
+    """What is alive at the end of a trace: tensors, storages, and the nodes of graphs that live tensors reach.
 
-    def __init__(self, trace: Trace) -> None:
+    Nodes that were made from the call `since` on count as alive.
+    """
+
+    def __init__(self, trace: Trace, since: int) -> None:
+        self.since = since
         self.tensors = {TensorId(n) for n, died in enumerate(column(trace.tensors, "died")) if died == NOTHING}
         last = trace.walks[-1] if trace.walks else None
         ended = last is not None and not last.is_backward and last.step == len(trace.calls)
         self.walk = last if ended else None
         reached = set(last.reached) if last is not None and ended else set()
-        self.nodes = [node for node in trace.nodes if node.id in reached or node.leaf in self.tensors]
+        self.nodes = [
+            node
+            for node in trace.nodes
+            if node.id in reached or node.leaf in self.tensors or (node.step is not None and node.step >= since)
+        ]
         saved = {one.storage for node in self.nodes for one in node.saved if one.storage is not None}
         dead = column(trace.storages, "died")
         self.storages = saved | {StorageId(number) for number, died in enumerate(dead) if died == NOTHING}
@@ -82,16 +97,34 @@ def _steps(trace: Trace, alive: _Alive) -> set[int]:
     seen = [t in alive.tensors or s in alive.storages for t, s in zip(tensors, storages, strict=True)]
     lines: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
     for step in columns.seeing(seen):
-        lines[trace.run_of(step), columns.stack[step], columns.function[step], _memory(trace, step, seen)].append(step)
+        lines[trace.window_of(step), columns.stack[step], columns.function[step], _memory(trace, step, seen)].append(
+            step
+        )
     same: dict[object, list[list[int]]] = defaultdict(list)
     texts = [_text_of(trace, stack) for stack in columns.stacks]
     for (_, stack, function, memory), steps in lines.items():
         same[texts[stack], columns.functions[function].name, memory].append([*steps[:_FIRST], *steps[-_LAST:]])
     found = {s for runs in same.values() for steps in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]) for s in steps}
     found |= {node.step for node in alive.nodes if node.step is not None}
+    found.update(range(alive.since, len(trace.calls)))
     walks = _walks(trace, alive)
     found |= {walk.step for walk in walks} | _last_backwards(trace, walks)
     return _with_makers(trace, found)
+
+
+def _with_examples(trace: Trace, found: set[int]) -> set[int]:
+    """Some calls, and examples of what the run did that leaves no tensor behind, with what led there; if there is room.
+
+    They are the first backward of each line, as which later ones were computed, mostly, and the last numbers that each
+    line took out of tensors: they may come back in.
+    """
+    columns = call_columns(trace.calls)
+    backwards = columns.steps_of(lambda function: function.kind is Kind.BACKWARD)
+    numbers = columns.steps_of(lambda function: function.kind is Kind.TO_PYTHON)
+    firsts = {columns.stack[step]: step for step in reversed(backwards) if step >= trace.begin}
+    lasts = {columns.stack[step]: step for step in numbers if step >= trace.begin}
+    whole = found | _with_makers(trace, {*firsts.values(), *lasts.values()})
+    return whole if len(whole) <= CALLS else found
 
 
 def _memory(trace: Trace, step: int, seen: Sequence[bool]) -> int:
@@ -106,11 +139,12 @@ def _walks(trace: Trace, alive: _Alive) -> list[GraphWalk]:
     lines: dict[tuple[int, Stack], list[GraphWalk]] = defaultdict(list)
     for walk in trace.walks:
         if walk.is_backward and not alive.ids.isdisjoint(walk.reached):
-            lines[trace.run_of(walk.step), trace.calls[walk.step].stack].append(walk)
+            lines[trace.window_of(walk.step), trace.calls[walk.step].stack].append(walk)
     same: dict[object, list[list[GraphWalk]]] = defaultdict(list)
     for (_, stack), walks in lines.items():
         same[_text_of(trace, stack)].append(walks[-_WALKS:])
-    kept_runs = (walks for runs in same.values() for walks in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]))
+    kept_runs = [walks for runs in same.values() for walks in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:])]
+    kept_runs.append([walk for walk in trace.walks if walk.is_backward and walk.step >= alive.since])
     return sorted({walk.step: walk for walks in kept_runs for walk in walks}.values(), key=lambda walk: walk.step)
 
 
@@ -138,14 +172,17 @@ def _acts(trace: Trace, alive: _Alive) -> Iterator[GradientAct]:
     Of a line that did the same again and again, the first and the last runs tell enough, and the last acts of each.
     """
     lines: dict[tuple[int, Stack, Act, tuple[int, ...]], list[tuple[int, GradientAct]]] = defaultdict(list)
+    recent: list[tuple[int, GradientAct]] = []
     for place, act in enumerate(trace.acts):
-        if act.act is not Act.SINGULAR and alive.tensors.issuperset(map(TensorId, act.numbers)):
-            lines[trace.run_of(act.step), act.stack, act.act, act.numbers].append((place, act))
+        if act.step >= alive.since and (act.act is not Act.SINGULAR or alive.ids.issuperset(map(NodeId, act.numbers))):
+            recent.append((place, act))
+        elif act.act is not Act.SINGULAR and alive.tensors.issuperset(map(TensorId, act.numbers)):
+            lines[trace.window_of(act.step), act.stack, act.act, act.numbers].append((place, act))
     same: dict[object, list[list[tuple[int, GradientAct]]]] = defaultdict(list)
     for (_, stack, kind, numbers), acts in lines.items():
         same[_text_of(trace, stack), kind, numbers].append([*acts[:_FIRST], *acts[-_LAST:]])
-    kept_runs = (acts for runs in same.values() for acts in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:]))
-    yield from dict(sorted({place: act for acts in kept_runs for place, act in acts}.items())).values()
+    kept_runs = [acts for runs in same.values() for acts in (*runs[:_FIRST_RUNS], *runs[-_LAST_RUNS:])]
+    yield from dict(sorted({place: act for acts in (*kept_runs, recent) for place, act in acts}.items())).values()
 
 
 def _with_makers(trace: Trace, steps: set[int]) -> set[int]:
@@ -181,10 +218,10 @@ class _Cut(Renumbered):
         self._trace, self._alive, self._steps, self._dropped = trace, alive, steps, dropped
         self._calls = [trace.calls[step] for step in steps]
         self._kept_names = self._names()
-        runs = {trace.run_of(step) for step in steps}
-        self._runs = [run for n, run in enumerate(trace.runs) if n in runs or n == len(trace.runs) - 1]
+        self._runs = _left_of(trace, {trace.window_of(step) for step in steps})
         self.modules = _places(call.module for call in self._calls if call.module is not None)
-        self._changes = [change for change in trace.changes if change.storage in alive.storages][-CALLS:]
+        changes = (one for one in trace.changes if one.storage in alive.storages or one.after >= alive.since)
+        self._changes = [*changes][-CALLS:]
         self._optimizers = [one for one in trace.optimizers if not alive.tensors.isdisjoint(one.params)]
         self._acts = list(_acts(trace, alive))
         self.states = self._all_states()
@@ -237,7 +274,7 @@ class _Cut(Renumbered):
         """The names of live tensors: the first and the last look at which each reached its tensor."""
         looks: dict[tuple[str, TensorId], list[Name]] = defaultdict(list)
         for name in self._trace.names:
-            if name.tensor in self._alive.tensors:
+            if name.tensor in self._alive.tensors or name.step >= self._alive.since:
                 looks[name.path, name.tensor].append(name)
         found = dict.fromkeys(name for names in looks.values() for name in (names[0], names[-1]))
         return sorted(found, key=lambda name: name.step)
@@ -249,16 +286,21 @@ class _Cut(Renumbered):
         used.update(state for call in self._calls for state in call.outputs)
         named = {name.tensor for name in self._kept_names}
         named.update(param for one in self._optimizers for param in one.params)
-        named.update(TensorId(number) for act in self._acts for number in act.numbers)
+        named.update(self._acted_on())
         wanted = {self._trace.states[state].tensor for state in used} | named
         return {old: StateId(new) for new, old in enumerate(sorted(used.union(last[t] for t in wanted if t in last)))}
+
+    def _acted_on(self) -> Iterator[TensorId]:
+        """The tensors to whose gradients something happened."""
+        acts = (act for act in self._acts if act.act is not Act.SINGULAR)  # which is about nodes
+        return (TensorId(number) for act in acts for number in act.numbers)
 
     def _all_tensors(self, states: Iterable[TensorState]) -> Iterator[TensorId]:
         found = {state.tensor for state in states}
         found.update(state.base for state in states if state.base is not None)
         found.update(name.tensor for name in self._kept_names)
         found.update(param for one in self._optimizers for param in one.params)
-        found.update(TensorId(number) for act in self._acts for number in act.numbers)
+        found.update(self._acted_on())
         found.update(node.leaf for node in self._alive.nodes if node.leaf is not None)
         found.update(one.tensor for node in self._alive.nodes for one in node.saved if one.tensor is not None)
         yield from found
@@ -303,7 +345,18 @@ class _Cut(Renumbered):
 
     def _run(self, run: CellRun) -> CellRun:
         failure: Failure | None = None if run.failure is None else replace(run.failure, stack=None, there=())
-        return CellRun(run.title, self.moment(run.begin), failure)
+        return replace(run, begin=self.moment(run.begin), failure=failure)
+
+
+def _left_of(trace: Trace, windows: set[int]) -> list[CellRun]:
+    """The windows of which calls are kept, and the last; a run begins with the first of its own that is left."""
+    found, begun = list[CellRun](), False
+    for place, run in enumerate(trace.runs):
+        begun = begun and run.continues
+        if place in windows or place == len(trace.runs) - 1:
+            found.append(replace(run, continues=run.continues and (begun or not found)))
+            begun = True
+    return found
 
 
 def _places(items: Iterable[Item]) -> dict[Item, int]:

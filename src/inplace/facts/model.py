@@ -356,10 +356,11 @@ class GraphWalk:
 
 @dataclass(frozen=True, slots=True)
 class ContentChange:
-    """Bytes of an exported storage that changed though no recorded call wrote them (numpy, dlpack, shared memory).
+    """Bytes of a storage that changed though no recorded call wrote them (numpy, dlpack, shared memory).
 
     It happened after call `after` and before call `before`; `stack` is the line that was running, None if unknown.
-    `start` and `stop` are bytes from the start of the storage.
+    `start` and `stop` are bytes from the start of the storage. Where it `is_sampled`, nobody was known to have the
+    bytes: another thread, or compiled or foreign code, has written them, and no more of them than a sample was read.
     Where other processes are known to have written those bytes, `processes` are their ids and `stack` is their line;
     see NOTE [ Written by another process ].
     """
@@ -371,6 +372,7 @@ class ContentChange:
     stop: int
     stack: Stack | None
     processes: tuple[int, ...] = ()
+    is_sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,19 +552,27 @@ class Collective:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """One run of a notebook's cell in a trace of several: what it is called, its first step, and what ended it."""
+    """One run of a notebook's cell in a trace of several: what it is called, its first step, and what ended it.
+
+    A long run may be several, its windows: `continues` is whether the one before it goes on in it, and `goes_on`
+    whether it was not over yet. `is_cell` is whether other cells may come behind it, which can use what it leaves.
+    """
 
     title: str
     begin: int
     failure: Failure | None
+    is_cell: bool = True
+    continues: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
 class Trace:
     """Everything that was observed of one run, in the order in which it happened.
 
-    In a notebook what is kept of the runs of cells before it comes first: `runs` are they and, last, the run that the
-    trace is of; none where there was nothing before it. `failure` and `title` are those of the last.
+    In a notebook what is kept of the runs of cells before it comes first, in a long run that of its earlier windows:
+    `runs` are they and, last, the run that the trace is of; none where there was nothing before it. `failure` and
+    `title` are those of the last.
     `calls`, `states`, `tensors` and `storages` may build their items when asked for them: keep what you need of an
     item, not a list of all; `rows.column` gives a field of all.
     `process` is None where the recording knows of one process only.
@@ -592,13 +602,35 @@ class Trace:
     shared: tuple[SharedBytes, ...] = ()
 
     @property
-    def begin(self) -> int:
-        """The first step of the run that the trace is of."""
+    def fresh(self) -> int:
+        """The first step that was not looked at before: that of the last window of the run, or of the run."""
         return self.runs[-1].begin if self.runs else 0
 
-    def run_of(self, step: int) -> int:
-        """The place in `runs` of the run that made a call, 0 where there is only one."""
+    @property
+    def begin(self) -> int:
+        """The first step of the run that the trace is of, as far as its windows are here."""
+        return next((run.begin for run in reversed(self.runs) if not run.continues), 0)
+
+    @property
+    def is_session(self) -> bool:
+        """Whether other cells were run before it, or may be run behind it."""
+        return any(run.is_cell for run in self.runs)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the code was not over yet."""
+        return bool(self.runs) and self.runs[-1].goes_on
+
+    def window_of(self, step: int) -> int:
+        """The place in `runs` of the one that made a call, 0 where there is only one."""
         return max(0, bisect_right(self.runs, step, key=lambda run: run.begin) - 1)
+
+    def run_of(self, step: int) -> int:
+        """The same of its first window: a number for each run, however many windows it has."""
+        place = self.window_of(step)
+        while place and self.runs[place].continues:
+            place -= 1
+        return place
 
     @cached_property
     def node_by_id(self) -> dict[NodeId, Node]:

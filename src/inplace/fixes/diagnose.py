@@ -10,6 +10,7 @@ from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.facts.pause import no_collection
 from inplace.facts.progress import Tell, silent
+from inplace.facts.recent import whole_from
 from inplace.fixes.candidate import Look
 from inplace.fixes.fitting import fitted
 from inplace.reading.index import Index
@@ -22,17 +23,23 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 def analyze(trace: Trace, tell: Tell = silent) -> Report:
     """What the trace shows to be wrong, or safe where it looks wrong; the worst first, else in the order of kinds."""
     index = Index(trace)
+    since = whole_from(trace)  # what the window before could not tell, as it was not over, is told now
     found: dict[object, Finding] = {}
     standing: dict[object, Finding] = {}
+    before: list[Finding] = []  # what earlier windows of the run have told
     for number, kind in enumerate(KINDS):
         tell(number / len(KINDS))
         for finding in kind.look(index):
-            if max(finding.steps, default=trace.begin) >= trace.begin:
+            last = max(finding.steps, default=trace.fresh)
+            if last >= since:
                 found.setdefault((finding.severity, *finding.told_by(trace)), finding)
+            elif last >= trace.begin:
+                before.append(finding)
             elif finding.stands:  # all else that earlier runs showed was told below them
                 standing.setdefault(finding.lines, finding)
     broken = {storage for one in found.values() if one.broken() is not None for storage in one.storages()}
-    kept = [one for one in found.values() if not one.is_told_with(broken) and not _says_less(one, found.values())]
+    told_too = [*found.values(), *before]
+    kept = [one for one in found.values() if not one.is_told_with(broken) and not _says_less(one, told_too)]
     ordered = sorted(kept, key=lambda finding: _ORDER[finding.severity])
     told = (*fitted(Look(index), ordered[:_REWRITTEN]), *ordered[_REWRITTEN:])
     return Report(index, told, tuple(standing.values()))
@@ -53,7 +60,7 @@ def _says_less(finding: Finding, others: Collection[Finding]) -> bool:
 
 def analyze_run(session: Trace, alone: Trace, tell: Tell = silent) -> Report:
     """What a run of a cell shows behind the runs before it; as the run alone where nothing of it rests on those."""
-    report, begin = analyze(session, tell), session.begin
+    report, begin = analyze(session, tell), session.fresh
     if any(step < begin for finding in report.findings for step in finding.steps):
         return report
     own = analyze(alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from inplace.facts.model import Call, Kind, TensorId
@@ -9,26 +10,34 @@ from inplace.reading.gradients import reached_leaves, wanted_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_moved_by_hand
 
+_TURNS = 2  # steps of code that goes on
+
 
 def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
     """Yield the wanted leaves that no backward reached, each with the backwards that may have been meant for it.
 
     None of them had a gradient at a step. Those backwards are the ones before the first step that wants it, the last
     one first; where no step does, all of them in order. What is moved by hand after it was used has no need of a
-    gradient: a codebook that follows averages.
+    gradient: a codebook that follows averages. While the code goes on, a step may still come, and what moves a leaf by
+    hand behind it: then two steps must have wanted it.
     """
     backwards = [
         call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
     ]
-    lines = list({call.stack: call for call in reversed(backwards)}.values())[::-1]  # of each line the first
+    firsts = {call.stack: call for call in reversed(backwards)}  # of each line the first
+    lines = sorted(firsts.values(), key=lambda call: call.step)
     missing = wanted_leaves(index) - reached_leaves(index) - index.gradients.had
     missing = {leaf for leaf in missing if not is_moved_by_hand(index, leaf)}
     if not missing or not backwards:
         return
     stepped: dict[TensorId, int] = {}
+    times = Counter[TensorId]()
     for event in index.gradients.of("step"):
         for leaf in event.leaves or ():
             stepped.setdefault(leaf, event.moment[0] + 1)
+            times[leaf] += 1
+    if index.trace.goes_on:
+        missing = {leaf for leaf in missing if times[leaf] >= _TURNS}
     for leaf in sorted(missing):
         before = [call for call in lines if call.step < stepped.get(leaf, len(index.trace.calls))]
         yield leaf, before[::-1] if leaf in stepped else before

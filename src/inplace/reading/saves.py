@@ -13,10 +13,12 @@ from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-Escape = Literal["data", "external", "elsewhere", "shared", "buffers", "replaced", "collective", "begun", "broadcast"]
+Escape = Literal[
+    "data", "external", "elsewhere", "shared", "buffers", "replaced", "collective", "begun", "broadcast", "unrecorded"
+]
 """How a write escaped the counter of a save: by a counter of its own, from outside PyTorch, in another process, in
 memory that other processes have, without moving any, by giving the tensor other memory, by a collective, by one that
-was not waited for, or by the broadcast of a model's buffers."""
+was not waited for, by the broadcast of a model's buffers, or by nobody that we were shown."""
 
 _MOST = 8  # culprit lines named for one save
 
@@ -108,6 +110,9 @@ def _escape_of_change(index: Index, changes: list[ContentChange]) -> Escape:
     """How changes that no call made escaped the counter of a save."""
     if all((change.storage, change.stack) in index.begun for change in changes):
         return "begun"
+    changes = [change for change in changes if not change.is_sampled]
+    if not changes:
+        return "unrecorded"
     if all(change.processes for change in changes):
         return "elsewhere"
     unknown = {change.storage for change in changes if not change.processes}
@@ -211,7 +216,9 @@ def changes_after(index: Index, one: Use) -> list[ContentChange]:
     """The changes of a save's bytes that no call made, since it was saved."""
     begun = _made_by(index, one.node)
     changes = index.history.changes_of.get(one.saved.storage, ()) if one.saved.storage is not None else ()
-    return [c for c in changes if begun <= c.after < one.walk.step and _touched(one.saved, c)]
+    # What a custom function keeps on `ctx` may be there to be written: of that a sample tells nothing.
+    known = [c for c in changes if one.saved.counted or not c.is_sampled]
+    return [c for c in known if begun <= c.after and c.before <= one.walk.step and _touched(one.saved, c)]
 
 
 def _made_by(index: Index, node: Node) -> int:

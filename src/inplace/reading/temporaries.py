@@ -95,11 +95,12 @@ class _CopiesOnly:
     def is_left(self, storage: StorageId | None, name: str) -> bool:
         """Whether nobody can read a copy any more: it has died, or only a name of the script that ended reaches it.
 
-        In a session a later cell may read it.
+        In a session a later cell may read it, and what comes of a run that goes on.
         """
         if storage is None or self._index.trace.storages[storage].died is not None:
             return storage is not None
-        return not self._index.trace.runs and set(self._index.names.over(storage)) <= {name}
+        trace = self._index.trace
+        return not trace.is_session and not trace.goes_on and set(self._index.names.over(storage)) <= {name}
 
     def is_given_after(self, maker: Call, step: int) -> bool:
         """Whether a call after a step was given what a copy was made of: somebody expects to find the write there."""

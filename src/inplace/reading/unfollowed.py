@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, ContentChange, GradMode, Kind, NodeId, StorageId, TensorId, TensorState
@@ -49,7 +49,7 @@ _USES = 64  # calls behind a write that are asked whether they used the result
 class Unfollowed:
     """Places that wrote, and the tensor with a gradient path whose values they changed; `node` had made that.
 
-    `step` is that of the first call behind which the values are others.
+    `step` is that of the first call behind which the values are others, `backward` the one that does not know it.
     """
 
     places: tuple[Place, ...]
@@ -57,6 +57,7 @@ class Unfollowed:
     step: int
     live: TensorId
     node: NodeId
+    backward: int
 
 
 def unfollowed_writes(index: Index) -> Iterator[Unfollowed]:
@@ -79,7 +80,8 @@ class _Unfollowed:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._gone = {node for walk in index.trace.walks if walk.is_backward for node in walk.reached}
+        walks = [walk for walk in index.trace.walks if walk.is_backward]
+        self._gone = {node: walk.step for walk in reversed(walks) for node in walk.reached}
         self._saved = _saved(index)
         self._seen: set[object] = set()
 
@@ -184,8 +186,10 @@ def _saved(index: Index) -> dict[StorageId, list[int | None]]:
     return found
 
 
-def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tuple[TensorId, NodeId] | None:
-    """A result over a storage with the same node before and after a step, which a backward then goes through."""
+def _live(
+    index: Index, storage: StorageId, step: int, gone: Mapping[NodeId, int]
+) -> tuple[TensorId, NodeId, int] | None:
+    """A result over a storage with the same node before and after a step, and the backward that goes through it."""
     if storage not in index.history.result_storages:
         return None  # as of parameters, which every step of an optimizer writes
     states = index.trace.states
@@ -200,8 +204,9 @@ def _live(index: Index, storage: StorageId, step: int, gone: set[NodeId]) -> tup
             if states[number].node != node:
                 break
             user = index.trace.calls[at]
-            if user.grad_mode is GradMode.GRAD and not gone.isdisjoint(user.nodes):
-                return tensor, node
+            backwards = [gone[made] for made in map(NodeId, user.nodes) if made in gone]
+            if user.grad_mode is GradMode.GRAD and backwards:
+                return tensor, node, min(backwards)
     return None
 
 

@@ -111,14 +111,17 @@ def kept_by(seen: WindowsSeen | None, earlier: Carried | None = None) -> dict[st
     """What a recorder is given to let go of what is over, in a session that may have begun `earlier`."""
     if seen is None:
         return {"earlier": earlier, "windows": None}
-    return {"earlier": earlier or nothing_carried(), "windows": windows_of(seen.calls, seen.told)}
+    return {
+        "earlier": earlier or nothing_carried(),
+        "windows": windows_of(seen.calls, seen.told, are_of_cell=earlier is not None),
+    }
 
 
-def windows_of(calls: int, told: Callable[[Trace, Trace], None]) -> Windows:
-    """Windows of so many calls; `told` hears of each but the last."""
+def windows_of(calls: int, told: Callable[[Trace, Trace], None], *, are_of_cell: bool = False) -> Windows:
+    """Windows of so many calls of a cell of a notebook, or of other code; `told` hears of each but the last."""
     from inplace.capture.windows import Windows
 
-    return Windows(calls, told)
+    return Windows(calls, told, are_of_cell)
 
 
 def nothing_carried() -> Carried:

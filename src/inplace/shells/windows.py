@@ -68,9 +68,11 @@ class WindowsSeen:
     def ended(self, session: Trace, run: Trace, tell: Tell = silent) -> Explanation:
         """What the whole run shows; its last window is given."""
         last = Explanation.of_run(session, run, tell)
-        if self._earlier is None:
+        earlier = self._earlier
+        if earlier is None:
             return last
-        return LongExplanation.of_windows(last, self._earlier, self._worst)
+        fresh = [one for one in last.findings if not (one.is_of_before(last.trace) and earlier.knows(one))]
+        return LongExplanation.of_windows(Explanation(last.index, tuple(fresh)), earlier, self._worst)
 
 
 class LongExplanation(Explanation):

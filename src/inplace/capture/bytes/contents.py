@@ -47,6 +47,9 @@ _LINES = 20_000  # line events after which tracing stops
 _IDLE = 64  # storages that sleep, from which on those that have died are forgotten
 
 
+Change = tuple[StorageId, int, int, int | None, int, int, bool]
+
+
 def _nobody() -> None:
     """What a weak reference gives whose tensor has died."""
 
@@ -101,20 +104,24 @@ class Contents:
         stacks: where the user's stacks get theirs.
         ledger: where our tracer of lines is noted, and undone.
         left_out: where it is noted what was not compared.
+        calls: tells how many calls have begun.
 
     Attributes:
         watched: the storages that are compared at each call and line, by id.
         asleep: those that are compared around the calls that take them; see NOTE [ Storages that sleep ].
-        changes: (storage, last step before, first step after, stack or None, first byte, byte after the last) of each
-            change found.
+        changes: (storage, last step before, first step after, stack or None, first byte, byte after the last, whether
+            it was found in a sample) of each change found; see samples.py.
         shared: what is known of the shared memory that storages lie in.
     """
 
-    def __init__(self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut) -> None:
-        self.changes: list[tuple[StorageId, int, int, int | None, int, int]] = []
+    def __init__(
+        self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut, calls: Callable[[], int]
+    ) -> None:
+        self.changes: list[Change] = []
         self.watched: dict[StorageId, _Watched] = {}
         self.asleep: dict[StorageId, _Watched] = {}
         self._seen, self._stacks, self._ledger, self._left_out = seen, stacks, ledger, left_out
+        self._calls = calls
         self._memory = ForeignMemory()
         self.shared = SharedMemory()
         self._line: int | None = None
@@ -292,7 +299,7 @@ class Contents:
             bound = _AWAKE if self._spent > _AWAKE else _LINES if self._lines > _LINES else 0
             self._left_out.note(Look.LINES, bound, step, storage=watched.storage)
         self.shared.look_for(watched.live)
-        self.changes.append((watched.storage, watched.after, step, line, start, stop))
+        self.changes.append((watched.storage, watched.after, step, line, start, stop, False))
 
     # ------------------------------------------------------------ lines
 
@@ -323,7 +330,7 @@ class Contents:
                 self._end_lines()
                 return None
             with torch._C.DisableTorchFunction():  # our own reads must not arrive at the mode
-                self.look(self._seen.step + 1)
+                self.look(self._calls())
             self._line = self._stacks.key_of_line(frame.f_back if event == "return" else frame)
         except Exception:  # a fault in a tracer would surface in the user's line
             self._end_lines()

@@ -9,6 +9,8 @@ moved are noted as written by a call of the backward's line.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from inplace.capture.calls.call_notes import CallNotes
@@ -38,6 +40,10 @@ class Accumulated:
         ref = self._seen.ref_of(gradient)
         if ref is not None and ref.version is not None:
             self._known[id(gradient)] = ref
+
+    def live(self) -> Iterator[torch.Tensor]:
+        """Those of them that are alive, each to be let go of soon."""
+        return (gradient for ref in self._known.values() if (gradient := ref()) is not None)
 
     def hold(self, stack: int) -> None:
         """A backward is about to begin, from a stack of the user's."""

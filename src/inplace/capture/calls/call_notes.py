@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.bytes.samples import is_due
 from inplace.capture.calls.arguments import nested_in, tensors_in
 from inplace.capture.calls.functions import LAZY, facts_of, variant_of
 from inplace.capture.calls.known import Known
@@ -18,7 +19,7 @@ from inplace.capture.calls.listener import Listener
 from inplace.capture.code.objects import message_of, name_of_class
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.arrivals import Arrivals
-from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, WIDTH, CallLog
+from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, OUT, OUTS, POSITIONS, SEQ0, SEQ1, STACK, WIDTH, CallLog
 from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors import PLAIN, know_distributed
@@ -208,6 +209,8 @@ class CallNotes:
         if seen.dead:
             seen.bury()
         self.note_outcome(known, step, tensors, result, made, ended - begun, changes=changes)
+        if ended != begun and self._hooks.samples is not None and is_due(self._stacks.times[calls[start + STACK]]):
+            self._hooks.samples.take(tensors, result)
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from inplace.capture.bytes.samples import Samples
 from inplace.capture.calls.known import Known
 from inplace.facts.model import Function, StorageId
 
@@ -18,12 +19,14 @@ class Listener:
         watched: the exported storages whose contents are compared, where there are any.
         asleep: those that are compared around the calls that take them only, where there are any.
         external: the storages met lately whose memory others own, where there are any.
+        samples: what reads a few bytes of what nodes may have saved; None where nobody does.
         strict: whether a write that destroys a save is to be stopped.
     """
 
     watched: Mapping[Any, Any]
     asleep: Mapping[Any, Any]
     external: list[Any]
+    samples: Samples | None
     strict = False
 
     def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from inplace.capture.bytes.samples import is_due
 from inplace.capture.calls.call_notes import (
     OWNED,
     CallNotes,
@@ -233,6 +234,8 @@ class CallMode(TorchFunctionMode):
                     notes.note_outcome(
                         known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
                     )
+                if ended != begun and is_due(count + 1) and hooks.samples is not None:
+                    hooks.samples.take(tensor_arguments(args, kwargs), result)
                 if hooks.external or (known.open and hooks.watched):
                     hooks.settle()
                 if asleep:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from inplace.capture.bytes.contents import Change
 from inplace.capture.graph.walk import Walker, Write
 from inplace.capture.left_out import LeftOut
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ0, STACK, WIDTH, CallLog
@@ -61,7 +62,7 @@ class WalksDue:
         if len(log):
             self._writes.append((len(log) - 1, node, storage, log.calls[STACK - WIDTH]))
 
-    def changed(self, changes: Sequence[tuple[StorageId, int, int, int | None, int, int]], node: int) -> None:
+    def changed(self, changes: Sequence[Change], node: int) -> None:
         """Take the new ones among all changes of bytes that others have made; see `Contents.changes`."""
         calls = self._log.calls
         for storage, _, before, stack, *_ in changes[self._changes :]:

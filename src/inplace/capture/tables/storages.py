@@ -173,6 +173,10 @@ class Storages:
         self.allocated[found] = self.sizes[found]
         self._tensors.asked[ref.tensor] = found
 
+    def is_external(self, live: LiveStorage) -> bool:
+        """Whether others owned the memory of a storage when it was met."""
+        return self._facts[live.id * _FACTS + _EXTERNAL] != 0
+
     def frozen(self) -> tuple[StorageRows, array[int]]:
         """The storages in the order in which they were met, and their places in it.
 

@@ -67,10 +67,11 @@ def more_nodes(report: Report, most: int) -> Autograd:
 
 def _runs(trace: Trace) -> tuple[RunSpan, ...]:
     """The runs of cells of which calls are shown, and the last; where there is only that, none need be told apart."""
-    if not trace.runs:
+    runs = [run for place, run in enumerate(trace.runs) if not (place and run.continues)]
+    if not runs:
         return ()
-    ends = [*(run.begin for run in trace.runs[1:]), len(trace.calls)]
-    shown = [run for run, end in zip(trace.runs, ends, strict=True) if run.begin < end or run is trace.runs[-1]]
+    ends = [*(run.begin for run in runs[1:]), len(trace.calls)]
+    shown = [run for run, end in zip(runs, ends, strict=True) if run.begin < end or run is runs[-1]]
     spans = [RunSpan(run.title, run.begin, "" if run.failure is None else run.failure.type) for run in shown]
     return tuple(spans) if len(spans) > 1 else ()
 

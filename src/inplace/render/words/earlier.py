@@ -72,7 +72,7 @@ class Earlier:
     def add(self, report: Report) -> None:
         """Tell of a window, and keep what was told."""
         trace = report.trace
-        count = len(trace.calls) - trace.begin
+        count = len(trace.calls) - trace.fresh
         first, self.calls = self.calls, self.calls + count
         self.windows += 1
         self.written += written(report)
@@ -81,7 +81,7 @@ class Earlier:
             key = _key(finding)
             known = self._found.get(key)
             if known is not None:
-                known.windows += 1
+                known.windows += not finding.is_of_before(trace)
             elif len(self._found) < MOST:
                 said, value = told(finding, trace), told_json(finding, trace)
                 self._found[key] = _Told(finding.severity, said, value, first, self.calls - 1)
@@ -94,6 +94,10 @@ class Earlier:
                 self._left_out[key].windows += 1
             else:
                 self._left_out[key] = _LeftOut(sentence, left_out_json(fact, sentence))
+
+    def knows(self, finding: Finding) -> bool:
+        """Whether an earlier window has told of a finding."""
+        return _key(finding) in self._found
 
     def besides(self, report: Report) -> list[_Told]:
         """What was found earlier and not in the last window, too."""
@@ -119,7 +123,7 @@ class Earlier:
         left_out = [{**one.value, "message": one.said} for one in self._left_out.values()]
         whole = {
             **value,
-            "calls": self.calls + value["calls"] - report.trace.begin,
+            "calls": self.calls + value["calls"] - report.trace.fresh,
             "diagnoses": found,
             "not_looked_at": [*left_out, *value["not_looked_at"]],
             "windows": {"count": self.windows + 1, "let_go": self.calls},

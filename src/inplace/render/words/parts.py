@@ -16,7 +16,7 @@ _NONE_SHOWN = "Which of them keeps all that others read, the recording does not 
 def where(place: Place, trace: Trace) -> str:
     """`line 4`, or `In[2], line 4` where it isn't in the recorded cell or script itself."""
     own = any(source.is_cell and source.file == place.file for source in trace.sources)
-    if trace.runs or trace.title.endswith(_NOTEBOOK):  # other cells are among the sources too
+    if trace.is_session or trace.title.endswith(_NOTEBOOK):  # other cells are among the sources too
         own = own and place.label.startswith(trace.title)
     return f"line {place.position.line}" if own else f"{place.label}, line {place.position.line}"
 

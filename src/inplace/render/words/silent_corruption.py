@@ -5,7 +5,7 @@ from __future__ import annotations
 from inplace.checks.silent_corruption import UnseenWrite
 from inplace.facts.model import Trace
 from inplace.render.words.keeps import keeps
-from inplace.render.words.parts import culprits, name, quote, victim
+from inplace.render.words.parts import culprits, name, quote, victim, where
 from inplace.render.words.telling import Words
 
 _HOW = {
@@ -19,6 +19,10 @@ _HOW = {
     "broadcast": "to rank 0's values, since DistributedDataParallel broadcasts buffers before a forward,",
 }
 _UNSEEN = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
+_NOBODY = (
+    "No recorded call shows that write: another thread, an array over the same memory, compiled or foreign code has "
+    f"made it, or code that PyTorch shows to no mode. {_UNSEEN}"
+)
 _MOST = 4  # processes that are named
 _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
@@ -33,6 +37,7 @@ _REMEDIES = {
     "begun": "Wait for it (`work.wait()`) before what it writes is used.",
     "recomputed": "Run `backward()` before, or give the function a copy as an argument.",
     "another way": "Let the function do the same both times: what it depends on are its arguments.",
+    "unrecorded": "Find what writes to it there, and let that write to a copy (`.clone()`), or after `backward()`.",
     "broadcast": "Use a `.clone()` of the buffer in forward, or build the model with `broadcast_buffers=False`.",
 }
 
@@ -57,9 +62,20 @@ def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
     if finding.how == "shared":
         what = f"{name(finding)} changed in shared memory while {culprits(finding, trace)} ran, {saved}"
         return f"{what} ({keeps(node, finding.saved)}).", f"{_who(finding)} {_UNSEEN}"
+    if finding.how == "unrecorded":
+        return f"{name(finding)} changed {_between(finding, trace)}, {saved} ({keeps(node, finding.saved)}).", _NOBODY
     what = f"{culprits(finding, trace)} changed {name(finding)} {_HOW[finding.how]} {saved}"
     by = f"It was written by {_pids(finding.processes)}. " if finding.processes else ""
     return f"{what} ({keeps(node, finding.saved)}).", by + _UNSEEN
+
+
+def _between(finding: UnseenWrite, trace: Trace) -> str:
+    """Between which lines bytes have changed that nobody was seen to write."""
+    begin, end = finding.between or (None, None)
+    if begin is None or end is None:
+        return "between two calls"
+    first, last = where(begin, trace), where(end, trace)
+    return f"between {first} and {last}" if first != last else f"between two calls of {first}"
 
 
 def _who(finding: UnseenWrite) -> str:

@@ -191,14 +191,14 @@ def written(report: Report) -> int:
     ops = [
         step
         for step in columns.may_write
-        if step >= trace.begin and is_op[columns.function[step]] and not building[columns.stack[step]]
+        if step >= trace.fresh and is_op[columns.function[step]] and not building[columns.stack[step]]
     ]
     return sum(1 for step in ops if step in columns.writing or any(True for _ in trace.writes(trace.calls[step])))
 
 
 def _count(report: Report, earlier: Earlier | None) -> str:
     trace = report.trace
-    calls, writes = len(trace.calls) - trace.begin, written(report)
+    calls, writes = len(trace.calls) - trace.fresh, written(report)
     found = {severity: sum(f.severity == severity for f in report.findings) for severity in _LOUD}
     within = ""
     if earlier is not None:
