@@ -124,8 +124,8 @@ def test_it_notes_most_calls_of_a_training_step(monkeypatch: pytest.MonkeyPatch)
         for _ in range(20):
             (net(torch.ones(2, 4)) * 2).pow(2).mean().backward()
 
-    assert asked.count(True) > 0.9 * len(asked)
-    assert ended.count(True) > 0.9 * len(ended)
+    assert asked.count(True) > 0.75 * len(asked)
+    assert ended.count(True) > 0.75 * len(ended)
 
 
 def test_it_keeps_and_loses_no_reference() -> None:

@@ -44,7 +44,7 @@ from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import leave, leave_whole
 from inplace.capture.patches.mode_stack import take_off
 from inplace.capture.tables.arrivals import Arrivals
-from inplace.capture.tables.call_log import OUTS, SEQ0, SEQ1, WIDTH
+from inplace.capture.tables.call_log import OUTS, SEQ0, SEQ1, STACK, WIDTH
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
@@ -203,11 +203,11 @@ class CallMode(TorchFunctionMode):
         try:
             if pending is not None:
                 notes.end(known, pending, result)
-            elif not quick or not shorthand.end(known, step, result):
+            elif not quick or not shorthand.end(known, step, args, kwargs, result):
                 if quick:
                     seen, log, hooks = self._seen, notes.log, self._hooks
                     calls = log.calls
-                    begun = calls[step * WIDTH + SEQ0]
+                    begun, count = calls[step * WIDTH + SEQ0], self._stacks.times[calls[step * WIDTH + STACK]] - 1
                 ended, made = sequence() - log.origin, -1
                 if ended != begun:
                     calls[step * WIDTH + SEQ1] = ended

@@ -24,6 +24,7 @@ from types import GetSetDescriptorType, MemberDescriptorType
 
 import torch
 
+from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
 from inplace.capture.calls.functions import variant_of
 from inplace.capture.code import stacks
@@ -139,9 +140,12 @@ cdef int STOP = stacks.STOP
 cdef int MODULE = stacks.MODULE
 cdef int DEEPEST = stacks._DEEPEST
 cdef int OWNED = call_notes.OWNED
+cdef int SAMPLED_FIRST = samples.FIRST
+cdef int SAMPLED_EACH = samples.EACH
 cdef int LOOKS = call_notes._LOOKS
 cdef int LAYOUT = layouts.LAYOUT
 cdef int NO_STEP = tensors.NO_STEP
+cdef int STACK = call_log.STACK
 cdef int SEQ0 = call_log.SEQ0
 cdef int SEQ1 = call_log.SEQ1
 cdef int OUTS = call_log.OUTS
@@ -385,12 +389,14 @@ cdef class Shorthand:
                 self._storages.leave(one, step)
         return 0
 
-    def end(self, known, Py_ssize_t step, result):
+    def end(self, known, Py_ssize_t step, args, dict kwargs, result):
         """Note what a call has given out that `begin` has noted.
 
         Args:
             known: what is known of its function.
             step: its step.
+            args: its positional arguments.
+            kwargs: the others.
             result: what it has given out.
 
         Returns:
@@ -398,13 +404,13 @@ cdef class Shorthand:
         """
         cdef long long begun = self._calls.data.as_ints[step * CALL_WIDTH + SEQ0]
         cdef long long made = -1
+        cdef long long times
         cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
         if PyList_GET_SIZE(self._external) or known.open:
             return False
         if not is_of_one_kind(<PyObject*>result):
-            if type(result) is not float and type(result) is not int and type(result) is not bool:
+            if ended != begun or (type(result) is not float and type(result) is not int and type(result) is not bool):
                 return False
-            self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
             if known.numbers and type(result) is not bool:
                 self._log.results[step] = result
             return True
@@ -420,9 +426,17 @@ cdef class Shorthand:
         if PyList_GET_SIZE(self._dead):
             self._bury()
         try:
-            return self._meet_fresh(result, step, made)
+            if not self._meet_fresh(result, step, made):
+                return False
         except RuntimeError:  # it has no counter, or no memory
             return False
+        if ended != begun:
+            times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
+            if times <= SAMPLED_FIRST or not times % SAMPLED_EACH:
+                sampled = self._hooks.samples
+                if sampled is not None:
+                    sampled.take(call_notes.tensor_arguments(args, kwargs), result)
+        return True
 
     cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made) except -1:
         """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
