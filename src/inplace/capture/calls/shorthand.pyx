@@ -2,8 +2,8 @@
 """What the mode does for most calls, compiled: the same notes as its own Python makes, in half the time.
 
 NOTE [ Compiled and not ]
-This is the path of NOTE [ The hot path ] for calls that change nothing and give out one new tensor or a number, while no
-bytes are compared around each call. It notes such a call whole, or says that it has noted nothing, and Python does it.
+This is the path of NOTE [ The hot path ] for calls that change nothing, take nothing of which the bytes are compared
+around the call, and give out one new tensor, a view or a number. It notes such a call whole, or says that it has noted nothing, and Python does it.
 Nothing here is another fact than there: `tests/capture/test_shorthand.py` records the same programs with and without,
 and holds their traces to be equal. Where it was not built, or INPLACE_PURE is set, Python does all of it.
 
@@ -242,7 +242,7 @@ cdef class Shorthand:
         cdef PyObject* module = NULL
         cdef long long stack, times
         cdef int function = known.id
-        if function < 0 or self._watched or self._external or not PyTuple_CheckExact(args):
+        if function < 0 or not PyTuple_CheckExact(args):
             return -1
         if PyObject_CallNoArgs(TRANSFORMING) is not None:
             return -1
@@ -258,6 +258,9 @@ cdef class Shorthand:
             return -1
         if not count or (kwargs and not self._are_simple(kwargs)):
             return -1
+        if self._watched or PyList_GET_SIZE(self._external):
+            self._seen.step = len(self._calls) // CALL_WIDTH
+            self._hooks.look()
         step = len(self._calls) // CALL_WIDTH
         stack = self._stack_of(frame, &module)
         owner = None
@@ -406,13 +409,15 @@ cdef class Shorthand:
         cdef long long made = -1
         cdef long long times
         cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
-        if PyList_GET_SIZE(self._external) or known.open:
+        if known.open:
             return False
         if not is_of_one_kind(<PyObject*>result):
             if ended != begun or (type(result) is not float and type(result) is not int and type(result) is not bool):
                 return False
             if known.numbers and type(result) is not bool:
                 self._log.results[step] = result
+            if PyList_GET_SIZE(self._external):
+                self._hooks.settle()
             return True
         if type(result) is not torch.Tensor or not known.fresh:
             return False
@@ -436,6 +441,8 @@ cdef class Shorthand:
                 sampled = self._hooks.samples
                 if sampled is not None:
                     sampled.take(call_notes.tensor_arguments(args, kwargs), result)
+        if PyList_GET_SIZE(self._external):
+            self._hooks.settle()
         return True
 
     cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made) except -1:
