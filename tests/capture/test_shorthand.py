@@ -117,6 +117,9 @@ def test_it_notes_most_calls_of_a_training_step(monkeypatch: pytest.MonkeyPatch)
             ended.append(done)
             return done
 
+        def was_compared(self, step: int) -> bool:
+            return bool(self._it.was_compared(step))
+
     compiled = mode.Shorthand
     monkeypatch.setattr(mode, "Shorthand", Counted)
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))

@@ -34,7 +34,7 @@ inference = torch.is_inference_mode_enabled
 call_row, argument_row = Struct(f"{WIDTH}i").pack, Struct(f"{GIVEN_WIDTH}i").pack
 # Arguments of these types hold no tensors.
 SIMPLE = frozenset({bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.memory_format})
-_INTS = {int}
+_INDICES = {int, slice, type(None), type(...)}  # what sizes and indices hold that are no tensors
 _LOOKS = 4  # results of a function that are asked for their node, where its calls make several
 DETAILED = 8  # times that one line's small tensors are read with their values
 OWNED = 256  # times that a line's calls are asked which module made them
@@ -165,7 +165,7 @@ class CallNotes:
                         return b""
                     path = place if isinstance(place, int) else self.log.path(place)
                     rows += argument_row(path, ref.state, ref.state)
-                elif (kind is tuple or kind is list) and set(map(type, value)) != _INTS:
+                elif (kind is tuple or kind is list) and not (value and _INDICES.issuperset(map(type, value))):
                     return b""
         except RuntimeError:  # it has no counter, or no memory
             return b""

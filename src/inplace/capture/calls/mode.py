@@ -92,7 +92,7 @@ class CallMode(TorchFunctionMode):
         if not self._alone:
             notes.shield()
         elif Shorthand is not None:
-            self._shorthand = Shorthand(notes, seen, self._stacks, self._hooks)
+            self._shorthand = Shorthand(notes, seen, arrivals, self._stacks, self._hooks)
 
     def is_here(self) -> bool:
         """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""
@@ -205,7 +205,7 @@ class CallMode(TorchFunctionMode):
                 notes.end(known, pending, result)
             elif not quick or not shorthand.end(known, step, args, kwargs, result):
                 if quick:
-                    seen, log, hooks = self._seen, notes.log, self._hooks
+                    seen, log, hooks, asleep = self._seen, notes.log, self._hooks, shorthand.was_compared(step)
                     calls = log.calls
                     begun, count = calls[step * WIDTH + SEQ0], self._stacks.times[calls[step * WIDTH + STACK]] - 1
                 ended, made = sequence() - log.origin, -1

@@ -155,6 +155,9 @@ cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
 cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
 
 
+cdef set SIMPLE_INDICES = {int, slice, type(None), type(Ellipsis)}
+
+
 cdef inline object read(Getter one, PyObject* tensor):
     return read_by(one.get, tensor, one.closure)
 
@@ -177,14 +180,14 @@ cdef inline bint is_of_one_kind(PyObject* value):
     return kind == PLAIN_TENSOR or kind == PARAMETER
 
 
-cdef bint has_only_ints(PyObject* value):
-    """Whether this list or tuple holds integers, one at least, and nothing else."""
+cdef bint is_simple(PyObject* value):
+    """Whether this list or tuple holds integers and slices, one at least, and no tensors."""
     cdef Py_ssize_t place, count
     cdef bint is_list = PyList_CheckExact(<object>value)
     count = PyList_GET_SIZE(<object>value) if is_list else PyTuple_GET_SIZE(<object>value)
     for place in range(count):
         one = <object>(PyList_GET_ITEM(<object>value, place) if is_list else PyTuple_GET_ITEM(<object>value, place))
-        if type(one) is not int:
+        if type(one) is not int and type(one) not in SIMPLE_INDICES:
             return False
     return count > 0
 
@@ -195,23 +198,24 @@ cdef class Shorthand:
     Args:
         notes: what notes the calls that are not noted here.
         seen: where tensors get their ids.
+        arrivals: where views do that calls give out.
         stacks: where the user's stacks get theirs.
         hooks: what the recorder does around calls.
     """
 
-    cdef object _notes, _seen, _stacks, _hooks, _storages, _log, _died
-    cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys
+    cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died
+    cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys, _live
     cdef list _sizes, _times, _dead, _running, _external
-    cdef set _plain
+    cdef set _plain, _compared
     cdef array.array _calls, _given, _outputs, _rows
     cdef long long _origin
     cdef PyObject* _codes[CODES]
     cdef int _roles[CODES]
     cdef long long _key[3 * FRAMES]
 
-    def __init__(self, notes, seen, stacks, hooks):
+    def __init__(self, notes, seen, arrivals, stacks, hooks):
         cdef int place
-        self._notes, self._seen, self._stacks, self._hooks = notes, seen, stacks, hooks
+        self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._layouts, self._sizes = seen.states.layouts.ids, seen.states.layouts.sizes
@@ -220,7 +224,8 @@ cdef class Shorthand:
         self._rows, self._origin = seen.tensors.rows, notes.log.origin
         self._times, self._running = stacks.times, notes.running
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
-        self._plain, self._keys = tensors.PLAIN, {}
+        self._live, self._plain, self._keys = seen.storages.live, tensors.PLAIN, {}
+        self._compared = set()  # steps of calls that take what is compared around them, and have not ended
         for place in range(CODES):
             self._codes[place] = NULL
 
@@ -240,6 +245,7 @@ cdef class Shorthand:
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
         cdef Py_ssize_t place, count = 0, step
         cdef PyObject* module = NULL
+        cdef bint is_compared = False
         cdef long long stack, times
         cdef int function = known.id
         if function < 0 or not PyTuple_CheckExact(args):
@@ -252,11 +258,17 @@ cdef class Shorthand:
             self._bury()
         try:
             for place in range(PyTuple_GET_SIZE(args)):
-                if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count):
+                if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, &is_compared):
+                    return -1
+            for name, value in kwargs.items():
+                if name == "out":
+                    return -1
+                place = self._log.path(name) if type(value) in self._plain else 0
+                if not self._note_given(<PyObject*>value, place, given, &count, &is_compared):
                     return -1
         except RuntimeError:  # it has no counter, or no memory
             return -1
-        if not count or (kwargs and not self._are_simple(kwargs)):
+        if not count or (is_compared and known.open):
             return -1
         if self._watched or PyList_GET_SIZE(self._external):
             self._seen.step = len(self._calls) // CALL_WIDTH
@@ -280,9 +292,14 @@ cdef class Shorthand:
         array.extend_buffer(self._given, <char*>given, GIVEN_WIDTH * count)
         if PyList_GET_SIZE(self._running):
             self._log.within[step] = self._running[-1]
+        if is_compared:
+            self._hooks.look_at(call_notes.tensor_arguments(args, kwargs))
+            self._compared.add(step)
         return step
 
-    cdef bint _note_given(self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count) except -1:
+    cdef bint _note_given(
+        self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count, bint* is_compared
+    ) except -1:
         """Add the row of an argument, if it is a tensor; False where the call is not for us."""
         cdef PyObject* ref
         cdef PyObject* live
@@ -296,25 +313,16 @@ cdef class Shorthand:
             if PyObject_CallOneArg(DATA_PTR, <object>value) != <object>slot(ref, POINTER_SLOT):
                 return False
             live = slot(ref, LIVE_SLOT)
-            if live != <PyObject*>None and self._asleep and (<object>live).id in self._asleep:
-                return False
+            if self._asleep and live != <PyObject*>None and (<object>live).id in self._asleep:
+                is_compared[0] = True
             state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
             given += GIVEN_WIDTH * count[0]
             given[0], given[1], given[2] = place, state, state
             count[0] += 1
             return True
         if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
-            return has_only_ints(value)
+            return is_simple(value)
         return type(<object>value) not in self._plain
-
-    cdef bint _are_simple(self, dict kwargs) except -1:
-        """Whether no tensor is among the arguments that are given by name, and none may be."""
-        for name, value in kwargs.items():
-            if name == "out" or type(value) in self._plain:
-                return False
-            if (type(value) is tuple or type(value) is list) and not has_only_ints(<PyObject*>value):
-                return False
-        return True
 
     cdef long long _stack_of(self, frame, PyObject** module) except -1:
         """The id of the user's stack at a frame, and the innermost that runs a module's forward: a new reference."""
@@ -409,54 +417,97 @@ cdef class Shorthand:
         cdef long long made = -1
         cdef long long times
         cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
-        if known.open:
-            return False
-        if not is_of_one_kind(<PyObject*>result):
-            if ended != begun or (type(result) is not float and type(result) is not int and type(result) is not bool):
-                return False
-            if known.numbers and type(result) is not bool:
-                self._log.results[step] = result
-            if PyList_GET_SIZE(self._external):
-                self._hooks.settle()
-            return True
-        if type(result) is not torch.Tensor or not known.fresh:
-            return False
+        cdef bint is_open = known.open
         if ended == begun + 1:
             made = begun
-        elif ended != begun:
+        elif ended != begun and known.fresh:
             if known.last.get(ended - begun) != LOOKS:
                 return False
             made = ended - 1
-        self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
-        if PyList_GET_SIZE(self._dead):
-            self._bury()
-        try:
-            if not self._meet_fresh(result, step, made):
-                return False
-        except RuntimeError:  # it has no counter, or no memory
+        if not self._note_result(known, step, args, kwargs, result, made, ended - begun, is_open):
             return False
+        self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
         if ended != begun:
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
             if times <= SAMPLED_FIRST or not times % SAMPLED_EACH:
                 sampled = self._hooks.samples
                 if sampled is not None:
                     sampled.take(call_notes.tensor_arguments(args, kwargs), result)
-        if PyList_GET_SIZE(self._external):
+        if PyList_GET_SIZE(self._external) or (is_open and self._watched):
             self._hooks.settle()
+        if self.was_compared(step):
+            self._hooks.settle_at(call_notes.tensor_arguments(args, kwargs), changed=False)
         return True
 
-    cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made) except -1:
+    def was_compared(self, Py_ssize_t step):
+        """Whether bytes were compared before a call that `begin` has noted, and it has not ended yet."""
+        if step not in self._compared:
+            return False
+        self._compared.discard(step)
+        return True
+
+    cdef bint _note_result(
+        self, known, Py_ssize_t step, args, dict kwargs, result, long long made, long long nodes, bint is_open
+    ) except -1:
+        """Note what a call has given out; False, and nothing noted, where it is not for us."""
+        cdef int32_t state
+        cdef bint is_met
+        if not is_of_one_kind(<PyObject*>result):
+            if is_open or (type(result) is not float and type(result) is not int and type(result) is not bool):
+                return False
+            if known.numbers and type(result) is not bool:
+                self._log.results[step] = result
+            return True
+        if PyList_GET_SIZE(self._dead):
+            self._bury()
+        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:
+            return False
+        base = read(BASE, <PyObject*>result)
+        if is_open and (nodes > 1 or base is not None or not self._are_unchanged(args, kwargs)):
+            return False
+        if base is None:
+            if not (known.fresh or is_open) or type(result) is not torch.Tensor:
+                return False
+            try:
+                return self._meet_fresh(result, step, made, is_open)
+            except RuntimeError:  # it has no counter, or no memory
+                return False
+        met = self._arrivals.meet_based(result, base, step, -1 if made < 0 else made + self._origin)
+        if met is None:
+            return False
+        state = met
+        self._add_output(step, state)
+        return True
+
+    cdef int _add_output(self, Py_ssize_t step, int32_t state) except -1:
+        array.extend_buffer(self._outputs, <char*>&state, 1)
+        self._calls.data.as_ints[step * CALL_WIDTH + OUTS] = 1
+        return 0
+
+    cdef bint _are_unchanged(self, args, dict kwargs) except -1:
+        """Whether a call that may have changed its arguments has not."""
+        cdef Py_ssize_t place
+        cdef PyObject* ref
+        for value in (*args, *kwargs.values()):
+            if is_of_one_kind(<PyObject*>value):
+                ref = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>value)
+                if ref == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None:
+                    return False
+                if read(VERSION, <PyObject*>value) != <object>slot(ref, VERSION_SLOT):
+                    return False
+                if PyObject_CallOneArg(DATA_PTR, value) != <object>slot(ref, POINTER_SLOT):
+                    return False
+        return True
+
+    cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made, bint may_alias) except -1:
         """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
         cdef PyObject* bare = <PyObject*>tensor
         cdef PyObject* found
         cdef PyObject* ref
         cdef int32_t row[TENSOR_WIDTH]
-        cdef int32_t state
         cdef int flags = 1
         cdef int layout
         key = <intptr_t>bare
-        if PyDict_GetItemWithError(self._refs, key) != NULL or read(BASE, bare) is not None:
-            return False
         pointer = PyObject_CallOneArg(DATA_PTR, tensor)
         if not pointer or read(VERSION, bare) or PyObject_CallOneArg(STORAGE_OFFSET, tensor):
             return False
@@ -469,6 +520,11 @@ cdef class Shorthand:
         found = PyDict_GetItemWithError(self._unasked, pointer)
         if (found != NULL and (<object>found)() is not None) or not self._sizes[layout]:
             return False
+        if may_alias:
+            if self._storages.dead:
+                self._storages.bury()
+            if tensor.untyped_storage()._cdata in self._live:
+                return False
         if not read(REQUIRES_GRAD, bare):
             made, flags = -1, 2
         elif made < 0:
@@ -497,7 +553,5 @@ cdef class Shorthand:
             values = small_values(tensor)
             if values is not None:
                 self._values[first] = values
-        state = first
-        array.extend_buffer(self._outputs, <char*>&state, 1)
-        self._calls.data.as_ints[step * CALL_WIDTH + OUTS] = 1
+        self._add_output(step, first)
         return True
