@@ -1,7 +1,9 @@
 """What recording costs: `python benchmarks/overhead.py` prints ratios to plain, medians of alternating pairs.
 
-Behind each ratio stands half the range in which the middle half of the pairs lies. What is timed is the processor time
-of the process, so that others on the machine count little. Then it prints what beginning and ending cost a script.
+Each cell's code is run some times under one observer: the table has the ratio of the later times, which is what every
+further step costs, and behind it that of the first time, in which much is met that is known later. Behind each stands
+half the range in which the middle half of the pairs lies. What is timed is the processor time of the process, so that
+others on the machine count little. Then it prints what beginning and ending cost a script.
 
 With `--write` it also writes docs/benchmarks.md and its chart, records a million calls for them, looks at a hundred
 thousand in a browser, and measures torchlens where it is installed (some minutes).
@@ -33,8 +35,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._debug_mode import DebugMode
 
 import inplace
+from inplace.capture.calls import mode as call_mode
 
-PAIRS = 15
+PAIRS = 9
+LATER = 2  # times that a cell's code runs again under the same observer
 PART = 10_000  # calls of a long cell that are timed together
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -110,14 +114,16 @@ def policy() -> Callable[[], None]:
     return cart_pole()
 
 
-def timed(run: Callable[[], None], observer: Callable[[], Any] | None) -> float:
-    """Seconds of the processor for one run under an observer; entering and leaving it is not counted."""
+def timed(run: Callable[[], None], observer: Callable[[], Any] | None, later: int = 0) -> list[float]:
+    """Seconds of the processor for each of some runs under an observer; entering and leaving it is not counted."""
     gc.collect()
-    context = observer() if observer is not None else contextlib.nullcontext()
-    with context:
-        begun = time.process_time()
-        run()
-        return time.process_time() - begun
+    found = []
+    with observer() if observer is not None else contextlib.nullcontext():
+        for _ in range(1 + later):
+            begun = time.process_time()
+            run()
+            found.append(time.process_time() - begun)
+    return found
 
 
 CELLS = {
@@ -130,27 +136,35 @@ CELLS = {
 }
 
 
-def ratios() -> dict[str, list[float]]:
-    """For each cell, the ratio to plain of each observer."""
+Ratios = tuple[float, float]  # of the later runs, and of the first
+
+
+def ratios() -> dict[str, list[Ratios]]:
+    """For each cell, the ratios to plain of each observer."""
     found = {}
     for name, (make, _) in CELLS.items():
         run = make()
         run()
-        pairs: list[list[float]] = [[] for _ in OBSERVERS]
+        pairs: list[list[Ratios]] = [[] for _ in OBSERVERS]
         for observer in OBSERVERS.values():
             timed(run, observer)
         for _ in range(PAIRS):  # in turn, so that all of them meet the same weather
             for kept, observer in zip(pairs, OBSERVERS.values(), strict=True):
-                kept.append(timed(run, observer) / timed(run, None))
-        found[name] = [statistics.median(kept) for kept in pairs]
-        print(f"{name:16}" + "".join(f"{_told(kept):>24}" for kept in pairs), flush=True)
+                first, *later = timed(run, observer, LATER)
+                plain = statistics.mean(timed(run, None, LATER))
+                kept.append((statistics.mean(later) / plain, first / plain))
+        found[name] = [(statistics.median(k[0] for k in kept), statistics.median(k[1] for k in kept)) for kept in pairs]
+        print(f"{name:16}" + "".join(f"{_told(kept):>26}" for kept in pairs), flush=True)
     return found
 
 
-def _told(ratios: list[float]) -> str:
-    """A median, and half the range of the middle half."""
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:.2f} ±{(high - low) / 2:.2f}"
+def _told(ratios: list[Ratios]) -> str:
+    """Medians, each with half the range of the middle half."""
+    sides = []
+    for side in zip(*ratios, strict=True):
+        low, middle, high = statistics.quantiles(side, n=4)
+        sides.append(f"{middle:.2f} ±{(high - low) / 2:.2f}")
+    return f"{sides[0]} ({sides[1]})"
 
 
 def starts() -> dict[str, float]:
@@ -186,8 +200,8 @@ def forwards() -> dict[str, tuple[float, float]]:
         call, logged = partial(net, batch), partial(torchlens.trace, net, batch)
         for run in (call, logged):
             run()
-        theirs = statistics.median(timed(logged, None) / timed(call, None) for _ in range(PAIRS))
-        ours = statistics.median(timed(call, inplace.record) / timed(call, None) for _ in range(PAIRS))
+        theirs = statistics.median(timed(logged, None)[0] / timed(call, None)[0] for _ in range(PAIRS))
+        ours = statistics.median(timed(call, inplace.record)[0] / timed(call, None)[0] for _ in range(PAIRS))
         found[name] = (theirs, ours)
         print(f"{name:14}{theirs:.0f} under torchlens {torchlens.__version__}, {ours:.1f} under inplace, one forward")
     return found
@@ -233,7 +247,7 @@ def scale(calls: int) -> dict[str, Any]:
     }
 
 
-def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
+def chart(found: dict[str, list[Ratios]], large: dict[str, Any]) -> None:
     """Draw the ratios, and the cost of a call over a million calls."""
     import matplotlib as mpl
 
@@ -245,7 +259,7 @@ def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
     width = 0.8 / len(OBSERVERS)
     for number, name in enumerate(OBSERVERS):
         places = [row + number * width for row in range(len(found))]
-        left.bar(places, [row[number] for row in found.values()], width, label=name)
+        left.bar(places, [row[number][0] for row in found.values()], width, label=name)
     left.axhline(1, color="black", linewidth=0.8)
     left.set_xticks([row + 0.4 - width / 2 for row in range(len(found))], list(found))
     left.set_ylabel("time, ratio to plain")
@@ -260,21 +274,23 @@ def chart(found: dict[str, list[float]], large: dict[str, Any]) -> None:
 
 
 def page(
-    found: dict[str, list[float]], once: dict[str, tuple[float, float]], large: dict[str, Any], seen: dict[str, Any]
+    found: dict[str, list[Ratios]], once: dict[str, tuple[float, float]], large: dict[str, Any], seen: dict[str, Any]
 ) -> str:
     """The page of the docs."""
     listed = ", ".join(f"{name} {theirs:.0f} (ours: {ours:.1f})" for name, (theirs, ours) in once.items())
     lens = "was not installed" if not once else f"{version('torchlens')} takes this much of one forward: {listed}"
     heads = " | ".join(OBSERVERS)
     rows = "\n".join(
-        f"| {name}: {CELLS[name][1]} | " + " | ".join(f"{ratio:.2f}" for ratio in row) + " |"
+        f"| {name}: {CELLS[name][1]} | " + " | ".join(f"{later:.2f} ({first:.2f})" for later, first in row) + " |"
         for name, row in found.items()
     )
     rest = large["stop"] + large["analysis"] + large["page"]
     return f"""# What recording costs
 
 Written by `python benchmarks/overhead.py --write`: torch {torch.__version__}, Python {platform.python_version()},
-one thread of {platform.machine()}, medians of {PAIRS} alternating pairs, ratio to the same code without an observer.
+one thread of {platform.machine()}, medians of {PAIRS} alternating pairs, ratio to the same code without an observer:
+of what runs again under the same observer, and in brackets of the first time. The recorder's compiled part was
+{"there" if call_mode.Shorthand is not None else "not built"}.
 Entering and leaving the recording, and looking at it, are not counted.
 
 | | {heads} |
@@ -331,8 +347,11 @@ def main() -> None:
     """Print the table; write the docs if asked to."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain")
-    print(f"{'':16}" + "".join(f"{name:>24}" for name in OBSERVERS))
+    how = "compiled where it can be" if call_mode.Shorthand is not None else "plain Python"
+    print(
+        f"torch {torch.__version__}, one thread, medians of {PAIRS} pairs, ratio to plain: later (first); recorder: {how}"
+    )
+    print(f"{'':16}" + "".join(f"{name:>26}" for name in OBSERVERS))
     found = ratios()
     plain, *others = starts().items()
     print(f"a script of one step: {plain[1]:.2f} s, of which most is the import of torch; ", end="")
