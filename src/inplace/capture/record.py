@@ -324,18 +324,34 @@ class Recorder(Listener):
         if windows is None or continued is None:
             return
         self._look_at_the_end()
+        over, known = self._seen, self._known()
         exported = {*self.watched, *self.asleep}
         self._contents.end()
         run = self._closed(None, exported)
         session, carried = continued.session(run, goes_on=True)
-        over, gradients = self._seen, [*self._accumulated.live()]
         self._open(carried, is_window=True)
         over.close()
         self._stacks.begin_again()
         self._meet()
+        self._go_on(*known)
+        del known
+        windows.told(session, run)
+
+    def _known(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The gradients that the code has in hand, and what there are samples of, which are compared once more."""
+        gradients, samples = [*self._accumulated.live()], self.samples
+        if samples is None:
+            return gradients, []
+        sampled = [*samples.standing()]
+        samples.look()
+        return gradients, sampled
+
+    def _go_on(self, gradients: list[torch.Tensor], sampled: list[torch.Tensor]) -> None:
+        """Know them in the next window, too."""
         for gradient in gradients:
             self._accumulated.know(gradient)
-        windows.told(session, run)
+        if self.samples is not None:
+            self.samples.go_on(sampled)
 
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""

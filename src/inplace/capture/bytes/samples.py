@@ -22,7 +22,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import takewhile
 from typing import Any
@@ -109,6 +109,18 @@ class Samples:
         ref = self._seen.ref_of(tensor)
         if ref is not None:
             self._samples.pop(ref.tensor, None)
+
+    def standing(self) -> Iterator[torch.Tensor]:
+        """The tensors that it has samples of, each to be let go of soon."""
+        live = [(one, tensor) for one in self._samples.values() if (tensor := one.ref()) is not None]
+        return (tensor for one, tensor in live if self._stands(one, tensor))
+
+    def go_on(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Read tensors of which another had samples, which it has compared by now."""
+        for tensor in tensors:
+            ref = self._seen.ref_of(tensor)
+            if ref is not None:
+                self._read(ref, tensor, len(self._log) - 1)
 
     def close(self) -> None:
         """Let go of all samples."""
