@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from inplace.checks.silent_corruption import UnseenWrite
-from inplace.render.words.telling import headline
+from inplace.render.words.telling import headline, why
 from tests.recording import Recorded, record_text
 
 HEAD = """
@@ -131,6 +131,15 @@ for step in range(5):
     if step == 2:
         by(lambda: h.data.neg_())
     h.sum().backward()
+""",
+    "a fused optimizer, between forward and backward": """
+net = nn.Linear(4, 3)
+opt = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
+z = torch.tanh(x)
+loss = net(z).pow(2).sum()  # saved
+loss.backward(retain_graph=True)
+opt.step()
+loss.backward()
 """,
     "a graph that is kept": """
 h = torch.exp(x)  # saved
@@ -388,6 +397,39 @@ def test_a_write_that_others_tell_of_is_told_once(name: str) -> None:
 
     assert told(run) == []
     assert len(run.report.of_type(UnseenWrite)) == 1
+
+
+def test_each_write_counts_for_what_was_saved_before_it() -> None:
+    """The second of two writes is one into what was saved between them, too."""
+    text = """
+    w = torch.rand(4)
+    x = torch.rand(4, requires_grad=True)
+    y = x * w
+    with torch._C.DisableTorchFunction():
+        w.data[1] = 0
+    z = y * w
+    with torch._C.DisableTorchFunction():
+        w.data[2] = 0
+    z.sum().backward()
+    """
+    run = record_text(text)
+
+    found = {one.victim.place.position.line: one.between for one in told(run) if one.victim is not None}
+    lines = {line: [place.position.line for place in between or () if place] for line, between in found.items()}
+    assert lines == {3: [3, 6], 6: [6, 9]}
+
+
+def test_foreign_code_that_was_given_the_tensor_is_mentioned() -> None:
+    """The one such call between the two is said to have been given it, and no more."""
+    for name, code in (
+        ("a custom operator that declares no write", "halve(h.detach())"),
+        ("a thread, through data", ""),
+    ):
+        run = record_text(HEAD + BUGS[name])
+
+        (finding,) = told(run)
+        assert (finding.argument.code if finding.argument is not None else "") == code
+        assert ("was given the tensor meanwhile" in why(finding, run.trace)) == bool(code)
 
 
 def test_the_sentence_says_between_which_lines() -> None:
