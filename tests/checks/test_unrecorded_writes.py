@@ -318,6 +318,12 @@ w = torch.rand(3, 4)
 torch.func.vmap(lambda row: (row * x).sum())(w).sum().backward()
 torch.func.grad(lambda t: torch.exp(t).sum())(x.detach())
 """,
+    "a tensor that is swapped for another": """
+net, other = nn.Linear(4, 3), nn.Linear(4, 3)
+net(x).sum().backward()
+torch.utils.swap_tensors(net.weight, other.weight)
+net(x).sum().backward()
+""",
     "a detached path": """
 h = torch.exp(x).detach()
 by(lambda: h.add_(1))

@@ -68,6 +68,7 @@ _ENGINE = "_engine_run_backward"
 # What a fault of ours may cost.
 _NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
 _EARLIER = "Not all of what earlier cells did"
+_SAMPLES = "Not all writes that no call shows"
 _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
 _GAVE_WAY = (
     "A recording of the code's own (`inplace.record`) began on line {}: what ran from there on is in that one only."
@@ -474,10 +475,10 @@ class Recorder(Listener):
 
     def _forget(self, tensor: Any) -> None:
         """Hold no weak reference to a tensor any more."""
-        self._protected(self._seen.forget, tensor)
-        self._protected(self._contents.forget, tensor)
         if self.samples is not None:
             self._protected(self.samples.forget, tensor)
+        self._protected(self._seen.forget, tensor)
+        self._protected(self._contents.forget, tensor)
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -532,7 +533,7 @@ class Recorder(Listener):
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
             if self.samples is not None:
-                self.samples.look()
+                self._spared(_SAMPLES, self.samples.look)
             nodes = [node for root in roots if (node := node_of(root)) is not None]
             self._due.changed(self._contents.changes, sequence())
             if self._due.is_due(stack, nodes, always=self._thorough, first=not self._light):

@@ -156,10 +156,6 @@ class Samples:
             if ref is not None:
                 self._read(ref, tensor, len(self._log) - 1)
 
-    def close(self) -> None:
-        """Let go of all samples."""
-        self._samples.clear()
-
     def look(self) -> None:
         """Compare all samples: a backward is the next call."""
         samples, after = self._samples, len(self._log) - 1
