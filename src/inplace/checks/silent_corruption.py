@@ -118,10 +118,11 @@ def _between(index: Index, unseen: Unseen) -> tuple[Place | None, Place | None]:
     They were compared before a backward, or when a call had ended.
     """
     first = _first(unseen)
-    begin, end = index.trace.calls[first.after], index.trace.calls[first.before]
+    begin = index.places.of(index.trace.calls[first.after]) if first.after >= 0 else None
+    end = index.trace.calls[first.before]
     if end.function.kind is not Kind.BACKWARD:
         end = index.trace.calls[first.before - 1]
-    return index.places.of(begin), index.places.of(end)
+    return begin, index.places.of(end)
 
 
 def _taker(index: Index, unseen: Unseen) -> Place | None:
