@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -454,6 +455,25 @@ def test_the_sentence_says_between_which_lines() -> None:
     (finding,) = told(run)
     said = headline(finding, run.trace)
     assert re.sub(r"\W+", " ", said).startswith("h changed between line 3 and line 6 after line 2 saved it")
+
+
+def test_what_may_go_away_is_not_read(tmp_path: Path) -> None:
+    """A file that a tensor stands for may be cut, and a storage emptied: to read it then would end the process."""
+    file = tmp_path / "weights"
+    file.write_bytes(bytes(1 << 16))
+    text = f"""
+    x = torch.rand(64, 256, requires_grad=True)
+    w = torch.from_file({str(file)!r}, shared=True, size=1 << 14).view(64, 256)
+    v = torch.rand(64, 256)
+    y = (x * w).sum() + (x * v).sum()
+    open({str(file)!r}, "wb").close()
+    v.untyped_storage().resize_(0)
+    z = torch.exp(x).sum()
+    z.backward()
+    """
+    run = record_text(text)
+
+    assert told(run) == []
 
 
 def test_a_light_recording_reads_no_samples() -> None:

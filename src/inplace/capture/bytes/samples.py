@@ -194,7 +194,8 @@ class Samples:
         if not tensor.is_contiguous() and operator.sub(*reversed(reach(tensor))) != size:  # it has gaps, or overlaps
             return
         if size and pointer and _is_there(tensor, pointer, size):
-            if ref.live is not None and self._seen.storages.is_external(ref.live):
+            live = ref.live
+            if self._seen.storages.is_external(live) if live is not None else not tensor.untyped_storage().resizable():
                 return
             self._spent += 1
             block = _sampled(pointer, size)
