@@ -12,11 +12,11 @@ for what was saved between them, since nobody knows which came first.
 
 NOTE [ The price of samples ]
 To read a tensor takes about a microsecond, and more where it has to be fetched from memory. So there is a budget of
-tensors, which grows with the calls. The first calls from each line are always looked at; others while the budget lasts,
-and then again from the end of a backward on, once it has grown to what lies between two backwards. Of a tensor beyond
-4 KiB some words are read, evenly spread; and a sample is let go of after some backwards. Only memory that
-PyTorch has allocated for the CPU is read, as it lies: it is there as long as its tensor lives. What others own is left
-to contents.py.
+calls and tensors, which grows with the calls. The first calls from each line are always looked at; others while the
+budget lasts, and then again from the end of a backward on, once it has grown to what lies between two backwards. Of a
+tensor beyond 4 KiB some words are read, evenly spread; and a sample is let go of after some backwards.
+Only memory that PyTorch has allocated for the CPU is read, as it lies: it is there as long as its tensor lives. What
+others own is left to contents.py.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from inplace.facts.model import Function, StateId, StorageId, TensorId
 
 FIRST = 8
 """Calls from one line that always have what they may save read."""
-START, EACH = 64, 32
-"""Tensors that are read of others at once, and calls for which it is one more."""
+START, EACH = 48, 32
+"""Calls and tensors that are looked at of others at once, and calls for which it is one more."""
 WHOLE = 4_096
 """Bytes of a tensor that are all read; of a larger one are read as many words as `WORDS` says."""
 WORDS = 64
@@ -91,7 +91,7 @@ class Samples:
         self._samples: dict[TensorId, _Sample] = {}
         self._saves: dict[tuple[Known, int], tuple[bool, bool]] = {}
         self.is_on = True
-        self._spent = 0  # tensors that were read
+        self._spent = 0  # calls that were looked at, and tensors that were read
         self._begun, self._need = 0, 0  # those by the last backward, and what lay between two
         self._times: dict[StorageId, int] = {}  # that samples of a storage differed
 
@@ -104,7 +104,7 @@ class Samples:
         if len(samples) < _MOST:
             gives, keeps = self._saves_of(known, result, nodes)
         self._spent += 1
-        if self.is_on and self._left() < 0:
+        if self.is_on and START + (after + 1) // EACH < self._spent:
             self.is_on, self._need = False, 2 * (self._spent - self._begun)
         for tensor in self._read_only(step, tensors):
             ref = refs.get(id(tensor))
@@ -173,7 +173,7 @@ class Samples:
         self.is_on, self._begun = self._left() >= self._need, self._spent
 
     def _left(self) -> int:
-        """What is left of the budget, in tensors."""
+        """What is left of the budget, in calls and tensors."""
         return START + len(self._log) // EACH - self._spent
 
     # ------------------------------------------------------------ reading
