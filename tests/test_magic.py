@@ -378,6 +378,27 @@ def test_a_cell_that_never_ends_is_let_go_of(shell: Shell, *, by_line: bool) -> 
     shell.run("%inplace off")
 
 
+def test_a_session_that_keeps_holds_as_much_after_many_cells(shell: Shell) -> None:
+    """Of the runs before: as many calls, tensors, names and nodes behind the fortieth cell as behind the twentieth."""
+    from inplace.shells.notebook.extension import _EXTENSIONS
+
+    parts = ("calls", "states", "tensors", "storages", "names", "nodes", "walks", "acts", "runs", "sources", "sites")
+    shell.run("%inplace on --keep=1")
+    shell.run("net = torch.nn.Linear(3, 3); opt = torch.optim.Adam(net.parameters())")
+    held = []
+    for number in range(40):
+        shell.run(
+            "for _ in range(4):\n"
+            "    opt.zero_grad(); loss = net(torch.randn(2, 3)).square().mean(); loss.backward(); opt.step()\n"
+            f"# {number % 2}"
+        )
+        carried = _EXTENSIONS[shell.ip].session._carried
+        assert carried is not None
+        held.append({part: len(getattr(carried.trace, part)) for part in parts})
+
+    assert held[39] == held[19]
+
+
 def test_options_that_are_none_are_told_and_change_nothing(shell: Shell) -> None:
     """`%inplace on` names what it does not know; a cell runs all the same."""
     assert shell.run("%inplace on --kep").notes[0].startswith("inplace: %inplace on does not know '--kep'; its options")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
 from inplace.checks.silent_corruption import UnseenWrite
-from inplace.render.words.telling import headline
+from inplace.render.words.telling import headline, why
 from tests.recording import Recorded, record_text
 
 HEAD = """
@@ -131,6 +132,15 @@ for step in range(5):
     if step == 2:
         by(lambda: h.data.neg_())
     h.sum().backward()
+""",
+    "a fused optimizer, between forward and backward": """
+net = nn.Linear(4, 3)
+opt = torch.optim.SGD(net.parameters(), lr=0.1, fused=True)
+z = torch.tanh(x)
+loss = net(z).pow(2).sum()  # saved
+loss.backward(retain_graph=True)
+opt.step()
+loss.backward()
 """,
     "a graph that is kept": """
 h = torch.exp(x)  # saved
@@ -309,6 +319,12 @@ w = torch.rand(3, 4)
 torch.func.vmap(lambda row: (row * x).sum())(w).sum().backward()
 torch.func.grad(lambda t: torch.exp(t).sum())(x.detach())
 """,
+    "a tensor that is swapped for another": """
+net, other = nn.Linear(4, 3), nn.Linear(4, 3)
+net(x).sum().backward()
+torch.utils.swap_tensors(net.weight, other.weight)
+net(x).sum().backward()
+""",
     "a detached path": """
 h = torch.exp(x).detach()
 by(lambda: h.add_(1))
@@ -390,6 +406,39 @@ def test_a_write_that_others_tell_of_is_told_once(name: str) -> None:
     assert len(run.report.of_type(UnseenWrite)) == 1
 
 
+def test_each_write_counts_for_what_was_saved_before_it() -> None:
+    """The second of two writes is one into what was saved between them, too."""
+    text = """
+    w = torch.rand(4)
+    x = torch.rand(4, requires_grad=True)
+    y = x * w
+    with torch._C.DisableTorchFunction():
+        w.data[1] = 0
+    z = y * w
+    with torch._C.DisableTorchFunction():
+        w.data[2] = 0
+    z.sum().backward()
+    """
+    run = record_text(text)
+
+    found = {one.victim.place.position.line: one.between for one in told(run) if one.victim is not None}
+    lines = {line: [place.position.line for place in between or () if place] for line, between in found.items()}
+    assert lines == {3: [3, 6], 6: [6, 9]}
+
+
+def test_foreign_code_that_was_given_the_tensor_is_mentioned() -> None:
+    """The one such call between the two is said to have been given it, and no more."""
+    for name, code in (
+        ("a custom operator that declares no write", "halve(h.detach())"),
+        ("a thread, through data", ""),
+    ):
+        run = record_text(HEAD + BUGS[name])
+
+        (finding,) = told(run)
+        assert (finding.argument.code if finding.argument is not None else "") == code
+        assert ("was given the tensor meanwhile" in why(finding, run.trace)) == bool(code)
+
+
 def test_the_sentence_says_between_which_lines() -> None:
     """The call before the write and the one behind it narrow it down, whatever runs elsewhere."""
     text = """
@@ -406,6 +455,25 @@ def test_the_sentence_says_between_which_lines() -> None:
     (finding,) = told(run)
     said = headline(finding, run.trace)
     assert re.sub(r"\W+", " ", said).startswith("h changed between line 3 and line 6 after line 2 saved it")
+
+
+def test_what_may_go_away_is_not_read(tmp_path: Path) -> None:
+    """A file that a tensor stands for may be cut, and a storage emptied: to read it then would end the process."""
+    file = tmp_path / "weights"
+    file.write_bytes(bytes(1 << 16))
+    text = f"""
+    x = torch.rand(64, 256, requires_grad=True)
+    w = torch.from_file({str(file)!r}, shared=True, size=1 << 14).view(64, 256)
+    v = torch.rand(64, 256)
+    y = (x * w).sum() + (x * v).sum()
+    open({str(file)!r}, "wb").close()
+    v.untyped_storage().resize_(0)
+    z = torch.exp(x).sum()
+    z.backward()
+    """
+    run = record_text(text)
+
+    assert told(run) == []
 
 
 def test_a_light_recording_reads_no_samples() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from inplace.render.picture.diagram import diagram
 from inplace.render.picture.html import as_data, to_html
@@ -61,3 +62,22 @@ def test_widget_shows_the_same_diagram() -> None:
 
     assert widget.diagram == picture.to_json()
     assert widget.selected == 2
+
+
+def test_widgets_of_a_long_session_are_packed_and_read_as_ever() -> None:
+    """All but those shown last: a front end that asks again is given the same, and what they hold is less."""
+    shown = diagram(record(README))
+    picture, widgets = shown.to_json(), [DiagramWidget.of(shown) for _ in range(7)]
+
+    held = [widget._trait_values["diagram"] for widget in widgets]
+    assert [isinstance(one, bytes) for one in held] == [True] * 3 + [False] * 4
+    assert len(held[0]) < len(json.dumps(picture)) / 3
+    assert [widget.diagram for widget in widgets] == [picture] * 7
+    assert widgets[0].get_state()["diagram"] == picture
+    told: list[Any] = []
+    widgets[0].observe(told.append, "diagram")
+    widgets[0].selected = 1
+    assert told == []
+    widgets[0].diagram = {**picture, "title": "again"}
+    assert widgets[0].diagram["title"] == "again"
+    assert len(told) == 1

@@ -44,6 +44,7 @@ def test_what_is_no_window_is_refused_in_one_sentence(said: Any) -> None:
         lambda: inplace.record(keep=said),
         lambda: inplace.enable(keep=said),
         lambda: Steps(keep=said),
+        lambda: inplace.steps(keep=said),
     ):
         with pytest.raises(ValueError, match=told):
             face()
@@ -102,6 +103,27 @@ def test_steps_that_are_one_run_are_told_when_the_training_ends(capsys: pytest.C
     told = capsys.readouterr().err
     assert told.startswith("inplace: steps 1 to 300\n")
     assert told.count("silent-corruption") == 1
+
+
+def test_a_decorated_step_keeps_as_the_callbacks_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """All its calls and what is between them are one recording, told when it is closed; what it returns is its own."""
+    w = torch.ones(4, requires_grad=True)
+
+    @inplace.steps(keep=1)
+    def step(number: int) -> int:
+        wrong(number, 5, w)
+        return number
+
+    assert [step(i) for i in range(300)] == [*range(300)]
+    steps: Any = step.steps  # type: ignore[attr-defined]
+    assert steps.recordings == []
+    assert capsys.readouterr().err == ""
+    steps.close()
+
+    (recording,) = steps.recordings
+    assert recording.to_json()["windows"]["count"] > 2
+    assert [one["kind"] for one in recording.to_json()["diagnoses"]] == ["silent-corruption"]
+    assert capsys.readouterr().err.startswith("inplace: steps 1 to 300\n")
 
 
 def test_a_step_that_raises_ends_the_run_and_the_next_begins_another() -> None:

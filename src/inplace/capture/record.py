@@ -68,6 +68,7 @@ _ENGINE = "_engine_run_backward"
 # What a fault of ours may cost.
 _NAMES, _GRAPHS, _GRADIENTS = "Not all names", "Not all graphs", "Not all of what happened to gradients"
 _EARLIER = "Not all of what earlier cells did"
+_SAMPLES = "Not all writes that no call shows"
 _BUFFERS = "Not all buffers that DistributedDataParallel overwrote"
 _GAVE_WAY = (
     "A recording of the code's own (`inplace.record`) began on line {}: what ran from there on is in that one only."
@@ -324,18 +325,34 @@ class Recorder(Listener):
         if windows is None or continued is None:
             return
         self._look_at_the_end()
+        over, known = self._seen, self._known()
         exported = {*self.watched, *self.asleep}
         self._contents.end()
         run = self._closed(None, exported)
         session, carried = continued.session(run, goes_on=True)
-        over, gradients = self._seen, [*self._accumulated.live()]
         self._open(carried, is_window=True)
         over.close()
         self._stacks.begin_again()
         self._meet()
+        self._go_on(*known)
+        del known
+        windows.told(session, run)
+
+    def _known(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The gradients that the code has in hand, and what there are samples of, which are compared once more."""
+        gradients, samples = [*self._accumulated.live()], self.samples
+        if samples is None:
+            return gradients, []
+        sampled = [*samples.standing()]
+        samples.look()
+        return gradients, sampled
+
+    def _go_on(self, gradients: list[torch.Tensor], sampled: list[torch.Tensor]) -> None:
+        """Know them in the next window, too."""
         for gradient in gradients:
             self._accumulated.know(gradient)
-        windows.told(session, run)
+        if self.samples is not None:
+            self.samples.go_on(sampled)
 
     def session(self) -> tuple[Trace, Carried]:
         """The trace behind what is kept of the runs before it in the session, and what is handed on to the next."""
@@ -458,10 +475,10 @@ class Recorder(Listener):
 
     def _forget(self, tensor: Any) -> None:
         """Hold no weak reference to a tensor any more."""
-        self._protected(self._seen.forget, tensor)
-        self._protected(self._contents.forget, tensor)
         if self.samples is not None:
             self._protected(self.samples.forget, tensor)
+        self._protected(self._seen.forget, tensor)
+        self._protected(self._contents.forget, tensor)
 
     def _protected(self, action: Callable[..., None], *args: Any) -> None:
         try:
@@ -516,7 +533,7 @@ class Recorder(Listener):
             if self.asleep:
                 self._contents.look_asleep(len(self._notes.log))
             if self.samples is not None:
-                self.samples.look()
+                self._spared(_SAMPLES, self.samples.look)
             nodes = [node for root in roots if (node := node_of(root)) is not None]
             self._due.changed(self._contents.changes, sequence())
             if self._due.is_due(stack, nodes, always=self._thorough, first=not self._light):

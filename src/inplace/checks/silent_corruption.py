@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
-from inplace.facts.model import Kind, NodeId, StorageId
+from inplace.facts.model import ContentChange, Kind, NodeId, StorageId
+from inplace.facts.rows import some
 from inplace.reading.gradient_events import is_in_step
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -15,6 +16,8 @@ from inplace.reading.receivers import ChangedReceiver, changed_receivers
 from inplace.reading.recomputed import Recomputed, recomputed_otherwise
 from inplace.reading.saves import Escape, Unseen, culprits_of, names_of_use, unseen_uses
 from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
+
+_NEAR = 1_000  # calls among which one is looked for that was given what has changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,8 @@ class UnseenWrite(Finding):
     values before. Where it is a `receiver` an argument of the same statement read what the statement had changed
     before; `argument` is that, and no node is concerned. A checkpoint read other values when backward ran it again
     (`recomputed`), or went `another way`; `argument` is the call that had been made in its place. Where it is
-    `unrecorded` there is no culprit: the bytes changed `between` two calls, none of which has shown that.
+    `unrecorded` there is no culprit: the bytes changed `between` two calls, none of which has shown that,
+    and `argument` is the call between them of foreign code, or of an optimizer, that was given them, if there is one.
     """
 
     kind = "silent-corruption"
@@ -97,6 +101,7 @@ def unseen_writes(index: Index) -> Iterator[Finding]:
             how=unseen.how,
             at=one.walk.step,
             processes=_processes(index, unseen, one.saved.storage),
+            argument=_taker(index, unseen) if unseen.how == "unrecorded" else None,
             between=_between(index, unseen) if unseen.how == "unrecorded" else None,
         )
         found.setdefault(finding.told_by(index.trace), finding)
@@ -112,11 +117,26 @@ def _between(index: Index, unseen: Unseen) -> tuple[Place | None, Place | None]:
 
     They were compared before a backward, or when a call had ended.
     """
-    first = min(unseen.changes, key=lambda change: (change.after, change.before))
-    begin, end = index.trace.calls[first.after], index.trace.calls[first.before]
+    first = _first(unseen)
+    begin = index.places.of(index.trace.calls[first.after]) if first.after >= 0 else None
+    end = index.trace.calls[first.before]
     if end.function.kind is not Kind.BACKWARD:
         end = index.trace.calls[first.before - 1]
-    return index.places.of(begin), index.places.of(end)
+    return begin, index.places.of(end)
+
+
+def _taker(index: Index, unseen: Unseen) -> Place | None:
+    """The one line between these calls that gave the bytes to code of which nobody knows what it writes."""
+    first, trace, found = _first(unseen), index.trace, dict[object, Place]()
+    for call in some(trace.calls, range(first.after + 1, min(first.before, first.after + _NEAR))):
+        is_known = call.function.name.startswith("torch.") and not call.function.name.startswith("torch.optim.")
+        if not is_known and any(trace.states[one.before].storage == first.storage for one in call.inputs):
+            found.update({place.spot: place for place in index.places.chain(call)[:1]})
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _first(unseen: Unseen) -> ContentChange:
+    return min(unseen.changes, key=lambda change: (change.after, change.before))
 
 
 def _is_trained_by_all(index: Index, unseen: Unseen, storage: StorageId) -> bool:

@@ -12,7 +12,8 @@ from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-_MOST = 10_000  # collectives, and lines, that are kept of one process
+MOST = 10_000
+"""Collectives, and lines, that are kept of one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Compared:
             if is_between_two(call.function.label) or call.function.name == SYNC_BUFFERS or place is None:
                 continue
             self.count += 1
-            if len(found) < _MOST:
+            if len(found) < MOST:
                 state = index.trace.states[call.inputs[-1].before] if call.inputs else None
                 shape, dtype = ((), "") if state is None else (state.layout.shape, state.layout.dtype)
                 found.append(CollectiveCall(call.function.label, one.group, shape, dtype, place))
@@ -65,7 +66,7 @@ class Compared:
             for frame in stack.frames:
                 site = index.places.site(frame)
                 lines = found[index.trace.sources[site.source].file, site.function]
-                if site.position.line not in lines and kept < _MOST:
+                if site.position.line not in lines and kept < MOST:
                     kept += 1
                     lines.add(site.position.line)
         return {key: sorted(lines) for key, lines in found.items()}
@@ -74,7 +75,7 @@ class Compared:
     def reached(self) -> list[str]:
         """The names of the leaves that a backward has reached."""
         names = (self._name(leaf) for leaf in reached_leaves(self._index))
-        return sorted(name for name in names if name)[:_MOST]
+        return sorted(name for name in names if name)[:MOST]
 
     def _name(self, leaf: TensorId) -> str:
         return next(iter(self._index.names.of(leaf)), "")

@@ -11,10 +11,12 @@ Whether it matters is asked of the graph later: the change counts for what was s
 for what was saved between them, since nobody knows which came first.
 
 NOTE [ The price of samples ]
-To read a tensor takes about a microsecond. So it is done the first times that a line runs, and then rarely; of a tensor
-beyond a kilobyte some words are read, evenly spread; and a sample is let go of after some backwards. Only memory that
-PyTorch has allocated for the CPU is read, as it lies: it is there as long as its tensor lives. What others own is left
-to contents.py.
+To read a tensor takes about a microsecond, and more where it has to be fetched from memory. So there is a budget of
+calls and tensors, which grows with the calls. The first calls from each line are always looked at; others while the
+budget lasts, and then again from the end of a backward on, once it has grown to what lies between two backwards. Of a
+tensor beyond 4 KiB some words are read, evenly spread; and a sample is let go of after some backwards.
+Only memory that PyTorch has allocated for the CPU is read, as it lies: it is there as long as its tensor lives. What
+others own is left to contents.py.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import takewhile
 from typing import Any
@@ -31,34 +33,34 @@ import torch
 
 from inplace.capture.bytes.contents import Contents
 from inplace.capture.bytes.readable import reach
+from inplace.capture.calls.known import Known
 from inplace.capture.graph.handles import name_of, saving_attributes
 from inplace.capture.tables.call_log import FUNCTION, GIVEN, GIVEN_WIDTH, WIDTH, CallLog
 from inplace.capture.tables.refs import LiveStorage, TensorRef
-from inplace.capture.tables.tensor_facts import node_of
+from inplace.capture.tables.tensor_facts import node_of, number_of
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import Function, StateId, TensorId
+from inplace.facts.model import Function, StateId, StorageId, TensorId
 
 FIRST = 8
-"""Times that a line runs in which what its calls may have saved is read."""
-EACH = 64
-"""Of the later times it is each such one."""
-WHOLE = 1_024
+"""Calls from one line that always have what they may save read."""
+START, EACH = 48, 32
+"""Calls and tensors that are looked at of others at once, and calls for which it is one more."""
+WHOLE = 4_096
 """Bytes of a tensor that are all read; of a larger one are read as many words as `WORDS` says."""
 WORDS = 64
 
 _WORD = 8  # bytes
 _MOST = 1_024  # samples that are kept at one time
-_BACKWARDS = 4  # backwards before which a sample is compared
+_BACKWARDS = 8  # backwards before which a sample is compared
+_TIMES = 8  # that a difference of one storage is looked into: steps of a fused optimizer write weights in silence
 _RUNS = 8  # runs of bytes that differ, which are told apart
 _GIVES = ("result", "output")  # what saves are called that are the call's own result
 _BOTH = True, True
+_OUT = ("out",)
+_MADE = 8  # nodes of one call of which it is asked what they save
+sequence = torch._C._autograd._get_sequence_nr
 transforming = torch._C._functorch.peek_interpreter_stack
-
-
-def is_due(times: int) -> bool:
-    """Whether what a line saves is to be read when it has run so many times."""
-    return times <= FIRST or not times % EACH
 
 
 class _Sample:
@@ -79,19 +81,32 @@ class Samples:
         log: the calls.
         functions: what the numbers of functions stand for.
         contents: where the changes are noted, and what watches the memory that others can write.
+
+    Attributes:
+        is_on: whether the budget is there to look at calls from whichever line.
     """
 
     def __init__(self, seen: TensorsSeen, log: CallLog, functions: Sequence[Function], contents: Contents) -> None:
         self._seen, self._log, self._functions, self._contents = seen, log, functions, contents
         self._samples: dict[TensorId, _Sample] = {}
+        self._saves: dict[tuple[Known, int], tuple[bool, bool]] = {}
+        self.is_on = True
+        self._spent = 0  # calls that were looked at, and tensors that were read
+        self._begun, self._need = 0, 0  # those by the last backward, and what lay between two
+        self._times: dict[StorageId, int] = {}  # that samples of a storage differed
 
-    def take(self, tensors: Sequence[torch.Tensor], result: Any) -> None:
-        """Read what a call that has just made a node may have saved: of the tensors that it took, and its result."""
+    def take(self, known: Known, step: int, tensors: Sequence[torch.Tensor], result: Any, nodes: int) -> None:
+        """Read what the call at a step may have saved, which has made some nodes: what it took, and its result."""
         if transforming() is not None:
             return
         refs, samples, after = self._seen.refs, self._samples, len(self._log) - 1
-        gives, keeps = _saves_of(result) if len(samples) < _MOST else (False, False)
-        for tensor in tensors:
+        gives = keeps = False
+        if len(samples) < _MOST:
+            gives, keeps = self._saves_of(known, result, nodes)
+        self._spent += 1
+        if self.is_on and START + (after + 1) // EACH < self._spent:
+            self.is_on, self._need = False, 2 * (self._spent - self._begun)
+        for tensor in self._read_only(step, tensors):
             ref = refs.get(id(tensor))
             if ref is not None:
                 old = samples.get(ref.tensor)
@@ -99,10 +114,29 @@ class Samples:
                     self._look(old, tensor, after)
                 elif keeps and tensor is not result:
                     self._read(ref, tensor, after)
-        for tensor in (result,) if gives and type(result) in PLAIN else ():
-            ref = refs.get(id(tensor))
+        if gives and type(result) in PLAIN:
+            ref = refs.get(id(result))
             if ref is not None:
-                self._read(ref, tensor, after)
+                self._read(ref, result, after)
+
+    def _read_only(self, step: int, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """Those of the tensors that a call took which it does not write by itself, as it does running statistics."""
+        log = self._log
+        writes = self._functions[log.calls[step * WIDTH + FUNCTION]].writes
+        if not writes or writes == _OUT:
+            return tensors
+        first = log.calls[step * WIDTH + GIVEN]
+        paths = [log.paths[log.given[first + place * GIVEN_WIDTH]] for place in range(len(tensors))]
+        return [one for path, one in zip(paths, tensors, strict=True) if path.split("[", 1)[0] not in writes]
+
+    def _saves_of(self, known: Known, result: Any, nodes: int) -> tuple[bool, bool]:
+        """Whether the nodes that a call has made may have saved its result, and whether something else."""
+        found = self._saves.get((known, nodes))
+        if found is None:
+            found = _saves_of(result, nodes)
+            if known.fresh:  # others make one node or another, as on a view
+                self._saves[known, nodes] = found
+        return found
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Hold no weak reference to a tensor any more."""
@@ -110,9 +144,17 @@ class Samples:
         if ref is not None:
             self._samples.pop(ref.tensor, None)
 
-    def close(self) -> None:
-        """Let go of all samples."""
-        self._samples.clear()
+    def standing(self) -> Iterator[torch.Tensor]:
+        """The tensors that it has samples of, each to be let go of soon."""
+        live = [(one, tensor) for one in self._samples.values() if (tensor := one.ref()) is not None]
+        return (tensor for one, tensor in live if self._stands(one, tensor))
+
+    def go_on(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Read tensors of which another had samples, which it has compared by now."""
+        for tensor in tensors:
+            ref = self._seen.ref_of(tensor)
+            if ref is not None:
+                self._read(ref, tensor, len(self._log) - 1)
 
     def look(self) -> None:
         """Compare all samples: a backward is the next call."""
@@ -126,6 +168,13 @@ class Samples:
             self._look(sample, tensor, after)
             if sample.backwards >= _BACKWARDS:
                 samples.pop(number, None)
+        if self.is_on:
+            self._need = self._spent - self._begun
+        self.is_on, self._begun = self._left() >= self._need, self._spent
+
+    def _left(self) -> int:
+        """What is left of the budget, in calls and tensors."""
+        return START + len(self._log) // EACH - self._spent
 
     # ------------------------------------------------------------ reading
 
@@ -141,12 +190,14 @@ class Samples:
         self._samples.pop(ref.tensor, None)
         if ref.lost or ref.version is None or not tensor.is_cpu:
             return
-        pointer, size = tensor.data_ptr(), tensor.numel() * tensor.element_size()
+        pointer, size = tensor.data_ptr(), tensor.nbytes
         if not tensor.is_contiguous() and operator.sub(*reversed(reach(tensor))) != size:  # it has gaps, or overlaps
             return
         if size and pointer and _is_there(tensor, pointer, size):
-            if ref.live is not None and self._seen.storages.is_external(ref.live):
+            live = ref.live
+            if self._seen.storages.is_external(live) if live is not None else not tensor.untyped_storage().resizable():
                 return
+            self._spent += 1
             block = _sampled(pointer, size)
             self._samples[ref.tensor] = _Sample(ref, tensor._version, pointer, size, block, after)
 
@@ -155,6 +206,7 @@ class Samples:
         if not _is_there(tensor, sample.pointer, sample.size):
             del self._samples[sample.ref.tensor]
             return
+        self._spent += 1
         block = _sampled(sample.pointer, sample.size)
         if block != sample.block:
             self._differs(sample, tensor, block, after)
@@ -169,9 +221,10 @@ class Samples:
         live, contents = sample.ref.live, self._contents
         if live is None or live.pointer > sample.pointer or tensor.is_shared() or _is_one_of_many():
             return
-        if live.id in contents.watched or live.id in contents.asleep or self._is_told(live, sample.after):
+        times = self._times[live.id] = self._times.get(live.id, 0) + 1
+        if times > _TIMES or live.id in contents.watched or live.id in contents.asleep:
             return
-        if self._is_written(live, sample.after):
+        if self._is_told(live, sample.after) or self._is_written(live, sample.after):
             return
         first = sample.pointer - live.pointer
         for start, stop in _differing(sample.block, block, sample.size, tensor.element_size()):
@@ -179,9 +232,9 @@ class Samples:
             contents.changes.append(change)
 
     def _is_told(self, live: LiveStorage, after: int) -> bool:
-        """Whether it was noted of a storage that others wrote it behind the call `after`."""
+        """Whether those who watch a storage have noted that others wrote it behind the call `after`."""
         found = takewhile(lambda change: change[2] > after, reversed(self._contents.changes))
-        return any(change[0] == live.id for change in found)
+        return any(change[0] == live.id and not change[-1] for change in found)
 
     def _is_written(self, live: LiveStorage, after: int) -> bool:
         """Whether a noted call behind the call `after` has written a storage, by what is known of it."""
@@ -200,13 +253,22 @@ class Samples:
         return False
 
 
-def _saves_of(result: Any) -> tuple[bool, bool]:
-    """Whether the node that gave out a result may have saved that, and whether something else."""
+def _saves_of(result: Any, nodes: int) -> tuple[bool, bool]:
+    """Whether those of the last nodes that gave out a result may have saved that, and whether something else."""
     node = node_of(result) if type(result) in PLAIN else None
-    kind = type(node)
-    if node is None or issubclass(kind, torch.autograd.function.BackwardCFunction):
+    if node is None or nodes > _MADE:
         return _BOTH
-    return _saves_of_class(kind)  # type: ignore[arg-type]  # a class is hashable
+    first, met, gives, keeps = sequence() - nodes, [node], False, False
+    for one in met:
+        kind = type(one)
+        if issubclass(kind, torch.autograd.function.BackwardCFunction):
+            return _BOTH
+        result_too, others_too = _saves_of_class(kind)  # type: ignore[arg-type]  # a class is hashable
+        gives, keeps = gives or result_too, keeps or others_too
+        met += [below for below, _ in one.next_functions if below is not None and number_of(below) >= first]
+        if len(met) > nodes:
+            return _BOTH
+    return gives, keeps
 
 
 @cache

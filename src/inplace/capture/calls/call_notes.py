@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from inplace.capture.bytes.samples import is_due
+from inplace.capture.bytes.samples import FIRST
 from inplace.capture.calls.arguments import nested_in, tensors_in
 from inplace.capture.calls.functions import LAZY, facts_of, variant_of
 from inplace.capture.calls.known import Known
@@ -209,8 +209,9 @@ class CallNotes:
         if seen.dead:
             seen.bury()
         self.note_outcome(known, step, tensors, result, made, ended - begun, changes=changes)
-        if ended != begun and self._hooks.samples is not None and is_due(self._stacks.times[calls[start + STACK]]):
-            self._hooks.samples.take(tensors, result)
+        samples = self._hooks.samples if ended != begun else None
+        if samples is not None and (samples.is_on or self._stacks.times[calls[start + STACK]] <= FIRST):
+            samples.take(known, step, tensors, result, ended - begun)
         if not known.plain:
             if known.kind is Kind.TO_PYTHON and type(result) in (float, int):
                 log.results[step] = result

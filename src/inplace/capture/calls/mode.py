@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.bytes.samples import is_due
+from inplace.capture.bytes.samples import FIRST
 from inplace.capture.calls.call_notes import (
     OWNED,
     CallNotes,
@@ -234,8 +234,8 @@ class CallMode(TorchFunctionMode):
                     notes.note_outcome(
                         known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
                     )
-                if ended != begun and is_due(count + 1) and hooks.samples is not None:
-                    hooks.samples.take(tensor_arguments(args, kwargs), result)
+                if ended != begun and (samples := hooks.samples) is not None and (samples.is_on or count < FIRST):
+                    samples.take(known, step, tensor_arguments(args, kwargs), result, ended - begun)
                 if hooks.external or (known.open and hooks.watched):
                     hooks.settle()
                 if asleep:

@@ -1,9 +1,19 @@
-"""Diagram -> anywidget: three synced traits, nothing computed."""
+"""Diagram -> anywidget: three synced traits, nothing computed.
+
+NOTE [ Widgets of a long session ]
+A kernel keeps each widget as long as its output may be there, since a page that is loaded again asks for it. A diagram
+as Python's dictionaries has many times the size of its text, and that many times the size of the packed text. So only
+those shown last are kept as they are.
+"""
 
 from __future__ import annotations
 
+import json
+import weakref
+import zlib
+from collections import deque
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
@@ -11,6 +21,23 @@ import traitlets
 from inplace.render.picture.graph import MOST_NODES, NODES
 from inplace.render.picture.model import Autograd, Diagram, as_json
 from inplace.render.picture.script import loader, script, style
+
+_WHOLE = 4  # widgets that are not packed
+
+
+class _Packed(traitlets.Dict):  # type: ignore[type-arg]
+    """A dictionary that may be kept packed: who reads it finds it as it was."""
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        """The dictionary."""
+        found: Any = super().get(obj, cls)
+        return json.loads(zlib.decompress(found)) if isinstance(found, bytes) else found
+
+    def pack(self, obj: Any) -> None:
+        """Keep it packed, which is no change that anybody is told of."""
+        found = obj._trait_values.get(self.name)
+        if found and not isinstance(found, bytes):
+            obj._trait_values[self.name] = zlib.compress(json.dumps(found).encode())
 
 
 class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
@@ -25,11 +52,13 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
 
     _shown: ClassVar[dict[str, tuple[object, list[DiagramWidget]]]] = {}
     """The widgets of each cell of a notebook, with the run of it that made them."""
+    _latest: ClassVar[deque[weakref.ref[DiagramWidget]]] = deque()
+    """Those that are not packed; see NOTE [ Widgets of a long session ]."""
 
     _esm = loader()
     _css = style()
     _script = traitlets.Unicode(script()).tag(sync=True)
-    diagram = traitlets.Dict().tag(sync=True)
+    diagram = _Packed().tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
     asked = traitlets.Int(0).tag(sync=True)
     fresh = traitlets.Bool(True).tag(sync=True)
@@ -51,6 +80,11 @@ class DiagramWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has
         """
         widget = cls(diagram=diagram.to_json())
         widget._more = more
+        cls._latest.append(weakref.ref(widget))
+        if len(cls._latest) > _WHOLE:
+            oldest = cls._latest.popleft()()
+            if oldest is not None:
+                cls.diagram.pack(oldest)
         if cell:
             before, widgets = cls._shown.get(cell, (run, []))
             if before != run:

@@ -10,6 +10,7 @@ from inplace.checks.finding import Finding, Severity
 from inplace.checks.report import Report
 from inplace.render.words.contract import left_out_json, told_json, with_reasons
 from inplace.render.words.not_looked_at import sentences
+from inplace.render.words.processes import compared, compared_on
 from inplace.render.words.text import told, wrapped, written
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Earlier:
         self.notes: list[str] = []
         self._found: dict[str, _Told] = {}
         self._left_out: dict[str, _LeftOut] = {}
+        self._compared: dict[str, Any] | None = None
 
     def add(self, report: Report) -> None:
         """Tell of a window, and keep what was told."""
@@ -75,6 +77,7 @@ class Earlier:
         count = len(trace.calls) - trace.fresh
         first, self.calls = self.calls, self.calls + count
         self.windows += 1
+        self._compared = compared_on(self._compared, compared(report.index))
         self.written += written(report)
         self.notes = [*dict.fromkeys([*self.notes, *(note.text for note in trace.notes)])]
         for finding in report.findings:
@@ -125,6 +128,7 @@ class Earlier:
             **value,
             "calls": self.calls + value["calls"] - report.trace.fresh,
             "diagnoses": found,
+            "compared": compared_on(self._compared, value["compared"]),
             "not_looked_at": [*left_out, *value["not_looked_at"]],
             "windows": {"count": self.windows + 1, "let_go": self.calls},
         }
@@ -136,6 +140,7 @@ class Earlier:
         return {
             **{name: getattr(self, name) for name in _COUNTS},
             "notes": self.notes,
+            "compared": self._compared,
             "found": {key: asdict(one) for key, one in self._found.items()},
             "left_out": {key: asdict(one) for key, one in self._left_out.items()},
         }
@@ -150,6 +155,7 @@ class Earlier:
         found = cls()
         for name in _COUNTS:
             setattr(found, name, int(value[name]))
+        found._compared = value["compared"]
         found.notes = [str(note) for note in value["notes"]]
         found._found = {key: _Told(**one) for key, one in value["found"].items()}
         found._left_out = {key: _LeftOut(**one) for key, one in value["left_out"].items()}

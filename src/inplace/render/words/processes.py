@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inplace.facts.model import Process
-from inplace.reading.compared import CollectiveCall, Compared
+from inplace.reading.compared import MOST, CollectiveCall, Compared
 from inplace.reading.index import Index
 
 
@@ -30,6 +30,29 @@ def compared(index: Index) -> dict[str, Any] | None:
         "collectives_called": found.count,
         "lines": lines,
         "reached": found.reached,
+    }
+
+
+def compared_on(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a process is compared with others by, of two parts of its run, one behind the other; as much as of a whole.
+
+    Raises:
+        KeyError, TypeError, IndexError: if `before` is something else.
+    """
+    if before is None or after is None:
+        return after if before is None else before
+    kinds = {repr(one): one for one in (*before["collectives"], *after["collectives"])}
+    numbers = {key: number for number, key in enumerate(kinds)}
+    order = (part["collectives"][number] for part in (before, after) for number in part["order"])
+    lines: dict[tuple[str, str], set[int]] = {}
+    for one in (*before["lines"], *after["lines"]):
+        lines.setdefault((one["file"], one["function"]), set()).update(one["lines"])
+    return {
+        "collectives": [*kinds.values()],
+        "order": [numbers[repr(one)] for one in order][:MOST],
+        "collectives_called": before["collectives_called"] + after["collectives_called"],
+        "lines": [{"file": file, "function": name, "lines": sorted(own)} for (file, name), own in lines.items()],
+        "reached": sorted({*before["reached"], *after["reached"]})[:MOST],
     }
 
 

@@ -19,10 +19,6 @@ _HOW = {
     "broadcast": "to rank 0's values, since DistributedDataParallel broadcasts buffers before a forward,",
 }
 _UNSEEN = "No version counter moved, so `backward()` did not notice and computed its gradient with the new values."
-_NOBODY = (
-    "No recorded call shows that write: another thread, an array over the same memory, compiled or foreign code has "
-    f"made it, or code that PyTorch shows to no mode. {_UNSEEN}"
-)
 _MOST = 4  # processes that are named
 _REMEDIES = {
     "data": "Write to a copy, `.detach().clone()`, or write after `backward()`.",
@@ -63,10 +59,20 @@ def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
         what = f"{name(finding)} changed in shared memory while {culprits(finding, trace)} ran, {saved}"
         return f"{what} ({keeps(node, finding.saved)}).", f"{_who(finding)} {_UNSEEN}"
     if finding.how == "unrecorded":
-        return f"{name(finding)} changed {_between(finding, trace)}, {saved} ({keeps(node, finding.saved)}).", _NOBODY
+        what = f"{name(finding)} changed {_between(finding, trace)}, {saved} ({keeps(node, finding.saved)})."
+        return what, _nobody(finding, trace)
     what = f"{culprits(finding, trace)} changed {name(finding)} {_HOW[finding.how]} {saved}"
     by = f"It was written by {_pids(finding.processes)}. " if finding.processes else ""
     return f"{what} ({keeps(node, finding.saved)}).", by + _UNSEEN
+
+
+def _nobody(finding: UnseenWrite, trace: Trace) -> str:
+    """What is known of a write that nobody shows."""
+    if finding.argument is not None:
+        given = f"{where(finding.argument, trace)}: {quote(finding.argument)}"
+        return f"No recorded call shows that write; {given} was given the tensor meanwhile. {_UNSEEN}"
+    who = "another thread, an array over the same memory, compiled or foreign code has made it"
+    return f"No recorded call shows that write: {who}, or code that PyTorch shows to no mode. {_UNSEEN}"
 
 
 def _between(finding: UnseenWrite, trace: Trace) -> str:

@@ -174,12 +174,26 @@ def steps(function: _Step, /) -> _Step: ...
 
 @overload
 def steps(
-    function: None = None, /, *, first: int = ..., raising: bool = ..., strict: bool = ..., light: bool = ...
+    function: None = None,
+    /,
+    *,
+    first: int = ...,
+    raising: bool = ...,
+    strict: bool = ...,
+    light: bool = ...,
+    keep: Keep = ...,
 ) -> Callable[[_Step], _Step]: ...
 
 
 def steps(
-    function: Any = None, /, *, first: int = FIRST, raising: bool = True, strict: bool = False, light: bool = False
+    function: Any = None,
+    /,
+    *,
+    first: int = FIRST,
+    raising: bool = True,
+    strict: bool = False,
+    light: bool = False,
+    keep: Keep = False,
 ) -> Any:
     """A decorator for the function that is one training step: records the first calls, and each that raises.
 
@@ -192,10 +206,17 @@ def steps(
         raising: whether later calls are recorded too, to be explained where they raise.
         strict: whether a write that would destroy what backward needs is stopped.
         light: whether to note versions, saves and writes only, which costs least.
+        keep: whether the whole training, with what is between the steps, is one recording that lets go of what can't
+            matter any more, or the megabytes of its windows; then `first` and `raising` say nothing. It is told of by
+            the step that raises, else when Python ends, or when the function's `steps.close()` is called.
+
+    Raises:
+        ValueError: if `keep` is no size of a window.
     """
+    window_of(keep)
 
     def decorate(step: _Step) -> _Step:
-        kept = Steps(first=first, raising=raising, strict=strict, light=light)
+        kept = Steps(first=first, raising=raising, strict=strict, light=light, keep=keep)
         own: Any = inspect.unwrap(step)
 
         @functools.wraps(step)
