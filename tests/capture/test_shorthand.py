@@ -82,7 +82,7 @@ def both(source: str, name: str = "<program>") -> list[Any]:
     return [traced(source, name, is_pure=is_pure) for is_pure in (False, True)]
 
 
-@pytest.mark.parametrize("path", list(some(CASES, 4)), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", list(some(CASES, 9)), ids=lambda path: path.stem)
 def test_a_case_has_the_same_trace(path: Path) -> None:
     """Whatever the shorthand leaves to Python and takes up again."""
     compiled, pure = both(path.read_text(), str(path))
@@ -90,7 +90,7 @@ def test_a_case_has_the_same_trace(path: Path) -> None:
     assert compiled == pure
 
 
-@pytest.mark.parametrize("seed", list(some(range(200), 8)))
+@pytest.mark.parametrize("seed", list(some(range(200), 20)))
 def test_a_random_program_has_the_same_trace(seed: int) -> None:
     """Modes, subclasses, hooks, threads, errors and whatever else the pieces hold."""
     compiled, pure = both(random_program(seed).text)

@@ -141,7 +141,6 @@ cdef int MODULE = stacks.MODULE
 cdef int DEEPEST = stacks._DEEPEST
 cdef int OWNED = call_notes.OWNED
 cdef int SAMPLED_FIRST = samples.FIRST
-cdef int SAMPLED_EACH = samples.EACH
 cdef int LOOKS = call_notes._LOOKS
 cdef int LAYOUT = layouts.LAYOUT
 cdef int NO_STEP = tensors.NO_STEP
@@ -428,11 +427,10 @@ cdef class Shorthand:
             return False
         self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
         if ended != begun:
+            sampled = self._hooks.samples
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
-            if times <= SAMPLED_FIRST or not times % SAMPLED_EACH:
-                sampled = self._hooks.samples
-                if sampled is not None:
-                    sampled.take(call_notes.tensor_arguments(args, kwargs), result)
+            if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
+                sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
         if PyList_GET_SIZE(self._external) or (is_open and self._watched):
             self._hooks.settle()
         if self.was_compared(step):
