@@ -13,6 +13,8 @@ from inplace.checks.silent_corruption import UnseenWrite
 from inplace.render.words.telling import headline, why
 from tests.recording import Recorded, record_text
 
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script`")  # newer versions call it deprecated
+
 HEAD = """
 import ctypes, os, threading
 from concurrent.futures import ThreadPoolExecutor
@@ -102,8 +104,8 @@ arrays[0][1:] = 7
 h.sum().backward()
 """,
     "a custom operator that declares no write": """
-@torch.library.custom_op("unrecorded::halve", mutates_args=())
-def halve(t: torch.Tensor) -> torch.Tensor:
+@torch.library.custom_op("unrecorded::halve", mutates_args=(), schema="(Tensor t) -> Tensor")
+def halve(t):
     t.numpy()[...] *= 0.5
     return t.sum()
 h = torch.sigmoid(x)  # saved
@@ -222,8 +224,8 @@ for _ in range(3):
     (y * y).sum().backward()
 """,
     "a custom operator that reads": """
-@torch.library.custom_op("unrecorded::total", mutates_args=())
-def total(t: torch.Tensor) -> torch.Tensor:
+@torch.library.custom_op("unrecorded::total", mutates_args=(), schema="(Tensor t) -> Tensor")
+def total(t):
     return torch.tensor(t.numpy().sum())
 h = torch.sigmoid(x)
 total(h.detach())
