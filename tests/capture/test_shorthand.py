@@ -7,6 +7,7 @@ import gc
 import hashlib
 import io
 import multiprocessing
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -36,10 +37,11 @@ def test_what_is_compiled_is_this_source() -> None:
     assert hashlib.sha256(SOURCE.read_bytes()).hexdigest() == shorthand.DIGEST
 
 
-def _recorded(source: str, name: str, answer: Any, *, is_pure: bool) -> None:
+def _recorded(source: str, name: str, folder: Path, answer: Any, *, is_pure: bool) -> None:
     """In a child process: record a script and send its trace, without what two runs differ by."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    os.chdir(folder)  # a program may write files
     warnings.simplefilter("ignore")
     if is_pure:
         mode.Shorthand = None
@@ -62,11 +64,11 @@ def _recorded(source: str, name: str, answer: Any, *, is_pure: bool) -> None:
     answer.send(found)
 
 
-def traced(source: str, name: str = "<program>", *, is_pure: bool) -> Any:
+def traced(source: str, name: str, folder: Path, *, is_pure: bool) -> Any:
     """The trace of a script that is recorded in a process of its own; None where the script ends that itself."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe()
-    process = context.Process(target=_recorded, args=(source, name, theirs), kwargs={"is_pure": is_pure})
+    process = context.Process(target=_recorded, args=(source, name, folder, theirs), kwargs={"is_pure": is_pure})
     process.start()
     theirs.close()
     try:
@@ -77,23 +79,23 @@ def traced(source: str, name: str = "<program>", *, is_pure: bool) -> Any:
         process.join()
 
 
-def both(source: str, name: str = "<program>") -> list[Any]:
+def both(source: str, name: str, folder: Path) -> list[Any]:
     """A script recorded with what is compiled, and without: from one place of this file, which is in the stacks."""
-    return [traced(source, name, is_pure=is_pure) for is_pure in (False, True)]
+    return [traced(source, name, folder, is_pure=is_pure) for is_pure in (False, True)]
 
 
 @pytest.mark.parametrize("path", list(some(CASES, 9)), ids=lambda path: path.stem)
-def test_a_case_has_the_same_trace(path: Path) -> None:
+def test_a_case_has_the_same_trace(path: Path, tmp_path: Path) -> None:
     """Whatever the shorthand leaves to Python and takes up again."""
-    compiled, pure = both(path.read_text(), str(path))
+    compiled, pure = both(path.read_text(), str(path), tmp_path)
 
     assert compiled == pure
 
 
 @pytest.mark.parametrize("seed", list(some(range(200), 20)))
-def test_a_random_program_has_the_same_trace(seed: int) -> None:
+def test_a_random_program_has_the_same_trace(seed: int, tmp_path: Path) -> None:
     """Modes, subclasses, hooks, threads, errors and whatever else the pieces hold."""
-    compiled, pure = both(random_program(seed).text)
+    compiled, pure = both(random_program(seed).text, "<program>", tmp_path)
 
     assert compiled == pure
 

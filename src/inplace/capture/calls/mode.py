@@ -51,7 +51,8 @@ from inplace.facts.errors import OverwriteError
 
 Shorthand: Any = None
 """What notes calls in short, compiled; None where it was not built, or nobody wants it."""
-if not os.environ.get("INPLACE_PURE"):
+# Where Python has no GIL, to load what counts on it would bring it back.
+if not os.environ.get("INPLACE_PURE") and "t" not in getattr(sys, "abiflags", ""):
     with contextlib.suppress(ImportError):
         from inplace.capture.calls.shorthand import Shorthand
 

@@ -144,6 +144,7 @@ cdef int SAMPLED_FIRST = samples.FIRST
 cdef int LOOKS = call_notes._LOOKS
 cdef int LAYOUT = layouts.LAYOUT
 cdef int NO_STEP = tensors.NO_STEP
+cdef int POSITIONS = call_log.POSITIONS
 cdef int STACK = call_log.STACK
 cdef int SEQ0 = call_log.SEQ0
 cdef int SEQ1 = call_log.SEQ1
@@ -247,7 +248,7 @@ cdef class Shorthand:
         cdef bint is_compared = False
         cdef long long stack, times
         cdef int function = known.id
-        if function < 0 or not PyTuple_CheckExact(args):
+        if function < 0 or not PyTuple_CheckExact(args) or PyTuple_GET_SIZE(args) > POSITIONS:
             return -1
         if PyObject_CallNoArgs(TRANSFORMING) is not None:
             return -1
