@@ -87,7 +87,7 @@ def test_a_script_cannot_take_the_report_away(tmp_path: Path) -> None:
     assert json.loads(ours.stdout.removeprefix("mine\n"))["calls"] == 2
     assert "2 calls" in ours.stderr
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
-    assert json.loads((tmp_path / "trace.json").read_text())["format"] == 5
+    assert json.loads((tmp_path / "trace.json").read_text())["format"] == 6
 
 
 @pytest.mark.parametrize(

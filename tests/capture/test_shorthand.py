@@ -79,25 +79,38 @@ def traced(source: str, name: str, folder: Path, *, is_pure: bool) -> Any:
         process.join()
 
 
-def both(source: str, name: str, folder: Path) -> list[Any]:
-    """A script recorded with what is compiled, and without: from one place of this file, which is in the stacks."""
-    return [traced(source, name, folder, is_pure=is_pure) for is_pure in (False, True)]
+def differences(one: Any, other: Any, where: str = "") -> list[str]:
+    """Where two values of JSON differ, and how."""
+    if type(one) is type(other) and isinstance(one, dict | list) and len(one) == len(other):
+        names = one if isinstance(one, dict) else range(len(one))
+        return [found for name in names for found in differences(one[name], other[name], f"{where}/{name}")]
+    return [] if one == other else [f"{where}: {one!r:.200}, {other!r:.200}"]
+
+
+def assert_same(source: str, name: str, folder: Path) -> None:
+    """A script recorded with what is compiled, and without: from one place of this file, which is in the stacks.
+
+    Two recordings of one script may differ by themselves, as by the order in which its memory was given out: then a
+    third time decides.
+    """
+    for _ in range(3):
+        compiled, pure = (traced(source, name, folder, is_pure=is_pure) for is_pure in (False, True))
+        found = differences(compiled, pure)
+        if not found:
+            return
+    pytest.fail("\n".join(found[:20]))
 
 
 @pytest.mark.parametrize("path", list(some(CASES, 9)), ids=lambda path: path.stem)
 def test_a_case_has_the_same_trace(path: Path, tmp_path: Path) -> None:
     """Whatever the shorthand leaves to Python and takes up again."""
-    compiled, pure = both(path.read_text(), str(path), tmp_path)
-
-    assert compiled == pure
+    assert_same(path.read_text(), str(path), tmp_path)
 
 
 @pytest.mark.parametrize("seed", list(some(range(200), 20)))
 def test_a_random_program_has_the_same_trace(seed: int, tmp_path: Path) -> None:
     """Modes, subclasses, hooks, threads, errors and whatever else the pieces hold."""
-    compiled, pure = both(random_program(seed).text, "<program>", tmp_path)
-
-    assert compiled == pure
+    assert_same(random_program(seed).text, "<program>", tmp_path)
 
 
 def test_it_notes_most_calls_of_a_training_step(monkeypatch: pytest.MonkeyPatch) -> None:
