@@ -23,6 +23,7 @@ class SourceCode:
     def __init__(self, text: str | None) -> None:
         self._text = text or ""
         self._functions: dict[Position, ast.FunctionDef | ast.AsyncFunctionDef | None] = {}
+        self._around: dict[Position, list[ast.stmt]] = {}
 
     # ------------------------------------------------------------ text
 
@@ -121,8 +122,11 @@ class SourceCode:
         return self._node_at.get(position)
 
     def statements_around(self, position: Position) -> list[ast.stmt]:
-        """The statements that a range lies in, the outermost first."""
-        found: list[ast.stmt] = []
+        """The statements that a range lies in, the outermost first; asked for each call of a loop, so kept."""
+        known = self._around.get(position)
+        if known is not None:
+            return known
+        found = self._around[position] = []
         block = self.tree.body
         while True:
             after = bisect_right(block, position.start, key=lambda one: (one.lineno, one.col_offset))

@@ -188,7 +188,6 @@ def _is_there(code: Code, pair: _Pair, mention: Mention) -> bool:
     if not pair.names[0].isidentifier():
         return True
     function = code.source_code.function_around(mention.position)
-    around = code.source_code.statements_around(pair.position) if isinstance(pair.function, FUNCTIONS) else []
-    return function is pair.function or (
-        isinstance(pair.function, FUNCTIONS) and (function is None or function in around)
-    )
+    if function is pair.function or not isinstance(pair.function, FUNCTIONS):
+        return function is pair.function
+    return function is None or function in code.source_code.statements_around(pair.position)
