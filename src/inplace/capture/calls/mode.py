@@ -53,9 +53,7 @@ Shorthand: Any = None
 """What notes calls in short, compiled; None where it was not built, or nobody wants it."""
 # Where Python has no GIL, to load what counts on it would bring it back.
 if not os.environ.get("INPLACE_PURE") and "t" not in getattr(sys, "abiflags", ""):
-    with contextlib.suppress(
-        Exception
-    ):  # ImportError where it was not built, others where PyTorch is not as it knows it
+    with contextlib.suppress(Exception):  # it was not built, or PyTorch is not as it knows it
         from inplace.capture.calls.shorthand import Shorthand
 
 _DISTRIBUTED = str(Path(torch.__file__).parent / "distributed")

@@ -2,8 +2,8 @@
 """What the mode does for most calls, compiled: the same notes as its own Python makes, in half the time.
 
 NOTE [ Compiled and not ]
-This is the path of NOTE [ The hot path ] for calls that change nothing, take nothing of which the bytes are compared
-around the call, and give out one new tensor, a view or a number. It notes such a call whole, or says that it has noted nothing, and Python does it.
+This is the path of NOTE [ The hot path ] for calls that change nothing and give out one new tensor, a view or a number.
+What goes in is noted whole or not at all, and so is what comes out; Python does what was not.
 Nothing here is another fact than there: `tests/capture/test_shorthand.py` records the same programs with and without,
 and holds their traces to be equal. Where it was not built, or INPLACE_PURE is set, Python does all of it.
 
@@ -14,7 +14,7 @@ each time (`Include/cpython/descrobject.h`). No tensor is kept, and no code of t
 from cpython cimport array
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
-from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
 from cpython.object cimport PyObject, Py_TYPE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
@@ -155,7 +155,7 @@ cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
 cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
 
 
-cdef set SIMPLE_INDICES = {int, slice, type(None), type(Ellipsis)}
+cdef set INDICES = call_notes._INDICES
 
 
 cdef inline object read(Getter one, PyObject* tensor):
@@ -180,16 +180,12 @@ cdef inline bint is_of_one_kind(PyObject* value):
     return kind == PLAIN_TENSOR or kind == PARAMETER
 
 
-cdef bint is_simple(PyObject* value):
-    """Whether this list or tuple holds integers and slices, one at least, and no tensors."""
-    cdef Py_ssize_t place, count
-    cdef bint is_list = PyList_CheckExact(<object>value)
-    count = PyList_GET_SIZE(<object>value) if is_list else PyTuple_GET_SIZE(<object>value)
-    for place in range(count):
-        one = <object>(PyList_GET_ITEM(<object>value, place) if is_list else PyTuple_GET_ITEM(<object>value, place))
-        if type(one) is not int and type(one) not in SIMPLE_INDICES:
+cdef bint is_simple(values) except -1:
+    """Whether a list or tuple holds integers and slices, one at least, and no tensors."""
+    for value in values:
+        if type(value) not in INDICES:
             return False
-    return count > 0
+    return len(values) > 0
 
 
 cdef class Shorthand:
@@ -256,18 +252,15 @@ cdef class Shorthand:
             return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
-        try:
-            for place in range(PyTuple_GET_SIZE(args)):
-                if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, &is_compared):
-                    return -1
-            for name, value in kwargs.items():
-                if name == "out":
-                    return -1
-                place = self._log.path(name) if type(value) in self._plain else 0
-                if not self._note_given(<PyObject*>value, place, given, &count, &is_compared):
-                    return -1
-        except RuntimeError:  # it has no counter, or no memory
-            return -1
+        for place in range(PyTuple_GET_SIZE(args)):
+            if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, &is_compared):
+                return -1
+        for name, value in kwargs.items():
+            if name == "out":
+                return -1
+            place = self._log.path(name) if type(value) in self._plain else 0
+            if not self._note_given(<PyObject*>value, place, given, &count, &is_compared):
+                return -1
         if not count or (is_compared and known.open):
             return -1
         if self._watched or PyList_GET_SIZE(self._external):
@@ -305,12 +298,8 @@ cdef class Shorthand:
         cdef PyObject* live
         cdef int32_t state
         if is_of_one_kind(value):
-            ref = PyDict_GetItemWithError(self._refs, <intptr_t>value)
-            if ref == NULL or count[0] == GIVEN_MOST or slot(ref, VERSION_SLOT) == <PyObject*>None:
-                return False
-            if read(VERSION, value) != <object>slot(ref, VERSION_SLOT):
-                return False
-            if PyObject_CallOneArg(DATA_PTR, <object>value) != <object>slot(ref, POINTER_SLOT):
+            ref = self._unmoved(value)
+            if ref == NULL or count[0] == GIVEN_MOST:
                 return False
             live = slot(ref, LIVE_SLOT)
             if self._asleep and live != <PyObject*>None and (<object>live).id in self._asleep:
@@ -321,8 +310,22 @@ cdef class Shorthand:
             count[0] += 1
             return True
         if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
-            return is_simple(value)
+            return is_simple(<object>value)
         return type(<object>value) not in self._plain
+
+    cdef PyObject* _unmoved(self, PyObject* value) except? NULL:
+        """What is known of a tensor that is in the state that was noted last; NULL where it is not, or is new."""
+        cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>value)
+        if ref == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None:
+            return NULL
+        try:
+            if read(VERSION, value) != <object>slot(ref, VERSION_SLOT):
+                return NULL
+            if PyObject_CallOneArg(DATA_PTR, <object>value) != <object>slot(ref, POINTER_SLOT):
+                return NULL
+        except RuntimeError:  # it has no counter any more, or no memory
+            return NULL
+        return ref
 
     cdef long long _stack_of(self, frame, PyObject** module) except -1:
         """The id of the user's stack at a frame, and the innermost that runs a module's forward: a new reference."""
@@ -485,17 +488,9 @@ cdef class Shorthand:
 
     cdef bint _are_unchanged(self, args, dict kwargs) except -1:
         """Whether a call that may have changed its arguments has not."""
-        cdef Py_ssize_t place
-        cdef PyObject* ref
         for value in (*args, *kwargs.values()):
-            if is_of_one_kind(<PyObject*>value):
-                ref = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>value)
-                if ref == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None:
-                    return False
-                if read(VERSION, <PyObject*>value) != <object>slot(ref, VERSION_SLOT):
-                    return False
-                if PyObject_CallOneArg(DATA_PTR, value) != <object>slot(ref, POINTER_SLOT):
-                    return False
+            if is_of_one_kind(<PyObject*>value) and self._unmoved(<PyObject*>value) == NULL:
+                return False
         return True
 
     cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made, bint may_alias) except -1:
