@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
 import pytest
 import torch
 
+from inplace.capture.code.stacks import Stacks
+from inplace.capture.gradients import Gradients
 from inplace.capture.patches.mode_stack import height
 from inplace.capture.record import Recorder
+from inplace.capture.tables.call_log import CallLog
+from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Trace
 
 
@@ -141,3 +146,21 @@ def test_a_step_keeps_no_parameter_alive() -> None:
         ref = weakref.ref(optimizer.param_groups[0]["params"][0])
         del optimizer
         assert ref() is None
+
+
+def test_an_optimizer_where_another_was_is_another() -> None:
+    """One that died hands its address on: modules are looked at for the next one too, and its options."""
+    gradients = Gradients(TensorsSeen(), Stacks(lambda name: name == __file__), CallLog(0))
+    kind = torch.optim.SGD  # never set up, it is in no cycle, and dies at once
+
+    first = kind.__new__(kind)
+    gradients.hidden(list, first, sys._getframe())
+    place = id(first)
+    assert gradients.knows(first)
+    del first
+    tried = []
+    while not tried or id(tried[-1]) != place:
+        tried.append(kind.__new__(kind))
+        assert len(tried) < 1_000
+
+    assert not gradients.knows(tried[-1])

@@ -20,6 +20,7 @@ from inplace.capture.code.objects import attributes_of, is_a, is_one_of, module_
 from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
+from inplace.capture.tables.identities import Identities
 from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN, TYPES
@@ -52,9 +53,9 @@ class Gradients:
         self._found: Numbers[str] = Numbers()
         self._times: dict[int, int] = {}  # steps made from each stack
         self._small: dict[int, bool] = {}  # by the number of some parameters whether they are looked at at every step
-        self._hidden_of: set[int] = set()  # optimizers at whose first step modules were looked at
+        self._optimizers = Identities()  # those at whose first step modules were looked at
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
-        self._attributes: dict[int, int] = {}  # how many attributes optimizers had when they were last looked at
+        self._attributes: dict[int, int] = {}  # how many attributes those optimizers had when they were last looked at
 
     def switched_off(self, frame: FrameType) -> None:
         """Gradient mode is switched off by a line of the user's."""
@@ -75,7 +76,7 @@ class Gradients:
         """An optimizer is about to use the gradients of its parameters."""
         stack = self._stacks.key_of(frame)[0]
         params = _params_of(optimizer)
-        if _has_option(optimizer, self._attributes):
+        if self._has_option(optimizer):
             self._note(Act.OPTION, stack, self._ids(params), "")
         grads = [param.grad for param in params]
         times = self._times[stack] = self._times.get(stack, 0) + 1
@@ -83,9 +84,21 @@ class Gradients:
         is_due = times <= _SHOWN or not times & (times - 1) or self._are_small(known, params)
         self._add(Act.STEPPED, stack, known, (_found_in(grads) if is_due else None) or _there(grads))
 
+    def _has_option(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether one of PyTorch's own was given an attribute, since it was last asked, that is called as an option."""
+        own, number = attributes_of(optimizer) or {}, self._optimizers.of(optimizer)
+        count = len(own)
+        if number is None or self._attributes.get(number) == count:
+            return False
+        self._attributes[number] = count
+        if not module_of_class(type(optimizer)).startswith("torch.optim."):
+            return False
+        options = own.get("defaults")
+        return type(options) is dict and not options.keys().isdisjoint(own)
+
     def knows(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether modules were looked at for an optimizer."""
-        return id(optimizer) in self._hidden_of
+        return self._optimizers.of(optimizer) is not None
 
     def hidden(
         self, known: Callable[[], list[torch.nn.Module]], optimizer: torch.optim.Optimizer, frame: FrameType
@@ -94,7 +107,7 @@ class Gradients:
 
         With them those of modules on which somebody set a flag that no module reads.
         """
-        self._hidden_of.add(id(optimizer))
+        self._optimizers.give(optimizer)
         modules = [*known(), *self._global_modules(frame)]
         self._note_unread(modules, frame)
         params = _hidden_in(modules)
@@ -109,10 +122,10 @@ class Gradients:
             if type(flag) is bool:
                 params = [param for param in module.parameters() if type(param) in PLAIN]
                 found.update({id(param): param for param in params if param.requires_grad is not flag})
-        new = [param for key, param in found.items() if key not in self._unread]
+        new = tuple(number for number in self._ids([*found.values()]) if number not in self._unread)
         if new:
-            self._unread.update(found)
-            self._note(Act.UNREAD, self._stacks.key_of(frame)[0], self._ids(new), "")
+            self._unread.update(new)
+            self._note(Act.UNREAD, self._stacks.key_of(frame)[0], new, "")
 
     def _global_modules(self, frame: FrameType) -> list[torch.nn.Module]:
         """The modules that are global variables of the user's frames.
@@ -174,24 +187,6 @@ def _params_of(owner: Any) -> list[torch.Tensor]:
     """The plain ones among the parameters of an optimizer or a module."""
     params = owner.parameters() if isinstance(owner, torch.nn.Module) else params_of(owner)
     return [param for param in params if type(param) in PLAIN]
-
-
-def _has_option(optimizer: torch.optim.Optimizer, known: dict[int, int]) -> bool:
-    """Whether an optimizer of PyTorch's was given an attribute, since it was last asked, that is called as an option.
-
-    Args:
-        optimizer: the optimizer.
-        known: how many attributes optimizers had when they were last asked, by their `id`.
-    """
-    own = attributes_of(optimizer) or {}
-    count = len(own)
-    if known.get(id(optimizer)) == count:
-        return False
-    known[id(optimizer)] = count
-    if not module_of_class(type(optimizer)).startswith("torch.optim."):
-        return False
-    options = own.get("defaults")
-    return type(options) is dict and not options.keys().isdisjoint(own)
 
 
 def _there(grads: Sequence[torch.Tensor | None]) -> str:

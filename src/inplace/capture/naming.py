@@ -15,32 +15,10 @@ from inplace.capture.code.objects import is_a, is_one_of, message_of, name_of_cl
 from inplace.capture.code.optimizers import params_of
 from inplace.capture.code.stacks import Stacks, is_module_call
 from inplace.capture.freeze import Raw
+from inplace.capture.tables.identities import Identities
 from inplace.capture.tables.tensors import TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.model import Look, Name, TensorId
-
-
-class _Numbers:
-    """The numbers of objects that may die: an `id` alone is given out again.
-
-    Attributes:
-        refs: the objects by their numbers.
-    """
-
-    def __init__(self) -> None:
-        self.refs: list[Any] = []
-        self._found: dict[int, int] = {}
-
-    def of(self, value: object) -> int | None:
-        """The number of an object, None if it was given none."""
-        number = self._found.get(id(value))
-        return number if number is not None and self.refs[number]() is value else None
-
-    def give(self, value: object) -> None:
-        """Give an object the next number."""
-        ref = weakref.ref(value)
-        self._found[id(value)] = len(self.refs)
-        self.refs.append(ref)
 
 
 class Naming:
@@ -64,13 +42,13 @@ class Naming:
     ) -> None:
         self._raw, self._seen, self._stacks, self._namespace = raw, seen, stacks, namespace
         self._failed = failed
-        self._modules, self._optimizers = _Numbers(), _Numbers()
-        self._around = _Numbers()  # modules whose forward ran around that of another
+        self._modules, self._optimizers = Identities(), Identities()
+        self._around = Identities()  # modules whose forward ran around that of another
 
     def close(self) -> None:
         """Let go of the variables."""
         self._namespace = None
-        self._modules, self._optimizers, self._around = _Numbers(), _Numbers(), _Numbers()
+        self._modules, self._optimizers, self._around = Identities(), Identities(), Identities()
 
     def note_names(self, step: int) -> None:
         """Note the variables as they are at a step."""

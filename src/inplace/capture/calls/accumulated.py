@@ -17,7 +17,7 @@ from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.tables.refs import TensorRef
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.gradients import ACCUMULATED
-from inplace.facts.model import Function, Kind
+from inplace.facts.model import Function, Kind, TensorId
 
 _ACCUMULATED = Function(ACCUMULATED, "AccumulateGrad", Kind.OP, ("gradients",))
 
@@ -32,14 +32,14 @@ class Accumulated:
 
     def __init__(self, notes: CallNotes, seen: TensorsSeen) -> None:
         self._notes, self._seen = notes, seen
-        self._known: dict[int, TensorRef] = {}
+        self._known: dict[TensorId, TensorRef] = {}
         self._stacks: list[int] = []  # of the backwards that run
 
     def know(self, gradient: torch.Tensor) -> None:
         """The user's code has read a gradient, or put it there."""
         ref = self._seen.ref_of(gradient)
         if ref is not None and ref.version is not None:
-            self._known[id(gradient)] = ref
+            self._known[ref.tensor] = ref
 
     def live(self) -> Iterator[torch.Tensor]:
         """Those of them that are alive, each to be let go of soon."""
@@ -48,10 +48,10 @@ class Accumulated:
     def hold(self, stack: int) -> None:
         """A backward is about to begin, from a stack of the user's."""
         self._stacks.append(stack)
-        for key, ref in [*self._known.items()]:
+        for number, ref in [*self._known.items()]:
             gradient = ref()
             if gradient is None:
-                del self._known[key]
+                del self._known[number]
             else:
                 self._seen.see(gradient)
 
