@@ -4,6 +4,11 @@ NOTE [ Values of gradients ]
 Whether a gradient is zero everywhere or not finite is asked of all gradients of an optimizer by one call, before its
 step: at the first steps of a line and ever more rarely then, at every step where all of them are small. It is not asked
 on other devices, where the question would wait for them; nor under a dispatch mode or a profiler, which would see it.
+
+NOTE [ Gradients that are added to, step by step ]
+Backward adds to a gradient in place, which moves its version counter by one; a new gradient has a counter of its own,
+which begins anew. So counters that rise from step to step are those of gradients that nobody has let go of. They are
+asked for at the first steps of an optimizer, until one finds no such gradient.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ _WIDTH = 5  # step, act, stack, parameters, what was found
 _ACTS = tuple(Act)
 _NUMBERS = {act: number for number, act in enumerate(_ACTS)}
 _SHOWN = 8  # steps of one line before which values are looked at; then ever more rarely
+_MANY = 9  # writes of a gradient between two steps that are counted
 _SMALL = 4096  # elements of all gradients of an optimizer up to which they are looked at before every step
 _MODULES = 2000  # modules looked at for others that they hold without registering them, and items for those
 _DEEP = 3  # plain containers within each other that are looked into
@@ -53,6 +59,8 @@ class Gradients:
         self._found: Numbers[str] = Numbers()
         self._times: dict[int, int] = {}  # steps made from each stack
         self._small: dict[int, bool] = {}  # by the number of some parameters whether they are looked at at every step
+        self._counters: dict[int, list[int] | None] = {}  # by the number of some parameters, at their last step
+        self._looks: dict[int, int] = {}  # how often they were asked for
         self._optimizers = Identities()  # those at whose first step modules were looked at
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
         self._attributes: dict[int, int] = {}  # how many attributes those optimizers had when they were last looked at
@@ -81,8 +89,23 @@ class Gradients:
         grads = [param.grad for param in params]
         times = self._times[stack] = self._times.get(stack, 0) + 1
         known = self._numbers.of(self._ids(params))
+        if module_of_class(type(optimizer)).startswith("torch.optim."):
+            self._note_added(stack, known, grads)
         is_due = times <= _SHOWN or not times & (times - 1) or self._are_small(known, params)
         self._add(Act.STEPPED, stack, known, (_found_in(grads) if is_due else None) or _there(grads))
+
+    def _note_added(self, stack: int, known: int, grads: Sequence[torch.Tensor | None]) -> None:
+        """Note which gradients were written since the step before, and how often."""
+        before = self._counters.get(known, [])
+        if before is None:
+            return
+        now = [_counter_of(grad) for grad in grads]
+        looks = self._looks[known] = self._looks.get(known, 0) + 1
+        moved = [new - old if old >= 0 else 0 for old, new in zip(before, now, strict=False)]
+        found = "".join([str(min(count, _MANY)) if count > 0 else "-" for count in moved])
+        if found.strip("-"):
+            self._add(Act.ADDED, stack, known, found)
+        self._counters[known] = None if looks == _SHOWN or (before and not found.strip("-")) else now
 
     def _has_option(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether one of PyTorch's own was given an attribute, since it was last asked, that is called as an option."""
@@ -187,6 +210,11 @@ def _params_of(owner: Any) -> list[torch.Tensor]:
     """The plain ones among the parameters of an optimizer or a module."""
     params = owner.parameters() if isinstance(owner, torch.nn.Module) else params_of(owner)
     return [param for param in params if type(param) in PLAIN]
+
+
+def _counter_of(grad: torch.Tensor | None) -> int:
+    """The version of a gradient, -1 where it has none."""
+    return grad._version if type(grad) in PLAIN and not grad.is_inference() else -1  # type: ignore[union-attr]
 
 
 def _there(grads: Sequence[torch.Tensor | None]) -> str:

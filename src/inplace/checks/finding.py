@@ -95,6 +95,7 @@ class Cure(Enum):
     REGISTERED = "a registered container"
     GROUP_ADDED = "a parameter group"
     CLEARED_LATER = "a clear behind the step"
+    CLEARED_FIRST = "a clear before backward"
     CLIPPED_LATER = "a clip behind backward"
     UNSCALED = "unscaled gradients"
     COPY_KEPT = "a copy where it was kept"

@@ -10,6 +10,7 @@ from inplace.checks.export_refused import ExportRefused, refused_exports
 from inplace.checks.finding import Finding
 from inplace.checks.freed_graph import FreedGraph, freed_graphs
 from inplace.checks.gradient_lost_before_step import LostGradient, lost_gradients
+from inplace.checks.gradients_never_cleared import UnclearedGradients, uncleared_gradients
 from inplace.checks.graph_detached import Cut, detached_graphs
 from inplace.checks.inference_tensor import InferenceTensor, inference_tensors
 from inplace.checks.leaf_inplace import LeafWrite, leaf_writes
@@ -58,6 +59,7 @@ KINDS: tuple[FindingKind, ...] = (
     FindingKind(Cut, detached_graphs),
     FindingKind(NotOptimized, unoptimized_parameters),
     FindingKind(LostGradient, lost_gradients),
+    FindingKind(UnclearedGradients, uncleared_gradients),
     FindingKind(NonFiniteGradient, non_finite_gradients),
     FindingKind(SharedReference, shared_references),
     FindingKind(RefusedCall, refused_calls),

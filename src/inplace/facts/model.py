@@ -445,6 +445,8 @@ class Act(Enum):
     UNREAD: the parameters of modules on which somebody set an attribute `requires_grad`, and which have it otherwise.
     OPTION: the parameters of an optimizer of PyTorch's on which somebody set one of its options as an attribute: it
     reads them from its groups.
+    ADDED: an optimizer of PyTorch's is about to use gradients that it used at its step before too, which were written
+    since.
     SINGULAR: before a backward, nodes whose derivative is not finite at what they were computed from.
     """
 
@@ -455,6 +457,7 @@ class Act(Enum):
     STEPPED = "stepped"
     UNREAD = "unread"
     OPTION = "option"
+    ADDED = "added"
     SINGULAR = "singular"
 
 
@@ -462,8 +465,9 @@ class GradientAct(Struct, frozen=True, gc=False):
     """Something that happened to gradients; `step` is the number of calls made by then.
 
     `numbers` are the tensors it is about; nodes for `SINGULAR`. `found` has a letter for the gradient of each: `-` for
-    none, `0` for zero everywhere, `f` for finite, `x` for not finite, `?` where its values were not looked at; it is
-    empty where the gradients were not asked for.
+    none, `0` for zero everywhere, `f` for finite, `x` for not finite, `?` where its values were not looked at; for
+    `ADDED` a digit, how often it was written since, 9 for more, and `-` where it is another one or was not. It is empty
+    where the gradients were not asked for.
     """
 
     step: int

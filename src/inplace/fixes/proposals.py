@@ -70,6 +70,7 @@ _RULES: dict[Cure, Callable[[Look, Finding], Candidates]] = {
     Cure.USE_DETACHED: first_use.detaches_use,
     Cure.CARRIED_DETACHED: carried.detaches_carried,
     Cure.CLEARED_LATER: training.clears_after_step,
+    Cure.CLEARED_FIRST: training.clears_before_backward,
     Cure.CLIPPED_LATER: training.clips_later,
     Cure.UNSCALED: training.unscales_first,
     Cure.UPDATE_LEAF: updates_leaf,

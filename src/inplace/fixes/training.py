@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeGuard
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Act, Position
@@ -72,6 +73,39 @@ def _begins_clear(look: Look, finding: Finding) -> bool:
             if set(act.found) - {"-", "0"}:
                 return False
     return True
+
+
+def clears_before_backward(look: Look, finding: Finding) -> Candidates:
+    """`opt.zero_grad()` before the only backward, where `opt.step()` stands behind it in the same block."""
+    site = look.site(finding.culprits[0]) if len({place.spot for place in finding.culprits}) == 1 else None
+    user = look.site(finding.victim.place) if finding.victim is not None else None
+    if site is None or user is None or user.file != site.file:
+        return
+    source, first, last = site.source_code, site.statement, user.statement
+    block = source.block_of(first)
+    name = _stepped(last)
+    if name is None or last not in block or not source.is_alone(node_position(first)):
+        return
+    between = block[block.index(first) : block.index(last) + 1]
+    stored = {node.id for one in between for node in ast.walk(one) if _is_stored(node)}
+    if between and between[-1] is last and name.partition(".")[0] not in stored:
+        yield Candidate(site, [in_front_of(first, f"{name}.zero_grad()\n{source.indent_of(first)}")], fits=True)
+
+
+def _stepped(statement: ast.stmt) -> str | None:
+    """What a statement `opt.step()` has make a step; None where it is another one, or no plain name."""
+    node = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "step":
+        return None
+    owner = node.func.value
+    inner = owner
+    while isinstance(inner, ast.Attribute):
+        inner = inner.value
+    return ast.unparse(owner) if isinstance(inner, ast.Name) and not node.args and not node.keywords else None
+
+
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def clips_later(look: Look, finding: Finding) -> Candidates:

@@ -264,6 +264,29 @@ for step in range(2):
             ],
         },
     ),
+    "gradients-never-cleared": Program(
+        LEAF
+        + """\
+net = nn.Linear(3, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.01)
+for batch in torch.rand(3, 4, 3):
+    loss = net(batch).pow(2).mean()
+    loss.backward()
+    opt.step()
+""",
+        {
+            "right": [
+                ("    loss.backward()", "    opt.zero_grad()\n    loss.backward()"),
+                ("    opt.step()", "    opt.step()\n    opt.zero_grad()"),
+                ("    opt.step()", "    opt.step()\n    net.zero_grad(set_to_none=False)"),
+            ],
+            "wrong": [
+                ("    opt.step()", "    opt.zero_grad()\n    opt.step()"),
+                ("    loss.backward()", "    opt.zero_grad()\n    (loss * 0.5).backward()"),
+                ("    loss.backward()", "    loss = loss.detach().requires_grad_()\n    loss.backward()"),
+            ],
+        },
+    ),
     "non-finite-gradient, entropy": Program(
         LEAF
         + """\

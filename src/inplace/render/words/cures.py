@@ -71,6 +71,10 @@ _CURES: dict[Cure, tuple[str, str]] = {
     Cure.REGISTERED: ("Keep the modules where they are registered: {new}.", "all items are modules"),
     Cure.GROUP_ADDED: ("Tell the optimizer of the new parameters.", "the optimizer has those that were replaced"),
     Cure.CLEARED_LATER: ("Clear the gradients behind the step that used them.", "none was there before the first turn"),
+    Cure.CLEARED_FIRST: (
+        "Clear the gradients before each backward.",
+        "one backward comes before each step",
+    ),
     Cure.CLIPPED_LATER: ("Clip between backward() and the step.", "no step comes between"),
     Cure.UNSCALED: ("Unscale the gradients before they are clipped.", "the scaler steps one optimizer only"),
     Cure.COPY_KEPT: ("Keep a copy: {new}.", "a copy has the values of this moment, and nobody else writes to it"),

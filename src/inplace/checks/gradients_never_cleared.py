@@ -1,0 +1,186 @@
+"""gradients-never-cleared: each step of an optimizer uses the sum of the gradients of all backwards so far.
+
+NOTE [ Never cleared ]
+Sums of gradients are meant where several backwards come before one step, and are cleared behind it. So it is told only
+of an optimizer of PyTorch's own that made several steps, each over the very gradients of the step before, to which a
+backward had added since; where nothing recorded has cleared, replaced or written them; and of a recording that is over,
+of which nothing was let go. Who clips them has not cleared them. A clear that found no gradient has cleared none.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inplace.checks.finding import Cure, Finding, Victim
+from inplace.facts.gradients import ACCUMULATED
+from inplace.facts.model import Act, GradientAct, Look, StorageId, TensorId
+from inplace.reading.gradient_events import Event, GradientEvents
+from inplace.reading.gradients import reads_grad
+from inplace.reading.history import Write
+from inplace.reading.index import Index
+from inplace.reading.place import Place
+
+_FEWEST = 3  # steps: one or two are a demonstration of what a step does
+_MOST = 4
+_OF_CLIP = 2  # writes that one clip makes to a gradient, at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnclearedGradients(Finding):
+    """Gradients that every step of an optimizer uses, and nothing clears; the culprits are the backwards.
+
+    `steps_made` is how many steps the optimizer made. `single` is whether one backward came before each of them.
+    """
+
+    kind = "gradients-never-cleared"
+    keeps_loss = True
+    leaves: tuple[TensorId, ...]
+    steps_made: int
+    single: bool
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The parameters."""
+        return self.leaves
+
+    def cures(self) -> tuple[Cure, ...]:
+        """They are cleared before the backward."""
+        return (Cure.CLEARED_FIRST,) if self.single else ()
+
+
+def uncleared_gradients(index: Index) -> Iterator[Finding]:
+    """Yield, for each optimizer, the parameters whose gradients are added to from step to step and never cleared."""
+    trace, events = index.trace, index.gradients
+    added: dict[tuple[int, ...], list[GradientAct]] = defaultdict(list)
+    for act in trace.acts:
+        if act.act is Act.ADDED and act.step >= events.since:
+            added[act.numbers].append(act)
+    if not added or trace.goes_on or any(one.what is Look.HISTORY for one in trace.not_looked_at):
+        return
+    let_go = _cleared(index) | _written(index)
+    told: set[object] = set()
+    for numbers, acts in added.items():
+        turns = _turns(events, numbers)
+        followed = _followed(acts, turns)
+        leaves = [leaf for leaf in map(TensorId, numbers) if leaf not in let_go and _grows(leaf, followed, turns)]
+        finding = _finding(index, leaves, turns) if leaves else None
+        if finding is not None and finding.lines not in told:
+            told.add(finding.lines)
+            yield finding
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A step of an optimizer, and what came between it and the one before."""
+
+    step: Event
+    before: list[Event]
+
+    def backwards(self, leaf: TensorId) -> list[Event]:
+        """The backwards that may have reached a leaf."""
+        return [one for one in self.before if one.what == "backward" and (one.leaves is None or leaf in one.leaves)]
+
+
+def _turns(events: GradientEvents, numbers: tuple[int, ...]) -> list[_Turn]:
+    """The steps that one optimizer made in the run; none where one of them computes its gradients itself."""
+    between = events.of("backward", "clip", "unscale", "scaler step")
+    moments, begin, found = [one.moment for one in between], 0, list[_Turn]()
+    for step in events.of("step"):
+        if step.numbers == numbers and step.moment[0] + 1 >= events.since:
+            if events.has_closure(step):
+                return []
+            end = bisect_left(moments, step.moment)
+            found.append(_Turn(step, between[begin:end]))
+            begin = end
+    return found
+
+
+def _followed(acts: list[GradientAct], turns: list[_Turn]) -> list[tuple[GradientAct, _Turn]]:
+    """The longest row of steps that follow each other, each of which found the gradients of the one before."""
+    places = {turn.step.moment[0] + 1: place for place, turn in enumerate(turns)}
+    rows: list[list[tuple[GradientAct, _Turn]]] = [[]]
+    last = -1
+    for act in acts:
+        place = places.get(act.step, -1)
+        if place != last + 1:
+            rows.append([])
+        if place > 0:
+            rows[-1].append((act, turns[place]))
+        last = place
+    return max(rows, key=len)
+
+
+def _grows(leaf: TensorId, followed: list[tuple[GradientAct, _Turn]], turns: list[_Turn]) -> bool:
+    """Whether one gradient was there at every step, and between those followed backward has written it, and a clip."""
+    if len(followed) < _FEWEST - 1:
+        return False
+    place = turns[0].step.numbers.index(leaf)
+    if any(found[place : place + 1] in {"-", ""} for found in {turn.step.found for turn in turns}):
+        return False
+    for act, turn in followed:
+        letter, backwards = act.found[place], len(turn.backwards(leaf))
+        others = [one.what for one in turn.before if one.what != "backward"]
+        clips = others.count("clip")
+        if clips < len(others):
+            return False  # what a scaler divides is small behind it
+        if letter == "-" or not backwards or int(letter) > backwards + _OF_CLIP * clips:
+            return False
+    return True
+
+
+def _cleared(index: Index) -> set[TensorId]:
+    """The leaves whose gradient something has cleared or replaced, in whatever cell."""
+    found: set[TensorId] = set()
+    for act in index.trace.acts:
+        if act.act is Act.CLEARED:
+            found.update(TensorId(one) for one, letter in zip(act.numbers, act.found, strict=True) if letter != "-")
+    for event in index.gradients.of("clear", "set"):
+        if event.step is not None:
+            found.update(event.leaves or ())
+    return found
+
+
+def _written(index: Index) -> set[TensorId]:
+    """The leaves whose gradient was written, by whatever name, by anything but backward and a clip."""
+    states, history = index.trace.states, index.history
+    owners: dict[StorageId, set[TensorId]] = defaultdict(set)
+    for call in history.calls_of(reads_grad):
+        for output in call.outputs if call.inputs else ():
+            storage = states[output].storage
+            if storage is not None:
+                owners[storage].add(states[call.inputs[0].before].tensor)
+    found: set[TensorId] = set()
+    for storage, leaves in owners.items():
+        writes = history.writes_to.get(storage, [])
+        if history.changes_of.get(storage) or any(_is_of_others(index, one) for one in writes):
+            found |= leaves
+    return found
+
+
+def _is_of_others(index: Index, write: Write) -> bool:
+    is_clip = index.gradients.library(write.call.stack) == "clip"
+    return write.call.function.name != ACCUMULATED and not is_clip
+
+
+def _finding(index: Index, leaves: list[TensorId], turns: list[_Turn]) -> UnclearedGradients | None:
+    behind = [one for turn in turns for one in turn.backwards(leaves[0])]
+    places: dict[object, Place] = {}
+    for stack, step in {one.stack: one.step for one in reversed(behind)}.items():
+        for place in index.places.chain_of(stack, step):
+            places.setdefault(place.spot, place)
+    last = turns[-1].step
+    user = index.places.of_stack(last.stack, index.gradients.call_of(last))
+    if not places or user is None:
+        return None
+    return UnclearedGradients(
+        severity="warning",
+        culprits=tuple(places.values())[:_MOST],
+        victim=Victim.at(user),
+        names=index.names.told(tensors=leaves, places=[*places.values(), user]),
+        leaves=tuple(leaves),
+        steps_made=len(turns),
+        single=all(len(turn.backwards(leaves[0])) == 1 for turn in turns),
+        at=index.gradients.last_step,
+    )

@@ -1,0 +1,27 @@
+"""What is said of `gradients-never-cleared`: each step uses the sum of all gradients so far."""
+
+from __future__ import annotations
+
+from inplace.checks.gradients_never_cleared import UnclearedGradients
+from inplace.facts.model import Trace
+from inplace.render.words.parts import culprits, victim
+from inplace.render.words.telling import Words
+
+
+def _sentences(finding: UnclearedGradients, trace: Trace) -> tuple[str, str]:
+    what = f"{culprits(finding, trace)} adds to gradients that the steps before have used: nothing has cleared them."
+    steps = f"Each of {finding.steps_made} steps ({victim(finding, trace)})"
+    return what, f"{steps} uses what all backwards up to it have added."
+
+
+def _remedy(_finding: UnclearedGradients, _: Trace) -> str:
+    return "Clear them once for each step, with `zero_grad()` before the first backward or behind the step."
+
+
+WORDS = Words(
+    sentences=_sentences,
+    remedy=_remedy,
+    did=lambda _: "adds to them",
+    needs=lambda _: "uses the sum",
+    example="E55",
+)
