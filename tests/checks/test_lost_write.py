@@ -197,8 +197,190 @@ LOST = {
         """,
         [3],
     ),
+    "an array's copy": ("x = torch.rand(4)\nx.numpy().copy()[0] = 5.0\nx.sum()", [2]),
+    "a cast array, by a method": ("x = torch.rand(4)\nx.numpy().astype('float64')[1:].fill(0)\nx.sum()", [2]),
+    "numpy's array of a tensor, augmented": (
+        "import numpy as np\nx = torch.rand(4)\nnp.array(x.numpy())[0] += 1\nx.sum()",
+        [3],
+    ),
+    "a list of a tensor": ("x = torch.rand(4)\nx.tolist()[0] = 5.0\nx.sum()", [2]),
+    "an array's copy under a name": (
+        "def run(ids):\n    rows = ids.cpu().numpy().copy()\n    rows[0] = 9\n    rows[1:] += 1\n    return ids.sum()\n"
+        "run(torch.tensor([4, 2, 7]))",
+        [3, 4, 2],
+    ),
+    "what a function of the user's gives back": (
+        """
+        def normalize(x):
+            x = x - x.mean(0)
+            return x / (x.std(0) + 1e-6)
+        for batch in torch.randn(3, 16, 3):
+            normalize(batch)
+            batch.pow(2).sum()
+        """,
+        [5],
+    ),
+    "what an object's method gives back": (
+        """
+        class Scaler:
+            def fit(self, data):
+                self.mean, self.std = data.mean(0), data.std(0)
+                return self
+            def transform(self, data):
+                return (data - self.mean) / self.std
+        data = torch.randn(50, 3)
+        scaler = Scaler().fit(data)
+        scaler.transform(data)
+        data.mean(0)
+        """,
+        [9],
+    ),
+    "what a called object gives back": (
+        """
+        class ToUnit:
+            def __call__(self, image, *, eps=1e-6):
+                low = image.min()
+                return (image - low) / (image.max() - low + eps)
+        class Images:
+            def __init__(self):
+                self.images, self.transform = torch.rand(2, 3, 4), ToUnit()
+            def __getitem__(self, i):
+                image = self.images[i]
+                self.transform(image)
+                return image
+        Images()[1].sum()
+        """,
+        [10],
+    ),
+    "what a function gives back that calls another and writes to its own": (
+        """
+        def scaled(g, most):
+            out = g.clone()
+            out[:] = g * (most / g.norm())
+            return out
+        def clipped(g, most=1.0):
+            return scaled(g.flatten(), most).view_as(g) if g.norm() > most else g * 1
+        def run(g):
+            clipped(g)
+            return g.sum()
+        run(torch.full((3, 3), 9.0))
+        """,
+        [8],
+    ),
+    "what a layer gives back": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc, self.act = nn.Linear(3, 3), nn.ReLU()
+            def forward(self, x):
+                h = self.fc(x)
+                self.act(h)
+                return h
+        Net()(torch.rand(2, 3)).sum().backward()
+        """,
+        [7],
+    ),
+    "a gradient's clamp that is dropped": (
+        """
+        def fit(net, opt):
+            net(torch.rand(4, 3)).sum().backward()
+            for p in net.parameters():
+                p.grad.data.clamp(-0.1, 0.1)
+            opt.step()
+        net = nn.Linear(3, 1)
+        fit(net, torch.optim.SGD(net.parameters(), lr=0.1))
+        """,
+        [4],
+    ),
 }
 SOUND = {
+    "an array over the tensor": ("x = torch.rand(4)\nx.numpy()[0] = 5.0\nx.numpy().reshape(2, 2).T[1] *= 3\nx.sum()"),
+    "an array that numpy did not copy": (
+        "x = torch.rand(4)\nx.numpy().astype('float32', copy=False)[0] = 5.0\nx.sum()"
+    ),
+    "an array's copy that is read": (
+        "def run(x):\n    a = x.numpy().copy()\n    a[0] = 5.0\n    return x.sum(), a.sum()\nrun(torch.rand(4))"
+    ),
+    "a function of the user's that writes to its argument": (
+        """
+        def normalize(x):
+            x -= x.mean(0)
+            x.div_(x.std(0))
+            return x
+        batch = torch.randn(16, 3)
+        normalize(batch)
+        batch.sum()
+        """
+    ),
+    "a function that remembers": (
+        """
+        seen = {}
+        def encode(x):
+            y = x * 2
+            seen["last"] = y.sum().item()
+            return y
+        class Norm:
+            def __call__(self, x):
+                self.mean = x.mean(0)
+                return x - self.mean
+        class Queue:
+            def push(self, x):
+                self.rows = []
+                self.rows.append(x.sum().item())
+                return x * 1
+        x, norm, queue = torch.randn(4, 3), Norm(), Queue()
+        encode(x)
+        norm(x)
+        queue.push(x)
+        x.sum()
+        """
+    ),
+    "a function that may refuse, or shows": (
+        """
+        def check(x):
+            if not torch.isfinite(x).all():
+                raise ValueError
+            return x * 1
+        def show(x):
+            print(x.shape)
+            return x * 1
+        x = torch.randn(4, 3)
+        check(x)
+        show(x)
+        x.sum()
+        """
+    ),
+    "a function that is timed": (
+        """
+        import time
+        def soft(x):
+            e = (x - x.max()).exp()
+            return e / e.sum()
+        x = torch.randn(9)
+        start = time.perf_counter()
+        soft(x)
+        took = time.perf_counter() - start
+        for _ in range(3):
+            soft(x)
+        x.sum()
+        """
+    ),
+    "a layer with a hook": (
+        """
+        seen = []
+        act = nn.ReLU()
+        act.register_forward_@(lambda module, given, out: seen.append(out.sum().item()))
+        x = torch.randn(4)
+        act(x)
+        x.sum()
+        """.replace("@", "hook")  # this file is a source of the recording too
+    ),
+    "a layer in place": "x, act = torch.randn(4), nn.ReLU(inplace=True)\nact(x)\nx.sum()",
+    "a model that is run once": (
+        "x, net = torch.randn(4, 3), nn.Sequential(nn.LazyLinear(3), nn.BatchNorm1d(3))\nnet(x)\nnet.eval()\n"
+        "net(x)\nx.sum()"
+    ),
     "one index": "x = torch.zeros(3, 2)\nx[x[:, 0] == 0, 0] = 1.0\nx.sum()",
     "a slice, then a write": "x = torch.rand(4, 2)\nx[1:3].sub_(1.0)\nx[0][1] = 5.0\nx.sum()",
     "assigned back": "x = torch.rand(4)\nx[x > 0] -= 1\nx[[0, 1]] = x[[0, 1]].mul_(2)\nx.sum()",
@@ -216,7 +398,7 @@ SOUND = {
     ),
     "a named copy that is returned": (
         "def rows_of(x, mask):\n    rows = x[mask]\n    rows.mul_(2)\n    return rows\nx = torch.rand(4)\n"
-        "rows_of(x, x > 0)\nx.sum()"
+        "y = rows_of(x, x > 0)\nx.sum(), y.sum()"
     ),
     "a named copy that is printed": (
         "def show(x):\n    flat = x.t().reshape(-1)\n    flat.mul_(2)\n    print(flat)\nx = torch.rand(3, 4)\n"

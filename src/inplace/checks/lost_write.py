@@ -8,15 +8,18 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId
+from inplace.reading.array_copies import lost_array_copies
 from inplace.reading.dropped import dropped_results
 from inplace.reading.idle import How, flags_behind, idle_statements
 from inplace.reading.index import Index
 from inplace.reading.rebound import rebound
+from inplace.reading.returned_copies import returned_copies
 from inplace.reading.temporaries import lost_copies
 
 _WAYS = {
     "copy": Cure.INDEXED_ONCE,
     "dropped": Cure.RESULT_KEPT,
+    "returned": Cure.RESULT_KEPT,
     "loop": Cure.WRITTEN_INTO,
     "argument": Cure.WRITTEN_INTO,
     "option": Cure.OPTION_SET,
@@ -27,7 +30,8 @@ _WAYS = {
 class LostWrite(Finding):
     """A write that changed nothing which anybody has.
 
-    `how`: into a `copy` that died unread, or into a result `dropped` at once; into a new tensor that took over the
+    `how`: into a `copy` that died unread, or into a result that is
+    `dropped` at once, or that a function of the user's or a layer has `returned`; into a new tensor that took over the
     variable of a `loop` or an `argument` and that nobody read, `source` being the one that it stood for; by a `method`
     that was assigned to in place of being called, or one that is named and `uncalled`; by a `flag` that was set on a
     module, which reads none, by one in a `spelling` that no tensor has, or by an `option` that was set on an optimizer,
@@ -36,7 +40,7 @@ class LostWrite(Finding):
     """
 
     kind = "lost-write"
-    how: How | Literal["copy", "dropped", "loop", "argument"]
+    how: How | Literal["copy", "dropped", "returned", "loop", "argument"]
     function: str
     source: tuple[TensorId, ...]
     kept: tuple[str, ...] = ()
@@ -66,15 +70,27 @@ def lost_writes(index: Index) -> Iterator[Finding]:
             source=(state.tensor,),
         )
         found.setdefault(finding.told_by(index.trace), finding)
-    for dropped in dropped_results(index):
-        state = index.trace.states[dropped.call.inputs[0].before]
+    for array in lost_array_copies(index):
+        state = index.trace.states[array.call.inputs[0].before]
         finding = LostWrite(
             severity="warning",
-            culprits=index.places.chain(dropped.call),
+            culprits=array.places,
             victim=None,
-            names=index.names.told(first=[dropped.receiver], tensors=[state.tensor], places=[dropped.place]),
-            how="dropped",
-            function=dropped.call.function.label,
+            names=index.names.told(tensors=[state.tensor], places=array.places),
+            how="copy",
+            function=array.function,
+            source=(state.tensor,),
+        )
+        found.setdefault(finding.told_by(index.trace), finding)
+    for dropped in (*dropped_results(index), *returned_copies(index)):
+        state = index.trace.states[dropped.call.inputs[dropped.number].before]
+        finding = LostWrite(
+            severity="warning",
+            culprits=dropped.places,
+            victim=None,
+            names=index.names.told(first=[dropped.receiver], tensors=[state.tensor], places=[dropped.places[0]]),
+            how="returned" if dropped.is_returned else "dropped",
+            function=dropped.called,
             source=(state.tensor,),
         )
         found.setdefault(finding.told_by(index.trace), finding)

@@ -107,10 +107,9 @@ def keeps_result(look: Look, finding: Finding) -> Candidates:
     for _, site in look.culprits(finding):
         statement = site.statement
         call = statement.value if isinstance(statement, ast.Expr) else None
-        held: ast.expr | None = call
-        while isinstance(held, ast.Call) and isinstance(held.func, ast.Attribute):
-            held = held.func.value
-        if not isinstance(held, ast.Name | ast.Attribute) or held is call:
+        given = (node for node in ast.walk(statement) if isinstance(node, ast.Name | ast.Attribute))
+        held = next((node for node in given if finding.names and ast.unparse(node) == finding.names[0]), None)
+        if not isinstance(call, ast.Call) or held is None:
             continue
         text = site.source_code.text_of(held)
         states = [look.index.history.last_state(one) for one in finding.tensors()]

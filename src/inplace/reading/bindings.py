@@ -62,16 +62,6 @@ class Bindings:
         inside = [one for one in around if node_position(one.body[0]).start <= position.start]
         return [*reversed(inside), None]
 
-    def argument(self, function: ast.stmt, name: str, call: ast.Call) -> ast.expr | None:
-        """What a call gives a function as a parameter."""
-        named = next((one.value for one in call.keywords if one.arg == name), None)
-        names = parameters_of(function)
-        names = names[1:] if names[:1] and names[0] in _METHODS else names
-        if named is not None or name not in names or any(isinstance(one, ast.Starred) for one in call.args):
-            return named
-        number = names.index(name)
-        return call.args[number] if number < len(call.args) else None
-
     def of(self, function: ast.stmt | None, name: str, position: Position) -> list[Binding]:
         """What a variable of a function may be bound to at a position: by the innermost loop around, or by any line."""
         every = self.names.get((function, name), [])
@@ -174,6 +164,17 @@ def parameters_of(function: ast.stmt) -> list[str]:
     if not isinstance(function, FUNCTIONS):
         return []
     return [one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+
+
+def argument_of(function: ast.stmt, name: str, call: ast.Call) -> ast.expr | None:
+    """What a call gives a function as a parameter."""
+    named = next((one.value for one in call.keywords if one.arg == name), None)
+    names = parameters_of(function)
+    names = names[1:] if names[:1] and names[0] in _METHODS else names
+    if named is not None or name not in names or any(isinstance(one, ast.Starred) for one in call.args):
+        return named
+    number = names.index(name)
+    return call.args[number] if number < len(call.args) else None
 
 
 def _targets(target: ast.expr, path: tuple[int, ...]) -> Iterator[tuple[ast.Name, tuple[int, ...]]]:

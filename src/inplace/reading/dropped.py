@@ -6,11 +6,11 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call, Kind
+from inplace.facts.model import Act, Call, Kind
 from inplace.facts.source_code import LOOPS, node_position
 from inplace.reading.code import Code, root_of
 from inplace.reading.flow import is_read_below
-from inplace.reading.idle import is_shown_or_tried
+from inplace.reading.idle import is_shown_or_tried, is_timed
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.spelled import is_path
@@ -57,11 +57,18 @@ _LIBRARIES = frozenset({"torch", "F", "nn.functional", "torch.nn.functional", "f
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A call whose result nobody has, while what it was called on is read again; `receiver` is its text."""
+    """A call whose result nobody has, while what it was called on is read again; `receiver` is its text.
 
-    place: Place
+    `called` is what the statement calls. Where that is a function of the user's, or a layer, `is_returned` is true, and
+    `call` is the first call below it that computes with the tensor, its argument of that number.
+    """
+
+    places: tuple[Place, ...]
     call: Call
     receiver: str
+    called: str
+    number: int = 0
+    is_returned: bool = False
 
 
 def dropped_results(index: Index) -> Iterator[Dropped]:
@@ -84,20 +91,25 @@ def dropped_results(index: Index) -> Iterator[Dropped]:
             call = index.trace.calls[step]
             place = index.places.of(call)
             if place is not None and _is_lost(index, call, place, asked[number]):
-                yield Dropped(place, call, asked[number])
+                yield Dropped(index.places.chain(call), call, asked[number], call.function.label)
 
 
 def _is_dropped(code: Code, node: ast.Call, statement: ast.stmt | None) -> bool:
-    """Whether a statement is no more than a method of a variable, among others that do something.
-
-    What stands alone in its block, or among its like only, may be there to be timed, or to be refused.
-    """
+    """Whether a statement is no more than a method of a variable, among others that do something."""
     method, receiver = node.func, _receiver(node)
     if not isinstance(statement, ast.Expr) or statement.value is not node or not isinstance(method, ast.Attribute):
         return False
-    if method.attr not in _TWINS or receiver is None or is_shown_or_tried(code, statement):
+    if method.attr not in _TWINS or receiver is None or any(keyword.arg == "out" for keyword in node.keywords):
         return False
-    if any(keyword.arg == "out" for keyword in node.keywords):
+    return may_be_dropped(code, statement, receiver)
+
+
+def may_be_dropped(code: Code, statement: ast.stmt, receiver: ast.expr) -> bool:
+    """Whether a statement that is no more than a call with a variable stands among others that do something.
+
+    What stands alone in its block, or among its like only, may be there to be timed, or to be refused.
+    """
+    if is_shown_or_tried(code, statement) or is_timed(code.source_code, statement):
         return False
     around = code.source_code.statements_around(node_position(statement))[:-1]
     if any(not isinstance(one, ast.Expr) for one in code.source_code.block_of(statement)):
@@ -135,9 +147,25 @@ def _is_lost(index: Index, call: Call, place: Place, receiver: str) -> bool:
     if history.sightings[given][-1][0] > call.step:
         return True
     held = receiver.removesuffix(".data")  # whose bytes they are
+    if held.endswith(".grad") and _is_stepped_with(index, call):
+        return True
     if held != receiver and index.trace.tensors[given].died is not None:
         return _is_seen_later(index, call)
     return is_read_below(index.places.code(place), held, place.position)
+
+
+def _is_stepped_with(index: Index, call: Call) -> bool:
+    """Whether an optimizer's step behind a call on a gradient has the parameter of that, which the line asked it of."""
+    own = index.trace.states[call.inputs[0].before].storage
+    for step in range(call.step - 1, max(call.step - 4, -1), -1):
+        asked = index.trace.calls[step]
+        if asked.function.kind is not Kind.GETTER or asked.function.label != "grad":
+            continue
+        if any(index.trace.states[state].storage == own for state in asked.outputs):
+            leaf = index.trace.states[asked.inputs[0].before].tensor
+            acts = (act for act in index.trace.acts if act.act is Act.STEPPED and act.step > call.step)
+            return any(leaf in act.numbers for act in acts)
+    return False
 
 
 def _is_seen_later(index: Index, call: Call) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from inplace.facts.model import Stack, StackFrame
 from inplace.facts.source_code import FUNCTIONS, node_position
+from inplace.reading.bindings import argument_of
 from inplace.reading.code import Code, leaves_kept_by
 from inplace.reading.history import Write
 from inplace.reading.index import Index
@@ -45,7 +46,7 @@ def _kept(index: Index, origins: Origins, write: Write, inner: StackFrame, outer
     ):
         return None
     parameter = _written(index, origins, write, inner, function)
-    given = origins.bindings(site.source).argument(function, parameter, node) if parameter is not None else None
+    given = argument_of(function, parameter, node) if parameter is not None else None
     if parameter is None or given is None or not is_path(given) or not _gives_back(function, parameter):
         return None
     statement = code.statement(caller.position)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.facts.model import Act, Kind, Position, Source, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import SourceCode, node_position
 from inplace.facts.spelling import FLAG, is_nearly_flag
 from inplace.reading.code import Code
 from inplace.reading.index import Index
@@ -27,6 +27,7 @@ _OPTIONS = frozenset(
         *("amsgrad", "maximize", "lr_decay", "momentum_decay", "max_iter"),
     ]
 )
+_TIMED = ("perf_counter", "time.time", "process_time", "timeit", "profile", "synchronize")
 How = Literal["method", "flag", "spelling", "option", "uncalled"]
 
 
@@ -112,6 +113,14 @@ def is_shown_or_tried(code: Code, statement: ast.stmt) -> bool:
     tree = code.source_code
     around = tree.statements_around(node_position(statement))
     return statement is tree.tree.body[-1] or any(isinstance(one, ast.Try) for one in around[-2:])
+
+
+def is_timed(source: SourceCode, statement: ast.stmt) -> bool:
+    """Whether somebody measures how long a statement takes, and wants nothing else of it."""
+    around = source.statements_around(node_position(statement))
+    beside = [*source.block_of(statement), *(one for one in around[:-1] if isinstance(one, ast.With))]
+    heads = [source.line(one.lineno) for one in beside if one is not statement]
+    return any(word in line for line in heads for word in _TIMED)
 
 
 def _is_in_place(target: ast.Attribute) -> bool:

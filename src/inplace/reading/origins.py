@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from inplace.facts.model import Position, StackFrame
 from inplace.facts.source_code import called_name, node_position
-from inplace.reading.bindings import Binding, Bindings, parameters_of
+from inplace.reading.bindings import Binding, Bindings, argument_of, parameters_of
 from inplace.reading.code import depth_of, is_putting, leaves_kept_by, parts_written
 from inplace.reading.places import Places
 from inplace.reading.spelled import is_path
@@ -240,12 +240,11 @@ class Origins:
 
     def _handed_over(self, function: ast.stmt, name: str, spot: Spot) -> Iterator[tuple[Binding, Spot]]:
         """What the caller of a function gave it as a parameter, where the caller is known."""
-        table = self.bindings(spot.source)
         own = [number for number, frame in enumerate(spot.frames) if self._is_in(frame, spot.source, function)]
         outer = spot.frames[own[-1] + 1 :] if own else ()
         site = self._places.site(outer[0]) if outer else None
         node = self._places.codes[site.source].source_code.node(site.position) if site is not None else None
-        given = table.argument(function, name, node) if isinstance(node, ast.Call) else None
+        given = argument_of(function, name, node) if isinstance(node, ast.Call) else None
         if given is not None and site is not None:
             yield Binding(None, given, site.position), Spot(site.source, site.position, outer)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Argument, Call, Kind, TensorState
 from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, node_position
 from inplace.reading.bindings import parameters_of
+from inplace.reading.idle import is_timed
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
@@ -28,7 +29,6 @@ _VALUES = frozenset(
     ]
 )
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
-_TIMED = ("perf_counter", "time.time", "process_time", "timeit", "profile", "synchronize")
 _ALL_NAMES = frozenset({"locals", "vars", "eval", "exec"})
 
 
@@ -156,7 +156,7 @@ def _lost_name(source: SourceCode, statement: ast.Assign) -> tuple[str, bool] | 
     around = source.statements_around(node_position(statement))[:-1]
     for outer in reversed(around):
         if isinstance(outer, ast.For) and target.id in _bound([outer.target]):
-            is_lost = not _is_timed(source, outer) and not _is_read(source, target.id, statement, outer)
+            is_lost = not is_timed(source, outer) and not _is_read(source, target.id, statement, outer)
             return (target.id, True) if is_lost else None
         if isinstance(outer, FUNCTIONS):
             is_lost = target.id in parameters_of(outer) and not _is_read(source, target.id, statement, outer)
@@ -232,11 +232,3 @@ def _binding(source: SourceCode, name: str) -> Iterator[ast.stmt | ast.expr]:
 
 def _bound(targets: list[ast.expr]) -> set[str]:
     return {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
-
-
-def _is_timed(source: SourceCode, loop: ast.stmt) -> bool:
-    """Whether somebody measures how long a loop takes, and wants nothing else of it."""
-    around = source.statements_around(node_position(loop))
-    beside = [*source.block_of(loop), *(one for one in around[:-1] if isinstance(one, ast.With))]
-    heads = [source.line(one.lineno) for one in beside if one is not loop]
-    return any(word in line for line in heads for word in _TIMED)

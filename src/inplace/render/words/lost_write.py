@@ -15,7 +15,12 @@ _MADE = {
     "reshape": "`reshape` gives out a copy where no view will do",
     "flatten": "`flatten` gives out a copy where no view will do",
     "ravel": "`ravel` gives out a copy where no view will do",
+    "copy": "`copy` makes an array of its own",
+    "astype": "`astype` makes an array of its own",
+    "array": "`array` makes an array of its own",
+    "tolist": "`tolist` makes a list of its own",
 }
+_OF_ARRAYS = frozenset({"copy", "astype", "array", "tolist"})
 
 
 def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
@@ -23,7 +28,7 @@ def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
     if finding.how == "copy":
         made = _MADE.get(finding.function, f"{name} gave out a copy")
         return f"{first} writes into a copy that is dropped unread: {made}.", "What it was copied from is unchanged."
-    if finding.how == "dropped":
+    if finding.how in {"dropped", "returned"}:
         what = f"{first} drops its result: {name} gives out another tensor."
         return what, f"{code(finding.names[0])} is as it was before, and is read again as such."
     if finding.how in {"loop", "argument"}:
@@ -50,6 +55,11 @@ def _sentences(finding: LostWrite, trace: Trace) -> tuple[str, str]:
 
 def _remedy(finding: LostWrite, _: Trace) -> str:
     name = finding.function
+    if finding.how == "copy" and name in _OF_ARRAYS:
+        return (
+            f"Write into the tensor itself, {code(f'{finding.names[0]}[...] = ...')}, or keep what was copied "
+            "under a name, and go on with that."
+        )
     into, update = (code(f"{finding.names[0]}{what}") for what in (".copy_(...)", " -= ..."))
     return {
         "copy": "Index once, on the left of an assignment: `x[mask, 0] = value`, `x[i] -= mean`; or assign the result "
@@ -60,6 +70,7 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
         f"{into}.",
         "dropped": f"Keep the result, {code(f'x = x.{name}(...)')}, or write in place where a method "
         f"{code(f'{name}_(...)')} does.",
+        "returned": f"Keep the result: {code(f'{finding.names[0]} = {name}(...)')}.",
         "method": f"Call it: {code(f'{name}(...)')}.",
         "uncalled": f"Call it: {code(f'{finding.names[0]}.{name}()')}.",
         "spelling": f"Write {code('requires_grad')}.",
@@ -71,6 +82,7 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
 _DID = {
     "copy": "writes to a copy",
     "dropped": "drops its result",
+    "returned": "drops its result",
     "loop": "gives its name to another tensor",
     "argument": "gives its name to another tensor",
 }
