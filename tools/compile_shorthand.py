@@ -19,6 +19,12 @@ SOURCE = Path("src/inplace/capture/calls/shorthand.pyx")
 MODULE = "inplace.capture.calls.shorthand"
 
 
+def digest_of(source: Path) -> str:
+    """SHA-256 of a source and of what lies beside it to be included."""
+    texts = [source, *sorted(source.parent.glob("*.pxi"))]
+    return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
+
+
 def compiled(root: Path, folder: Path) -> Path:
     """Compile the module into a folder, and say where it is.
 
@@ -29,7 +35,7 @@ def compiled(root: Path, folder: Path) -> Path:
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 
-    digest = hashlib.sha256((root / SOURCE).read_bytes()).hexdigest()
+    digest = digest_of(root / SOURCE)
     extension = Extension(MODULE, [str(root / SOURCE)], define_macros=[("SOURCE_DIGEST", f'"{digest}"')])
     if os.name == "posix":
         extension.extra_compile_args = ["-g0"]  # which leaves a fifth of its size

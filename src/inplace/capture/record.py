@@ -571,7 +571,7 @@ class Recorder(Listener):
         if known.kind is Kind.BACKWARD:
             self._accumulated.added()
             if step not in self._walked_steps:
-                self._walk(tensors, step, self._notes.log[step].stack)
+                self._walk(tensors, step, self._notes.log.stack(step))
 
     def written_unseen(self, storage: StorageId | None) -> None:
         self._due.wrote(storage, sequence())
@@ -611,7 +611,7 @@ class Recorder(Listener):
         if self._light:
             return
         last = len(self._notes.log) - 1
-        self._contents.watch(tensor, last, self._notes.log[last].stack if last >= 0 else None, since=since)
+        self._contents.watch(tensor, last, self._notes.log.stack(last) if last >= 0 else None, since=since)
 
     def module_of(self, frame: FrameType) -> int:
         if self._light:

@@ -134,7 +134,7 @@ class Collectives:
             self._open += targets
             for target in targets:
                 if (one := target.tensor()) is not None and not target.is_source:
-                    self._bytes.fly(one, len(log) - 1, log[len(log) - 1].stack)
+                    self._bytes.fly(one, len(log) - 1, log.stack(len(log) - 1))
         else:
             for target in targets:
                 self._note(target)

@@ -248,8 +248,10 @@ def is_fresh(label: str) -> bool:
     """Whether `aten::label` gives out nothing but tensors that are no aliases, if it is given one and no `out`."""
     schemas = torch._C._jit_get_schemas_for_operator(f"aten::{_COMPARES.get(label, label)}")
     taking = [schema for schema in schemas if any("Tensor" in str(one.type) for one in schema.arguments)]
-    given = [one for schema in taking for one in schema.returns if not any(arg.is_out for arg in schema.arguments)]
-    return bool(given) and all(str(one.type) == "Tensor" and one.alias_info is None for one in given)
+    given = [schema.returns for schema in taking if not any(arg.is_out for arg in schema.arguments)]
+    # `aten::eq` compares lists of TorchScript too, which gives out a `bool`.
+    tensors = [one for some in given if any("Tensor" in str(one.type) for one in some) for one in some]
+    return bool(tensors) and all(str(one.type) == "Tensor" and one.alias_info is None for one in tensors)
 
 
 def name_of(func: Called) -> str:

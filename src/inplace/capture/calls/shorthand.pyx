@@ -7,8 +7,7 @@ What goes in is noted whole or not at all, and so is what comes out; Python does
 Nothing here is another fact than there: `tests/capture/test_shorthand.py` records the same programs with and without,
 and holds their traces to be equal. Where it was not built, or INPLACE_PURE is set, Python does all of it.
 
-Getters of tensors and slots of references are found by their descriptors, and called and read without looking them up
-each time (`Include/cpython/descrobject.h`). No tensor is kept, and no code of the user's runs in here.
+No tensor is kept, and no code of the user's runs in here.
 """
 
 from cpython cimport array
@@ -28,98 +27,14 @@ from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
 from inplace.capture.calls.functions import variant_of
 from inplace.capture.code import stacks
-from inplace.capture.tables import call_log, layouts, tensors
-from inplace.capture.tables.refs import TensorRef
+from inplace.capture.tables import call_log, layouts, storages, tensor_facts, tensor_states, tensors
+from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensor_facts import small_values
 
-cdef extern from *:
-    """
-    #include "frameobject.h"
-    #include "structmember.h"
-    #ifndef SOURCE_DIGEST
-    #define SOURCE_DIGEST ""
-    #endif
-    static getter getter_of(PyObject* descriptor, void** closure) {
-        PyGetSetDef* found = ((PyGetSetDescrObject*)descriptor)->d_getset;
-        *closure = found->closure;
-        return found->get;
-    }
-    static PyObject* read_by(getter get, PyObject* tensor, void* closure) {
-        return get(tensor, closure);
-    }
-    static Py_ssize_t offset_of(PyObject* descriptor) {
-        return ((PyMemberDescrObject*)descriptor)->d_member->offset;
-    }
-    #if PY_VERSION_HEX >= 0x030B0000
-    #define instruction_of(frame) PyFrame_GetLasti(frame)
-    #else
-    #define instruction_of(frame) ((frame)->f_lasti * (int)sizeof(_Py_CODEUNIT))
-    #endif
-    """
-    ctypedef PyObject* (*getter)(PyObject*, void*)
-    getter getter_of(object descriptor, void** closure)
-    object read_by(getter get, PyObject* tensor, void* closure)
-    Py_ssize_t offset_of(object descriptor)
-    ctypedef struct PyFrameObject:
-        pass
-    ctypedef struct PyCodeObject:
-        pass
-    const char* SOURCE_DIGEST
-    int instruction_of(PyFrameObject* frame)
-    PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
-    PyFrameObject* PyFrame_GetBack(PyFrameObject* frame)
-    object PyObject_CallNoArgs(object function)
-    object PyObject_CallOneArg(object function, object argument)
-    long long PyLong_AsLongLong(object number) except? -1
+include "descriptors.pxi"
 
-DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text, as it was when it was compiled
+DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text and those beside it, when it was compiled
 
-
-cdef struct Getter:
-    getter get
-    void* closure
-
-
-cdef Getter getter_named(str name) except *:
-    descriptor = torch._C.TensorBase.__dict__[name]
-    if type(descriptor) is not GetSetDescriptorType:
-        raise ImportError(f"{name} of a tensor is no getter of C any more")
-    cdef Getter found
-    found.get = getter_of(descriptor, &found.closure)
-    return found
-
-
-cdef Py_ssize_t slot_named(str name) except -1:
-    descriptor = TensorRef.__dict__[name]
-    if type(descriptor) is not MemberDescriptorType:
-        raise ImportError(f"{name} of a reference is no slot")
-    return offset_of(descriptor)
-
-
-cdef Getter VERSION = getter_named("_version")
-cdef Getter REQUIRES_GRAD = getter_named("requires_grad")
-cdef Getter IS_CPU = getter_named("is_cpu")
-cdef Getter SHAPE = getter_named("shape")
-cdef Getter DTYPE = getter_named("dtype")
-cdef Getter BASE = getter_named("_base")
-cdef object DATA_PTR = torch._C.TensorBase.__dict__["data_ptr"]
-cdef object STRIDE = torch._C.TensorBase.__dict__["stride"]
-cdef object STORAGE_OFFSET = torch._C.TensorBase.__dict__["storage_offset"]
-cdef object SEQUENCE = call_notes.sequence
-cdef object TRANSFORMING = call_notes.transforming
-cdef object GRAD_ENABLED = call_notes.grad_enabled
-cdef object INFERENCE = call_notes.inference
-
-cdef Py_ssize_t COUNTER_SLOT = slot_named("counter")
-cdef Py_ssize_t GUESSED_SLOT = slot_named("guessed")
-cdef Py_ssize_t KEY_SLOT = slot_named("key")
-cdef Py_ssize_t LIVE_SLOT = slot_named("live")
-cdef Py_ssize_t LOST_SLOT = slot_named("lost")
-cdef Py_ssize_t NODE_SLOT = slot_named("node")
-cdef Py_ssize_t POINTER_SLOT = slot_named("pointer")
-cdef Py_ssize_t STATE_SLOT = slot_named("state")
-cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
-cdef Py_ssize_t VERSION_SLOT = slot_named("version")
 
 cdef enum:
     CODES = 1024  # codes whose role is found without asking a dictionary
@@ -151,33 +66,10 @@ cdef int SEQ1 = call_log.SEQ1
 cdef int OUTS = call_log.OUTS
 cdef int LAST = tensors.LAST
 
-cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
-cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
-
-
 cdef set INDICES = call_notes._INDICES
 
 
-cdef inline object read(Getter one, PyObject* tensor):
-    return read_by(one.get, tensor, one.closure)
-
-
-cdef inline PyObject* slot(PyObject* ref, Py_ssize_t offset):
-    return (<PyObject**>(<char*>ref + offset))[0]
-
-
-cdef inline void put(PyObject* ref, Py_ssize_t offset, object value):
-    cdef PyObject** at = <PyObject**>(<char*>ref + offset)
-    cdef PyObject* old = at[0]
-    Py_INCREF(value)
-    at[0] = <PyObject*>value
-    Py_XDECREF(old)
-
-
-cdef inline bint is_of_one_kind(PyObject* value):
-    """Whether this is a tensor of a class whose getters are those above."""
-    cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
-    return kind == PLAIN_TENSOR or kind == PARAMETER
+include "views.pxi"
 
 
 cdef bint is_simple(values) except -1:
@@ -199,6 +91,7 @@ cdef class Shorthand:
         hooks: what the recorder does around calls.
     """
 
+    cdef Views _views
     cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died
     cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys, _live
     cdef list _sizes, _times, _dead, _running, _external
@@ -212,6 +105,7 @@ cdef class Shorthand:
     def __init__(self, notes, seen, arrivals, stacks, hooks):
         cdef int place
         self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
+        self._views = Views(seen)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._layouts, self._sizes = seen.states.layouts.ids, seen.states.layouts.sizes
@@ -453,7 +347,7 @@ cdef class Shorthand:
     ) except -1:
         """Note what a call has given out; False, and nothing noted, where it is not for us."""
         cdef int32_t state
-        cdef bint is_met
+        cdef PyObject* ref
         if not is_of_one_kind(<PyObject*>result):
             if is_open or (type(result) is not float and type(result) is not int and type(result) is not bool):
                 return False
@@ -462,8 +356,13 @@ cdef class Shorthand:
             return True
         if PyList_GET_SIZE(self._dead):
             self._bury()
-        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:
-            return False
+        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:  # as `x.long()` may give out x
+            ref = self._unmoved(<PyObject*>result)
+            if ref == NULL or is_open:
+                return False
+            state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
+            self._add_output(step, state)
+            return True
         base = read(BASE, <PyObject*>result)
         if is_open and (nodes > 1 or base is not None or not self._are_unchanged(args, kwargs)):
             return False
@@ -474,10 +373,12 @@ cdef class Shorthand:
                 return self._meet_fresh(result, step, made, is_open)
             except RuntimeError:  # it has no counter, or no memory
                 return False
-        met = self._arrivals.meet_based(result, base, step, -1 if made < 0 else made + self._origin)
-        if met is None:
-            return False
-        state = met
+        made = -1 if made < 0 else made + self._origin
+        if not self._views.meet(result, base, step, made, &state):
+            met = self._arrivals.meet_based(result, base, step, made)
+            if met is None:
+                return False
+            state = met
         self._add_output(step, state)
         return True
 

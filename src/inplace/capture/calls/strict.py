@@ -41,7 +41,7 @@ class Saves:
             return None
         node, saved, number = found
         maker = self._log.step_of(number)
-        place = self._place(self._log[maker].stack) if maker is not None else None
+        place = self._place(self._log.stack(maker)) if maker is not None else None
         made = f" made by {place}" if place else ""
         return (
             f"{function.label} would overwrite what {node}{made} has saved as {saved!r}, and backward through it would "
@@ -70,7 +70,7 @@ class Saves:
                     yield node, name, tensor
         if not below.is_complete:
             step = len(self._log) - 1
-            self._left_out.note(Look.GRAPH, LIMIT, step, stack=self._log[step].stack)
+            self._left_out.note(Look.GRAPH, LIMIT, step, stack=self._log.stack(step))
 
 
 @contextmanager

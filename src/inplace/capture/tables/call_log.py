@@ -81,6 +81,10 @@ class CallLog(Sequence[Row]):
             outputs=tuple(self.outputs[out : out + outs]),  # type: ignore[arg-type]  # integers that are StateIds
         )
 
+    def stack(self, step: int) -> int:
+        """The number of the stack that a call was made from."""
+        return self.calls[step * WIDTH + STACK]
+
     def inputs(self, step: int) -> tuple[tuple[str, StateId, StateId], ...]:
         """Path, state before and state after of the tensors that went into a call."""
         following = (step + 1) * WIDTH + GIVEN

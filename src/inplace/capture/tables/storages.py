@@ -229,11 +229,15 @@ class Storages:
         live.id, live.key, live.pointer = self._row(size, device, facts), storage._cdata, pointer
         live.impls, live.refs, live.split = 1, {}, False
         self.live[live.key] = live
+        self.unplaced(live)
+        return live
+
+    def unplaced(self, live: LiveStorage) -> None:
+        """Nobody has looked yet where the bytes of a storage are."""
         self._unplaced.append(live)
         if len(self._unplaced) > self._limit:
             self._unplaced = [one for one in self._unplaced if one() is not None]
             self._limit = 2 * len(self._unplaced) + _MOST
-        return live
 
     def _add_second(self, storage: Any, key: int, pointer: int, size: int, live: LiveStorage) -> None:
         second = SecondStorage(storage, self._died)

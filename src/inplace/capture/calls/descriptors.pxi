@@ -1,0 +1,117 @@
+"""Getters of tensors and slots of what we know, found once and read without looking them up.
+
+A getter is the C function behind a descriptor of `torch.Tensor`, a slot the place of an attribute in an object of ours
+(`Include/cpython/descrobject.h`).
+"""
+
+cdef extern from *:
+    """
+    #include "frameobject.h"
+    #include "structmember.h"
+    #ifndef SOURCE_DIGEST
+    #define SOURCE_DIGEST ""
+    #endif
+    static getter getter_of(PyObject* descriptor, void** closure) {
+        PyGetSetDef* found = ((PyGetSetDescrObject*)descriptor)->d_getset;
+        *closure = found->closure;
+        return found->get;
+    }
+    static PyObject* read_by(getter get, PyObject* tensor, void* closure) {
+        return get(tensor, closure);
+    }
+    static Py_ssize_t offset_of(PyObject* descriptor) {
+        return ((PyMemberDescrObject*)descriptor)->d_member->offset;
+    }
+    #if PY_VERSION_HEX >= 0x030B0000
+    #define instruction_of(frame) PyFrame_GetLasti(frame)
+    #else
+    #define instruction_of(frame) ((frame)->f_lasti * (int)sizeof(_Py_CODEUNIT))
+    #endif
+    """
+    ctypedef PyObject* (*getter)(PyObject*, void*)
+    getter getter_of(object descriptor, void** closure)
+    object read_by(getter get, PyObject* tensor, void* closure)
+    Py_ssize_t offset_of(object descriptor)
+    ctypedef struct PyFrameObject:
+        pass
+    ctypedef struct PyCodeObject:
+        pass
+    const char* SOURCE_DIGEST
+    int instruction_of(PyFrameObject* frame)
+    PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
+    PyFrameObject* PyFrame_GetBack(PyFrameObject* frame)
+    object PyObject_CallNoArgs(object function)
+    object PyObject_CallOneArg(object function, object argument)
+    long long PyLong_AsLongLong(object number) except? -1
+
+
+cdef struct Getter:
+    getter get
+    void* closure
+
+
+cdef Getter getter_named(str name) except *:
+    descriptor = torch._C.TensorBase.__dict__[name]
+    if type(descriptor) is not GetSetDescriptorType:
+        raise ImportError(f"{name} of a tensor is no getter of C any more")
+    cdef Getter found
+    found.get = getter_of(descriptor, &found.closure)
+    return found
+
+
+cdef Py_ssize_t slot_named(str name, kind=TensorRef) except -1:
+    descriptor = kind.__dict__[name]
+    if type(descriptor) is not MemberDescriptorType:
+        raise ImportError(f"{name} of a {kind.__name__} is no slot")
+    return offset_of(descriptor)
+
+
+cdef Getter VERSION = getter_named("_version")
+cdef Getter REQUIRES_GRAD = getter_named("requires_grad")
+cdef Getter IS_CPU = getter_named("is_cpu")
+cdef Getter SHAPE = getter_named("shape")
+cdef Getter DTYPE = getter_named("dtype")
+cdef Getter BASE = getter_named("_base")
+cdef object DATA_PTR = torch._C.TensorBase.__dict__["data_ptr"]
+cdef object STRIDE = torch._C.TensorBase.__dict__["stride"]
+cdef object STORAGE_OFFSET = torch._C.TensorBase.__dict__["storage_offset"]
+cdef object SEQUENCE = call_notes.sequence
+cdef object TRANSFORMING = call_notes.transforming
+cdef object GRAD_ENABLED = call_notes.grad_enabled
+cdef object INFERENCE = call_notes.inference
+
+cdef Py_ssize_t COUNTER_SLOT = slot_named("counter")
+cdef Py_ssize_t GUESSED_SLOT = slot_named("guessed")
+cdef Py_ssize_t KEY_SLOT = slot_named("key")
+cdef Py_ssize_t LIVE_SLOT = slot_named("live")
+cdef Py_ssize_t LOST_SLOT = slot_named("lost")
+cdef Py_ssize_t NODE_SLOT = slot_named("node")
+cdef Py_ssize_t POINTER_SLOT = slot_named("pointer")
+cdef Py_ssize_t STATE_SLOT = slot_named("state")
+cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
+cdef Py_ssize_t VERSION_SLOT = slot_named("version")
+
+cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
+cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
+
+
+cdef inline object read(Getter one, PyObject* tensor):
+    return read_by(one.get, tensor, one.closure)
+
+
+cdef inline PyObject* slot(PyObject* ref, Py_ssize_t offset):
+    return (<PyObject**>(<char*>ref + offset))[0]
+
+
+cdef inline void put(PyObject* ref, Py_ssize_t offset, object value):
+    cdef PyObject** at = <PyObject**>(<char*>ref + offset)
+    cdef PyObject* old = at[0]
+    Py_INCREF(value)
+    at[0] = <PyObject*>value
+    Py_XDECREF(old)
+
+
+cdef inline bint is_of_one_kind(PyObject* value):
+    """Whether this is a tensor of a class whose getters are those above."""
+    cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
+    return kind == PLAIN_TENSOR or kind == PARAMETER

@@ -1,0 +1,177 @@
+"""The views that calls give out, noted as `Arrivals.meet_based` does."""
+
+cdef Getter IS_LEAF = getter_named("is_leaf")
+cdef object UNTYPED_STORAGE = torch._C.TensorBase.__dict__["untyped_storage"]
+cdef object IS_INFERENCE = torch._C.TensorBase.__dict__["is_inference"]
+cdef object CREATION_META = tensor_facts._creation_meta
+
+cdef Py_ssize_t LIVE_ID_SLOT = slot_named("id", LiveStorage)
+cdef Py_ssize_t LIVE_IMPLS_SLOT = slot_named("impls", LiveStorage)
+cdef Py_ssize_t LIVE_KEY_SLOT = slot_named("key", LiveStorage)
+cdef Py_ssize_t LIVE_POINTER_SLOT = slot_named("pointer", LiveStorage)
+cdef Py_ssize_t LIVE_REFS_SLOT = slot_named("refs", LiveStorage)
+cdef Py_ssize_t LIVE_SPLIT_SLOT = slot_named("split", LiveStorage)
+
+cdef enum:
+    STATE_WIDTH = 9
+    STORAGE_WIDTH = 5
+
+if (STATE_WIDTH, STORAGE_WIDTH) != (tensor_states._WIDTH, storages._FACTS):
+    raise ImportError("built for rows of another width")
+
+cdef int NONE = tensors.NONE
+cdef int FIRST = tensors.FIRST
+cdef int CREATION = tensor_states._CREATION
+cdef int ALIVE = storages._ALIVE
+
+
+cdef class Views:
+    """Notes views of tensors that are in the state which was noted last.
+
+    Args:
+        seen: where tensors get their ids.
+    """
+
+    cdef object _seen, _storages, _died, _storage_died, _devices
+    cdef dict _refs, _layouts, _values, _live, _unasked, _asked
+    cdef list _known, _dead
+    cdef array.array _rows, _states, _sizes, _allocated, _facts
+    cdef int _cpu
+
+    def __init__(self, seen):
+        self._seen, self._storages, self._died = seen, seen.storages, seen.died
+        self._refs, self._values, self._rows = seen.refs, seen.states.values, seen.tensors.rows
+        self._layouts, self._known, self._states = seen.states.layouts.ids, seen.states.layouts.known, seen.states._facts
+        self._asked = seen.tensors.asked
+        self._live, self._unasked, self._dead = seen.storages.live, seen.storages.unasked, seen.storages.dead
+        self._sizes, self._allocated, self._facts = seen.storages.sizes, seen.storages.allocated, seen.storages._facts
+        self._storage_died, self._devices, self._cpu = seen.storages._died, seen.storages._devices, -1
+
+    cdef bint meet(self, tensor, base, Py_ssize_t step, long long made, int32_t* state) except -1:
+        """Note a view that a call has given out; False, and nothing noted, where it has to be read otherwise.
+
+        Args:
+            tensor: the view.
+            base: what it is a view of.
+            step: the call.
+            made: the node that the call has made, -1 where it has made none, or several.
+            state: is given the view's state.
+        """
+        cdef PyObject* bare = <PyObject*>tensor
+        cdef PyObject* below = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>base)
+        cdef PyObject* live
+        cdef PyObject* found
+        cdef PyObject* ref
+        cdef int32_t row[TENSOR_WIDTH]
+        cdef long long facts[STATE_WIDTH]
+        cdef long long flags, node = -1, offset, itemsize
+        if type(tensor) is not torch.Tensor or below == NULL or slot(below, VERSION_SLOT) == <PyObject*>None:
+            return False
+        if CREATION_META is None or <object>slot(below, LOST_SLOT):
+            return False
+        try:
+            version, pointer = read(VERSION, bare), PyObject_CallOneArg(DATA_PTR, tensor)
+            if version != <object>slot(below, VERSION_SLOT):
+                return False
+            if PyObject_CallOneArg(DATA_PTR, base) != <object>slot(below, POINTER_SLOT):
+                return False
+            device = None if read(IS_CPU, bare) else tensor.device
+            strides = PyObject_CallOneArg(STRIDE, tensor)
+            found = PyDict_GetItemWithError(self._layouts, (read(SHAPE, bare), strides, read(DTYPE, bare), device))
+            if found == NULL:
+                return False
+            layout = <object>found
+            storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
+            key = storage._cdata
+            if slot(below, LIVE_SLOT) == <PyObject*>None:
+                if storage._cdata != PyObject_CallOneArg(UNTYPED_STORAGE, base)._cdata:
+                    return False
+                if device is not None or not self._ask(<object>below, storage, key):
+                    return False
+            live = slot(below, LIVE_SLOT)
+            if PyList_GET_SIZE(self._dead):
+                self._storages.bury()
+            # A view stays over the memory that its base had: `base.data = other` moves the base alone.
+            if live == <PyObject*>None or key != <object>slot(live, LIVE_KEY_SLOT):
+                return False
+            if not read(REQUIRES_GRAD, bare):
+                flags = 6 if PyObject_CallOneArg(IS_INFERENCE, tensor) else 2
+            elif read(IS_LEAF, bare):
+                flags = 3
+            elif made < 0:
+                return False  # it has to be asked which one is its own
+            else:
+                flags, node = 1, made
+            flags |= (PyLong_AsLongLong(int(PyObject_CallOneArg(CREATION_META, tensor))) + 1) << CREATION
+            offset = PyLong_AsLongLong(pointer)
+            itemsize = self._known[layout].itemsize
+            if offset and itemsize:
+                offset = (offset - PyLong_AsLongLong(<object>slot(live, LIVE_POINTER_SLOT))) // itemsize
+            else:
+                offset = PyLong_AsLongLong(PyObject_CallOneArg(STORAGE_OFFSET, tensor))
+        except RuntimeError:  # it has no counter, or no memory
+            return False
+        new = TensorRef(tensor, self._died)
+        ref = <PyObject*>new
+        key = <intptr_t>bare
+        number = len(self._rows) // TENSOR_WIDTH
+        facts[0], facts[1] = number, PyLong_AsLongLong(<object>slot(live, LIVE_ID_SLOT))
+        counter = <object>slot(below, COUNTER_SLOT)
+        facts[2] = -1 if counter is None else PyLong_AsLongLong(counter)
+        facts[3], facts[4], facts[5] = offset, PyLong_AsLongLong(layout) << LAYOUT | flags, PyLong_AsLongLong(version)
+        facts[6], facts[7] = node, PyLong_AsLongLong(<object>slot(below, TENSOR_SLOT))
+        facts[8] = number + 1
+        state[0] = len(self._states) // STATE_WIDTH
+        put(ref, KEY_SLOT, key)
+        put(ref, VERSION_SLOT, version)
+        put(ref, POINTER_SLOT, pointer)
+        put(ref, TENSOR_SLOT, number)
+        put(ref, COUNTER_SLOT, counter)
+        put(ref, LIVE_SLOT, <object>live)
+        put(ref, GUESSED_SLOT, False)
+        put(ref, LOST_SLOT, False)
+        put(ref, STATE_SLOT, state[0])
+        row[0], row[1], row[2], row[3], row[4], row[5] = 0, step, self._seen.step, NO_STEP, NONE, -1
+        array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
+        array.extend_buffer(self._states, <char*>facts, STATE_WIDTH)
+        self._refs[key] = new
+        (<dict>slot(live, LIVE_REFS_SLOT))[number] = new
+        if self._seen.detail:
+            values = small_values(tensor)
+            if values is not None:
+                self._values[state[0]] = values
+        return True
+
+    cdef bint _ask(self, ref, storage, key) except -1:
+        """Ask for the storage of a live tensor on the CPU, as `Storages.ask` does; False where that is not to be."""
+        cdef PyObject* bare = <PyObject*>ref
+        cdef PyObject* at
+        cdef int32_t row[STORAGE_WIDTH]
+        cdef long long tensor = PyLong_AsLongLong(<object>slot(bare, TENSOR_SLOT))
+        pointer = <object>slot(bare, POINTER_SLOT)
+        if PyDict_GetItemWithError(self._unasked, pointer) != bare:
+            return False
+        if self._cpu < 0:
+            self._cpu = self._devices.of(storage.device)
+        if PyList_GET_SIZE(self._dead):
+            self._storages.bury()
+        del self._unasked[pointer]
+        size, number = storage.nbytes(), len(self._sizes)
+        live = LiveStorage(storage, self._storage_died)
+        at = <PyObject*>live
+        put(at, LIVE_ID_SLOT, number)
+        put(at, LIVE_KEY_SLOT, key)
+        put(at, LIVE_POINTER_SLOT, pointer)
+        put(at, LIVE_IMPLS_SLOT, 1)
+        put(at, LIVE_REFS_SLOT, {tensor: ref})
+        put(at, LIVE_SPLIT_SLOT, False)
+        row[0], row[1], row[2] = self._cpu, 0, self._rows.data.as_ints[tensor * TENSOR_WIDTH + FIRST]
+        row[3], row[4] = ALIVE, tensor
+        self._sizes.append(size)
+        self._allocated.append(size)
+        array.extend_buffer(self._facts, <char*>row, STORAGE_WIDTH)
+        self._live[key] = live
+        self._storages.unplaced(live)
+        put(bare, LIVE_SLOT, live)
+        self._asked[tensor] = number
+        return True
