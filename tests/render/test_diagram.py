@@ -15,6 +15,7 @@ from inplace.render.picture.dot import to_dot
 from inplace.render.picture.html import to_html
 from inplace.render.picture.layout import MISSING, Line, planned
 from inplace.render.picture.svg import to_svg
+from inplace.render.words.text import to_text
 from tests.browser.traces import README, big_report, record
 from tests.test_growth import python_calls
 
@@ -265,3 +266,65 @@ def test_parameters_are_not_kept_by_backward() -> None:
     text = "import torch\nw = torch.ones(4, requires_grad=True)\nv = torch.ones(4)\n((w * v).sum() * 2).backward()\n"
 
     assert max(size for _, size in diagram(record(text)).calls.kept) == 16
+
+
+LISTED = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(2, 2)
+        self.rest = [nn.Linear(2, 1)]
+    def forward(self, x):
+        return self.rest[0](self.first(x))
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+net(torch.ones(4, 2)).sum().backward()
+optimizer.step()
+"""
+
+
+def test_the_still_shows_each_parameter_that_a_line_has_made() -> None:
+    """Weight and bias of a layer that no optimizer has, made by one call: the names and the bytes of both."""
+    still = to_svg(record("import torch\n" + LISTED))
+
+    memory = still.partition("NAMES AND MEMORY")[2].partition("AUTOGRAD")[0]
+    assert "net.rest[0].weight" in memory
+    assert "net.rest[0].bias" in memory
+
+
+UNSHOWN = """\
+import torch
+x = torch.rand(4, requires_grad=True)
+h = torch.sigmoid(x)
+{early}
+with torch._C.DisableTorchFunction():
+    h.data.mul_(2)
+y = h * 3
+h.sum().backward()
+"""
+
+
+def test_bounds_of_a_write_that_nobody_shows_are_lines_of_it() -> None:
+    """Both lines that the sentence names are in the picture and in the text, each with what it is; none twice."""
+    report = record(UNSHOWN.format(early="z = h + 1"))
+    picture = diagram(report)
+    (finding,) = picture.findings
+    still, text = to_svg(report, picture), to_text(report)
+
+    assert [(spot.line, said) for spot, said in zip(finding.bounds, finding.bounds_are, strict=True)] == [
+        (4, "not changed yet"),
+        (7, "changed by here"),
+    ]
+    assert [mark[0] for mark in marks(picture, "bound")] == [4, 7]
+    assert all(said in still and said in text for said in finding.bounds_are)
+    assert "    7 │ y = h * 3\n      │     ----- changed by here" in text
+
+
+def test_a_bound_that_saved_it_is_marked_once() -> None:
+    """Where the bytes were last as they had been on the line that saved them, that line is the victim's."""
+    report = record(UNSHOWN.format(early=""))
+    (finding,) = diagram(report).findings
+
+    assert [spot.line for spot in finding.bounds] == [7]
+    assert [line[:5] for line in to_text(report).splitlines() if "│" in line and line[:5].strip()] == ["    3", "    7"]

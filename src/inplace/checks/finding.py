@@ -217,6 +217,10 @@ class Finding:
         """The save that it says is broken."""
         return None
 
+    def bounds(self) -> tuple[Place, ...]:
+        """The two lines between which it happened, where that is all that is known: not yet there, and seen there."""
+        return ()
+
     def cures(self) -> tuple[Cure, ...]:
         """What may mend it, the likeliest first."""
         return ()

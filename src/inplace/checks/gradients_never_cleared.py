@@ -18,7 +18,7 @@ from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
 from inplace.facts.model import Act, GradientAct, Look, StorageId, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradients import reads_grad, storages_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
@@ -38,12 +38,17 @@ class UnclearedGradients(Finding):
     kind = "gradients-never-cleared"
     keeps_loss = True
     leaves: tuple[TensorId, ...]
+    memory: tuple[StorageId, ...]
     steps_made: int
     single: bool
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters."""
         return self.leaves
+
+    def storages(self) -> tuple[StorageId, ...]:
+        """Theirs, one for each as a rule."""
+        return self.memory
 
     def cures(self) -> tuple[Cure, ...]:
         """They are cleared before the backward."""
@@ -180,6 +185,7 @@ def _finding(index: Index, leaves: list[TensorId], turns: list[_Turn]) -> Unclea
         victim=Victim.at(user),
         names=index.names.told(tensors=leaves, places=[*places.values(), user]),
         leaves=tuple(leaves),
+        memory=storages_of(index, leaves),
         steps_made=len(turns),
         single=all(len(turn.backwards(leaves[0])) == 1 for turn in turns),
         at=index.gradients.last_step,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import BEFORE, Act, Call, GradientAct, TensorId
+from inplace.facts.model import BEFORE, Act, Call, GradientAct, StorageId, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.gradients import reached_leaves
+from inplace.reading.gradients import reached_leaves, storages_of
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
 from inplace.reading.place import Place
@@ -40,11 +40,16 @@ class NotOptimized(Finding):
     keeps_loss = True
     how: Literal["hidden", "late", "unused", "idle"]
     leaves: tuple[TensorId, ...]
+    memory: tuple[StorageId, ...]
     optimizer: Place | None
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters."""
         return self.leaves
+
+    def storages(self) -> tuple[StorageId, ...]:
+        """Theirs, one for each as a rule."""
+        return self.memory
 
     def cures(self) -> tuple[Cure, ...]:
         """The container is registered."""
@@ -152,6 +157,7 @@ def _finding(
         names=index.names.told(tensors=sorted(leaves), places=places),
         how=how,
         leaves=tuple(sorted(leaves)),
+        memory=storages_of(index, sorted(leaves)),
         optimizer=over[0] if over else None,
         at=index.gradients.last_step,
     )

@@ -57,6 +57,11 @@ class UnseenWrite(Finding):
             return None
         return Broken(self.node, self.saved, "silent")
 
+    def bounds(self) -> tuple[Place, ...]:
+        """The calls between which bytes changed that nobody was seen to write."""
+        begin, end = self.between or (None, None)
+        return () if begin is None or end is None else (begin, end)
+
     def cures(self) -> tuple[Cure, ...]:
         """To save a copy, to write to one, or to write later.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from inplace.facts.model import Function, Kind, TensorId, Trace
+from inplace.facts.model import Function, Kind, StorageId, TensorId, Trace
 
 if TYPE_CHECKING:
     from inplace.reading.index import Index
@@ -40,3 +41,9 @@ def read_leaves(index: Index) -> set[TensorId]:
     """The leaves whose `.grad` was read, whatever it was."""
     calls = [call for call in index.history.calls_of(reads_grad) if call.inputs]
     return {index.trace.states[call.inputs[0].before].tensor for call in calls}
+
+
+def storages_of(index: Index, leaves: Iterable[TensorId]) -> tuple[StorageId, ...]:
+    """The storages of some leaves, each once, as they were last."""
+    states = map(index.history.last_state, leaves)
+    return tuple(dict.fromkeys(one.storage for one in states if one is not None and one.storage is not None))

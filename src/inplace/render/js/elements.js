@@ -62,6 +62,7 @@ const ICONS = {
   write: "M10.9 1.9a1.5 1.5 0 0 1 2.1 0l1.1 1.1a1.5 1.5 0 0 1 0 2.1L6 13.2l-4 1 1-4z",
   cut: "M2 7h5v2H2zm7 0h5v2H9zM6 2h1.6l-1 12H5zm3.4 0H11l-1 12H8.400z",
   alias: "M2 2h8v3H5v5H2zm4 4h8v8H6zm2 2v4h4V8z",
+  bound: "M3 2h4v2H5v8h2v2H3zm6 0h4v12H9v-2h2V4H9z",
   raised: "M3.500 2 8 6.500 12.500 2 14 3.500 9.500 8l4.500 4.500-1.500 1.500L8 9.500 3.500 14 2 12.500 6.500 8 2 3.500z",
   play: "M4 2.500v11l9-5.500z",
   pause: "M4 3h3v10H4zm5 0h3v10H9z",

@@ -132,6 +132,7 @@ function excerpt(board, finding) {
   const { diagram } = board.run;
   const spots = finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => ({ spot, role: at ? furtherRole(board, spot) : finding.role, said: at ? "" : finding.did }));
   if (finding.victim) spots.push({ spot: finding.victim, role: "victim", said: finding.needs });
+  finding.bounds.forEach((/** @type {any} */ spot, /** @type {number} */ at) => spots.push({ spot, role: "bound", said: finding.bounds_are[at] }));
   if (diagram.ending?.spot && finding.severity === "error") spots.push({ spot: diagram.ending.spot, role: "raised", said: "raised here" });
   const el = h("div", { class: "ip-excerpt" });
   /** @type {Map<string, any[]>} */

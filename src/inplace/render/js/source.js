@@ -3,10 +3,11 @@
 
 const TOKEN = /(#.*$)|('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\b(import|from|as|for|in|if|else|elif|def|class|return|with|while|lambda|not|and|or|None|True|False|del|try|except|raise|yield|is|pass|break|continue|global|assert|async|await)\b|\b(\d[\w.]*)/g;
 const WORDS = ["", "comment", "string", "keyword", "number"];
-const RANK = ["culprit", "cut", "victim", "raised", "alias", "write"];
+const RANK = ["culprit", "cut", "victim", "raised", "bound", "alias", "write"];
 const SAID = {
   culprit: "wrote what autograd still needed", victim: "needed the old values", write: "writes in place",
   cut: "the autograd path ends here", alias: "the same bytes", raised: "raised here",
+  bound: "it happened between these lines",
 };
 
 /** @param {Board} board @returns {Pane} */

@@ -12,7 +12,7 @@ from inplace.render.picture.source import Texts
 from inplace.render.words.changes import changed_lines
 from inplace.render.words.cures import how_known
 from inplace.render.words.phrase import Runs
-from inplace.render.words.telling import example_of, telling, words_of
+from inplace.render.words.telling import bounds_of, example_of, telling, words_of
 
 _FINDINGS = 60  # findings told at most
 _NAMES = 8
@@ -78,6 +78,8 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         diff=None if rewrite is None else _diff(rewrite, finding),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
+        bounds=tuple(texts.spot(place, shown) for place, _ in bounds_of(finding)),
+        bounds_are=tuple(said for _, said in bounds_of(finding)),
         names=tuple(name[:80] for name in finding.names[:_NAMES]),
         names_hidden=max(0, len(finding.names) - _NAMES),
         steps=facts.steps,

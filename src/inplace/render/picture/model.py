@@ -18,7 +18,7 @@ from inplace.render.words.phrase import Runs
 
 FORMAT = 1
 
-Role = Literal["culprit", "victim", "write", "cut", "alias", "raised"]
+Role = Literal["culprit", "victim", "write", "cut", "alias", "bound", "raised"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Verdict:
     """One finding, told: the sentences, the places, and what it has to do with in the other panes.
 
     Sentences are pieces of prose and code by turns, prose first. `did` says in a few words what the culprits do,
-    `needs` what the victim is to that; `role` is what the first culprit is marked as.
+    `needs` what the victim is to that; `role` is what the first culprit is marked as. `bounds` are the lines
+    between which it happened, where no more is known, and `bounds_are` says what each is.
     `example` is the id of the worked example that teaches the same thing, empty for none; see `Diagram.lessons`.
     """
 
@@ -67,6 +68,8 @@ class Verdict:
     diff: Diff | None
     culprits: tuple[Spot, ...]
     victim: Spot | None
+    bounds: tuple[Spot, ...]
+    bounds_are: tuple[str, ...]
     names: tuple[str, ...]
     names_hidden: int
     steps: tuple[int, ...]

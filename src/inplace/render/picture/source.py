@@ -13,6 +13,7 @@ from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.render.picture.model import Mark, Role, SourcePane
 from inplace.render.picture.spot import Spot
+from inplace.render.words.telling import bounds_of
 
 _SOURCES = 4  # sources shown at most
 _LINES = 400  # lines shown of one source at most
@@ -100,7 +101,7 @@ def shown_sources(report: Report, texts: Texts, visits: Counter[int]) -> dict[in
     """
     sources = report.trace.sources
     cells = [number for number, source in enumerate(sources) if source.is_cell]
-    told = [texts.source_of(place) for finding in report.findings for place in finding.places]
+    told = [texts.source_of(place) for one in report.findings for place in (*one.places, *one.bounds())]
     busiest = [number for number, _ in visits.most_common(_SOURCES)]
     wanted = [*told, *cells, *busiest] if len(cells) > _SOURCES else [*cells, *told, *busiest]
     kept = [number for number in dict.fromkeys(wanted) if number >= 0 and texts.lines(number)][:_SOURCES]
@@ -121,6 +122,8 @@ def marks_of(
         if finding.victim is not None:
             place = finding.victim.place
             found.append(_mark(texts, texts.source_of(place), place.position, "victim", number, place.step))
+        for place, _ in bounds_of(finding):
+            found.append(_mark(texts, texts.source_of(place), place.position, "bound", number, place.step))
     failure = report.trace.failure
     ended = next(texts.in_cell(failure.stack), None) if failure is not None and failure.stack is not None else None
     if ended is not None:

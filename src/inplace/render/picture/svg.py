@@ -98,9 +98,10 @@ def _change(canvas: Canvas, diff: Diff) -> None:
 
 
 def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
-    """(line, first column, last column, role) of the places of a finding in one source."""
+    """(line, first column, last column, role) of the places of a finding in one source; of bounds what is said."""
     found = [(spot, "further" if number else "culprit") for number, spot in enumerate(finding.culprits)]
     found += [(finding.victim, "victim")] if finding.victim is not None else []
+    found += [(spot, said) for spot, said in zip(finding.bounds, finding.bounds_are, strict=True)]
     return [
         (spot.line, spot.column, spot.end_column if spot.end_line == spot.line else 10_000, role)
         for spot, role in found
@@ -141,14 +142,15 @@ def _underline(canvas: Canvas, text: str, start: int, stop: int, kind: tuple[str
     raw = text.encode()
     left = PAD + 48 + _LETTER * columns(_expanded(raw[:start].decode(errors="replace")))
     right = PAD + 48 + _LETTER * columns(_expanded(raw[:stop].decode(errors="replace")))
-    accent = _VICTIM if role == "victim" else _ACCENTS[severity]
-    if role != "victim":
+    did = role in {"culprit", "further"}
+    accent = _ACCENTS[severity] if did else _VICTIM
+    if did:
         canvas.box(left - 3, canvas.y - 14, right - left + 6, 19, rx="3", fill=_TINTS[severity])
-    dash = "4 2" if role == "victim" else ""
+    dash = "" if did else "4 2" if role == "victim" else "1 3"
     canvas.path(
         f"M{left:.1f} {canvas.y + 4:.1f} H{right:.1f}", stroke=accent, stroke_width="2", stroke_dasharray=dash or "none"
     )
-    label = {"culprit": finding.did, "victim": finding.needs}.get(role)
+    label = {"culprit": finding.did, "further": "", "victim": finding.needs}.get(role, role)
     if label and canvas.aside < _WIDTH - 120:
         canvas.text(canvas.aside, label, size=11, fill=accent, font_weight="600")
     return right, canvas.y - 4

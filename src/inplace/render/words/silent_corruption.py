@@ -105,6 +105,7 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=lambda _: "changes it unseen",
+    bounds=("not changed yet", "changed by here"),
     example="E47",
     cause=lambda finding: "E36" if finding.how in {"broadcast", "collective"} else "",
     needs=lambda finding: "what it changes" if finding.how == "unfollowed" else "still needed",

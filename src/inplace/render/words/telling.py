@@ -15,6 +15,7 @@ from typing import Any
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
+from inplace.reading.place import Place
 from inplace.render.words.cures import change_summary
 from inplace.render.words.evidence import evidence
 from inplace.render.words.phrase import Runs, plain, runs
@@ -34,6 +35,7 @@ class Words:
         did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
         example: the worked example that teaches the same thing; empty for none.
         cause: another example that fits the cause of a finding better; empty for none.
+        bounds: a few words beside each of the two lines between which it happened, where no more is known.
         needs: a few words beside the victim: a line whose result is needed, or was; empty for none.
     """
 
@@ -41,6 +43,7 @@ class Words:
     remedy: Callable[[Any, Trace], str]
     did: Callable[[Any], str]
     example: str = ""
+    bounds: tuple[str, str] = ("", "")
     needs: Callable[[Any], str] = _nothing
     cause: Callable[[Any], str] = _nothing
 
@@ -54,6 +57,17 @@ def _words_of(kind: str) -> Words:
 def words_of(finding: Finding) -> Words:
     """The words of a finding's kind."""
     return _words_of(finding.kind)
+
+
+def bounds_of(finding: Finding) -> list[tuple[Place, str]]:
+    """The lines between which it happened, each with what is said beside it; none that is marked already."""
+    marked = {(place.label, place.file, place.position.line) for place in finding.places}
+    found: dict[object, tuple[Place, str]] = {}
+    for place, said in zip(finding.bounds(), words_of(finding).bounds, strict=False):
+        line = (place.label, place.file, place.position.line)
+        if line not in marked:
+            found[line] = place, said
+    return list(found.values())
 
 
 def example_of(finding: Finding) -> str:

@@ -17,7 +17,7 @@ from inplace.render.words.changes import changed_lines
 from inplace.render.words.cures import how_known
 from inplace.render.words.not_looked_at import sentences, standing
 from inplace.render.words.phrase import plain
-from inplace.render.words.telling import facts, fix_summary, headline, why, words_of
+from inplace.render.words.telling import bounds_of, facts, fix_summary, headline, why, words_of
 
 if TYPE_CHECKING:
     from inplace.render.words.earlier import Earlier
@@ -120,25 +120,33 @@ def wrapped(lead: str, text: str, width: int, paint: tuple[str, str] = ("", ""))
 
 
 def _excerpt(finding: Finding, trace: Trace) -> Iterator[str]:
-    """The lines that matter, each with its ranges underlined: ^ for what did it, ~ for what suffers."""
+    """The lines that matter, each with its ranges underlined: ^ for what did it, ~ for what suffers, - for bounds."""
     marked: dict[_Line, list[tuple[Place, str]]] = {}
     if finding.victim is not None:
         _mark(marked, finding.victim.place, "~")
     for place in finding.culprits:
         _mark(marked, place, "^")
     needs = "saved here" if finding.broken() is not None else words_of(finding).needs(finding)
+    bounds: dict[_Line, str] = {}
+    for place, said in bounds_of(finding):
+        _mark(marked, place, "-")
+        bounds[_key(place)] = said
     last = None
     for source, line in sorted(marked, key=lambda key: (_order(trace, key[0]), key[1])):
         if last is not None and last != (source, line - 1):
             yield f"{'':>6}┆"
         if last is None or last[0] != source:
             yield f"  {safe(source[0])}"
-        yield from _line(trace, source, line, marked[source, line], needs)
+        yield from _line(trace, source, line, marked[source, line], bounds.get((source, line), needs))
         last = (source, line)
 
 
 def _mark(marked: dict[_Line, list[tuple[Place, str]]], place: Place, sign: str) -> None:
-    marked.setdefault(((place.label, place.file), place.position.line), []).append((place, sign))
+    marked.setdefault(_key(place), []).append((place, sign))
+
+
+def _key(place: Place) -> _Line:
+    return (place.label, place.file), place.position.line
 
 
 def _order(trace: Trace, wanted: tuple[str, str]) -> int:
@@ -147,7 +155,7 @@ def _order(trace: Trace, wanted: tuple[str, str]) -> int:
 
 
 def _line(
-    trace: Trace, wanted: tuple[str, str], line: int, marks: list[tuple[Place, str]], needs: str
+    trace: Trace, wanted: tuple[str, str], line: int, marks: list[tuple[Place, str]], label: str
 ) -> Iterator[str]:
     source = next((source for source in trace.sources if (source.label, source.file) == wanted), None)
     lines = source.lines() if source is not None else ()
@@ -158,8 +166,8 @@ def _line(
     for place, sign in marks:
         start, stop = _span(text, place)
         under[start:stop] = sign * (stop - start)
-    label = f" {needs}" if needs and all(sign == "~" for _, sign in marks) else ""
-    yield f"{'':>5} │ {''.join(under).rstrip()[:WIDEST]}{label}"
+    label = label if all(sign != "^" for _, sign in marks) else ""
+    yield f"{'':>5} │ {''.join(under).rstrip()[:WIDEST]} {label}".rstrip()
 
 
 def _span(text: str, place: Place) -> tuple[int, int]:
