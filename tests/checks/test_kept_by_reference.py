@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from inplace.checks.shared_reference import SharedReference
+from tests.commands import python, script
 from tests.recording import record_text
 
 NET = "net = nn.Linear(2, 1)\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\nx = torch.ones(3, 2)\n"
@@ -368,3 +372,42 @@ def test_sound_code_is_quiet(text: str) -> None:
     loud = [(one.kind, one.culprits) for one in record_text(text.strip("\n")).report.findings if one.severity != "info"]
 
     assert loud == []
+
+
+DATA_SET = """\
+import torch
+class Pictures(torch.utils.data.Dataset):
+    def __init__(self):
+        self.images = [torch.full((2,), 255.0), torch.full((2,), 51.0)]
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        image = self.images[index]
+        image /= 255
+        return image
+"""
+FIRST = "import torch\nfrom pictures import Pictures\npictures = Pictures()\n"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "places"),
+    [
+        ("torch.stack([pictures[0], pictures[1]])\n", [("pictures.py", 9), ("script.py", 4), ("script.py", 4)]),
+        ("one = pictures[0]; two = pictures[1]\n", [("pictures.py", 9), ("script.py", 4), ("script.py", 4)]),
+        ("one = pictures[0]\ntwo = pictures[1]\n", [("pictures.py", 9), ("script.py", 4)]),
+    ],
+)
+def test_calls_of_one_line_that_show_the_same_are_one_finding(
+    tmp_path: Path, epoch: str, places: list[tuple[str, int]]
+) -> None:
+    """Two items of a data set, changed by the same line of it in two calls on one line: both calls are marked."""
+    (tmp_path / "pictures.py").write_text(DATA_SET)
+    path = script(tmp_path, FIRST + epoch * 2)
+
+    python("-m", "inplace", "run", "--json", "out.json", path, folder=tmp_path)
+
+    found = json.loads((tmp_path / "out.json").read_text())["diagnoses"]
+    loud = [one for one in found if one["severity"] != "info"]
+    assert [(Path(one["file"]).name, one["line"]) for one in loud[0]["culprits"]] == places
+    assert len(loud) == (1 if len(places) > 2 else 2)
+    assert not any(one["kind"] == "shared-reference" for one in found if one["severity"] == "info")

@@ -144,7 +144,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
     reads: set[object] = set()
-    for finding in (*_repeated(index, objects), *_swaps(index), *kept):
+    for finding, storages in _joined((*_repeated(index, objects), *_swaps(index), *kept)):
         writer = finding.culprits[0].spot if finding.culprits else None
         read = finding.victim.place.spot if finding.victim is not None and finding.victim.place is not None else None
         again = finding.how in _COMPARED and read in reads
@@ -153,13 +153,34 @@ def shared_references(index: Index) -> Iterator[Finding]:
         once[finding.lines] = finding
         spots.add(writer)
         reads.update([read] if finding.how in _COMPARED else [])
-        told.add(finding.storage)
+        told |= storages
         yield finding
     for finding in _kept_gradients(index):
         told.add(finding.storage)
         yield finding
     yield from _names_sharing(index, told)
     yield from _in_two_groups(index)
+
+
+def _joined(findings: Iterable[SharedReference]) -> Iterator[tuple[SharedReference, set[StorageId | None]]]:
+    """The findings and the storages of each; what several calls of one line show alike is one that marks each call."""
+    found: dict[object, tuple[SharedReference, set[StorageId | None]]] = {}
+    for one in findings:
+        if one.keep is None:
+            found.setdefault(one.lines, (one, {one.storage}))
+            continue
+        lines = tuple((place.label, place.file, place.position.line) for place in one.culprits)
+        spots = [place.spot for place in (*one.culprits[:1], one.keep, *one.places[len(one.culprits) :])]
+        key = one.how, one.severity, lines, tuple(spots)
+        first, storages = found.setdefault(key, (one, {one.storage}))
+        if first.lines != one.lines:
+            places = tuple({place.spot: place for place in (*first.culprits, *one.culprits)}.values())
+            names, reaching = (
+                tuple(dict.fromkeys(both)) for both in ((*first.names, *one.names), (*first.reaching, *one.reaching))
+            )
+            joined = replace(first, culprits=places, names=names, reaching=reaching)
+            found[key] = joined, storages | {one.storage}
+    yield from found.values()
 
 
 def _in_two_groups(index: Index) -> Iterator[SharedReference]:
