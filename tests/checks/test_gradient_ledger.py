@@ -72,6 +72,34 @@ WRONG = {
         + "import copy\nmodel = nn.Linear(3, 1)\nopt = torch.optim.SGD(copy.deepcopy(model).parameters(), lr=0.1)\n"
         "for _ in range(2):\n    opt.zero_grad()\n    (model(x) - y).pow(2).mean().backward()\n    opt.step()\n",
     ),
+    "drawn from a normal distribution": (
+        "graph-detached",
+        9,
+        HEAD + "enc, dec = nn.Linear(3, 2), nn.Linear(1, 1)\n"
+        "opt = torch.optim.SGD([*enc.parameters(), *dec.parameters()], lr=0.1)\nfor _ in range(2):\n"
+        "    mean, log_std = enc(x).chunk(2, 1)\n    opt.zero_grad()\n    z = torch.normal(mean, log_std.exp())\n"
+        "    (dec(z) - y).pow(2).mean().backward()\n    opt.step()\n",
+    ),
+    "gates that are drawn": (
+        "graph-detached",
+        5,
+        "p = torch.nn.Parameter(torch.zeros(3))\nopt = torch.optim.SGD([p], lr=0.1)\nfor _ in range(2):\n"
+        "    opt.zero_grad()\n    gate = torch.bernoulli(p.sigmoid())\n    (gate * 3).sum().backward()\n"
+        "    opt.step()\n",
+    ),
+    "cleared between two losses": (
+        "gradient-lost-before-step",
+        9,
+        MODEL + "for _ in range(3):\n    opt.zero_grad()\n    model(x).pow(2).mean().backward()\n    opt.zero_grad()\n"
+        "    (model(x) - y).pow(2).mean().backward()\n    opt.step()\n",
+    ),
+    "cleared between two losses of one graph, by the model, in a function": (
+        "gradient-lost-before-step",
+        11,
+        MODEL + "def step(x, y):\n    model.zero_grad()\n    out = model(x)\n    loss = (out - y).pow(2).mean()\n"
+        "    loss.backward(retain_graph=True)\n    model.zero_grad()\n    out.abs().mean().backward()\n"
+        "    opt.step()\n    return loss.item()\nfor _ in range(3):\n    step(x, y)\n",
+    ),
     "cleared before the step": (
         "gradient-lost-before-step",
         8,
@@ -227,6 +255,42 @@ SOUND = {
     "an infinite derivative that no gradient meets": (
         "w = torch.zeros(2, requires_grad=True)\nv = w.sqrt()\n(w * 2).sum().backward()\nprint(w.grad)\n"
     ),
+    "a custom function named as PyTorch's that is flat": MODEL
+    + "class Round(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, x):\n        return x.round()\n"
+    "    @staticmethod\n    def backward(ctx, g):\n        return g\n"
+    "for _ in range(2):\n    opt.zero_grad()\n    (Round.apply(model(x) * 4) - y).pow(2).mean().backward()\n"
+    "    opt.step()\n",
+    "noise that is scaled": HEAD
+    + "enc = nn.Linear(3, 2)\nopt = torch.optim.SGD(enc.parameters(), lr=0.1)\nfor _ in range(2):\n"
+    "    mean, log_std = enc(x).chunk(2, 1)\n    z = mean + log_std.exp() * torch.normal(0.0, 1.0, mean.shape)\n"
+    "    opt.zero_grad()\n    (z - y).pow(2).mean().backward()\n    opt.step()\n",
+    "drawn, and straight through": (
+        "p = torch.nn.Parameter(torch.zeros(3))\nopt = torch.optim.SGD([p], lr=0.1)\nfor _ in range(2):\n"
+        "    opt.zero_grad()\n    q = p.sigmoid()\n    gate = torch.bernoulli(q) + q - q.detach()\n"
+        "    (gate * 3).sum().backward()\n    opt.step()\n"
+    ),
+    "drawn, and its log probability": (
+        "p = torch.nn.Parameter(torch.zeros(3))\nopt = torch.optim.SGD([p], lr=0.1)\nfor _ in range(2):\n"
+        "    q = p.sigmoid()\n    a = torch.bernoulli(q)\n    opt.zero_grad()\n"
+        "    (-(a * q.log() + (1 - a) * (1 - q).log()) * a.sum().detach()).sum().backward()\n    opt.step()\n"
+    ),
+    "an attack on the input between": MODEL
+    + "for _ in range(3):\n    x = x.detach().requires_grad_()\n    (model(x) - y).pow(2).mean().backward()\n"
+    "    worse = (x + 0.1 * x.grad.sign()).detach()\n    opt.zero_grad()\n"
+    "    (model(worse) - y).abs().mean().backward()\n    opt.step()\n",
+    "a norm that is logged between": MODEL
+    + "for _ in range(3):\n    opt.zero_grad()\n    model(x).pow(2).mean().backward()\n"
+    "    print(nn.utils.clip_grad_norm_(model.parameters(), 1e9))\n    opt.zero_grad()\n"
+    "    (model(x) - y).pow(2).mean().backward()\n    opt.step()\n",
+    "one of two heads cleared between": HEAD + "body, head = nn.Linear(3, 3), nn.Linear(3, 1)\n"
+    "opt = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.1)\nfor _ in range(3):\n"
+    "    opt.zero_grad()\n    (head(body(x)) - y).pow(2).mean().backward()\n    head.zero_grad()\n"
+    "    (head(body(x).detach()) - y).abs().mean().backward()\n    opt.step()\n",
+    "one network through another's optimizer": HEAD
+    + "G, D = nn.Linear(3, 3), nn.Linear(3, 1)\noptG = torch.optim.SGD(G.parameters(), lr=0.1)\n"
+    "optD = torch.optim.SGD(D.parameters(), lr=0.1)\nfor _ in range(3):\n    optD.zero_grad()\n"
+    "    (D(G(x)) - D(x)).mean().backward()\n    optD.step()\n    optG.zero_grad()\n"
+    "    (-D(G(x))).mean().backward()\n    optG.step()\n",
     "straight through": MODEL
     + "for _ in range(2):\n    opt.zero_grad()\n    q = model(x)\n    q = q + (q.round() - q).detach()\n"
     "    (q - y).pow(2).mean().backward()\n    opt.step()\n",

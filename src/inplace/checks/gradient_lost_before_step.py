@@ -15,7 +15,7 @@ from inplace.reading.place import Place
 
 _MOST = 4
 
-How = Literal["cleared", "per backward", "clipped early", "clipped scaled"]
+How = Literal["cleared", "per backward", "between", "clipped early", "clipped scaled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class LostGradient(Finding):
     """A gradient that was dropped before a step used it, or was clipped when that had no effect, or the wrong one.
 
     `how`: cleared between backward and every step (`cleared`); cleared after each of several backwards before a step,
-    so that the last one counts alone (`per backward`); clipped before the backward that computes it (`clipped early`);
+    so that the last one counts alone (`per backward`); cleared behind a backward from another line than the last one's,
+    that no other parameter got anything of (`between`); clipped before the backward that computes it (`clipped early`);
     clipped while it was multiplied by the scale of a scaler (`clipped scaled`).
     """
 
@@ -56,6 +57,8 @@ def lost_gradients(index: Index) -> Iterator[Finding]:
         how: How = "cleared"
         if not found:
             found, how = _per_backward(events, leaves, used), "per backward"
+        if not found and not _is_hooked(index):
+            found, how = _between(events, leaves, used), "between"
         for stack in found:
             told.setdefault(how, {}).setdefault(stack, set()).update(leaves)
     for way, stacks in told.items():
@@ -142,6 +145,46 @@ def _dropped(events: list[Event]) -> list[Event]:
             pending = pending and not event.concerns(backwards[-1].leaves or frozenset())
         else:
             pending = False
+    return found
+
+
+def _is_hooked(index: Index) -> bool:
+    """Whether a hook may have used a gradient as it came by."""
+    return any("_hook" in (source.text or "") for source in index.trace.sources if source.is_cell)
+
+
+def _between(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
+    """The clears that drop, in front of each step, what a backward computed for the parameters of that step alone.
+
+    A backward that goes to other leaves too may be for those: an input that is attacked, another optimizer's.
+    """
+    found: dict[Stack, None] = {}
+    used = [one for one in events.of("clip", "unscale", "set") if one.concerns(leaves)]
+    others = [one for one in events.of("step") if not one.concerns(leaves)]
+    about = sorted([*_about(events, leaves), *others, *used], key=lambda one: one.moment)
+    for _, before in _before_each(about, steps, events.since):
+        dropped = _dropped_between(before, leaves)
+        if not dropped:
+            return []
+        found.update(dict.fromkeys(one.stack for one in dropped))
+    return list(found)
+
+
+def _dropped_between(events: list[Event], leaves: frozenset[TensorId]) -> list[Event]:
+    """The clears of all that a backward had computed, and nobody read or used, with another one behind them."""
+    last = max((number for number, one in enumerate(events) if one.what == "backward"), default=0)
+    pending: frozenset[TensorId] | None = frozenset()
+    found = []
+    for event in events[:last]:
+        if event.what == "backward":
+            is_own = event.leaves is not None and event.leaves <= leaves and event.stack != events[last].stack
+            pending = pending | event.leaves if is_own and pending is not None and event.leaves is not None else None
+        elif event.what == "clear":
+            if pending and event.leaves is not None and pending <= event.leaves:
+                found.append(event)
+            pending = frozenset()
+        else:
+            pending = None
     return found
 
 

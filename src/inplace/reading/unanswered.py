@@ -31,6 +31,7 @@ HowRefused = Literal[
     "hooked",
     "cut",
     "zero",
+    "sampled",
     "derivative",
     "elsewhere",
     "unreduced",
@@ -48,7 +49,7 @@ unreduced: DistributedDataParallel waits for the gradients of parameters that th
 no inputs: backward was told to go to no tensor at all.
 plain: nothing behind the tensor ever required grad.
 cut: the path to the tensor was cut before.
-zero: every path to it goes through a function whose derivative is zero.
+zero: every path to it goes through a function whose derivative is zero, or that draws numbers (`sampled`).
 derivative: a derivative without a graph of its own is a term of the loss.
 elsewhere: what the loss is computed from was made where nothing is recorded, as in another thread.
 view: a view was made under `no_grad`, and it or its base is written outside.

@@ -1,4 +1,7 @@
-"""Leaves whose gradient is zero by definition: every path to them goes through a function that is flat everywhere."""
+"""Leaves whose gradient is zero by definition: every path to them goes through a function that is flat everywhere.
+
+So is what draws random numbers: PyTorch gives the parameters of `torch.normal(mean, std)` a gradient of zeros.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from inplace.reading.gradients import reached_leaves, read_leaves, wanted_leaves
 from inplace.reading.index import Index
 from inplace.reading.unanswered import Unanswered
 
+_SAMPLED = frozenset({"Bernoulli", "Normal", "Poisson"})  # of what the numbers are drawn by
 _FLAT = frozenset({"Round", "Floor", "Ceil", "Trunc", "Fix", "Sign", "Sgn", "Heaviside", "FloorDivide"})
 
 
@@ -29,11 +33,19 @@ def zero_by_definition(index: Index) -> Iterator[Unanswered]:
     for node, leaves in behind.items():
         place = index.place_of_node(node)
         if place is not None:
-            yield Unanswered("zero", (place,), place, tuple(leaves), raised=False)
+            yield Unanswered(
+                "sampled" if _is_sampled(index, node) else "zero", (place,), place, tuple(leaves), raised=False
+            )
 
 
 def _is_flat(index: Index, node: NodeId) -> bool:
-    return index.trace.node_by_id[node].name.partition("Backward")[0] in _FLAT
+    """Whether a node is PyTorch's for such a function; that of a custom `Round` has no number (`RoundBackward`)."""
+    name, _, number = index.trace.node_by_id[node].name.partition("Backward")
+    return (name in _FLAT or name in _SAMPLED) and number.isdigit()
+
+
+def _is_sampled(index: Index, node: NodeId) -> bool:
+    return index.trace.node_by_id[node].name.partition("Backward")[0] in _SAMPLED
 
 
 def _leaves_around(index: Index, walk: GraphWalk, flat: set[NodeId]) -> set[TensorId]:

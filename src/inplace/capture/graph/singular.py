@@ -93,8 +93,9 @@ def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
 
 @lru_cache(1024)
 def _test_of(name: str) -> tuple[str, Test] | None:
-    """Which save of a node by this name is looked at, and how; None for those that are not."""
-    return _TESTS.get(name.removeprefix("torch::autograd::").partition("Backward")[0])
+    """Which save of a node by this name is looked at, and how; None for others, such as custom functions."""
+    stem, _, number = name.removeprefix("torch::autograd::").partition("Backward")
+    return _TESTS.get(stem) if number.isdigit() else None
 
 
 def _is_singular(node: Any, wanted: str, test: Test) -> bool:

@@ -60,6 +60,10 @@ _REFUSED = {
         "has a derivative of zero, and every path to {name} goes through it",
         "So the gradient is zero everywhere, whatever the loss.",
     ),
+    "sampled": (
+        "draws random numbers, whose derivative is zero, and every path to {name} goes through it",
+        "So the gradient is zero everywhere, whatever the loss.",
+    ),
     "derivative": (
         "takes a derivative without a graph of its own, and it is a term of the loss",
         "To `backward()` it is a constant: that term gives no parameter a gradient.",
@@ -103,6 +107,8 @@ _REFUSED_REMEDIES = {
     "no inputs": "Give it the tensors that are to get a gradient, and let them require grad.",
     "plain": "Let it require grad, `requires_grad_()`, before anything is computed from it.",
     "zero": "Let the gradient pass: `x + (x.round() - x).detach()`, or use a smooth function.",
+    "sampled": "Draw noise that depends on no parameter, and compute with it (`mean + std * torch.randn_like(std)`); "
+    "for numbers that are counted, let the loss have their `log_prob`.",
     "derivative": "Say `create_graph=True`, or `detach()` it where it is meant to be a constant.",
     "elsewhere": "Grad mode belongs to a thread: let no `no_grad` be around it there, or compute it in this thread.",
     "detached view": "Write `detach()`, which gives a new tensor, or detach the whole before the view is taken.",
