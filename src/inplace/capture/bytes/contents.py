@@ -15,7 +15,8 @@ NOTE [ Storages in flight ]
 A collective that was begun writes until it is waited for. Its storages are compared around the calls that take them
 meanwhile: a call that has found the bytes as they were, and behind which they are others, has read what was not there
 yet, or saved what was overwritten. That is told as a change at the line that began the collective. Bytes that no call
-has taken meanwhile changed as if the collective had written them at once.
+has taken meanwhile changed as if the collective had written them at once. It may write between two looks of
+ours as well: so one look decides, and bytes that it has found as they were are in flight still.
 """
 
 from __future__ import annotations
@@ -166,14 +167,17 @@ class Contents:
             watched = self.asleep[ref.live.id] = _Watched(ref.live, ref, self._seen, stack, flight=True)
             self._take(watched, after)
 
-    def land(self, tensor: torch.Tensor, step: int) -> bool:
-        """What was begun may have ended before the call `step`: whether that is told as a change of the bytes."""
+    def land(self, tensor: torch.Tensor, step: int) -> bool | None:
+        """What was begun may have ended before the call `step`: whether that is told as a change of the bytes.
+
+        None where the bytes are as they were, and in flight still.
+        """
         ref = self._seen.ref_of(tensor)
         watched = self.asleep.get(ref.storage) if ref is not None and ref.storage is not None else None
         if watched is None or not watched.flight:
             return False
         self._compare(self.asleep, watched, step)
-        return watched.storage not in self.asleep and watched.taken
+        return watched.taken if watched.storage not in self.asleep else None
 
     def end_flights(self) -> None:
         """All that was begun has been waited for."""

@@ -2,8 +2,8 @@
 
 NOTE [ When a collective writes ]
 One that was begun with `async_op=True` writes from then until its `Work.wait()`, which no mode sees: so what it may
-write is compared again when somebody has waited, before each backward and collective, and at the end. The write is
-told as that of the call that began it; see NOTE [ Storages in flight ] for what is used meanwhile.
+write is compared again when it has begun, before each backward and collective, and at the end. The write is told as
+that of the call that began it; see NOTE [ Storages in flight ] for what is used meanwhile.
 
 NOTE [ Buffers of DistributedDataParallel ]
 Before a forward it overwrites the buffers of every rank by those of rank 0, and since PyTorch 2.13 puts their version
@@ -65,6 +65,11 @@ class _Target:
     tensor: Callable[[], Any]
     before: Contents | None
     is_source: bool
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether all of it was read before."""
+        return self.before is not None and self.before[0]
 
 
 class Collectives:
@@ -131,10 +136,13 @@ class Collectives:
             if (ref := self._seen.ref_of(tensor)) is not None and id(tensor) in places
         ]
         if self.found[-1].is_async:
-            self._open += targets
             for target in targets:
                 if (one := target.tensor()) is not None and not target.is_source:
                     self._bytes.fly(one, len(log) - 1, log.stack(len(log) - 1))
+            # What is written already has been since before it flew, maybe: no look at what flies would show that.
+            self._open += [one for one in targets if not (one.is_compared and self._note_written(one))]
+            if not self._open:
+                self._bytes.end_flights()
         else:
             for target in targets:
                 self._note(target)
@@ -143,19 +151,26 @@ class Collectives:
         """It has raised."""
         self._targets = []
 
-    def settle(self, *, waited: bool = False) -> None:
-        """Note what those have written meanwhile that were begun; all of them are over once somebody has `waited`."""
+    def settle(self) -> None:
+        """Note what those have written meanwhile that were begun."""
         if not self._open:
             return
-        left = [target for target in self._open if not self._note(target)]
-        self._open = [] if waited else left
+        self._open = [target for target in self._open if not self._note(target)]
         if not self._open:
             self._bytes.end_flights()
 
     def _note(self, target: _Target) -> bool:
         """Note the state of a tensor after a collective if its bytes changed; whether they did, or never will."""
+        tensor = target.tensor()
+        is_told = True if tensor is None else self._bytes.land(tensor, len(self._notes.log))
+        if is_told is None and target.is_compared:
+            return target.is_source
+        return bool(is_told) or self._note_written(target)
+
+    def _note_written(self, target: _Target) -> bool:
+        """The same, by what the tensor itself holds."""
         tensor, given = target.tensor(), self._notes.log.given
-        if tensor is None or self._bytes.land(tensor, len(self._notes.log)):
+        if tensor is None:
             return True
         if given[target.at + 1] == given[target.at + 2]:
             if target.is_source or not _may_have_changed(target.before, tensor):
