@@ -21,7 +21,7 @@ import inplace
 from inplace.facts import errors
 from inplace.shells.notebook.cell_magic import cell_magic
 from inplace.shells.notebook.line_magic import USAGE
-from inplace.shells.terminal import cli
+from inplace.shells.terminal import options
 from tests.some import some
 
 ROOT = Path(__file__).parents[1]
@@ -243,14 +243,14 @@ def _shown(action: argparse.Action) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The commands of the command line by name."""
-    (found,) = [action for action in cli._parser()._actions if isinstance(action.choices, dict)]
+    (found,) = [action for action in options.parser_of_commands()._actions if isinstance(action.choices, dict)]
     return found.choices
 
 
 def test_commands_are_described() -> None:
     """Each command has a section, whose table has the options of its `--help` in the same words."""
     assert set(commands()) == {"run", "show", "merge", "fix", "judge", "tour"}
-    assert rows("inplace") == options_of(cli._parser())
+    assert rows("inplace") == options_of(options.parser_of_commands())
     for name, parser in commands().items():
         assert rows(f"inplace {name}") == options_of(parser), name
 

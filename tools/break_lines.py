@@ -515,7 +515,7 @@ LINES = (
     ),
     # ------------------------------------------------------------ shells
     Broken(
-        "shells/terminal/cli.py",
+        "shells/terminal/options.py",
         "position += 2 if word in _WITH_VALUE else 1",
         "position += 1",
         ("tests/test_cli.py::test_json_on_standard_output",),

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
 from inplace.facts.model import Act, GradientAct, Look, StorageId, TensorId
-from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.gradients import reads_grad, storages_of
+from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
+from inplace.reading.gradients import storages_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Act, Call, Kind, TensorId
-from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
 

@@ -11,7 +11,7 @@ from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, Kind, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
 from inplace.reading.place import Place

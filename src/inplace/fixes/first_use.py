@@ -10,7 +10,7 @@ from inplace.facts.model import Act, Call, GraphWalk, TensorId
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind
 from inplace.fixes.statement import Statement
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import reads_grad
 from inplace.reading.zero_gradients import leaves_below
 
 

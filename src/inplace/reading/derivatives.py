@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Kind, Stack, TensorId
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
 

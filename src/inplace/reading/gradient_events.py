@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from inplace.facts.model import Act, Call, GradientAct, GradMode, Kind, Stack, TensorId, Trace
-from inplace.reading.gradients import optimized, reads_grad
+from inplace.facts.model import Act, Call, Function, GradientAct, GradMode, Kind, Stack, TensorId, Trace
 from inplace.reading.history import History
 from inplace.reading.places import Places
 
@@ -232,3 +231,13 @@ class SwitchedOff:
         outer, frames = act.stack.frames[1:], call.stack.frames
         sites = [frame.site for frame in frames[len(frames) - len(outer) :]]
         return act if len(frames) > len(outer) and sites == [frame.site for frame in outer] else None
+
+
+def optimized(trace: Trace) -> set[TensorId]:
+    """The tensors that an optimizer was built over."""
+    return {param for optimizer in trace.optimizers for param in optimizer.params}
+
+
+def reads_grad(function: Function) -> bool:
+    """Whether a function reads a gradient, which has no path to begin with."""
+    return function.kind is Kind.GETTER and function.label == "grad"

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from inplace.facts.model import Function, Kind, StorageId, TensorId, Trace
+from inplace.facts.model import StorageId, TensorId
+from inplace.reading.gradient_events import optimized, reads_grad
 
 if TYPE_CHECKING:
     from inplace.reading.index import Index
-
-
-def reads_grad(function: Function) -> bool:
-    """Whether a function reads a gradient, which has no path to begin with."""
-    return function.kind is Kind.GETTER and function.label == "grad"
 
 
 def reached_leaves(index: Index, since: int = 0) -> set[TensorId]:
@@ -21,11 +17,6 @@ def reached_leaves(index: Index, since: int = 0) -> set[TensorId]:
     nodes = index.trace.node_by_id
     walks = [walk for walk in index.trace.walks if walk.is_backward and walk.step >= since]
     return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
-
-
-def optimized(trace: Trace) -> set[TensorId]:
-    """The tensors that an optimizer was built over."""
-    return {param for optimizer in trace.optimizers for param in optimizer.params}
 
 
 def wanted_leaves(index: Index) -> set[TensorId]:

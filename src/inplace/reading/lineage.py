@@ -10,7 +10,7 @@ from typing import Literal
 from inplace.facts.collectives import is_collective
 from inplace.facts.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
 from inplace.facts.rows import column
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
 
 HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen", "collective"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
-from inplace.reading.gradients import optimized, reached_leaves
+from inplace.reading.gradient_events import optimized
+from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result
 

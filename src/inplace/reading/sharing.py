@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from inplace.facts.model import Call, Kind, StateId, TensorId, TensorState
 from inplace.facts.rows import column
-from inplace.reading.gradients import reads_grad
+from inplace.reading.gradient_events import reads_grad
 from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.index import Index
 from inplace.reading.items import part_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from inplace.facts.model import Call, Failure, Kind, TensorId, TensorState
-from inplace.reading.gradients import reached_leaves, reads_grad
+from inplace.reading.gradient_events import reads_grad
+from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
 from inplace.reading.place import Place

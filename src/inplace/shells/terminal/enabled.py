@@ -31,6 +31,7 @@ from inplace.shells.terminal.children import Family, Left
 from inplace.shells.terminal.complaint import complain
 from inplace.shells.terminal.deferred import DeferredRecorder
 from inplace.shells.terminal.ending import hide_our_frames
+from inplace.shells.terminal.options import options_of_run
 from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.per_process import file_of_rank
 from inplace.shells.terminal.script import as_read
@@ -153,8 +154,6 @@ def _is_users(frame: FrameType | None) -> bool:
 
 def _asked(said: str) -> argparse.Namespace | None:
     """The options in a text, None where it can't be understood, which is said."""
-    from inplace.shells.terminal.cli import options_of_run
-
     words = [] if said.lower() in _ON else shlex.split(said)
     try:
         options = options_of_run(words)
