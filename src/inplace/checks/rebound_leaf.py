@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import Call, Kind, TensorId, TensorState
+from inplace.facts.model import Call, Kind, Stack, StackFrame, TensorId, TensorState
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.gradient_events import reads_grad
@@ -26,6 +26,7 @@ class ReboundLeaf(Finding):
     `how`: the name stood for the leaf and now stands for a result computed from it (`rebound`); it never stood for the
     leaf, as in `w = torch.ones(2, requires_grad=True) * 2` (`unnamed`); or a new parameter took the place of one that
     an optimizer holds (`replaced`). `leaf` is what the gradient or the optimizer is with, `now` what has the name.
+    `is_put` is whether the culprit is the line that put the new one there, as against the first that computes with it.
     """
 
     kind = "rebound-leaf"
@@ -33,6 +34,7 @@ class ReboundLeaf(Finding):
     leaf: TensorId
     now: TensorId | None
     how: Literal["rebound", "unnamed", "replaced"]
+    is_put: bool = True
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The leaf, and what has its name now."""
@@ -152,16 +154,18 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
         place = index.places.of(one.first_use)
         if place is None:
             continue
-        place = _made_by_cell(index, one) or _put_in_place(index, place, one) or _replacement(index, place, one.now)
+        put = _made_by_cell(index, one) or _put_in_place(index, place, one) or _replacement(index, place, one.now)
+        places = (put,) if put is not None else _filled(index, one) or (place,)
         orphan_names = [name for param in one.orphans for name in index.names.of(param)]
         yield ReboundLeaf(
             severity="warning",
-            culprits=(place,),
+            culprits=places,
             victim=None,
-            names=index.names.told(first=[*index.names.of(one.now), *orphan_names], places=[place]),
+            names=index.names.told(first=[*index.names.of(one.now), *orphan_names], places=places),
             leaf=one.orphans[0],
             now=one.now,
             how="replaced",
+            is_put=places != (place,) or put is not None,
             at=max((walk.step for walk in index.trace.walks if walk.is_backward), default=None),
         )
 
@@ -209,13 +213,62 @@ def _made_at(index: Index, tensor: TensorId) -> list[Place]:
     return [index.places.at(frame, None) for frame in call.stack.frames] if call is not None else []
 
 
-def _replacement(index: Index, place: Place, leaf: TensorId) -> Place:
+def _replacement(index: Index, place: Place, leaf: TensorId) -> Place | None:
     """The assignment that put a parameter in place; `nn.Parameter(...)` itself is no recorded call."""
     code = index.places.code(place)
-    if code.targets(place.position):
-        return place
+    if any(not target.isidentifier() for target in code.targets(place.position)):
+        return place  # of an object: what a variable is given is the result that the new one was used for
     for name in index.names.of(leaf):
         above = code.assignment_above(place.position, name)
         if above is not None:
             return index.places.beside(place, above)
-    return place
+    return None
+
+
+def _filled(index: Index, one: Replaced) -> tuple[Place, ...]:
+    """The last assignment to such an attribute that was seen to compute the values of a new parameter.
+
+    It came between the making of an optimizer and the first use of the new one. Where it was run elsewhere too, the
+    line that called for it comes with it.
+    """
+    columns, parts = index.history.columns, {part for name in index.names.of(one.now) for part in name.split(".")}
+    node = index.places.node_of(one.first_use)
+    parts |= {part for one in ast.walk(node) if (part := _part(one))} if node is not None else set()
+    makes: dict[int, bool] = {}
+    for step in range(one.first_use.step - 1, one.since - 1, -1):
+        number = columns.stack[step]
+        if number not in makes:
+            makes[number] = _assigns_attribute(index, columns.stacks[number], parts)
+        if makes[number]:
+            break
+    else:
+        return ()
+    frames = columns.stacks[number].frames
+    first = _statement_at(index, frames[0])
+    others = (stack.frames for stack in columns.stacks if stack.frames and stack.frames[1:] != frames[1:])
+    again = any(_statement_at(index, other[0]).spot == first.spot for other in others)
+    return (first, _statement_at(index, frames[1])) if again and len(frames) > 1 else (first,)
+
+
+def _assigns_attribute(index: Index, stack: Stack, parts: set[str]) -> bool:
+    """Whether the innermost statement of a stack sets an attribute of one of some names."""
+    if not stack.frames:
+        return False
+    site = index.places.site(stack.frames[0])
+    statement = index.places.codes[site.source].statement(site.position)
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return any(_part(target) in parts for target in targets)
+
+
+def _part(node: ast.AST) -> str | None:
+    """The last part of the path to a parameter: the attribute of `self.w`, the key of `params["w"]`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    key = node.slice if isinstance(node, ast.Subscript) else None
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+
+
+def _statement_at(index: Index, frame: StackFrame) -> Place:
+    place = index.places.at(frame, None)
+    statement = index.places.code(place).statement(place.position)
+    return place if statement is None else index.places.beside(place, node_position(statement))

@@ -175,6 +175,30 @@ class GradientEvents:
         outer = [frame.site for frame in event.stack.frames]
         return step if sites[len(sites) - len(outer) :] == outer else None
 
+    @cached_property
+    def ended(self) -> set[TensorId]:
+        """The leaves for which the last step with them found no gradient, or one of zeros, and a first one did."""
+        steps = [event for event in self.of("step") if event.moment[0] + 1 >= self.since]
+        seen: set[TensorId] = set()
+        found: set[TensorId] = set()
+        last: dict[tuple[int, ...], Event] = {}
+        for step in reversed(steps):
+            last.setdefault(step.numbers, step)
+        for numbers, step in last.items():
+            letters = zip(numbers, step.found, strict=False)
+            found.update(TensorId(number) for number, letter in letters if letter in "-0" and number not in seen)
+            seen.update(map(TensorId, numbers))
+        first: dict[tuple[int, ...], Event] = {}
+        for step in steps:
+            first.setdefault(step.numbers, step)
+        begun = {
+            TensorId(number)
+            for numbers, step in first.items()
+            for number, letter in zip(numbers, step.found, strict=False)
+            if letter != "-"
+        }
+        return found & begun
+
     def has_closure(self, step: Event) -> bool:
         """Whether a step of an optimizer computes the gradients itself, by a closure that goes backward."""
         return step.moment in self._closures

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
-from inplace.reading.gradient_events import optimized
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import is_made_of_result
+from inplace.reading.lineage import is_made_of_result, lineage
 
 # FSDP gives a module whole parameters for as long as it computes, in the place of the parts that the optimizer has.
 _SHARDED = "DTensor"
@@ -17,11 +16,15 @@ _SHARDED = "DTensor"
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A parameter that gets gradients and is in no optimizer, and one that is, and is used no more."""
+    """A parameter that gets gradients and is in no optimizer, and one that is, and is used no more.
+
+    `since` is how many calls had been made when an optimizer was built over the latter.
+    """
 
     now: TensorId
     orphans: tuple[TensorId, ...]
     first_use: Call
+    since: int
 
 
 def replaced_leaves(index: Index) -> Iterator[Replaced]:
@@ -32,8 +35,8 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
         if act.act is Act.BUILT:
             built[act.numbers] = act.step
     last_steps = {act.numbers: act.step for act in trace.acts if act.act is Act.STEPPED}  # the last of each
-    known = optimized(trace) | {TensorId(number) for numbers in built for number in numbers}
-    reached = reached_leaves(index, trace.begin)
+    known = index.gradients.known
+    reached = reached_leaves(index, trace.begin) | _reached_last(index)
     for leaf in sorted(reached - known):
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
         if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
@@ -41,16 +44,30 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
         if is_made_of_result(index, leaf):
             continue  # what is lost is the path to that
         going_on = [set(numbers) for numbers, step in last_steps.items() if step > first.step]
-        orphans = [
-            param
+        orphans = {
+            param: max(step, 0)
             for numbers, step in built.items()
             if step <= trace.tensors[leaf].first_seen
             # An optimizer that makes no step any more does nobody harm.
             and not all(own.isdisjoint(numbers) for own in going_on)
             for param in _left(index, leaf, numbers, first)
-        ]
+        }
         if orphans:
-            yield Replaced(leaf, tuple(orphans), first)
+            yield Replaced(leaf, tuple(orphans), first, min(orphans.values()))
+
+
+def _reached_last(index: Index) -> set[TensorId]:
+    """What the last backward of each line leads to, where leaves lost their gradient since the first was looked at."""
+    if not index.gradients.ended:
+        return set()
+    last = {event.stack: event for event in index.gradients.of("backward")}
+    found: set[TensorId] = set()
+    for event in last.values():
+        call = index.trace.calls[event.step] if event.step is not None else None
+        if call is not None and call.inputs:
+            root = index.trace.states[call.inputs[0].before].tensor
+            found.update(lineage(index, root, call.step).live)
+    return found
 
 
 def _in_graph(index: Index, tensor: TensorId) -> list[Call]:

@@ -20,6 +20,7 @@ from inplace.reading.gradient_events import Event
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_moved_by_hand
 from inplace.reading.place import Place
+from inplace.reading.replaced import replaced_leaves
 
 _LAST = 2  # steps without a gradient from which on it is missed
 _RANDOM = ("rand", "bernoulli", "choice", "sample")
@@ -38,9 +39,10 @@ def stopped_leaves(index: Index) -> Iterator[Stopped]:
     """Yield the leaves whose gradient stopped on the way, with the last backwards that should have given it."""
     events = index.gradients
     steps = [event for event in events.of("step") if event.moment[0] + 1 >= events.since]
-    ended = _ended(steps)
+    ended = events.ended
     if not ended:
         return
+    ended = ended - {orphan for one in replaced_leaves(index) for orphan in one.orphans}
     backwards = [event for event in events.of("backward") if event.step is not None]
     moments = [event.moment for event in backwards]
     places = _Places(steps)
@@ -59,29 +61,6 @@ def stopped_leaves(index: Index) -> Iterator[Stopped]:
         if last and not is_moved_by_hand(index, leaf):
             calls = tuple(index.trace.calls[event.step] for event in reversed(last) if event.step is not None)
             yield Stopped(leaf, calls, (had, len(own) - had))
-
-
-def _ended(steps: Sequence[Event]) -> set[TensorId]:
-    """The leaves for which the last step with them found no gradient, or one of zeros, and a first one did."""
-    seen: set[TensorId] = set()
-    found: set[TensorId] = set()
-    last: dict[tuple[int, ...], Event] = {}
-    for step in reversed(steps):
-        last.setdefault(step.numbers, step)
-    for numbers, step in last.items():
-        letters = zip(numbers, step.found, strict=False)
-        found.update(TensorId(number) for number, letter in letters if letter in "-0" and number not in seen)
-        seen.update(map(TensorId, numbers))
-    first: dict[tuple[int, ...], Event] = {}
-    for step in steps:
-        first.setdefault(step.numbers, step)
-    begun = {
-        TensorId(number)
-        for numbers, step in first.items()
-        for number, letter in zip(numbers, step.found, strict=False)
-        if letter != "-"
-    }
-    return found & begun
 
 
 class _Places:

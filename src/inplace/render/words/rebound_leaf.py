@@ -16,7 +16,8 @@ _NO_NAME = {
 def _sentences(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
     own = name(finding)
     if finding.how == "replaced":
-        what = f"{culprits(finding, trace)} put a new parameter in the place of one that an optimizer was built over."
+        did = "put" if finding.is_put else "computes with"
+        what = f"{culprits(finding, trace)} {did} a new parameter in the place of one that an optimizer was built over."
         return what, f"The optimizer goes on with the old one: {own} gets gradients that nobody applies."
     what = f"{culprits(finding, trace)} makes {own} the name of a result; {_NO_NAME[finding.how]}."
     return what, f"The gradient goes to the leaf, and {name(finding, '.grad')} stays `None`."
