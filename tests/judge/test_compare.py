@@ -33,6 +33,7 @@ RUN = ReplayAnswer(
     let=None,
     trained=(),
     reached_in_all=0,
+    steps=0,
     reached=REACHED,
     values={"x": ONES},
     grads={"x": TWOS},

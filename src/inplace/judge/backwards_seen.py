@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch.nn.modules.module import _global_forward_pre_hooks, register_module_forward_pre_hook
+from torch.optim.optimizer import _global_optimizer_post_hooks, register_optimizer_step_post_hook
 from typing_extensions import Self
 
 from inplace.capture.bytes.readable import is_covered
@@ -28,6 +29,7 @@ class BackwardsSeen:
         reached: the leaves that backwards reached, by id.
         met: these, and the parameters and buffers of the modules that were called, in the
             order they were first met.
+        steps: how many steps optimizers have made.
     """
 
     def __init__(self, wanted: int, begins: Callable[[], None], *, retains: bool = False) -> None:
@@ -36,7 +38,7 @@ class BackwardsSeen:
         Where it `retains`, none of them frees its graph.
         """
         self._wanted, self._begins, self._retains = wanted, begins, retains
-        self.entered = 0
+        self.entered = self.steps = 0
         self.roots: list[torch.Tensor | None] = []
         self.given: list[torch.Tensor | None] = []
         self.met: list[torch.Tensor] = []
@@ -46,6 +48,7 @@ class BackwardsSeen:
 
     def __enter__(self) -> Self:
         self._ledger.make(Hooked(register_module_forward_pre_hook, self._see_module, _global_forward_pre_hooks))
+        self._ledger.make(Hooked(register_optimizer_step_post_hook, self._see_step, _global_optimizer_post_hooks))
         if hasattr(torch.autograd, _ENGINE):
             self._ledger.replace(torch.autograd, _ENGINE, self._watched)
         return self
@@ -81,6 +84,9 @@ class BackwardsSeen:
             for tensor in kind.values():
                 if tensor is not None:
                     self._note(tensor)
+
+    def _see_step(self, _optimizer: Any, _args: Any, _kwargs: Any) -> None:
+        self.steps += 1
 
     def _note(self, tensor: torch.Tensor) -> None:
         if id(tensor) not in self._ids and len(self.met) < _MOST:

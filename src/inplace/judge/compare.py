@@ -65,6 +65,8 @@ def why_refused(about: About, rewrites: tuple[Rewrite, ...], runs: Runs) -> Proo
     unsure = _without_effect(about, answer, twin) or (None if ends else _fewer(about, runs, answer, twin))
     later = None if any(map(detaches, rewrites)) else _other_later(about, answer, runs)
     unsure = unsure or later
+    fewer = about.keeps_loss and twin.raised is None and answer.steps < twin.steps
+    unsure = unsure or ("optimizers make fewer steps with this change" if fewer else None)
     unbegun = about.is_refused and answer.entered <= about.backward and not is_as_whole(about, rewrites, runs)
     unsure = unsure or ("the backward that was refused is not begun with this change" if unbegun else None)
     return None if unsure is None else undecided(unsure)

@@ -230,7 +230,7 @@ class Judge:
             return f"the code is one process of a job ({job} is set), which a replay does not join"
         names = ("values", "grads", "other_values", "other_grads", "given", "roots")
         findings = tuple(map(About.of_dict, value["findings"]))
-        known = (value[name] for name in ("entered", "let", "trained", "reached_in_all", "reached"))
+        known = (value[name] for name in ("entered", "let", "trained", "reached_in_all", "steps", "reached"))
         return ReplayAnswer(raised, refused, findings, *known, *(value[name] for name in names))
 
     def findings(self) -> tuple[About, ...] | str:

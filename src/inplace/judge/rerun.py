@@ -164,6 +164,7 @@ def _state(namespace: dict[str, Any], seen: BackwardsSeen) -> dict[str, Any]:
         "other_grads": [_copy(tensor.grad) if _is_leaf(tensor) else None for tensor in others],
         "trained": trained,
         "reached_in_all": len(seen.reached),
+        "steps": seen.steps,
         "given": seen.given,
         "roots": seen.roots,
     }

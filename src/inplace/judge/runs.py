@@ -21,6 +21,7 @@ class ReplayAnswer:
         let: what was refused and done all the same, `updates` of leaves or `others`; None where nothing is let.
         trained: the names of leaves that a backward reached.
         reached_in_all: how many such leaves there are.
+        steps: how many steps optimizers have made.
         reached: values, what had been printed, and the random state, when the backward that matters began.
         values: the tensors that the code's variables reach at the end, by name.
         grads: the gradients of those that are leaves.
@@ -37,6 +38,7 @@ class ReplayAnswer:
     let: Sequence[str] | None
     trained: Sequence[str]
     reached_in_all: int
+    steps: int
     reached: Mapping[str, Any] | None
     values: Mapping[str, Any]
     grads: Mapping[str, Any]

@@ -284,6 +284,8 @@ for batch in torch.rand(3, 4, 3):
                 ("    opt.step()", "    opt.zero_grad()\n    opt.step()"),
                 ("    loss.backward()", "    opt.zero_grad()\n    (loss * 0.5).backward()"),
                 ("    loss.backward()", "    loss = loss.detach().requires_grad_()\n    loss.backward()"),
+                ("    opt.step()", "    pass"),
+                ("    opt.step()", "    if loss < 0: opt.step()"),
             ],
         },
     ),
