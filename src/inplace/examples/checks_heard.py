@@ -169,6 +169,17 @@ def _e65() -> Evidence:
     return judged((once, twice, shape, unseen) == (1, 1, 0, 1), text, "imprecise" if once == 1 else "wrong")
 
 
+def _e66() -> Evidence:
+    w = leaf(1.0)
+    optimizer = torch.optim.SGD([w], lr=0.25)
+    seen = []
+    for _ in range(3):
+        backward(2 * w)
+        seen.append(None if w.grad is None else w.grad.item())
+        optimizer.step()
+    return judged(seen == [2.0, 2.0, 2.0], f"the gradient before three steps, with nothing cleared: {seen}")
+
+
 HEARD = {
     "E38": _e38,
     "E39": _e39,
@@ -184,4 +195,5 @@ HEARD = {
     "E49": _e49,
     "E50": _e50,
     "E65": _e65,
+    "E66": _e66,
 }

@@ -307,4 +307,26 @@ print(a._version)  # 3
 """,
         words=("version", "expected version"),
     ),
+    Example(
+        id="E66",
+        said_by=("forums",),
+        topic="gradients",
+        title="never cleared",
+        claim="`backward()` replaces the gradient that was there.",
+        verdict="wrong",
+        limit="",
+        lesson="It adds to it. Where nothing clears them, each step uses the sum of all gradients so far: call "
+        "`optimizer.zero_grad()` once for each step.",
+        code="""\
+import torch
+w = torch.ones(1, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.25)
+for step in range(3):
+    (2 * w).sum().backward()
+    optimizer.step()
+print(w.grad.item())  # 6.0
+print(w.item())  # -2.0
+""",
+        words=("zero_grad", "accumulate", "clear"),
+    ),
 )

@@ -23,5 +23,5 @@ WORDS = Words(
     remedy=_remedy,
     did=lambda _: "adds to them",
     needs=lambda _: "uses the sum",
-    example="E55",
+    example="E66",
 )
