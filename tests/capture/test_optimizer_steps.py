@@ -161,6 +161,7 @@ def test_an_optimizer_where_another_was_is_another() -> None:
     tried = []
     while not tried or id(tried[-1]) != place:
         tried.append(kind.__new__(kind))
-        assert len(tried) < 1_000
+        if len(tried) == 1_000:
+            pytest.skip("this Python does not hand the address on")
 
     assert not gradients.knows(tried[-1])
