@@ -485,7 +485,7 @@ LINES = (
     ),
     Broken("render/words/parts.py", "if _is_leaf_update(place, trace):", "if False:", ("tests/render/test_words.py",)),
     Broken(
-        "render/words/text.py",
+        "render/words/setting.py",
         'letter if letter.isprintable() or letter == "\\n" else',
         "letter if True else",
         ("tests/render/test_words.py",),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from inplace.checks.saved_tensor_modified import StaleSave
+from inplace.render.words.setting import columns, safe
 from inplace.render.words.telling import facts, fix_summary
-from inplace.render.words.text import columns, safe
 from tests.recording import record_text
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 from inplace.render.words.phrase import Runs, lines
-from inplace.render.words.text import safe
+from inplace.render.words.setting import safe
 
 PAD = 28
 INK, SOFT = "#1a1d24", "#5b6472"

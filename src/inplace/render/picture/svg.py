@@ -11,7 +11,8 @@ from inplace.render.picture.canvas import INK, PAD, SANS, SOFT, Canvas, clean, v
 from inplace.render.picture.diagram import Diagram, diagram
 from inplace.render.picture.ledger_svg import draw_ledger
 from inplace.render.picture.model import Diff, NodeBox, NodeLink, SourcePane, TensorBox, Verdict
-from inplace.render.words.text import columns, to_text
+from inplace.render.words.setting import columns
+from inplace.render.words.text import to_text
 
 _WIDTH = 880
 _LETTER = 7.22  # pixels of one letter of the code's typeface at 12 px

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from inplace.checks.finding import Finding, Severity
 from inplace.checks.report import Report
 from inplace.render.words.contract import left_out_json, told_json, with_reasons
+from inplace.render.words.counted import written
+from inplace.render.words.finding_text import told
 from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.processes import compared, compared_on
-from inplace.render.words.text import told, wrapped, written
+from inplace.render.words.setting import wrapped
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,7 +11,7 @@ from inplace.facts.model import Trace
 from inplace.reading.ledger import Cell, Column, Ledger, Mark, Row, State, What
 from inplace.reading.place import Place
 from inplace.render.words.parts import where
-from inplace.render.words.text import columns, safe
+from inplace.render.words.setting import columns, safe
 
 STATES: dict[State, str] = {
     "used": "used",

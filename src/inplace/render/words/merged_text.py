@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from inplace.render.words.changes import changed_lines_of
+from inplace.render.words.counted import let_go_of, number_of
+from inplace.render.words.finding_text import MOST_INFO
 from inplace.render.words.processes import tag
-from inplace.render.words.text import MARKS, MOST_INFO, WIDEST, let_go_of, number_of, safe, wrapped
+from inplace.render.words.setting import MARKS, WIDEST, safe, wrapped
 
 Value = dict[str, Any]
 _LOUD = frozenset({"collectives", "missing"})  # differences beside which nothing is right

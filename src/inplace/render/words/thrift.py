@@ -10,7 +10,7 @@ from inplace.reading.place import Place
 from inplace.render.words.keeps import keeps
 from inplace.render.words.parts import quote, where
 from inplace.render.words.phrase import plain
-from inplace.render.words.text import safe
+from inplace.render.words.setting import safe
 
 _SHOWN = 12
 _KIB = 1024
