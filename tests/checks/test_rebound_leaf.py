@@ -117,3 +117,37 @@ def test_only_the_use_of_a_new_parameter_may_be_known() -> None:
 def test_an_optimizer_that_has_the_new_parameter_is_fine(text: str, what: str) -> None:
     """It was given that, or the old one has new values."""
     assert rebound(text.format(what=what) + STEP) == []
+
+
+ATTACK = """if turn > 2:
+            delta = nn.Parameter(torch.zeros(3))
+            expert(x + delta).logsumexp(1).mean().backward()
+            x = x + delta.grad.sign()
+"""
+TURNS = """
+def run():
+    experts = nn.ModuleList([nn.Linear(3, 2) for _ in range(2)])
+    {before}
+    opt = torch.optim.SGD(experts.parameters(), lr=0.1)
+    for turn in range(6):
+        x, expert = torch.randn(8, 3), experts[turn // 3]
+        {then}
+        opt.zero_grad()
+        expert(x).logsumexp(1).mean().backward()
+        opt.step()
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        ("", "x = x + nn.Parameter(torch.zeros(3)) if turn > 2 else x"),
+        ("shift = nn.Parameter(torch.zeros(3))", "x = x + shift if turn > 2 else x"),
+        ("", ATTACK),
+        ("experts.shift = nn.Parameter(torch.zeros(3), requires_grad=False)", "x = x + experts.shift"),
+    ],
+)
+def test_an_expert_whose_turn_is_over_was_not_replaced(before: str, then: str) -> None:
+    """Another parameter that is used from then on, and that no optimizer has, is not said to be in its place."""
+    assert rebound(TURNS.format(before=before, then=then)) == []

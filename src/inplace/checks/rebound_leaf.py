@@ -156,6 +156,8 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
             continue
         put = _made_by_cell(index, one) or _put_in_place(index, place, one) or _replacement(index, place, one.now)
         places = (put,) if put is not None else _filled(index, one) or (place,)
+        if one.late and places == (place,) and put is None:
+            continue
         orphan_names = [name for param in one.orphans for name in index.names.of(param)]
         yield ReboundLeaf(
             severity="warning",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Act, Call, GradMode, Kind, TensorId
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.index import Index
-from inplace.reading.lineage import is_made_of_result, lineage
+from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, lineage
 
 # FSDP gives a module whole parameters for as long as it computes, in the place of the parts that the optimizer has.
 _SHARDED = "DTensor"
@@ -18,13 +18,15 @@ _SHARDED = "DTensor"
 class Replaced:
     """A parameter that gets gradients and is in no optimizer, and one that is, and is used no more.
 
-    `since` is how many calls had been made when an optimizer was built over the latter.
+    `since` is how many calls had been made when an optimizer was built over the latter. It is `late` where the latter
+    have been trained before: their turn may as well be over, and the former another part.
     """
 
     now: TensorId
     orphans: tuple[TensorId, ...]
     first_use: Call
     since: int
+    late: bool
 
 
 def replaced_leaves(index: Index) -> Iterator[Replaced]:
@@ -52,8 +54,9 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
             and not all(own.isdisjoint(numbers) for own in going_on)
             for param in _left(index, leaf, numbers, first)
         }
-        if orphans:
-            yield Replaced(leaf, tuple(orphans), first, min(orphans.values()))
+        late = not index.gradients.ended.isdisjoint(orphans)
+        if orphans and not (late and _is_used_by_hand(index, leaf)):
+            yield Replaced(leaf, tuple(orphans), first, min(orphans.values()), late)
 
 
 def _reached_last(index: Index) -> set[TensorId]:
@@ -68,6 +71,12 @@ def _reached_last(index: Index) -> set[TensorId]:
             root = index.trace.states[call.inputs[0].before].tensor
             found.update(lineage(index, root, call.step).live)
     return found
+
+
+def _is_used_by_hand(index: Index, leaf: TensorId) -> bool:
+    """Whether a line of the user's reads the gradient of a leaf, or writes to that: no optimizer is to have it."""
+    reads = (one for one in index.gradients.of("read") if one.stack.frames and one.stack.frames[0].entry is None)
+    return is_moved_by_hand(index, leaf) or any(one.concerns(frozenset({leaf})) for one in reads)
 
 
 def _in_graph(index: Index, tensor: TensorId) -> list[Call]:
