@@ -98,6 +98,12 @@ def _about(events: GradientEvents, leaves: frozenset[TensorId]) -> list[Event]:
     return [one for one in found if one.concerns(leaves) and not (one.what == "backward" and one.leaves is None)]
 
 
+def _others(events: GradientEvents, steps: list[Event]) -> list[Event]:
+    """The steps of other optimizers, and of this one when it had other parameters: they may have used a gradient."""
+    own = {one.moment for one in steps}
+    return [one for one in events.of("step") if one.moment not in own]
+
+
 def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears between the last backward and each step of an optimizer, none of which found a gradient."""
     found: dict[Stack, None] = {}
@@ -116,7 +122,7 @@ def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears that drop what the line computed from whose last backward the step's gradient comes, each time."""
     found: dict[Stack, None] = {}
-    others = [one for one in events.of("step") if not one.concerns(leaves)]
+    others = _others(events, steps)
     about = sorted([*_about(events, leaves), *others], key=lambda one: one.moment)
     for _, before in _before_each(about, steps, events.since):
         dropped = _dropped(before)
@@ -160,7 +166,7 @@ def _between(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
     """
     found: dict[Stack, None] = {}
     used = [one for one in events.of("clip", "unscale", "set") if one.concerns(leaves)]
-    others = [one for one in events.of("step") if not one.concerns(leaves)]
+    others = _others(events, steps)
     about = sorted([*_about(events, leaves), *others, *used], key=lambda one: one.moment)
     for _, before in _before_each(about, steps, events.since):
         dropped = _dropped_between(before, leaves)
