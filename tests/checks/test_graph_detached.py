@@ -68,3 +68,10 @@ def test_a_gradient_that_was_there_is_not_missed() -> None:
     text = "v = torch.ones(2, requires_grad=True)\nv.grad = torch.ones(2)\n(w * u * (v * 2).detach()).sum().backward()"
 
     assert cuts(text + "\nv.grad") == []
+
+
+def test_a_chain_that_is_gone_back_through_in_two_parts_is_not_told() -> None:
+    """The first part's leaf hands its gradient to the second, which reaches `w`."""
+    first = "h = (w * u).sum()\nd = h.detach().requires_grad_()\nd.backward()\n"
+
+    assert cuts(first + "h.backward(d.grad)\noptimizer.step()") == []
