@@ -343,7 +343,12 @@ LINES = (
     Broken(
         "reading/saves.py", "*(write for write in after if touches(index, one.saved, write.after))", "*after", (SAVES,)
     ),
-    Broken("reading/saves.py", "if _hidden(one, write) and changed(write)]", "if _hidden(one, write)]", (SAVES,)),
+    Broken(
+        "reading/saves.py",
+        "writes_after(index, one) if _hidden(one, write) and changed(write)]",
+        "writes_after(index, one) if _hidden(one, write)]",
+        (SAVES,),
+    ),
     Broken(
         "reading/saves.py",
         "[write for write in writes if begun <= write.call.step < one.walk.step]",
