@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from inplace.capture.code.objects import attributes_of, is_a, is_one_of, module_of_class
-from inplace.capture.code.optimizers import params_of
+from inplace.capture.code.objects import attributes_of, is_a, is_one_of
+from inplace.capture.code.optimizers import is_of_torch, params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.identities import Identities
@@ -89,7 +89,7 @@ class Gradients:
         grads = [param.grad for param in params]
         times = self._times[stack] = self._times.get(stack, 0) + 1
         known = self._numbers.of(self._ids(params))
-        if module_of_class(type(optimizer)).startswith("torch.optim."):
+        if is_of_torch(optimizer):
             self._note_added(stack, known, grads)
         is_due = times <= _SHOWN or not times & (times - 1) or self._are_small(known, params)
         self._add(Act.STEPPED, stack, known, (_found_in(grads) if is_due else None) or _there(grads))
@@ -114,7 +114,7 @@ class Gradients:
         if number is None or self._attributes.get(number) == count:
             return False
         self._attributes[number] = count
-        if not module_of_class(type(optimizer)).startswith("torch.optim."):
+        if not is_of_torch(optimizer):
             return False
         options = own.get("defaults")
         return type(options) is dict and not options.keys().isdisjoint(own)

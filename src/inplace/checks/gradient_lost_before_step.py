@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
@@ -121,14 +122,20 @@ def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 
 def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears that drop what the line computed from whose last backward the step's gradient comes, each time."""
+    about = [*_about(events, leaves), *_others(events, steps)]
+    return _each_time(events, about, steps, _dropped)
+
+
+def _each_time(
+    events: GradientEvents, about: list[Event], steps: list[Event], dropped: Callable[[list[Event]], list[Event]]
+) -> list[Stack]:
+    """The clears in front of the steps that `dropped` finds, none where it finds none in front of one of them."""
     found: dict[Stack, None] = {}
-    others = _others(events, steps)
-    about = sorted([*_about(events, leaves), *others], key=lambda one: one.moment)
-    for _, before in _before_each(about, steps, events.since):
-        dropped = _dropped(before)
-        if not dropped:
+    for _, before in _before_each(sorted(about, key=lambda one: one.moment), steps, events.since):
+        clears = dropped(before)
+        if not clears:
             return []
-        found.update(dict.fromkeys(one.stack for one in dropped))
+        found.update(dict.fromkeys(one.stack for one in clears))
     return list(found)
 
 
@@ -164,16 +171,9 @@ def _between(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 
     A backward that goes to other leaves too may be for those: an input that is attacked, another optimizer's.
     """
-    found: dict[Stack, None] = {}
     used = [one for one in events.of("clip", "unscale", "set") if one.concerns(leaves)]
-    others = _others(events, steps)
-    about = sorted([*_about(events, leaves), *others, *used], key=lambda one: one.moment)
-    for _, before in _before_each(about, steps, events.since):
-        dropped = _dropped_between(before, leaves)
-        if not dropped:
-            return []
-        found.update(dict.fromkeys(one.stack for one in dropped))
-    return list(found)
+    about = [*_about(events, leaves), *_others(events, steps), *used]
+    return _each_time(events, about, steps, partial(_dropped_between, leaves=leaves))
 
 
 def _dropped_between(events: list[Event], leaves: frozenset[TensorId]) -> list[Event]:

@@ -20,7 +20,7 @@ def zero_by_definition(index: Index) -> Iterator[Unanswered]:
     """Yield the flat calls that stand between a loss and the wanted leaves that no backward reaches around them."""
     wanted = (wanted_leaves(index) | read_leaves(index)) & reached_leaves(index)
     walks = [walk for walk in index.trace.walks if walk.is_backward]
-    flat = {node for walk in walks for node in walk.reached if _is_flat(index, node)}
+    flat = {node for walk in walks for node in walk.reached if _flat(index, node) is not None}
     if not wanted or not flat:
         return
     around = {leaf for walk in walks for leaf in _leaves_around(index, walk, flat)}
@@ -34,18 +34,14 @@ def zero_by_definition(index: Index) -> Iterator[Unanswered]:
         place = index.place_of_node(node)
         if place is not None:
             yield Unanswered(
-                "sampled" if _is_sampled(index, node) else "zero", (place,), place, tuple(leaves), raised=False
+                "sampled" if _flat(index, node) in _SAMPLED else "zero", (place,), place, tuple(leaves), raised=False
             )
 
 
-def _is_flat(index: Index, node: NodeId) -> bool:
-    """Whether a node is PyTorch's for such a function; that of a custom `Round` has no number (`RoundBackward`)."""
+def _flat(index: Index, node: NodeId) -> str | None:
+    """Which such function a node is PyTorch's for; that of a custom `Round` has no number (`RoundBackward`)."""
     name, _, number = index.trace.node_by_id[node].name.partition("Backward")
-    return (name in _FLAT or name in _SAMPLED) and number.isdigit()
-
-
-def _is_sampled(index: Index, node: NodeId) -> bool:
-    return index.trace.node_by_id[node].name.partition("Backward")[0] in _SAMPLED
+    return name if (name in _FLAT or name in _SAMPLED) and number.isdigit() else None
 
 
 def _leaves_around(index: Index, walk: GraphWalk, flat: set[NodeId]) -> set[TensorId]:

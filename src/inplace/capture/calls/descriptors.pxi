@@ -115,3 +115,27 @@ cdef inline bint is_of_one_kind(PyObject* value):
     """Whether this is a tensor of a class whose getters are those above."""
     cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
     return kind == PLAIN_TENSOR or kind == PARAMETER
+
+
+cdef PyObject* layout_in(dict layouts, tensor) except? NULL:
+    """The number of a tensor's layout, NULL where it has not been met; see `Layouts.of`."""
+    cdef PyObject* bare = <PyObject*>tensor
+    device = None if read(IS_CPU, bare) else tensor.device
+    strides = PyObject_CallOneArg(STRIDE, tensor)
+    return PyDict_GetItemWithError(layouts, (read(SHAPE, bare), strides, read(DTYPE, bare), device))
+
+
+cdef object new_ref(tensor, died, number, version, pointer, counter, live, state):
+    """What is known of a tensor that is met now, all but its node."""
+    new = TensorRef(tensor, died)
+    cdef PyObject* ref = <PyObject*>new
+    put(ref, KEY_SLOT, <intptr_t><PyObject*>tensor)
+    put(ref, VERSION_SLOT, version)
+    put(ref, POINTER_SLOT, pointer)
+    put(ref, TENSOR_SLOT, number)
+    put(ref, COUNTER_SLOT, counter)
+    put(ref, LIVE_SLOT, live)
+    put(ref, GUESSED_SLOT, False)
+    put(ref, LOST_SLOT, False)
+    put(ref, STATE_SLOT, state)
+    return new

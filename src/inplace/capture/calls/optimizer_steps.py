@@ -18,8 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from inplace.capture.calls.call_notes import CallNotes, argument_row
-from inplace.capture.code.objects import module_of_class
-from inplace.capture.code.optimizers import params_of
+from inplace.capture.code.optimizers import is_of_torch, params_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.patches.mode_stack import Standing, height, modes_below, put_on, take_off
 from inplace.capture.tables.call_log import GIVEN, GIVEN_WIDTH, SEQ1, WIDTH
@@ -131,7 +130,7 @@ class OptimizerSteps:
 def _is_its_own(optimizer: torch.optim.Optimizer) -> bool:
     """Whether a step of this optimizer runs PyTorch's code only, if its parameters are plain tensors."""
     return (
-        module_of_class(type(optimizer)).startswith("torch.optim.")
+        is_of_torch(optimizer)
         and not optimizer.defaults.get("differentiable")
         and not optimizer._optimizer_step_pre_hooks
         and not optimizer._optimizer_step_post_hooks

@@ -398,7 +398,6 @@ cdef class Shorthand:
         """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
         cdef PyObject* bare = <PyObject*>tensor
         cdef PyObject* found
-        cdef PyObject* ref
         cdef int32_t row[TENSOR_WIDTH]
         cdef int flags = 1
         cdef int layout
@@ -406,9 +405,7 @@ cdef class Shorthand:
         pointer = PyObject_CallOneArg(DATA_PTR, tensor)
         if not pointer or read(VERSION, bare) or PyObject_CallOneArg(STORAGE_OFFSET, tensor):
             return False
-        device = None if read(IS_CPU, bare) else tensor.device
-        strides = PyObject_CallOneArg(STRIDE, tensor)
-        found = PyDict_GetItemWithError(self._layouts, (read(SHAPE, bare), strides, read(DTYPE, bare), device))
+        found = layout_in(self._layouts, tensor)
         if found == NULL:
             return False
         layout = PyLong_AsLongLong(<object>found)
@@ -424,20 +421,10 @@ cdef class Shorthand:
             made, flags = -1, 2
         elif made < 0:
             return False
-        new = TensorRef(tensor, self._died)
-        ref = <PyObject*>new
         number = len(self._rows) // TENSOR_WIDTH
         first = -1 - number
-        put(ref, KEY_SLOT, key)
-        put(ref, VERSION_SLOT, 0)
-        put(ref, POINTER_SLOT, pointer)
-        put(ref, NODE_SLOT, -1 if made < 0 else made + self._origin)
-        put(ref, TENSOR_SLOT, number)
-        put(ref, COUNTER_SLOT, number)
-        put(ref, LIVE_SLOT, None)
-        put(ref, GUESSED_SLOT, False)
-        put(ref, LOST_SLOT, False)
-        put(ref, STATE_SLOT, first)
+        new = new_ref(tensor, self._died, number, 0, pointer, number, None, first)
+        put(<PyObject*>new, NODE_SLOT, -1 if made < 0 else made + self._origin)
         row[0], row[1], row[2], row[3] = 0, step, step, NO_STEP
         row[4], row[5] = layout << LAYOUT | flags, made
         array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)

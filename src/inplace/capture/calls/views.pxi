@@ -61,7 +61,6 @@ cdef class Views:
         cdef PyObject* below = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>base)
         cdef PyObject* live
         cdef PyObject* found
-        cdef PyObject* ref
         cdef int32_t row[TENSOR_WIDTH]
         cdef long long facts[STATE_WIDTH]
         cdef long long flags, node = -1, offset, itemsize
@@ -75,18 +74,16 @@ cdef class Views:
                 return False
             if PyObject_CallOneArg(DATA_PTR, base) != <object>slot(below, POINTER_SLOT):
                 return False
-            device = None if read(IS_CPU, bare) else tensor.device
-            strides = PyObject_CallOneArg(STRIDE, tensor)
-            found = PyDict_GetItemWithError(self._layouts, (read(SHAPE, bare), strides, read(DTYPE, bare), device))
+            found = layout_in(self._layouts, tensor)
             if found == NULL:
                 return False
             layout = <object>found
             storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
             key = storage._cdata
             if slot(below, LIVE_SLOT) == <PyObject*>None:
-                if storage._cdata != PyObject_CallOneArg(UNTYPED_STORAGE, base)._cdata:
+                if key != PyObject_CallOneArg(UNTYPED_STORAGE, base)._cdata or not read(IS_CPU, bare):
                     return False
-                if device is not None or not self._ask(<object>below, storage, key):
+                if not self._ask(<object>below, storage, key):
                     return False
             live = slot(below, LIVE_SLOT)
             if PyList_GET_SIZE(self._dead):
@@ -111,9 +108,6 @@ cdef class Views:
                 offset = PyLong_AsLongLong(PyObject_CallOneArg(STORAGE_OFFSET, tensor))
         except RuntimeError:  # it has no counter, or no memory
             return False
-        new = TensorRef(tensor, self._died)
-        ref = <PyObject*>new
-        key = <intptr_t>bare
         number = len(self._rows) // TENSOR_WIDTH
         facts[0], facts[1] = number, PyLong_AsLongLong(<object>slot(live, LIVE_ID_SLOT))
         counter = <object>slot(below, COUNTER_SLOT)
@@ -122,19 +116,11 @@ cdef class Views:
         facts[6], facts[7] = node, PyLong_AsLongLong(<object>slot(below, TENSOR_SLOT))
         facts[8] = number + 1
         state[0] = len(self._states) // STATE_WIDTH
-        put(ref, KEY_SLOT, key)
-        put(ref, VERSION_SLOT, version)
-        put(ref, POINTER_SLOT, pointer)
-        put(ref, TENSOR_SLOT, number)
-        put(ref, COUNTER_SLOT, counter)
-        put(ref, LIVE_SLOT, <object>live)
-        put(ref, GUESSED_SLOT, False)
-        put(ref, LOST_SLOT, False)
-        put(ref, STATE_SLOT, state[0])
+        new = new_ref(tensor, self._died, number, version, pointer, counter, <object>live, state[0])
         row[0], row[1], row[2], row[3], row[4], row[5] = 0, step, self._seen.step, NO_STEP, NONE, -1
         array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
         array.extend_buffer(self._states, <char*>facts, STATE_WIDTH)
-        self._refs[key] = new
+        self._refs[<intptr_t>bare] = new
         (<dict>slot(live, LIVE_REFS_SLOT))[number] = new
         if self._seen.detail:
             values = small_values(tensor)

@@ -1,10 +1,15 @@
-"""The parameters of an optimizer."""
+"""Whose an optimizer is, and what it has as parameters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from inplace.capture.code.objects import attributes_of, is_a, iterate
+from inplace.capture.code.objects import attributes_of, is_a, iterate, module_of_class
+
+
+def is_of_torch(optimizer: object) -> bool:
+    """Whether an optimizer is one of PyTorch's own."""
+    return module_of_class(type(optimizer)).startswith("torch.optim.")
 
 
 def params_of(optimizer: object) -> list[Any]:

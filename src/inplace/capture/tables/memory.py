@@ -10,7 +10,6 @@ from __future__ import annotations
 from inplace.capture.tables.refs import LiveStorage, SecondStorage, TensorRef
 
 _MOST = 512  # blocks, from which on those of the dead are forgotten
-_FEW = 4  # blocks of one stretch among which nobody looks for the dead: more of its size are hardly alive at once
 
 Owner = LiveStorage | SecondStorage | TensorRef
 Block = tuple[int, int, Owner]  # where it begins, where it ends, and whose it is
@@ -30,15 +29,8 @@ class Memory:
             return
         kind = (size - 1).bit_length()
         stretches = self._stretches.setdefault(kind, {})
-        block, first, last = (start, start + size, owner), start >> kind, start + size - 1 >> kind
-        for number in (first,) if first == last else (first, last):
-            known = stretches.get(number)
-            if known is None:
-                stretches[number] = [block]
-            elif len(known) < _FEW and _is_there(known[-1]):
-                known.append(block)
-            else:
-                stretches[number] = [*filter(_is_there, known), block]
+        for number in {start >> kind, start + size - 1 >> kind}:
+            stretches[number] = [*filter(_is_there, stretches.get(number, ())), (start, start + size, owner)]
         self._count += 1
         if self._count > self._most:
             self._forget_dead()

@@ -65,6 +65,7 @@ def verdicts(report: Report, abouts: list[About], texts: Texts, shown: dict[int,
 
 def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: dict[int, int]) -> Verdict:
     rewrite, told, words = finding.rewrite, telling(finding, trace), words_of(finding)
+    bounds = bounds_of(finding)
     return Verdict(
         severity=finding.severity,
         kind=finding.kind,
@@ -78,8 +79,8 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         diff=None if rewrite is None else _diff(rewrite, finding),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),
         victim=None if finding.victim is None else texts.spot(finding.victim.place, shown),
-        bounds=tuple(texts.spot(place, shown) for place, _ in bounds_of(finding)),
-        bounds_are=tuple(said for _, said in bounds_of(finding)),
+        bounds=tuple(texts.spot(place, shown) for place, _ in bounds),
+        bounds_are=tuple(said for _, said in bounds),
         names=tuple(name[:80] for name in finding.names[:_NAMES]),
         names_hidden=max(0, len(finding.names) - _NAMES),
         steps=facts.steps,
