@@ -19,6 +19,37 @@ def mse(out):
 """
 
 SOUND = {
+    "clients that train copies of one model, each with an optimizer of its own": """
+def fit(net, data):
+    net = copy.deepcopy(net)
+    opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    for part in data:
+        opt.zero_grad()
+        F.mse_loss(net(part), y[:4]).backward()
+        opt.step()
+    return net.state_dict()
+server = nn.Linear(4, 2)
+for turn in range(3):
+    states = [fit(server, [part]) for part in x.split(4)]
+    server.load_state_dict({key: sum(one[key] for one in states) / len(states) for key in states[0]})
+""",
+    "a net for each fold, made by a function": """
+def fit(part):
+    net = nn.Linear(4, 2)
+    opt = torch.optim.Adam(net.parameters())
+    opt.zero_grad()
+    F.mse_loss(net(part), y[:4]).backward()
+    opt.step()
+    return net
+nets = [fit(part) for part in x.split(4)]
+""",
+    "gradients that are dropped before anything is computed, twice": """
+for part in x.split(4):
+    opt.zero_grad()
+    net.zero_grad()
+    F.mse_loss(net(part), y[:4]).backward()
+    opt.step()
+""",
     "two optimizers of a GAN, with a penalty": """
 D = nn.Linear(4, 1)
 G = nn.Linear(3, 4)

@@ -94,8 +94,11 @@ def _before_each(events: list[Event], steps: list[Event], since: int) -> Iterato
 
 
 def _about(events: GradientEvents, leaves: frozenset[TensorId]) -> list[Event]:
-    """What happened to the gradients of some leaves between steps; a backward of an unknown graph is none."""
-    found = events.of("backward", "clear", "read", "scaler step")
+    """What happened to the gradients of some leaves between steps.
+
+    A backward of an unknown graph is nothing of the kind, nor is a clear that found no gradient.
+    """
+    found = [one for one in events.of("backward", "clear", "read", "scaler step") if not one.drops_nothing]
     return [one for one in found if one.concerns(leaves) and not (one.what == "backward" and one.leaves is None)]
 
 

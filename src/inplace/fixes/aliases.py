@@ -7,6 +7,7 @@ import ast
 from inplace.checks.finding import Finding
 from inplace.facts.source_code import FUNCTIONS, SourceCode, called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
+from inplace.fixes.copies import stands_for_several
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
 from inplace.fixes.statement import Statement
@@ -33,6 +34,8 @@ def copies_alias(look: Look, finding: Finding) -> Candidates:
         yield Candidate(site, [cloned(site.source_code, handed)], fits=True)
         return
     node = _kept_node(site)
+    if node is None or stands_for_several(site.source_code, node):
+        return
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) and not _is_module(look, node):
         fits = _is_whole(site, node) and not (_is_data(node) and _is_written_through(look, finding, keep))
         items = _iterating(site, node)

@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement
-from inplace.reading.code import leaves_kept_by, root_of
+from inplace.reading.code import leaves_kept_by, parts_written, root_of
 from inplace.reading.place import Place
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
@@ -139,9 +139,31 @@ def _leaf_copied(source: SourceCode, statement: ast.stmt, reaching: set[str]) ->
         one for one in leaves_kept_by(statement) if isinstance(one, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
     ]
     found = [one for one in found if not (isinstance(one, ast.Call) and called_name(one) in _NUMBERS)]
+    found = [one for one in found if not stands_for_several(source, one)]
     found = [one for one in found if ast.unparse(one) in reaching] if len(found) > 1 else found
     if len(found) == 1 and not (isinstance(found[0], ast.Call) and called_name(found[0]) in _ARRAYS):
         yield [cloned(source, found[0])]
+
+
+def stands_for_several(source: SourceCode, node: ast.AST) -> bool:
+    """Whether a variable stands for a container, which has no `clone`: all arguments of a function, or a tuple made."""
+    function = source.function_around(node_position(node)) if isinstance(node, ast.Name) else None
+    if not isinstance(node, ast.Name):
+        return False
+    taking = [function.args.vararg, function.args.kwarg] if function is not None else []
+    if any(one is not None and one.arg == node.id for one in taking):
+        return True
+    for name in source.names.get(node.id, ()):
+        at = node_position(name)
+        statement = source.statement(at) if source.function_around(at) is function else None
+        if isinstance(statement, ast.Assign) and name in statement.targets and _makes_several(statement.value):
+            return True
+    return False
+
+
+def _makes_several(value: ast.expr) -> bool:
+    made = isinstance(value, ast.Call) and called_name(value) in {"tuple", "list", "dict", "zip", "map"}
+    return made or bool(parts_written(value))
 
 
 def _names_one(node: ast.expr, roots: set[str]) -> bool:

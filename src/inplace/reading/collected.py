@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from inplace.facts.model import TensorId
 from inplace.facts.source_code import node_position
+from inplace.reading.bindings import Binding
 from inplace.reading.code import leaves_kept_by
 from inplace.reading.history import SET_ITEM
 from inplace.reading.index import Index
@@ -75,9 +76,10 @@ def _collected(index: Index, objects: KeptObjects, mentions: Mentions, put: _Put
     code = index.places.codes[origin.source].source_code
     function = code.function_around(node_position(origin.statement))
     named = [one for one in mentions.of(origin.source, put.text) if code.function_around(one.position) is function]
+    given = _runs_given(index, objects, put) if named else []
     first: dict[TensorId, int] = {}
     for run in objects.runs.of(origin.source, origin.statement)[:_RUNS] if named else ():
-        tensor = _tensor_at(mentions, named, put.text, run)
+        tensor = _tensor_at(index, mentions, named, put, run, given)
         state = index.history.last_state(tensor) if tensor is not None else None
         if tensor is None or state is None:
             continue
@@ -88,10 +90,45 @@ def _collected(index: Index, objects: KeptObjects, mentions: Mentions, put: _Put
     return None
 
 
-def _tensor_at(mentions: Mentions, named: list[Mention], text: str, run: int) -> TensorId | None:
-    """What a variable was by its last mention before a step."""
+def _runs_given(index: Index, objects: KeptObjects, put: _Put) -> list[tuple[int, Binding]]:
+    """When the variable was given another value in the function that puts it away, in order.
+
+    Of a loop that gives it its items it is not known when.
+    """
+    source, table = put.origin.source, objects.origins.bindings(put.origin.source)
+    code = index.places.codes[source].source_code
+    function = code.function_around(node_position(put.origin.statement))
+    bound = table.names.get((function, put.text), []) if put.text.isidentifier() else []
+    if not put.text.isidentifier():
+        attribute = table.attributes.get(put.text.rpartition(".")[2], [])
+        bound = [one for one in attribute if code.function_around(one.position) is function]
+    runs = [
+        (run, one)
+        for one in bound
+        if one.statement is not None and one.scope is None
+        for run in objects.runs.of(source, one.statement)
+    ]
+    return sorted(runs, key=lambda pair: pair[0])
+
+
+def _tensor_at(
+    index: Index, mentions: Mentions, named: list[Mention], put: _Put, run: int, given: list[tuple[int, Binding]]
+) -> TensorId | None:
+    """What a variable was at a step: by its last mention before that, or the last call that gave it its value since."""
+    last = bisect_right(given, run, key=lambda pair: pair[0]) - 1
     for one in reversed(named[: bisect_right(named, run, key=lambda one: one.step)][-4:]):
-        exact = mentions.exact(one, text)
+        if last >= 0 and given[last][0] >= one.step:
+            return _given_by(index, *given[last])
+        exact = mentions.exact(one, put.text)
         if exact:
             return exact[0]
     return None
+
+
+def _given_by(index: Index, step: int, binding: Binding) -> TensorId | None:
+    """What an assignment gave its name, where it is the result of its last call."""
+    call = index.trace.calls[step] if step >= 0 else None
+    place = index.places.of(call) if call is not None else None
+    if call is None or place is None or place.position != binding.position or len(call.outputs) != 1 or binding.items:
+        return None
+    return index.trace.states[call.outputs[0]].tensor

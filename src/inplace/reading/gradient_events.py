@@ -36,6 +36,11 @@ class Event:
         """Whether it may be about one of some leaves."""
         return self.leaves is None or not leaves.isdisjoint(self.leaves)
 
+    @property
+    def drops_nothing(self) -> bool:
+        """Whether it is a clear that is known to have found no gradient, or zeros only."""
+        return self.what == "clear" and bool(self.found) and set(self.found) <= {"-", "0"}
+
 
 class GradientEvents:
     """The events of one trace.

@@ -13,7 +13,9 @@ from inplace.facts.rows import column
 from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
 
-HowCut = Literal["detach", "data", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen", "collective"]
+HowCut = Literal[
+    "detach", "data", "deepcopy", "item", "numpy", "rebuilt", "no-grad", "dtype", "wrapped", "frozen", "collective"
+]
 """What cut a path: `wrapped` where a result became a new leaf (`nn.Parameter(...)`), `frozen` where none ever was."""
 
 _MOST = 20_000  # calls looked at for one lineage
@@ -278,9 +280,11 @@ def _writes_only(index: Index, call: Call) -> bool:
 
 def how_cut(cut: CutCall) -> HowCut:
     """What kind of call cut the path, for its words."""
+    call = cut.call
+    if call.stack.frames and call.stack.frames[0].entry == "deepcopy":
+        return "deepcopy"
     if cut.how is not None:
         return cut.how
-    call = cut.call
     label = call.function.label
     if call.function.kind is Kind.TO_PYTHON:
         return "item"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from inplace.facts.model import Position, Stack
-from inplace.facts.source_code import FUNCTIONS, LOOPS, node_position
+from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, node_position
 from inplace.reading.history import History
 from inplace.reading.places import Places
 
@@ -53,7 +54,8 @@ class Runs:
         taken = branch is not None and any(branch.holds(at) for _, at in calls)
         if any(span.holds(at) for _, at in calls):
             return list(self._own(span, calls, again=any(loop.holds(span) for loop in loops)))
-        found = dict(_crossings(span, calls, loops, branch if taken else None, is_function=function is not None))
+        way = _Way(code, span, loops, branch if taken else None, is_function=function is not None)
+        found = dict(way.crossings(calls))
         if not all(found.values()):
             self._unsure.add((source, statement))
         return list(found)
@@ -124,30 +126,59 @@ def _branch(around: list[ast.stmt]) -> Position | None:
     return None
 
 
-def _crossings(
-    span: Position, calls: list[_Crossing], loops: list[Position], branch: Position | None, *, is_function: bool
-) -> Iterator[tuple[int, bool]]:
-    """The calls behind which a function comes by a statement on its way to the next, and whether it surely does.
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way of a function, or of the source itself, by a statement at `span`.
 
     In a `branch` in which calls are made one of the two is.
     """
-    first, at = calls[0]
-    if span.end <= at.start and (branch is None or branch.holds(at)):
-        yield first - 1, True
-    for (step, here), (later, there) in pairwise(calls):
-        if branch is not None and not (branch.holds(here) or branch.holds(there)):
-            continue
-        ahead, behind = here.end <= span.start, span.end <= there.start
-        if is_function and later > step + 1:
-            passed = sure = ahead or behind  # others were called meanwhile: it had returned
-        elif there.end > here.end:
-            passed = sure = ahead and behind
-        else:
-            around = [loop for loop in loops if loop.holds(here) and loop.holds(there)]
-            passed = (ahead or behind) and (any(loop.holds(span) for loop in around) or (not around and there != here))
-            sure = not around or max(around, key=lambda loop: loop.start).holds(span)
-        if passed:
-            yield step, sure
-    last, at = calls[-1]
-    if at.end <= span.start and (branch is None or branch.holds(at)):
-        yield last, True
+
+    code: SourceCode
+    span: Position
+    loops: list[Position]
+    branch: Position | None
+    is_function: bool
+
+    def crossings(self, calls: list[_Crossing]) -> Iterator[tuple[int, bool]]:
+        """The calls behind which it comes by on its way to the next, and whether it surely does."""
+        first, at = calls[0]
+        if self.span.end <= at.start and (self.branch is None or self.branch.holds(at)):
+            yield first - 1, True
+        for (step, here), (later, there) in pairwise(calls):
+            if self.branch is None or self.branch.holds(here) or self.branch.holds(there):
+                passed, sure = self._passed(here, there, is_next=later == step + 1)
+                if passed:
+                    yield step, sure
+        last, at = calls[-1]
+        if at.end <= self.span.start and (self.branch is None or self.branch.holds(at)):
+            yield last, True
+
+    def _passed(self, here: Position, there: Position, *, is_next: bool) -> tuple[bool, bool]:
+        ahead, behind = here.end <= self.span.start, self.span.end <= there.start
+        if self.is_function and not is_next:
+            return ahead or behind, True  # others were called meanwhile: it had returned
+        if _goes_on(self.code, here, there):
+            return False, True
+        if there.end > here.end and not _goes_on(self.code, there, here):
+            return ahead and behind, True
+        around = [loop for loop in self.loops if loop.holds(here) and loop.holds(there)]
+        passed = (ahead or behind) and (any(loop.holds(self.span) for loop in around) or (not around and there != here))
+        return passed, not around or max(around, key=lambda loop: loop.start).holds(self.span)
+
+
+def _goes_on(code: SourceCode, here: Position, there: Position) -> bool:
+    """Whether a statement comes from one of its expressions to another that is evaluated behind it, whatever the text.
+
+    An operator comes behind its operands, and an item is assigned behind all that stands in its line.
+    """
+    statement = code.statement(here)
+    if statement is None or there == here or statement not in code.simple or not node_position(statement).holds(there):
+        return False
+    if isinstance(statement, ast.Assign):
+        targets = [node_position(one) for one in statement.targets]
+        return there.holds(here) or (
+            any(one.holds(there) for one in targets) and node_position(statement.value).holds(here)
+        )
+    if isinstance(statement, ast.AugAssign) and here == node_position(statement):
+        return there == node_position(statement.target)
+    return there.holds(here)

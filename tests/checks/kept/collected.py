@@ -301,6 +301,46 @@ def batches(n):
 got = list(batches(3))  # K
 print(torch.stack(got).sum(0))  # R
 """,
+    "transitions put by all arguments": """
+from collections import deque
+class Memory:
+    def __init__(self):
+        self.buffer = deque(maxlen=10)
+    def push(self, *transition):
+        self.buffer.append(transition)  # K
+    def states(self):
+        return torch.stack([state for state, _ in self.buffer])  # R
+memory, state = Memory(), torch.zeros(3)
+for t in range(4):
+    state.add_(torch.ones(3))  # W
+    memory.push(state, 1.0)
+print(memory.states().mean(0))
+""",
+    "transitions put as a tuple with a name": """
+state, steps = torch.zeros(3), []
+for t in range(4):
+    state.add_(torch.ones(3))  # W
+    step = (state, float(t))
+    steps.append(step)  # K
+print(torch.stack([one for one, _ in steps]).mean(0))  # R
+""",
+    "the result of an in-place call collected by its own name": """
+x = torch.zeros(3)
+seen = []
+for t in range(4):
+    x = x.add_(torch.ones(3))  # W
+    seen.append(x)  # K
+print(seen)  # R
+""",
+    "a buffer collected behind each item it gets": """
+buf = torch.zeros(3)
+seen = []
+for t in range(3):
+    buf[t] = torch.ones(2).sum()  # W
+    seen.append(buf)  # K
+print(len(seen))
+print(torch.stack(seen).sum(0))  # R
+""",
 }
 
 # Copies, fresh tensors, and what is read before it is written again.
@@ -349,6 +389,48 @@ for _ in range(2):
     opt.step()
 norm = torch.stack([p.norm() for p in params]).norm()
 print(norm)
+""",
+    "a fresh sample that noise is added to before it is collected": """
+net = nn.Linear(2, 2)
+def sample(steps):
+    x, path = torch.randn(3, 2), []
+    for t in reversed(range(steps)):
+        x = x - 0.1 * net(x).detach()
+        if t > 0:
+            x.add_(0.05 * torch.randn_like(x))
+        path.append(x)
+    return torch.stack(path)
+print(sample(5).mean())
+""",
+    "a result that gets a name of its own before it is changed and collected": """
+x, path = torch.ones(3), []
+for t in range(4):
+    y = torch.tanh(x)
+    y.mul_(0.5)
+    x = y
+    path.append(x)
+print(path)
+""",
+    "a state of an object that is made anew, changed and collected": """
+class Walker:
+    def __init__(self):
+        self.at, self.path = torch.zeros(2), []
+    def go(self, by):
+        self.at = self.at + by
+        self.at.clamp_(-1, 1)
+        self.path.append(self.at)
+walker = Walker()
+for t in range(4):
+    walker.go(torch.ones(2) * 0.4)
+print(walker.path)
+""",
+    "a sum that is made of two operators and scaled in the same loop": """
+x, seen = torch.ones(3), []
+for t in range(4):
+    x = 0.5 * x + torch.ones(3) * 2
+    x *= 0.9
+    seen.append(x)
+print(seen)
 """,
     "hidden rebinding history": """
 h = torch.zeros(3)

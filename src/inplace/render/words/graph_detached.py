@@ -10,6 +10,7 @@ from inplace.render.words.telling import Words
 _CUTS = {
     "detach": "detaches it",
     "data": "takes `.data`, which has no history",
+    "deepcopy": "makes copies that have no path to what they were made of",
     "item": "reads it as a Python number",
     "numpy": "hands it to numpy",
     "rebuilt": "makes a new tensor of its values",
@@ -21,6 +22,7 @@ _CUTS = {
 _REMEDIES = {
     "detach": "Leave the `detach()` out, or detach only what must not be trained.",
     "data": "Leave `.data` out: work on the tensor itself.",
+    "deepcopy": "Compute the loss with the module that is to be trained; or build the optimizer over the copy.",
     "item": "Keep it a tensor: combine with `torch.stack(...)` or `torch.cat(...)`, and read numbers for logging only.",
     "numpy": "Stay in PyTorch for what the loss needs, and convert only copies for plotting.",
     "rebuilt": "Combine the tensors with `torch.stack(...)` or `torch.cat(...)`, which keep the path.",

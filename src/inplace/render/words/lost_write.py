@@ -68,8 +68,7 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
         "or put the result where the loop takes it from.",
         "argument": f"Return the result, and assign it where the function is called; or write into the tensor itself, "
         f"{into}.",
-        "dropped": f"Keep the result, {code(f'x = x.{name}(...)')}, or write in place where a method "
-        f"{code(f'{name}_(...)')} does.",
+        "dropped": _kept(finding),
         "returned": f"Keep the result: {code(f'{finding.names[0]} = {name}(...)')}.",
         "method": f"Call it: {code(f'{name}(...)')}.",
         "uncalled": f"Call it: {code(f'{finding.names[0]}.{name}()')}.",
@@ -77,6 +76,15 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
         "option": f"Set it in each group: {code(f'for group in optimizer.param_groups: group[{name!r}] = ...')}.",
         "flag": "Call the method: `module.requires_grad_(False)`.",
     }[finding.how]
+
+
+def _kept(finding: LostWrite) -> str:
+    """How the line keeps its result, with a word on the method that writes in place where it calls one."""
+    receiver, line = finding.names[0], " ".join(finding.culprits[0].code.split())
+    kept = f"Keep the result: {code(f'{receiver} = {line}')}"
+    if not line.startswith(f"{receiver}."):
+        return f"{kept}."
+    return f"{kept}, or write in place where a method {code(f'{finding.function}_(...)')} does."
 
 
 _DID = {
