@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inplace.checks.silent_corruption import UnseenWrite
 from tests.recording import record_text
 
 HEAD = "from torch.utils.checkpoint import checkpoint\n"
@@ -103,6 +104,14 @@ SOUND = {
 }
 
 
+OWN = (
+    HEAD + "import warnings\nfrom torch.nn.utils import parametrizations as P, spectral_norm\n"
+    "with warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n"
+    "    net = nn.Sequential({norm}(nn.Linear(4, 8)), nn.Tanh())\n"
+    "out = checkpoint(net, torch.rand(6, 4), use_reentrant=False)\nout.sum().backward()"
+)
+
+
 def told(text: str) -> list[tuple[str, list[int], int | None]]:
     """What is wrong with a piece of code: kinds, lines of culprits, and the line of the victim."""
     loud = [one for one in record_text(text).report.findings if one.severity != "info"]
@@ -134,3 +143,16 @@ def test_a_second_run_that_does_the_same_is_fine(text: str) -> None:
 
     assert ran.error is None
     assert told(text) == []
+
+
+@pytest.mark.parametrize("norm", ["P.spectral_norm", "spectral_norm"])
+def test_a_module_that_writes_what_it_reads_is_no_unknown_writer(norm: str) -> None:
+    """Its power iteration runs once more in backward, so the gradient is another: the checkpoint's line is told."""
+    (finding,) = [one for one in record_text(OWN.format(norm=norm)).report.findings if one.severity != "info"]
+
+    assert isinstance(finding, UnseenWrite)
+    assert (finding.how, finding.culprits) == ("rewritten", ())
+    assert finding.victim is not None
+    assert finding.victim.place is not None
+    assert finding.victim.place.position.line == 7
+    assert not {"out", "checkpoint"}.intersection(finding.names)

@@ -337,6 +337,59 @@ SOUND = {
 }
 
 
+# Nothing at all is told of these, not even without alarm.
+SILENT = {
+    "the state of an optimizer, by a shorter name": (
+        "class Mean(torch.optim.Optimizer):\n    def __init__(self, params):\n        super().__init__(params, {})\n"
+        "    @torch.no_grad()\n    def step(self):\n        for p in self.param_groups[0]['params']:\n"
+        "            state = self.state[p]\n            if not state:\n"
+        "                state['avg'] = torch.zeros_like(p)\n"
+        "            avg = state['avg']\n            update = avg * 0.9 + p.grad\n            p.sub_(update)\n"
+        "            avg.mul_(0.9).add_(p.grad)\nnet = nn.Linear(2, 1)\nopt = Mean(net.parameters())\n"
+        "for _ in range(3):\n    opt.zero_grad()\n    net(torch.ones(3, 2)).sum().backward()\n    opt.step()"
+    ),
+    "a cache in place of what was computed": (
+        "class Attn(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.proj = nn.Linear(2, 2)\n        self.cache = torch.zeros(4, 2)\n    def forward(self, x, start, cached):\n        k = self.proj(x)\n"
+        "        if cached:\n            self.cache[start : start + 1] = k\n"
+        "            k = self.cache[: start + 1]\n"
+        "        return torch.sin(k).sum()\nattn = Attn()\nwith torch.no_grad():\n    for start in range(3):\n"
+        "        attn(torch.ones(1, 2), start, True)\n"
+        "    del start"
+    ),
+    "a name given anew behind each write": (
+        "def run():\n    noise = torch.zeros(3)\n    for _ in range(3):\n        noise.normal_()\n"
+        "        with torch.no_grad():\n            kept = noise\n        torch.sin(kept)\nrun()"
+    ),
+    "a loop over what is written": "saved = [torch.zeros(2), torch.zeros(2)]\nfor s in saved:\n    s.add_(1)",
+    "a parameter that is frozen at the end": (
+        "net = nn.Linear(2, 1)\nfor p in net.parameters():\n    p.data.clamp_(-1, 1)\n"
+        "for p in net.parameters():\n    p.requires_grad = False"
+    ),
+}
+TOLD_ALL_THE_SAME = {
+    "a name given anew before each write": (
+        "def run():\n    x = torch.zeros(3)\n    for _ in range(3):\n        kept = x\n        x.add_(1)\n"
+        "        torch.sin(kept)\nrun()",
+        [5, 4],
+        6,
+    ),
+    "a name given anew now and then": (
+        "def run():\n    x = torch.zeros(3)\n    for i in range(3):\n        x.add_(1)\n        if i == 0:\n"
+        "            kept = x\n        torch.sin(kept)\nrun()",
+        [4, 6],
+        7,
+    ),
+    "state that another line writes": (
+        "class Bank:\n    def __init__(self, start):\n        self.rows = start\n    def read(self):\n"
+        "        return torch.sin(self.rows)\nstart = torch.zeros(3)\nbank = Bank(start)\nfor _ in range(2):\n"
+        "    start.mul_(0.5).add_(1)\n    bank.read()",
+        [9, 3],
+        5,
+    ),
+}
+
+
 def told(text: str) -> list[tuple[str, list[int], int | None]]:
     """Each shared reference of a piece of code: how grave, the lines of its culprits, and that of its victim."""
     found = record_text(text).report.of_type(SharedReference)
@@ -364,6 +417,18 @@ def test_what_may_be_meant_is_told_without_alarm(text: str, culprits: list[int],
     """A reference that follows may be wanted."""
     assert ("info", culprits, victim) in told(text)
     assert [one for one in record_text(text).report.findings if one.severity != "info"] == []
+
+
+@pytest.mark.parametrize(("text", "culprits", "victim"), TOLD_ALL_THE_SAME.values(), ids=TOLD_ALL_THE_SAME)
+def test_the_twins_of_what_is_silent_are_told(text: str, culprits: list[int], victim: int) -> None:
+    """Where the name isn't sure to be given anew, or others write, what is read may be a surprise."""
+    assert (culprits, victim) in [(lines, line) for _, lines, line in told(text)]
+
+
+@pytest.mark.parametrize("text", SILENT.values(), ids=SILENT)
+def test_what_follows_by_intent_is_not_told(text: str) -> None:
+    """A short name, the variable of a loop, and what a line has just been given."""
+    assert record_text(text).report.of_type(SharedReference) == []
 
 
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)

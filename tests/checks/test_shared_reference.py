@@ -53,6 +53,14 @@ def test_bytes_that_nobody_wrote_may_have_two_names() -> None:
     assert first_lines("a = torch.zeros(3)\nb = a[:2]\nc = a + 1") == []
 
 
+def test_what_a_module_counts_is_not_called_by_its_result() -> None:
+    """The count of a batch norm is written on the line that gives its output a name: it is not that."""
+    text = "net = nn.BatchNorm1d(2)\ncount = net.num_batches_tracked\nout = net(torch.ones(3, 2))"
+    (finding,) = record_text(text).report.of_type(SharedReference)
+
+    assert finding.reaching == ("count", "net.num_batches_tracked")
+
+
 def test_a_swap_of_views_is_told() -> None:
     """The second assignment copies from what the first has overwritten."""
     assert first_lines("x = torch.arange(4.0)\nx[0], x[1] = x[1], x[0]")[0] == ("swap", 2)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Severity, Victim
 from inplace.facts.collectives import REDUCED
-from inplace.facts.model import BEFORE, Call, Kind, StorageId, TensorId, TensorState
+from inplace.facts.model import BEFORE, Call, Kind, Name, StorageId, TensorId, TensorState
 from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
 from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
@@ -387,18 +387,23 @@ def _written_by(index: Index, write: Write, view: TensorState) -> bool:
 
 
 def _names_sharing(index: Index, told: set[StorageId | None]) -> Iterator[SharedReference]:
-    """Two variables of the user's reach bytes that were written while both did."""
+    """Two variables of the user's reach bytes that were written while both did; of a run that is over.
+
+    The variable of a loop is no second one: it stands for the last of what the loop went through.
+    """
+    if index.trace.goes_on:
+        return
     roots: dict[StorageId, dict[str, None]] = defaultdict(dict)
     paths: dict[StorageId, dict[str, None]] = defaultdict(dict)
-    for name in index.trace.names:
+    for name in _last_seen(index):
         state = index.history.last_state(name.tensor)
-        if state is None or state.storage is None or name.step == BEFORE:
+        if state is None or state.storage is None:
             continue
         roots[state.storage][root_of(name.path)] = None
         paths[state.storage][name.path] = None
     for storage, found in sorted(roots.items()):
         writes = index.history.writes_to.get(storage, [])
-        many = len(found) > 1 or _items_of_one(paths[storage])
+        many = len(found.keys() - index.definitions.loop_names) > 1 or _items_of_one(paths[storage])
         if storage in told or not many or not writes or _is_one_parameter(index, storage, paths[storage]):
             continue
         writes = _while_shared(index, storage, writes)
@@ -409,28 +414,39 @@ def _names_sharing(index: Index, told: set[StorageId | None]) -> Iterator[Shared
         yield _finding(index, storage, writes, makers, "snapshot", "info")
 
 
+def _last_seen(index: Index) -> list[Name]:
+    """The names of the last look: of those before, some stand for something else by now."""
+    last = max((name.step for name in index.trace.names), default=BEFORE)
+    return [name for name in index.trace.names if name.step == last != BEFORE]
+
+
 def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list[Write]:
     """The writes made once tensors with two names were there, without those of a module's own initialisation."""
     over = frozenset(index.history.tensors_of[storage])
-    named = {name.path: name.tensor for name in index.trace.names if name.step != BEFORE and name.tensor in over}
+    named = {name.path: name.tensor for name in _last_seen(index) if name.tensor in over}
     born = sorted(index.trace.tensors[tensor].first_seen for tensor in named.values())
     later = [write for write in writes if write.call.step >= born[:2][-1]]
     return [write for write in later if not is_initial(write.call)]
 
 
 def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) -> bool:
-    """Whether some bytes are those of one leaf that requires grad, and no second variable stands for it.
+    """Whether some bytes are those of one parameter or leaf that requires grad, and no second variable stands for it.
 
     A parameter is known to its module, to an optimizer's groups, to lists and to the loops over them, and is meant to
     be the same in all.
     """
-    named = {name.tensor for name in index.trace.names if name.step != BEFORE}
+    named = {name.tensor for name in _last_seen(index)}
     over = named.intersection(index.history.tensors_of[storage])
     states = [index.history.last_state(tensor) for tensor in over]
-    if len(over) != 1 or not all(one is not None and one.is_leaf and one.requires_grad for one in states):
+    if len(over) != 1 or not all(one is not None and _is_trained(index, one) for one in states):
         return False
     own = {root_of(path) for path in paths if not path.endswith("]")}
     return len(own - index.definitions.loop_names) <= 1
+
+
+def _is_trained(index: Index, state: TensorState) -> bool:
+    """Whether a tensor is a leaf that requires grad, or a parameter, which may be frozen at the end."""
+    return index.trace.tensors[state.tensor].type == "Parameter" or (state.is_leaf and state.requires_grad)
 
 
 def _items_of_one(paths: dict[str, None]) -> bool:

@@ -27,9 +27,10 @@ class UnseenWrite(Finding):
     Where it is `unfollowed` nothing was saved, and the graph has not recorded the write: the gradient is that of the
     values before. Where it is a `receiver` an argument of the same statement read what the statement had changed
     before; `argument` is that, and no node is concerned. A checkpoint read other values when backward ran it again
-    (`recomputed`), or went `another way`; `argument` is the call that had been made in its place. Where it is
-    `unrecorded` there is no culprit: the bytes changed `between` two calls, none of which has shown that,
-    and `argument` is the call between them of foreign code, or of an optimizer, that was given them, if there is one.
+    (`recomputed`), as a module of a library had itself written them (`rewritten`), or went `another way`; `argument` is
+    the call that had been made in its place. Where it is `unrecorded` there is no culprit: the bytes changed `between`
+    two calls, none of which has shown that, and `argument` is the call between them of foreign code, or of an
+    optimizer, that was given them, if there is one.
     """
 
     kind = "silent-corruption"
@@ -37,7 +38,7 @@ class UnseenWrite(Finding):
     node: NodeId | None
     saved: str
     storage: StorageId | None
-    how: Escape | Literal["unfollowed", "receiver", "recomputed", "another way"]
+    how: Escape | Literal["unfollowed", "receiver", "recomputed", "rewritten", "another way"]
     argument: Place | None = None
     processes: tuple[int, ...] = ()
     between: tuple[Place | None, Place | None] | None = None
@@ -70,7 +71,7 @@ class UnseenWrite(Finding):
         """
         if self.how == "unfollowed":
             return (Cure.WRITE_RECORDED,)
-        if self.how in {"receiver", "begun", "another way", "unrecorded"}:
+        if self.how in {"receiver", "begun", "rewritten", "another way", "unrecorded"}:
             return ()
         if self.how in {"broadcast", "collective", "elsewhere", "shared"}:
             return (Cure.CLONE_SAVED,)
@@ -177,15 +178,18 @@ def _receiver(index: Index, one: ChangedReceiver) -> UnseenWrite:
 def _recomputed(index: Index, one: Recomputed) -> UnseenWrite:
     places = [place for call in (one.twice, one.once) if call is not None for place in index.places.chain(call)[:1]]
     culprits = culprits_of(index, one.writes) if one.writes else tuple(places)
+    tensors = [] if one.tensor is None else [one.tensor]
+    named = [] if one.is_own else [*culprits, one.checkpoint]  # lines that call a module mention nothing of what it has
+    how: Literal["recomputed", "rewritten"] = "rewritten" if one.is_own else "recomputed"
     return UnseenWrite(
         severity="warning",
         culprits=culprits,
         victim=Victim.at(one.checkpoint),
-        names=index.names.told(tensors=[] if one.tensor is None else [one.tensor], places=[*culprits, one.checkpoint]),
+        names=index.names.told(tensors=tensors, places=named),
         node=None,
         saved="",
         storage=one.writes[0].before.storage if one.writes else None,
-        how="recomputed" if one.writes else "another way",
+        how=how if one.writes else "another way",
         argument=places[1] if len(places) > 1 else None,
         at=one.step,
     )

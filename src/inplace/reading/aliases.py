@@ -126,10 +126,23 @@ def _read_of(index: Index, mentions: Mentions, alias: Alias) -> AliasRead | None
             if shown == alias.name and not alias.local:
                 continue  # a shorthand: written under the short name, and read under the other
             read = _after_write(mentions, readers, others, writes, tensor)
+            if read is not None and shown == alias.kept and _is_kept_anew(index, alias, *read):
+                continue
             if read is not None and (shown == alias.kept or _is_in_order(index, alias, *read)):
                 apart = alias.local and _is_in_order(index, alias, *read)
                 return _found(index, alias, state, *read, shown, is_meant_apart=apart)
     return None
+
+
+def _is_kept_anew(index: Index, alias: Alias, write: Write, read: Mention) -> bool:
+    """Whether the assignment always runs again between a write and a read: it stands between them, and in no branch."""
+    source = index.places.codes[alias.source].source_code
+    site = _site_in(index, alias, write)
+    if site is None or source.function_around(read.position) is not alias.function:
+        return False
+    around = [one for one in source.statements_around(alias.position) if not isinstance(one, ast.With | ast.AsyncWith)]
+    is_sure = all(node_position(one).holds(read.position) for one in around[:-1])
+    return is_sure and site.end <= alias.position.start and alias.position.end <= read.position.start
 
 
 def _given_back(
@@ -185,14 +198,21 @@ def _is_in_scope(code: Code, alias: Alias, text: str, mention: Mention) -> bool:
 
 def _is_in_order(index: Index, alias: Alias, write: Write, read: Mention) -> bool:
     """Whether the write and the read both stand behind the assignment in its function, in this order."""
-    function, source = alias.function, index.places.codes[alias.source].source_code
-    if source.function_around(read.position) is not function:
+    source = index.places.codes[alias.source].source_code
+    if source.function_around(read.position) is not alias.function:
         return False
+    site = _site_in(index, alias, write)
+    return site is not None and alias.position.end <= site.start < read.position.start
+
+
+def _site_in(index: Index, alias: Alias, write: Write) -> Position | None:
+    """Where the function of an assignment has made a write."""
+    source = index.places.codes[alias.source].source_code
     for frame in write.call.stack.frames:
         site = index.places.site(frame)
-        if site.source == alias.source and source.function_around(site.position) is function:
-            return alias.position.end <= site.position.start < read.position.start
-    return False
+        if site.source == alias.source and source.function_around(site.position) is alias.function:
+            return site.position
+    return None
 
 
 def _found(

@@ -11,7 +11,8 @@ from inplace.facts.model import Call, TensorState
 from inplace.reading.index import Index
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.origins import Origin
-from inplace.reading.spelled import is_path
+from inplace.reading.sharing import outside
+from inplace.reading.spelled import chained_from, is_path
 
 _LINES = 400  # lines that read something which are looked at
 _WRITES = 4  # writes behind the line that kept something
@@ -53,12 +54,21 @@ def _written_since(
     runs = objects.runs.of(origin.source, origin.statement)
     place = bisect_left(runs, read.step) - 1
     begin = runs[place] if place >= 0 else read.step
+    if _is_given_since(index, read, state, node, begin):
+        return None
     for _ in range(_WRITES):
         write = objects.write_between(origin, state, begin, read.step)
         if write is None or not _is_by_what_was_kept(index, objects, origin, write, node):
             return write
         begin = write.step
     return None
+
+
+def _is_given_since(index: Index, read: Call, state: TensorState, node: ast.expr, begin: int) -> bool:
+    """Whether a later line has made what is read, and given it that name (`k = cache[:n]` under a condition)."""
+    maker = index.trace.tensors[outside(index, state.tensor, read)].origin
+    place = index.places.of(index.trace.calls[maker]) if maker is not None and maker > begin else None
+    return place is not None and ast.unparse(node) in index.places.code(place).names_given(place.position)
 
 
 def _is_by_what_was_kept(index: Index, objects: KeptObjects, origin: Origin, write: Call, node: ast.expr) -> bool:
@@ -68,6 +78,7 @@ def _is_by_what_was_kept(index: Index, objects: KeptObjects, origin: Origin, wri
         by = nodes.get(one.path)
         if by is None or spot is None:
             continue
+        by = chained_from(by)
         if _name(by) == _name(node) or any(
             origin.statement is other.statement for other in objects.origins.of(by, spot)
         ):

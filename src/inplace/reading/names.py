@@ -46,8 +46,19 @@ class Names:
         scopes = [self._scope_of(stack) for stack in columns.stacks]
         counts = zip(columns.stack[:most], columns.first_output[:most], columns.output_count[:most], strict=True)
         for step, (stack, first, count) in enumerate(counts):
-            if count == 1 and targets[stack]:
+            if count == 1 and targets[stack] and not self._is_on_the_way(step, columns.outputs[first]):
                 yield step, history.tensors_by_state[columns.outputs[first]], scopes[stack], targets[stack]
+
+    def _is_on_the_way(self, step: int, output: int) -> bool:
+        """Whether a call only writes what was there, and what its line called goes on: the count of a batch norm."""
+        columns, tensors = self._history.columns, self._history.tensors_by_state
+        stack = columns.stack[step]
+        frames = columns.stacks[stack].frames
+        goes_on = step + 1 < len(columns.stack) and columns.stack[step + 1] == stack
+        if not goes_on or not frames or frames[0].entry is None:
+            return False
+        given = columns.before[columns.begins[step] : columns.begins[step + 1]]
+        return tensors[output] in {tensors[state] for state in given}
 
     def _scope_of(self, stack: Stack) -> str:
         """The function that a stack was in, empty for code that is in none."""

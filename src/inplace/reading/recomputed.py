@@ -40,6 +40,11 @@ class Recomputed:
     once: Call | None = None
     twice: Call | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether no line of the user's wrote, but a module of a library as it ran again: a power iteration, say."""
+        return bool(self.writes) and not any(write.call.stack.frames for write in self.writes)
+
 
 def recomputed_otherwise(index: Index) -> Iterator[Recomputed]:
     """Yield what differed, of each line that checkpoints once."""

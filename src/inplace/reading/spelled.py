@@ -133,3 +133,10 @@ def is_path(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
     return isinstance(node, ast.Name)
+
+
+def chained_from(node: ast.expr) -> ast.expr:
+    """What a chain of calls in place begins with, which is what each of them gives back: `b` of `b.mul_(2).add_(g)`."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+        node = node.func.value
+    return node

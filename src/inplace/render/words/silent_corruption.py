@@ -32,6 +32,7 @@ _REMEDIES = {
     "collective": "Give the collective a copy (`.detach().clone()`), or call it after `backward()`.",
     "begun": "Wait for it (`work.wait()`) before what it writes is used.",
     "recomputed": "Run `backward()` before, or give the function a copy as an argument.",
+    "rewritten": "Leave what writes it out of the checkpoint: it is to run once.",
     "another way": "Let the function do the same both times: what it depends on are its arguments.",
     "unrecorded": "Find what writes to it there, and let that write to a copy (`.clone()`), or after `backward()`.",
     "broadcast": "Use a `.clone()` of the buffer in forward, or build the model with `broadcast_buffers=False`.",
@@ -42,6 +43,9 @@ def _sentences(finding: UnseenWrite, trace: Trace) -> tuple[str, str]:
     if finding.how == "recomputed":
         what = f"{culprits(finding, trace)} changed {name(finding)} before backward ran {victim(finding, trace)} again."
         return what, "A checkpoint keeps its arguments only: the gradient is computed with the new values."
+    if finding.how == "rewritten":
+        what = f"{victim(finding, trace)} writes {name(finding)} each time it runs, and backward ran it again."
+        return what, "The gradient is computed with what was written in between, not with the values of the forward."
     if finding.how == "another way":
         before = f" in place of {quote(finding.argument)}" if finding.argument is not None else ""
         what = f"{quote(finding.culprits[0])} was called{before} when backward ran {victim(finding, trace)} again."
