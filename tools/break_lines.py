@@ -170,8 +170,8 @@ LINES = (
     ),
     Broken(
         "capture/tables/memory.py",
-        "if block[0] <= start and start + size <= block[1] and",
-        "if block[0] == start and start + size == block[1] and",
+        "if begin <= start and owner() is not None and start + size <= begin",
+        "if begin == start and owner() is not None and start + size == begin",
         (SAVES,),
     ),
     Broken("capture/tables/tensor_facts.py", "flags = _LEAF if owner.is_leaf else 1", "flags = 1", (MESSAGES, ORACLE)),

@@ -103,19 +103,21 @@ def ref_at(pointer: int, tensor: torch.Tensor) -> TensorRef:
 
 def test_memory_finds_whose_bytes_lie_at_an_address() -> None:
     """As going through all blocks does, for blocks of any size, and not for the dead or moved."""
-    drawn, memory, start = random.Random(0), Memory(), 64
+    sizes: dict[int, int] = {}
+    drawn, memory, start = random.Random(0), Memory(lambda ref: sizes[id(ref)]), 64
     blocks: list[tuple[int, int, torch.Tensor | None, TensorRef | None]] = []
     for _ in range(1500):
         size = drawn.choice([1, 3, 16, 64, 100, 4096, 5000, 1 << 20])
         tensor = torch.empty(0)
         ref = ref_at(start, tensor)
+        sizes[id(ref)] = size
         memory.add(start, size, ref)
         blocks.append((start, size, tensor, ref))
         start += size + drawn.choice([1, 1, 7, 4096])
     for number in range(0, 1500, 5):
         moved = blocks[number][3]
         assert moved is not None
-        moved.pointer = 1
+        moved.pointer = 1 << 50
     for number in range(1, 1500, 5):
         blocks[number] = (*blocks[number][:2], None, None)  # it has died
 

@@ -84,7 +84,7 @@ def test_it_arrives_while_a_call_takes_it(
     monkeypatch: pytest.MonkeyPatch, number: int, *, late: bool, is_told: bool
 ) -> None:
     """Whether before the call has read the bytes or behind is not known: what calls before it have saved is told."""
-    _arriving(monkeypatch, "settle_at", number, late=late)
+    _arriving(monkeypatch, "settle_over", number, late=late)
 
     assert _told("z = w + 1") == [("silent-corruption", 3, 4)] * is_told
 
@@ -92,6 +92,6 @@ def test_it_arrives_while_a_call_takes_it(
 @pytest.mark.usefixtures("alone")
 def test_it_arrives_before_anybody_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no call had taken was written at once."""
-    _arriving(monkeypatch, "look_at", 1, late=False)
+    _arriving(monkeypatch, "look_over", 1, late=False)
 
     assert _told("") == []

@@ -585,10 +585,16 @@ class Recorder(Listener):
         self._contents.settle(len(self._notes.log) - 1)
 
     def look_at(self, tensors: list[torch.Tensor]) -> None:
-        self._contents.look_at(tensors, len(self._notes.log) - 1)
+        self.look_over(self._contents.under(tensors))
 
     def settle_at(self, tensors: list[torch.Tensor], *, changed: bool) -> None:
-        self._contents.settle_at(tensors, len(self._notes.log) - 1, changed=changed)
+        self._contents.settle_over(self._contents.under(tensors), len(self._notes.log) - 1, changed=changed)
+
+    def look_over(self, some: list[Any]) -> None:
+        self._contents.look_over(some, len(self._notes.log) - 1)
+
+    def settle_over(self, some: list[Any]) -> None:
+        self._contents.settle_over(some, len(self._notes.log) - 1, changed=False)
 
     def _look_at_the_end(self) -> None:
         if not self._gave_up:

@@ -218,19 +218,29 @@ class Contents:
         """Note what changed in storages that sleep; `step` is the next call's."""
         self._look_asleep(list(self.asleep.values()), step)
 
-    def look_at(self, tensors: Iterable[torch.Tensor], step: int) -> None:
-        """The same for those of some tensors that are about to go into a call."""
-        some = self._asleep_under(tensors)
+    def under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
+        """What sleeps under some tensors."""
+        refs, asleep, found = self._seen.refs, self.asleep, {}
+        for tensor in tensors:
+            ref = refs.get(id(tensor))
+            if ref is not None and ref.live is not None and (watched := asleep.get(ref.live.id)) is not None:
+                found[watched.storage] = watched
+        return list(found.values())
+
+    def look_over(self, some: list[_Watched], step: int) -> None:
+        """The same for some of them, which are about to go into a call."""
         self._look_asleep(some, step)
         for watched in some:
             watched.taken = watched.flight  # by then the bytes were as they had been, or it is in flight no more
 
-    def settle_at(self, tensors: Iterable[torch.Tensor], after: int, *, changed: bool) -> None:
-        """Take the present contents of those storages as known: the recorded call `after` has just run.
+    def settle_over(self, some: list[_Watched], after: int, *, changed: bool) -> None:
+        """Take the present contents of those that sleep still as known: the recorded call `after` has just run.
 
         Where it is one that has `changed` none of its arguments, they are as they were before it.
         """
-        for watched in self._asleep_under(tensors):
+        for watched in some:
+            if self.asleep.get(watched.storage) is not watched:
+                continue
             if not watched.flight and not changed:
                 watched.after = after
             elif not watched.flight:
@@ -239,14 +249,6 @@ class Contents:
                 watched.after = after
             else:  # it may have ended before the call came to the bytes
                 del self.asleep[watched.storage]
-
-    def _asleep_under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
-        refs, asleep, found = self._seen.refs, self.asleep, {}
-        for tensor in tensors:
-            ref = refs.get(id(tensor))
-            if ref is not None and ref.live is not None and (watched := asleep.get(ref.live.id)) is not None:
-                found[watched.storage] = watched
-        return list(found.values())
 
     def _look_asleep(self, some: Iterable[_Watched], step: int) -> None:
         for watched in some:

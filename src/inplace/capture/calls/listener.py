@@ -77,6 +77,14 @@ class Listener:
         """Take the contents of these storages as known after that call, which may have changed its arguments or not."""
         raise NotImplementedError
 
+    def look_over(self, some: list[Any]) -> None:
+        """As `look_at`, for some of `asleep`."""
+        raise NotImplementedError
+
+    def settle_over(self, some: list[Any]) -> None:
+        """As `settle_at`, for some that `look_over` was told of, after a call that has changed none of its arguments."""
+        raise NotImplementedError
+
     def written_unseen(self, storage: StorageId | None) -> None:
         """The call noted last has written bytes that tensors with another counter reach; None for any storage."""
         raise NotImplementedError

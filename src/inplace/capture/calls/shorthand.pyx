@@ -95,7 +95,9 @@ cdef class Shorthand:
     cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died
     cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys, _live
     cdef list _sizes, _times, _dead, _running, _external
-    cdef set _plain, _compared
+    cdef set _plain
+    cdef dict _compared
+    cdef list _taken
     cdef array.array _calls, _given, _outputs, _rows
     cdef long long _origin
     cdef PyObject* _codes[CODES]
@@ -115,7 +117,7 @@ cdef class Shorthand:
         self._times, self._running = stacks.times, notes.running
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
         self._live, self._plain, self._keys = seen.storages.live, tensors.PLAIN, {}
-        self._compared = set()  # steps of calls that take what is compared around them, and have not ended
+        self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
         for place in range(CODES):
             self._codes[place] = NULL
 
@@ -135,7 +137,6 @@ cdef class Shorthand:
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
         cdef Py_ssize_t place, count = 0, step
         cdef PyObject* module = NULL
-        cdef bint is_compared = False
         cdef long long stack, times
         cdef int function = known.id
         if function < 0 or not PyTuple_CheckExact(args) or PyTuple_GET_SIZE(args) > POSITIONS:
@@ -146,16 +147,18 @@ cdef class Shorthand:
             return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
+        self._taken = None
         for place in range(PyTuple_GET_SIZE(args)):
-            if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, &is_compared):
+            if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count):
                 return -1
         for name, value in kwargs.items():
             if name == "out":
                 return -1
             place = self._log.path(name) if type(value) in self._plain else 0
-            if not self._note_given(<PyObject*>value, place, given, &count, &is_compared):
+            if not self._note_given(<PyObject*>value, place, given, &count):
                 return -1
-        if not count or (is_compared and known.open):
+        taken = self._taken
+        if not count or (taken is not None and known.open):
             return -1
         if self._watched or PyList_GET_SIZE(self._external):
             self._seen.step = len(self._calls) // CALL_WIDTH
@@ -179,13 +182,13 @@ cdef class Shorthand:
         array.extend_buffer(self._given, <char*>given, GIVEN_WIDTH * count)
         if PyList_GET_SIZE(self._running):
             self._log.within[step] = self._running[-1]
-        if is_compared:
-            self._hooks.look_at(call_notes.tensor_arguments(args, kwargs))
-            self._compared.add(step)
+        if taken is not None:
+            self._hooks.look_over(taken)
+            self._compared[step] = taken
         return step
 
     cdef bint _note_given(
-        self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count, bint* is_compared
+        self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count
     ) except -1:
         """Add the row of an argument, if it is a tensor; False where the call is not for us."""
         cdef PyObject* ref
@@ -196,8 +199,8 @@ cdef class Shorthand:
             if ref == NULL or count[0] == GIVEN_MOST:
                 return False
             live = slot(ref, LIVE_SLOT)
-            if self._asleep and live != <PyObject*>None and (<object>live).id in self._asleep:
-                is_compared[0] = True
+            if self._asleep and live != <PyObject*>None:
+                self._take(live)
             state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
             given += GIVEN_WIDTH * count[0]
             given[0], given[1], given[2] = place, state, state
@@ -206,6 +209,16 @@ cdef class Shorthand:
         if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
             return is_simple(<object>value)
         return type(<object>value) not in self._plain
+
+    cdef int _take(self, PyObject* live) except -1:
+        """Add a storage to those taken that are compared around the calls that take them, if it is one."""
+        cdef PyObject* found = PyDict_GetItemWithError(self._asleep, <object>slot(live, LIVE_ID_SLOT))
+        if found != NULL:
+            if self._taken is None:
+                self._taken = []
+            if <object>found not in self._taken:
+                self._taken.append(<object>found)
+        return 0
 
     cdef PyObject* _unmoved(self, PyObject* value) except? NULL:
         """What is known of a tensor that is in the state that was noted last; NULL where it is not, or is new."""
@@ -331,16 +344,13 @@ cdef class Shorthand:
                 sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
         if PyList_GET_SIZE(self._external) or (is_open and self._watched):
             self._hooks.settle()
-        if self.was_compared(step):
-            self._hooks.settle_at(call_notes.tensor_arguments(args, kwargs), changed=False)
+        if self._compared and (taken := self.was_compared(step)):
+            self._hooks.settle_over(taken)
         return True
 
     def was_compared(self, Py_ssize_t step):
-        """Whether bytes were compared before a call that `begin` has noted, and it has not ended yet."""
-        if step not in self._compared:
-            return False
-        self._compared.discard(step)
-        return True
+        """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
+        return self._compared.pop(step, None)
 
     cdef bint _note_result(
         self, known, Py_ssize_t step, args, dict kwargs, result, long long made, long long nodes, bint is_open

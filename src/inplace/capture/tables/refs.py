@@ -45,12 +45,13 @@ class LiveStorage(weakref.ref):  # type: ignore[type-arg]
 
 
 class SecondStorage(weakref.ref):  # type: ignore[type-arg]
-    """Another `StorageImpl` over the bytes of a storage, as `from_numpy` makes one; `key` and `pointer` are its own."""
+    """Another `StorageImpl` over the bytes of a storage, as `from_numpy` makes one; all but `live` is its own."""
 
-    __slots__ = ("key", "live", "pointer")
+    __slots__ = ("key", "live", "pointer", "size")
 
     key: int
     pointer: int
+    size: int
     live: LiveStorage
 
 

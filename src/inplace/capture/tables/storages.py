@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from inplace.capture.tables.layouts import LAYOUT, Layouts
-from inplace.capture.tables.memory import Memory
+from inplace.capture.tables.memory import Memory, Owner
 from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.refs import LiveStorage, SecondStorage, TensorRef
 from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
@@ -83,7 +83,7 @@ class Storages:
         self._devices: Numbers[torch.device] = Numbers()
         self._most = _MOST  # of those not asked for, until those that have died are let go of
         self._seconds: dict[int, SecondStorage] = {}  # by the address of the `StorageImpl`, too
-        self._memory = Memory()
+        self._memory = Memory(self._size_of)
         self._unplaced: list[LiveStorage] = []  # storages that `_memory` has yet to be told of
         self._placed = 0  # tensors that it was told of
         self._limit = _MOST
@@ -102,7 +102,7 @@ class Storages:
         """Let go of everything that is known of live tensors and storages, without waiting for a cyclic collection."""
         for live in self.live.values():
             live.refs.clear()
-        self._memory = Memory()
+        self._memory = Memory(self._size_of)
         self.live.clear()
         self.unasked.clear()
         self.dead.clear()
@@ -241,7 +241,7 @@ class Storages:
 
     def _add_second(self, storage: Any, key: int, pointer: int, size: int, live: LiveStorage) -> None:
         second = SecondStorage(storage, self._died)
-        second.key, second.pointer, second.live = key, pointer, live
+        second.key, second.pointer, second.live, second.size = key, pointer, live, size
         live.impls += 1
         self.live[key] = live
         self._seconds[key] = second
@@ -273,6 +273,16 @@ class Storages:
             self.ask(tensor, owner)
         return owner.live
 
+    def _size_of(self, owner: Owner) -> int:
+        """The bytes that an owner has at its pointer; a tensor has none where somebody has asked for its storage."""
+        if isinstance(owner, SecondStorage):
+            return owner.size
+        if isinstance(owner, LiveStorage):
+            return self.sizes[owner.id]
+        if owner.live is not None or self.unasked.get(owner.pointer) is not owner:
+            return 0
+        return self._layouts.sizes[self._tensors.fact(owner.tensor, FACTS) >> LAYOUT]
+
     def _place(self) -> None:
         """Tell where the bytes are of what was met since the last time: each is looked at once, and nobody hurries."""
         for live in self._unplaced:
@@ -283,9 +293,8 @@ class Storages:
         for ref in reversed(self._refs.values()):  # which tensors enter in the order of their ids
             if ref.tensor < placed:
                 break
-            if ref.live is None and self.unasked.get(ref.pointer) is ref:
-                layout = self._tensors.fact(ref.tensor, FACTS) >> LAYOUT
-                self._memory.add(ref.pointer, self._layouts.sizes[layout], ref)
+            if ref.live is None:
+                self._memory.add(ref.pointer, self._size_of(ref), ref)
 
 
 class StorageRows(Table[Storage]):
