@@ -80,6 +80,14 @@ cdef bint is_simple(values) except -1:
     return len(values) > 0
 
 
+cdef struct Beginning:
+    PyObject* frame  # which makes the call
+    PyObject* module  # the innermost frame below it that runs a module's forward, a reference of ours; NULL for none
+    long long stack
+    long long times  # that the stack has made calls
+    long long owner  # the module whose forward runs
+
+
 cdef class Shorthand:
     """Notes calls in short, in the tables of one recording; see NOTE [ Compiled and not ].
 
@@ -133,11 +141,18 @@ cdef class Shorthand:
         Returns:
             Its step; -1 where nothing was noted of it.
         """
+        cdef Beginning begun
+        begun.frame, begun.module = <PyObject*>frame, NULL
+        begun.stack = begun.owner = -1
+        try:
+            return self._begin(known, args, kwargs, &begun)
+        finally:
+            Py_XDECREF(begun.module)
+
+    cdef Py_ssize_t _begin(self, known, args, dict kwargs, Beginning* begun) except? -2:
         cdef int32_t row[CALL_WIDTH]
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
         cdef Py_ssize_t place, count = 0, step
-        cdef PyObject* module = NULL
-        cdef long long stack, times
         cdef int function = known.id
         if function < 0 or not PyTuple_CheckExact(args) or PyTuple_GET_SIZE(args) > POSITIONS:
             return -1
@@ -149,33 +164,22 @@ cdef class Shorthand:
             self._bury()
         self._taken = None
         for place in range(PyTuple_GET_SIZE(args)):
-            if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count):
+            if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, begun):
                 return -1
         for name, value in kwargs.items():
             if name == "out":
                 return -1
             place = self._log.path(name) if type(value) in self._plain else 0
-            if not self._note_given(<PyObject*>value, place, given, &count):
+            if not self._note_given(<PyObject*>value, place, given, &count, begun):
                 return -1
         taken = self._taken
         if not count or (taken is not None and known.open):
             return -1
-        if self._watched or PyList_GET_SIZE(self._external):
-            self._seen.step = len(self._calls) // CALL_WIDTH
-            self._hooks.look()
-        step = len(self._calls) // CALL_WIDTH
-        stack = self._stack_of(frame, &module)
-        owner = None
-        if module != NULL:
-            owner = <object>module
-            Py_DECREF(owner)
-        times = self._times[stack]
-        row[0], row[1] = function, stack
+        self._look_around(begun)
+        step = self._seen.step
+        self._times[begun.stack] = begun.times + 1
+        row[0], row[1], row[3] = function, begun.stack, begun.owner
         row[2] = 2 if PyObject_CallNoArgs(INFERENCE) else 0 if PyObject_CallNoArgs(GRAD_ENABLED) else 1
-        row[3] = -1 if owner is None or times >= OWNED else self._hooks.module_of(owner)
-        self._times[stack] = times + 1
-        self._seen.step = step
-        self._seen.detail = times < self._notes.detailed
         row[4] = row[5] = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
         row[6], row[7], row[8] = len(self._given), len(self._outputs), 0
         array.extend_buffer(self._calls, <char*>row, CALL_WIDTH)
@@ -187,17 +191,39 @@ cdef class Shorthand:
             self._compared[step] = taken
         return step
 
+    cdef int _look_around(self, Beginning* begun) except -1:
+        """What comes before anything is noted of a call, once."""
+        if begun.stack >= 0:
+            return 0
+        self._seen.step = len(self._calls) // CALL_WIDTH
+        if self._watched or PyList_GET_SIZE(self._external):
+            self._hooks.look()
+        begun.stack = self._stack_of(<object>begun.frame, &begun.module)
+        begun.times = self._times[begun.stack]
+        if begun.module != NULL and begun.times < OWNED:
+            begun.owner = self._hooks.module_of(<object>begun.module)
+        self._seen.detail = begun.times < self._notes.detailed
+        return 0
+
     cdef bint _note_given(
-        self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count
+        self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count, Beginning* begun
     ) except -1:
         """Add the row of an argument, if it is a tensor; False where the call is not for us."""
         cdef PyObject* ref
         cdef PyObject* live
         cdef int32_t state
         if is_of_one_kind(value):
-            ref = self._unmoved(value)
-            if ref == NULL or count[0] == GIVEN_MOST:
+            if count[0] == GIVEN_MOST:
                 return False
+            ref = self._unmoved(value)
+            if ref == NULL:  # it is new, or was written where no call of ours showed it
+                if PyObject_CallOneArg(IS_INFERENCE, <object>value):  # it has no counter, and a state for each look
+                    return False
+                self._look_around(begun)
+                self._seen.see(<object>value)
+                ref = self._unmoved(value)
+                if ref == NULL:
+                    return False
             live = slot(ref, LIVE_SLOT)
             if self._asleep and live != <PyObject*>None:
                 self._take(live)
