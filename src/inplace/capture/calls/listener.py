@@ -82,7 +82,7 @@ class Listener:
         raise NotImplementedError
 
     def settle_over(self, some: list[Any]) -> None:
-        """As `settle_at`, for some that `look_over` was told of, after a call that has changed none of its arguments."""
+        """As `settle_at`, for some that `look_over` was told of; the call has changed none of its arguments."""
         raise NotImplementedError
 
     def written_unseen(self, storage: StorageId | None) -> None:

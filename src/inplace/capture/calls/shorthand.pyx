@@ -378,6 +378,11 @@ cdef class Shorthand:
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
+    def meet_view(self, tensor, base, Py_ssize_t step, long long made):
+        """The state of a view that a call has given out, as `Arrivals.meet_based` notes it; None where it does that."""
+        cdef int32_t state
+        return state if self._views.meet(tensor, base, step, made, &state) else None
+
     cdef bint _note_result(
         self, known, Py_ssize_t step, args, dict kwargs, result, long long made, long long nodes, bint is_open
     ) except -1:
@@ -385,6 +390,8 @@ cdef class Shorthand:
         cdef int32_t state
         cdef PyObject* ref
         if not is_of_one_kind(<PyObject*>result):
+            if type(result) is tuple or type(result) is list:
+                return self._note_results(known, step, args, kwargs, result, made, nodes, is_open)
             if is_open or (type(result) is not float and type(result) is not int and type(result) is not bool):
                 return False
             if known.numbers and type(result) is not bool:
@@ -399,23 +406,55 @@ cdef class Shorthand:
             state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
             self._add_output(step, state)
             return True
-        base = read(BASE, <PyObject*>result)
-        if is_open and (nodes > 1 or base is not None or not self._are_unchanged(args, kwargs)):
+        if is_open and (nodes > 1 or not self._are_unchanged(args, kwargs)):
             return False
+        if not self._meet(known, result, step, made, is_open, &state):
+            return False
+        self._add_output(step, state)
+        return True
+
+    cdef bint _note_results(
+        self, known, Py_ssize_t step, args, dict kwargs, results, long long made, long long nodes, bint is_open
+    ) except -1:
+        """As `_note_result`, for some tensors; where one is not for us, those before it are known when Python asks."""
+        cdef int32_t states[GIVEN_MOST]
+        cdef Py_ssize_t count = 0
+        if len(results) > GIVEN_MOST or (is_open and (nodes > 1 or not self._are_unchanged(args, kwargs))):
+            return False
+        if PyList_GET_SIZE(self._dead):
+            self._bury()
+        for result in results:
+            if not is_of_one_kind(<PyObject*>result):
+                return False
+            if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:
+                return False
+            if not self._meet(known, result, step, made, is_open, &states[count]):
+                return False
+            count += 1
+        array.extend_buffer(self._outputs, <char*>states, count)
+        self._calls.data.as_ints[step * CALL_WIDTH + OUTS] = count
+        return True
+
+    cdef bint _meet(
+        self, known, tensor, Py_ssize_t step, long long made, bint is_open, int32_t* state
+    ) except -1:
+        """Note a tensor that a call has given out and that nobody has met; False, and nothing noted, if Python does."""
+        base = read(BASE, <PyObject*>tensor)
         if base is None:
-            if not (known.fresh or is_open) or type(result) is not torch.Tensor:
+            if not (known.fresh or is_open) or type(tensor) is not torch.Tensor:
                 return False
             try:
-                return self._meet_fresh(result, step, made, is_open)
+                return self._meet_fresh(tensor, step, made, is_open, state)
             except RuntimeError:  # it has no counter, or no memory
                 return False
+        if known.own:
+            return False
         made = -1 if made < 0 else made + self._origin
-        if not self._views.meet(result, base, step, made, &state):
-            met = self._arrivals.meet_based(result, base, step, made)
+        if not self._views.meet(tensor, base, step, made, state):
+            met = self._arrivals.meet_based(tensor, base, step, made)
             if met is None:
                 return False
-            state = met
-        self._add_output(step, state)
+            state[0] = met
         return True
 
     cdef int _add_output(self, Py_ssize_t step, int32_t state) except -1:
@@ -430,7 +469,9 @@ cdef class Shorthand:
                 return False
         return True
 
-    cdef bint _meet_fresh(self, tensor, Py_ssize_t step, long long made, bint may_alias) except -1:
+    cdef bint _meet_fresh(
+        self, tensor, Py_ssize_t step, long long made, bint may_alias, int32_t* state
+    ) except -1:
         """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
         cdef PyObject* bare = <PyObject*>tensor
         cdef PyObject* found
@@ -471,5 +512,5 @@ cdef class Shorthand:
             values = small_values(tensor)
             if values is not None:
                 self._values[first] = values
-        self._add_output(step, first)
+        state[0] = first
         return True

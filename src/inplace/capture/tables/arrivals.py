@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from inplace.capture.tables.call_log import CallLog
@@ -19,7 +21,12 @@ class Arrivals:
 
     Args:
         seen: where tensors get their ids.
+
+    Attributes:
+        meet_view: what is asked before `meet_based` and takes the same arguments, where it was compiled.
     """
+
+    meet_view: Callable[[torch.Tensor, torch.Tensor, int, int], StateId | None] | None = None
 
     def __init__(self, seen: TensorsSeen) -> None:
         self._seen = seen
@@ -32,7 +39,9 @@ class Arrivals:
         if base is None:
             state = self._meet_owner(tensor, step, made)
         else:
-            state = None if own else self.meet_based(tensor, base, step, made)
+            state = None if own or self.meet_view is None else self.meet_view(tensor, base, step, made)
+            if state is None and not own:
+                state = self.meet_based(tensor, base, step, made)
         if state is not None:
             return state
         counted = base is not None and id(base) in self._refs  # with its base, that is
