@@ -20,7 +20,7 @@ from torch import nn
 
 import inplace
 from inplace.capture.gradients import Gradients
-from inplace.capture.record import Recorder
+from inplace.capture.told import Told
 
 PAIRS = 21
 MODELS = {"MLP": (mlp_model, 40), "CNN": (cnn_model, 6), "transformer": (transformer_model, 4)}
@@ -38,8 +38,8 @@ def recorded(*, ledger: bool) -> Iterator[None]:
         if not ledger:
             for name in ("cleared", "stepped", "hidden", "singular"):
                 stack.enter_context(mock.patch.object(Gradients, name, _nothing))
-            stack.enter_context(mock.patch("inplace.capture.record.singular_nodes", return_value=([], False)))
-            stack.enter_context(mock.patch.object(Recorder, "_on_clear", _nothing))
+            stack.enter_context(mock.patch("inplace.capture.walks.singular_nodes", return_value=([], False)))
+            stack.enter_context(mock.patch.object(Told, "on_clear", _nothing))
         stack.enter_context(inplace.record())
         yield
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.capture import left_out, naming, record
+from inplace.capture import faults, left_out, listening, naming, parts, record, told, walks
 from inplace.capture.bytes import contents, foreign_memory, readable, samples, shared_memory
 from inplace.capture.calls import arguments, call_notes, functions, mode, optimizer_steps
 from inplace.capture.code import names, stacks
@@ -52,7 +52,7 @@ _FRAME = {
 # These are the user's call or warning itself, passed on; a fault injected in place of them would be the user's own.
 _PASSING = {"__torch_function__", "run_engine", "_on_warning", "_warn_again"}
 # These are what catches faults: each is a line or two around a call of something that is tested here.
-_EDGES = {"_guarded", "_shielded", "_protected", "_on_line", "_on_step", "_after_step", "resume"}
+_EDGES = {"_guarded", "_shielded", "protected", "_on_line", "_on_step", "_after_step", "resume"}
 
 
 def program() -> list[Any]:
@@ -105,6 +105,11 @@ def points() -> list[Any]:
         naming,
         tensor_facts,
         record,
+        faults,
+        listening,
+        parts,
+        told,
+        walks,
         arrivals,
         stacks,
         tensor_states,

@@ -123,7 +123,7 @@ def bytes_while_recording(run: Callable[[int], None], count: int) -> int:
     recorder.start()
     try:
         run(count)
-        return size_of([recorder._notes.log, recorder._seen], set())
+        return size_of([recorder._parts.log, recorder._parts.seen], set())
     finally:
         recorder.stop()
 

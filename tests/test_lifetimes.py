@@ -268,8 +268,8 @@ def test_what_is_known_of_the_dead_is_let_go_of() -> None:
                 y = torch.ones(3).relu_()[1:]
                 torch.from_numpy(np.ones(3)).add_(1)
                 torch.from_numpy(y.numpy()).add_(1)
-            storages = found._seen.storages
-            return [len(storages.live), len(storages._seconds), len(found._seen.refs)]
+            storages = found._parts.seen.storages
+            return [len(storages.live), len(storages._seconds), len(found._parts.seen.refs)]
         finally:
             found.stop()
 

@@ -269,7 +269,7 @@ LINES = (
         ("tests/capture/test_undo.py",),
     ),
     Broken(
-        "capture/record.py",
+        "capture/told.py",
         "self._ledger.make(Hooked(register_optimizer_step_post_hook, self._after_step, after))",
         "register_optimizer_step_post_hook(self._after_step)",
         ("tests/capture/test_undo.py",),

@@ -60,14 +60,15 @@ def test_a_node_that_is_not_the_last_is_noticed() -> None:
     x = torch.ones(2, requires_grad=True)
 
     def calls(*, last: bool) -> int:
-        begun = _sequence() - recorder._notes.log.origin
+        begun = _sequence() - recorder._parts.notes.log.origin
         (x + 1), (result := x * 2)
         if not last:
             x * 3
-        return recorder._notes.last_made(known, result, begun, begun + 2 + (not last)) - recorder._notes.log.origin
+        notes = recorder._parts.notes
+        return notes.last_made(known, result, begun, begun + 2 + (not last)) - notes.log.origin
 
     looked = [calls(last=True) for _ in range(3)]
     trusted = calls(last=True)
     assert all(found < 0 for found in looked)
-    assert trusted == _sequence() - recorder._notes.log.origin - 1
+    assert trusted == _sequence() - recorder._parts.notes.log.origin - 1
     assert [calls(last=False) < 0, known.last] == [True, {2: 4, 3: -1}]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.capture import record
+from inplace.capture import walks
 from inplace.capture.bytes import contents
 from inplace.capture.calls import strict
 from inplace.capture.code import names
@@ -180,7 +180,7 @@ CHAIN = """
 def test_a_graph_beyond_the_limit_is_told(limit: int, expected: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a walk that stopped at its limit: the line of the backward, and none for the look at the end."""
     monkeypatch.setattr(walk, "LIMIT", limit)
-    monkeypatch.setattr(record, "LIMIT", limit)
+    monkeypatch.setattr(walks, "LIMIT", limit)
 
     found = record_text(CHAIN)
 

@@ -13,7 +13,7 @@ from inplace.facts.model import Function, StorageId
 
 
 class Listener:
-    """What the recorder does around calls; see `record.py`.
+    """What the recorder does around calls; see listening.py.
 
     Attributes:
         watched: the exported storages whose contents are compared, where there are any.
