@@ -10,26 +10,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inplace.facts.errors import RecordingError
-from inplace.facts.pause import no_collection
 from inplace.facts.progress import Progress, Tell
-from inplace.shells.terminal.ending import with_error
+from inplace.shells.terminal.forms import (
+    as_json,
+    as_one_of_several,
+    explained,
+    json_of,
+    page_of,
+    page_of_ranks,
+    patch_of,
+    together_of,
+    told_of_each_other,
+    value_of,
+)
 from inplace.shells.terminal.job import Job
-from inplace.shells.terminal.per_process import is_of_job, with_part, without_rank
+from inplace.shells.terminal.per_process import is_of_job
 from inplace.shells.terminal.signals import TerminatedError, interruptible
+from inplace.shells.terminal.targets import Target, copy_of, flushed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from inplace.checks.finding import Rewrite
-    from inplace.checks.report import Report
     from inplace.facts.model import Trace
     from inplace.judge.judge import Start
     from inplace.shells.explanation import Explanation
@@ -43,8 +49,6 @@ _NO_SHARED = "what one process wrote into memory of another was not looked for"
 _NO_PROOF = "the fixes were not proved"
 _UNFINISHED = "The report was ended before it was finished."
 _SILENT = "inplace: this script made no call that is recorded, so there is nothing to show."
-_OPENED = re.compile(r"/dev/(?:fd/|(std)(?=in|out|err))(\d+|in|out|err)|/proc/self/fd/(\d+)")
-_STANDARD = {"in": 0, "out": 1, "err": 2}
 
 
 class Outputs:
@@ -82,11 +86,11 @@ class Outputs:
         text: int = 2,
     ) -> None:
         self._json, self._html, self._trace = (
-            None if name is None else _Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
+            None if name is None else Target(name) for name in ("/dev/stdout" if json == "-" else json, html, trace)
         )
-        self._sarif = None if sarif is None else _Target(sarif)
-        self._github = _Target("/dev/stdout") if github else None
-        self._patch = None if patch is None else _Target("/dev/stdout" if patch == "-" else patch)
+        self._sarif = None if sarif is None else Target(sarif)
+        self._github = Target("/dev/stdout") if github else None
+        self._patch = None if patch is None else Target("/dev/stdout" if patch == "-" else patch)
         self._folder = os.getcwd()  # noqa: PTH109  # a script may go elsewhere
         self._quiet, self._advise, self._gradients = quiet, advise, gradients
         self._is_kept_only = (
@@ -97,13 +101,13 @@ class Outputs:
         with contextlib.suppress(Exception):  # what is wrong with the others keeps no script from running
             job = None if quiet or text == 1 else Job.here()
             self._job = job if job is not None and job.arrive() else None
-        self._text = _copy_of(text)
+        self._text = copy_of(text)
         self._found: Explanation | None = None
         self._calls = 0
         self._reasons: list[str] = []  # why the report is not complete
         self._is_cut_short = False  # whether an interrupt has come
         self.is_terminated = False
-        self.explain: Callable[[Trace, Tell], Explanation] = _explained
+        self.explain: Callable[[Trace, Tell], Explanation] = explained
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +130,7 @@ class Outputs:
         self.is_terminated = self._is_cut_short = True
         if self._found is None and self._json is not None and self._json.is_file:
             early = [*self._reasons, _UNFINISHED]
-            self._written(self._json, lambda: _json_of(None, self._calls, None, early), is_told=False)
+            self._written(self._json, lambda: json_of(None, self._calls, None, early), is_told=False)
 
     @property
     def is_drawn(self) -> bool:
@@ -178,18 +182,18 @@ class Outputs:
             self._dump(trace, self._trace)
             return
         if children:
-            several = [_as_one_of_several(trace), *(child.trace for child in children)]
-            trace, *theirs = self._tried(_NO_SHARED, lambda: _told_of_each_other(several)) or several
+            several = [as_one_of_several(trace), *(child.trace for child in children)]
+            trace, *theirs = self._tried(_NO_SHARED, lambda: told_of_each_other(several)) or several
             children = [replace(child, trace=found) for child, found in zip(children, theirs, strict=True)]
         bar = Progress(self._show_bar, f"looking at {len(trace.calls):,} calls")
         found = self._found = self._tried(_NO_REPORT, lambda: self.explain(trace, bar.part(0, self._analysis)))
         if found is not None and children:
             plain = found
-            self._together = self._tried(_NO_CHILDREN, lambda: _together(plain, children, is_launcher=is_launcher))
+            self._together = self._tried(_NO_CHILDREN, lambda: together_of(plain, children, is_launcher=is_launcher))
         is_slow = start or self._html or self._trace
         if found is not None and self._json is not None and self._json.is_file and is_slow:
             early = [*self._reasons, _UNFINISHED]
-            self._written(self._json, lambda: _json_of(found, len(trace.calls), error, early), is_told=False)
+            self._written(self._json, lambda: json_of(found, len(trace.calls), error, early), is_told=False)
         if self._trace is not None:
             self._dump(trace, self._trace)
             self._dump_children(self._trace)
@@ -202,7 +206,7 @@ class Outputs:
             self._write_for_machines(found, error)
             if self._patch is not None:
                 shown = found
-                self._written(self._patch, lambda: _patch_of(shown, self._folder))
+                self._written(self._patch, lambda: patch_of(shown, self._folder))
             if self._html is not None:
                 page = found
                 self._written(self._html, lambda: self._page_of(page, bar, error), is_slow=True)
@@ -223,10 +227,10 @@ class Outputs:
         trace = found.trace
         together = self._together
         if not self._quiet and together is not None:
-            own = _value_of(found, len(trace.calls), error, self._reasons)
+            own = value_of(found, len(trace.calls), error, self._reasons)
             self._say(self._tried("no text", lambda: together.text(own)))
         elif not self._quiet and self._job is not None:
-            job, own = self._job, _value_of(found, len(trace.calls), error, self._reasons)
+            job, own = self._job, value_of(found, len(trace.calls), error, self._reasons)
             self._say(self._tried("no text", lambda: job.say(own)))
         elif not self._quiet and (error is None or trace.calls):
             told = self._tried("no text", lambda: str(found) if trace.calls or trace.notes else _SILENT)
@@ -243,10 +247,10 @@ class Outputs:
         from inplace.render.words.machine import to_github, to_sarif
 
         together = self._together
-        own = _value_of(found, len(found.trace.calls), error, self._reasons)
+        own = value_of(found, len(found.trace.calls), error, self._reasons)
         value = own if together is None else together.merged(own)
         if self._sarif is not None:
-            self._written(self._sarif, lambda: _as_json(to_sarif(value)))
+            self._written(self._sarif, lambda: as_json(to_sarif(value)))
         if self._github is not None:
             self._written(self._github, lambda: to_github(value))
 
@@ -255,24 +259,24 @@ class Outputs:
             return
         together = self._together
         if together is None:
-            self._written(self._json, lambda: _json_of(self._found, calls, error, self._reasons))
+            self._written(self._json, lambda: json_of(self._found, calls, error, self._reasons))
             return
-        own = _value_of(self._found, calls, error, self._reasons)
+        own = value_of(self._found, calls, error, self._reasons)
         if not self._json.is_file:
-            self._written(self._json, lambda: _as_json(together.merged(own)))
+            self._written(self._json, lambda: as_json(together.merged(own)))
             return
         for part, child in zip(together.parts(), together.children, strict=True):
             with self._json.of_child(part) as target:
-                self._written(target, lambda child=child: _as_json(child.to_json()))  # type: ignore[misc]
+                self._written(target, lambda child=child: as_json(child.to_json()))  # type: ignore[misc]
         if is_of_job():  # the ranks are merged with each other; what the children of one say stands beside it
-            self._written(self._json, lambda: _as_json(own))
+            self._written(self._json, lambda: as_json(own))
             return
         if together.own is not None:
             with self._json.of_child(f"pid{os.getpid()}") as target:
-                self._written(target, lambda: _as_json(own))
-        self._written(self._json, lambda: _as_json(together.merged(own)))
+                self._written(target, lambda: as_json(own))
+        self._written(self._json, lambda: as_json(together.merged(own)))
 
-    def _dump_children(self, target: _Target) -> None:
+    def _dump_children(self, target: Target) -> None:
         together = self._together
         if together is None or not target.is_file:
             return
@@ -282,8 +286,8 @@ class Outputs:
 
     def _page_of(self, found: Explanation, bar: Progress, error: BaseException | None) -> str:
         if self._together is not None:
-            return self._together.page(_value_of(found, self._calls, error, self._reasons))
-        return _page_of(found, bar)
+            return self._together.page(value_of(found, self._calls, error, self._reasons))
+        return page_of(found, bar)
 
     def report_merged(self, values: Sequence[dict[str, Any]], pictured: Sequence[Explanation]) -> None:
         """Print and write what several processes say as one; `pictured` are those of them that can be drawn."""
@@ -295,9 +299,9 @@ class Outputs:
             if not self._quiet:
                 self._say(self._tried("no text", lambda: to_text(value)))
             if self._json is not None:
-                self._written(self._json, lambda: _as_json(value))
+                self._written(self._json, lambda: as_json(value))
             if self._html is not None:
-                self._written(self._html, lambda: _page_of_ranks(value, pictured), is_slow=True)
+                self._written(self._html, lambda: page_of_ranks(value, pictured), is_slow=True)
 
     # ------------------------------------------------------------ each for itself
 
@@ -312,9 +316,7 @@ class Outputs:
             self._told(what, fault)
             return None
 
-    def _written(
-        self, target: _Target, make: Callable[[], str], *, is_slow: bool = False, is_told: bool = True
-    ) -> None:
+    def _written(self, target: Target, make: Callable[[], str], *, is_slow: bool = False, is_told: bool = True) -> None:
         """Write a text to where it is wanted."""
         what = f"{target.given} was not written"
         if is_slow and self._is_cut_short:
@@ -328,7 +330,7 @@ class Outputs:
             if is_told or not isinstance(fault, Exception):
                 self._told(what, fault, target)
 
-    def _dump(self, trace: Trace, target: _Target) -> None:
+    def _dump(self, trace: Trace, target: Target) -> None:
         from inplace.facts.codec import dump
 
         try:
@@ -337,13 +339,13 @@ class Outputs:
         except (Exception, KeyboardInterrupt, TerminatedError) as fault:
             self._told(f"{target.given} was not written", fault, target)
 
-    def _lost(self, target: _Target) -> None:
+    def _lost(self, target: Target) -> None:
         """Say that what would stand in a file could not be made."""
         sentence = f"{target.given} was not written, as there is no full report."
         self._reasons.append(sentence)
         self._say(f"inplace: {sentence}")
 
-    def _told(self, what: str, fault: BaseException, target: _Target | None = None) -> None:
+    def _told(self, what: str, fault: BaseException, target: Target | None = None) -> None:
         """Say why something was not done."""
         self._is_cut_short = self._is_cut_short or not isinstance(fault, Exception)
         self.is_terminated = self.is_terminated or isinstance(fault, TerminatedError)
@@ -360,199 +362,21 @@ class Outputs:
     def _show_bar(self, text: str) -> None:
         """Write a line over the one before, where somebody looks at a terminal."""
         if self._text is not None and self._text.isatty():
-            with _flushed(self._text) as stream:
+            with flushed(self._text) as stream:
                 stream.write(f"\r\x1b[K{text}")
 
     def _say(self, text: str | None) -> None:
         if self._text is None or text is None:
             return
         try:
-            with _flushed(self._text) as stream:
+            with flushed(self._text) as stream:
                 stream.write(text + "\n")
         except OSError as refused:
             if refused.strerror is not None:
                 self._reasons.append(f"The text can't be written ({refused.strerror}).")
 
 
-class _Target:
-    """A file that was named on the command line, or what such a name leads to.
-
-    Attributes:
-        given: the name as it was given.
-        is_file: whether it can be written more than once: a file, or nothing yet.
-    """
-
-    def __init__(self, given: str) -> None:
-        self.given = given
-        number = _number_of(given)
-        self._stream = None if number is None else _copy_of(number)
-        self._path = str(Path(given).absolute()) if number is None else given
-        self.is_file = number is None and (not Path(given).exists() or Path(given).is_file())
-
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[TextIO]:
-        """A stream to write it; a file is replaced when all of it has been written."""
-        if self._stream is not None:
-            with _flushed(self._stream) as stream:
-                yield stream
-            return
-        with self.replaced() as path, path.open("w", encoding="utf-8") as file:
-            yield file
-
-    @contextlib.contextmanager
-    def replaced(self) -> Iterator[Path]:
-        """A file to write by its name, which takes the place of this one at the end."""
-        from inplace.facts.whole_file import replacing  # with what a script must not find imported
-
-        if self._stream is None:
-            with replacing(self._path) as path:
-                yield path
-            return
-        import shutil
-        import tempfile
-
-        with tempfile.TemporaryDirectory(prefix="inplace-") as folder:
-            whole = Path(folder) / "whole"
-            yield whole
-            with whole.open(encoding="utf-8") as file, _flushed(self._stream) as stream:
-                shutil.copyfileobj(file, stream)
-
-    @contextlib.contextmanager
-    def of_child(self, part: str) -> Iterator[_Target]:
-        """The file beside this one that belongs to another process, called by its part of the name."""
-        target = _Target(with_part(without_rank(self._path), part))
-        try:
-            yield target
-        finally:
-            target.close()
-
-    def close(self) -> None:
-        """Let go of a stream."""
-        if self._stream is not None:
-            with contextlib.suppress(OSError):
-                self._stream.close()
-
-
-def _number_of(name: str) -> int | None:
-    """The number of the open file that a name stands for, None for other names."""
-    match = _OPENED.fullmatch(name)
-    if match is None:
-        return None
-    said = match[2] or match[3]
-    return _STANDARD[said] if said in _STANDARD else int(said)
-
-
-def _copy_of(number: int) -> TextIO | None:
-    """A stream of our own to where an open file leads; None where it leads nowhere."""
-    stream = {1: sys.stdout, 2: sys.stderr}.get(number)
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        return os.fdopen(os.dup(number), "w", encoding=encoding, errors="backslashreplace")
-    except OSError:
-        return None
-
-
-@contextlib.contextmanager
-def _flushed(stream: TextIO) -> Iterator[TextIO]:
-    """Write to a stream whose reader may have gone, or which may be full, without a word about it."""
-    with contextlib.suppress(BrokenPipeError):
-        yield stream
-        stream.flush()
-
-
-# ---------------------------------------------------------------- what is written
-
-
-@no_collection()
-def _explained(trace: Trace, tell: Tell) -> Explanation:
-    from inplace.shells.explanation import Explanation
-
-    return Explanation.of(trace, tell)
-
-
-def _as_one_of_several(trace: Trace) -> Trace:
-    """A trace that says which process it is of."""
-    from dataclasses import replace
-
-    from inplace.capture.process import parent_of_others
-
-    return replace(trace, process=trace.process or parent_of_others())
-
-
-def _told_of_each_other(traces: Sequence[Trace]) -> list[Trace]:
-    from inplace.reading.written_elsewhere import told_of_each_other
-
-    return told_of_each_other(traces)
-
-
-def _together(found: Explanation, children: Sequence[Left], *, is_launcher: bool) -> Together:
-    from inplace.shells.terminal.together import Together
-
-    return Together.of(found, children, is_launcher=is_launcher)
-
-
-def _page_of(found: Explanation, bar: Progress) -> str:
-    from inplace.shells.explanation import ANALYSIS
-
-    found.diagram(bar.part(ANALYSIS, 1))
-    return found.to_html()
-
-
-def shown_changes(report: Report) -> dict[str, list[Rewrite]]:
-    """The changes that a report shows, by file; of those that change the same lines the first."""
-    from inplace.fixes.patches import PatchError, changed_text
-
-    texts = {source.file: source.text for source in report.trace.sources if source.text is not None}
-    shown: dict[str, list[Rewrite]] = {}
-    for rewrite in dict.fromkeys(finding.rewrite for finding in report.findings):
-        if rewrite is None or rewrite.file not in texts:
-            continue
-        made = [*shown.get(rewrite.file, ()), rewrite]
-        with contextlib.suppress(PatchError):
-            changed_text(texts[rewrite.file], made)
-            shown[rewrite.file] = made
-    return shown
-
-
-def _patch_of(report: Report, folder: str) -> str:
-    """The changes that a report shows as a unified diff, its files named as they are seen from a folder."""
-    from inplace.fixes.patches import changed_text, unified
-
-    texts = {source.file: source.text or "" for source in report.trace.sources}
-    changes = shown_changes(report).items()
-    return "".join(unified(file, texts[file], changed_text(texts[file], made), folder) for file, made in changes)
-
-
-def _json_of(found: Explanation | None, calls: int, error: BaseException | None, reasons: list[str]) -> str:
-    return _as_json(_value_of(found, calls, error, reasons))
-
-
-def _value_of(
-    found: Explanation | None, calls: int, error: BaseException | None, reasons: Sequence[str]
-) -> dict[str, Any]:
-    """The public JSON value of a run."""
-    from inplace.render.words.contract import no_diagnoses, with_reasons
-
-    value: dict[str, Any] = no_diagnoses(calls) if found is None else found.to_json()
-    return with_reasons(with_error(value, error), reasons)
-
-
-def _as_json(value: dict[str, Any]) -> str:
-    import json  # not before the script has run, which may have a module of this name
-
-    return json.dumps(value, indent=2) + "\n"
-
-
-def _page_of_ranks(value: dict[str, Any], pictured: Sequence[Explanation]) -> str:
-    from inplace.render.picture.ranks import ranks_page
-
-    return ranks_page(value, [(found.trace.process, found.diagram()) for found in pictured])
-
-
-# ---------------------------------------------------------------- why something was not
-
-
-def _why_not(what: str, fault: BaseException, target: _Target | None) -> str:
+def _why_not(what: str, fault: BaseException, target: Target | None) -> str:
     """Why something was not done, in one sentence."""
     if isinstance(fault, TerminatedError):
         return f"{what}: the process was told to end."

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inplace.shells.terminal.complaint import UNUSABLE, complain
-from inplace.shells.terminal.outputs import Outputs, shown_changes
+from inplace.shells.terminal.forms import shown_changes
+from inplace.shells.terminal.outputs import Outputs
 from inplace.shells.terminal.run import run
 from inplace.shells.terminal.script import Script
 
