@@ -350,7 +350,8 @@ SILENT = {
     ),
     "a cache in place of what was computed": (
         "class Attn(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.proj = nn.Linear(2, 2)\n        self.cache = torch.zeros(4, 2)\n    def forward(self, x, start, cached):\n        k = self.proj(x)\n"
+        "        self.proj = nn.Linear(2, 2)\n        self.cache = torch.zeros(4, 2)\n"
+        "    def forward(self, x, start, cached):\n        k = self.proj(x)\n"
         "        if cached:\n            self.cache[start : start + 1] = k\n"
         "            k = self.cache[: start + 1]\n"
         "        return torch.sin(k).sum()\nattn = Attn()\nwith torch.no_grad():\n    for start in range(3):\n"
