@@ -9,6 +9,7 @@ import io
 import multiprocessing
 import os
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,37 @@ def assert_same(source: str, name: str, folder: Path) -> None:
 def test_a_case_has_the_same_trace(path: Path, tmp_path: Path) -> None:
     """Whatever the shorthand leaves to Python and takes up again."""
     assert_same(path.read_text(), str(path), tmp_path)
+
+
+WRITES = {
+    "an average of weights": "with torch.no_grad():\n    x.mul_(0.9).add_(w, alpha=0.1)",
+    "itself": "x.add_(x)",
+    "a view of itself": "x.mul_(x[0])",
+    "a view": "x[0].add_(1); x[1].zero_(); x.t().neg_()",
+    "what needs a gradient": "h = w * 2; h.mul_(3); h.relu_(); h.sum().backward()",
+    "a new tensor": "y = torch.ones(2, 2); y.add_(1); y.add_(1); y.fill_(0)",
+    "another shape": "x.resize_(4); x.add_(1); x.resize_(2, 2); x.unsqueeze_(0); x.squeeze_(0); x.t_()",
+    "another memory": "x.set_(torch.ones(2, 2)); x.add_(1); x.data = torch.zeros(2, 2); x.add_(1)",
+    "what has another counter": "d = x.data; d.add_(1); x.mul_(2); d.mul_(2); x.detach().add_(1)",
+    "what numpy shares": "n = x.numpy(); x.add_(1); n += 1; x.mul_(2); torch.from_numpy(n).add_(1)",
+    "an array": "z = torch.from_numpy(np.ones(4, np.float32)); z.add_(1); z[1:].mul_(2); z.add_(1)",
+    "what is refused": "try:\n    w.add_(1)\nexcept RuntimeError:\n    pass\nx.add_(1)",
+    "in inference mode": "with torch.inference_mode():\n    i = x * 2\n    i.add_(1)\n    x.add_(i)",
+    "by keyword": "x.add_(other=w.detach(), alpha=2); torch.Tensor.add_(x, 1); torch.relu_(x); x.add_(torch.ones(()))",
+    "a hidden argument": "x.lerp_(w.detach(), 0.5); x.addcmul_(x, x); x.copy_(w.detach()); x.normal_(); x.clamp_(0)",
+    "sparse ones": "s = torch.eye(2).to_sparse(); s.mul_(2); s.zero_()",
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_call_in_place_has_the_same_trace(name: str, tmp_path: Path) -> None:
+    """Made some times, since the first write of a tensor is noted in full."""
+    body = textwrap.indent(WRITES[name], "        ")
+    text = (
+        "import numpy as np\nimport torch\nw = torch.ones(2, 2, requires_grad=True)\n"
+        f"def run(x):\n    for _ in range(4):\n{body}\nrun(torch.ones(2, 2))\nx = torch.ones(2, 2)\nx.add_(1)\nrun(x)\n"
+    )
+    assert_same(text, "<program>", tmp_path)
 
 
 @pytest.mark.parametrize("seed", list(some(range(200), 20)))

@@ -344,6 +344,8 @@ def _schema_writes(label: str) -> tuple[str, ...]:
         for position, argument in enumerate(schema.arguments):
             if argument.alias_info is None or not argument.alias_info.is_write or argument.is_out:
                 continue
+            if "Tensor" not in str(argument.type):  # `aten::mul_` multiplies lists of TorchScript, too
+                continue
             found[argument.name] = None
             if not argument.kwarg_only:
                 found[str(position)] = None

@@ -24,6 +24,8 @@ class Known:
         numbers: whether it gives out numbers of Python.
         brief: whether its calls may be noted in short.
         quick: whether they may by what is compiled: such as nobody but the user makes.
+        in_place: whether it changes its first argument and no other.
+        changes: whether it may change any, of those whose calls may be noted in short.
         last: for each number of nodes that a call may make, how often the last of them was that of its result, of the
             times that we looked; -1 where it once was not.
     """
@@ -33,11 +35,13 @@ class Known:
         "asked",
         "backward",
         "brief",
+        "changes",
         "collective",
         "drops",
         "facts",
         "fresh",
         "id",
+        "in_place",
         "kind",
         "label",
         "last",
@@ -73,6 +77,8 @@ class Known:
         self.reread = self.kind is Kind.SETTER or self.label == "requires_grad_"
         self.slot = self.label == "grad" and self.kind in (Kind.GETTER, Kind.SETTER)
         self.asked = self.slot or self.label in _OF_MEMORY
-        self.quick = self.brief and not self.passed and not self.asked
+        self.in_place = self.plain and self.aliases == 1 and not self.reread
+        self.changes = self.open or self.in_place
+        self.quick = (self.brief or self.in_place) and not self.passed and not self.asked
         self.id = self.writing = -1
         self.last: dict[int, int] = {}

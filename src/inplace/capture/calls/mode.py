@@ -234,11 +234,11 @@ class CallMode(TorchFunctionMode):
                 else:
                     nodes = ended - begun
                     notes.note_outcome(
-                        known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.open
+                        known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.changes
                     )
                 if ended != begun and (samples := hooks.samples) is not None and (samples.is_on or count < FIRST):
                     samples.take(known, step, tensor_arguments(args, kwargs), result, ended - begun)
-                if hooks.external or (known.open and hooks.watched):
+                if hooks.external or (known.changes and hooks.watched):
                     hooks.settle()
                 if asleep:
                     hooks.settle_at(tensor_arguments(args, kwargs), changed=False)

@@ -27,7 +27,7 @@ from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
 from inplace.capture.calls.functions import variant_of
 from inplace.capture.code import stacks
-from inplace.capture.tables import call_log, layouts, storages, tensor_facts, tensor_states, tensors
+from inplace.capture.tables import call_log, layouts, storages, tensor_facts, tensor_states, tensors, tensors_seen
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensor_facts import small_values
 
@@ -64,6 +64,8 @@ cdef int STACK = call_log.STACK
 cdef int SEQ0 = call_log.SEQ0
 cdef int SEQ1 = call_log.SEQ1
 cdef int OUTS = call_log.OUTS
+cdef int GIVEN = call_log.GIVEN
+cdef int LEAF = tensors_seen._LEAF
 cdef int LAST = tensors.LAST
 
 cdef set INDICES = call_notes._INDICES
@@ -100,13 +102,13 @@ cdef class Shorthand:
     """
 
     cdef Views _views
-    cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died
+    cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys, _live
     cdef list _sizes, _times, _dead, _running, _external
     cdef set _plain
     cdef dict _compared
     cdef list _taken
-    cdef array.array _calls, _given, _outputs, _rows
+    cdef array.array _calls, _given, _outputs, _rows, _states
     cdef long long _origin
     cdef PyObject* _codes[CODES]
     cdef int _roles[CODES]
@@ -119,6 +121,7 @@ cdef class Shorthand:
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._layouts, self._sizes = seen.states.layouts.ids, seen.states.layouts.sizes
+        self._states, self._counters = seen.states._facts, seen.counters
         self._values, self._dead = seen.states.values, seen.dead
         self._calls, self._given, self._outputs = notes.log.calls, notes.log.given, notes.log.outputs
         self._rows, self._origin = seen.tensors.rows, notes.log.origin
@@ -173,7 +176,9 @@ cdef class Shorthand:
             if not self._note_given(<PyObject*>value, place, given, &count, begun):
                 return -1
         taken = self._taken
-        if not count or (taken is not None and known.open):
+        if not count or (taken is not None and known.changes):
+            return -1
+        if known.in_place and (self._hooks.strict or not self._is_asked(args)):
             return -1
         self._look_around(begun)
         step = self._seen.step
@@ -235,6 +240,14 @@ cdef class Shorthand:
         if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
             return is_simple(<object>value)
         return type(<object>value) not in self._plain
+
+    cdef bint _is_asked(self, tuple args) except -1:
+        """Whether somebody has asked for the storage of the first argument, a tensor, that is about to be written."""
+        cdef PyObject* ref
+        if not args or not is_of_one_kind(<PyObject*>args[0]):
+            return False
+        ref = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>args[0])
+        return ref != NULL and slot(ref, LIVE_SLOT) != <PyObject*>None
 
     cdef int _take(self, PyObject* live) except -1:
         """Add a storage to those taken that are compared around the calls that take them, if it is one."""
@@ -353,14 +366,17 @@ cdef class Shorthand:
         cdef long long made = -1
         cdef long long times
         cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
-        cdef bint is_open = known.open
+        cdef bint is_open = known.open, changes = known.changes
         if ended == begun + 1:
             made = begun
         elif ended != begun and known.fresh:
             if known.last.get(ended - begun) != LOOKS:
                 return False
             made = ended - 1
-        if not self._note_result(known, step, args, kwargs, result, made, ended - begun, is_open):
+        if known.in_place:
+            if ended != begun or not self._note_written(step, args, kwargs, result):
+                return False
+        elif not self._note_result(known, step, args, kwargs, result, made, ended - begun, is_open):
             return False
         self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
         if ended != begun:
@@ -368,7 +384,7 @@ cdef class Shorthand:
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
             if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
                 sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
-        if PyList_GET_SIZE(self._external) or (is_open and self._watched):
+        if PyList_GET_SIZE(self._external) or (changes and self._watched):
             self._hooks.settle()
         if self._compared and (taken := self.was_compared(step)):
             self._hooks.settle_over(taken)
@@ -411,6 +427,59 @@ cdef class Shorthand:
         if not self._meet(known, result, step, made, is_open, &state):
             return False
         self._add_output(step, state)
+        return True
+
+    cdef bint _note_written(self, Py_ssize_t step, args, dict kwargs, result) except -1:
+        """Note that a call has written the values of its first argument, which is no view, and that needs no gradient.
+
+        As `TensorsSeen.stepped` does. False, and nothing noted, where it is not so.
+        """
+        cdef PyObject* bare = <PyObject*>result
+        cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>bare)
+        cdef PyObject* found
+        cdef long long row[STATE_WIDTH]
+        cdef long long state
+        cdef int32_t number
+        cdef Py_ssize_t place
+        if ref == NULL or result is not args[0] or not is_of_one_kind(bare) or self._counters.split:
+            return False
+        state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
+        if state < 0 or slot(ref, VERSION_SLOT) == <PyObject*>None or <object>slot(ref, GUESSED_SLOT):
+            return False
+        if <object>slot(ref, LOST_SLOT) or read(REQUIRES_GRAD, bare) or read(BASE, bare) is not None:
+            return False
+        for value in (*args[1:], *kwargs.values()):
+            if value is not result and is_of_one_kind(<PyObject*>value) and self._unmoved(<PyObject*>value) == NULL:
+                return False
+        try:
+            version = read(VERSION, bare)
+            found = layout_in(self._layouts, result)
+            if PyObject_CallOneArg(DATA_PTR, result) != <object>slot(ref, POINTER_SLOT) or found == NULL:
+                return False
+        except RuntimeError:  # it has no memory any more
+            return False
+        for place in range(STATE_WIDTH):
+            row[place] = self._states.data.as_longlongs[state * STATE_WIDTH + place]
+        if row[4] != (PyLong_AsLongLong(<object>found) << LAYOUT | LEAF):
+            return False
+        if version != <object>slot(ref, VERSION_SLOT):
+            put(ref, VERSION_SLOT, version)
+            row[5], row[8] = PyLong_AsLongLong(version), len(self._rows) // TENSOR_WIDTH
+            state = len(self._states) // STATE_WIDTH
+            array.extend_buffer(self._states, <char*>row, STATE_WIDTH)
+            put(ref, STATE_SLOT, state)
+            if self._seen.detail:
+                values = small_values(result)
+                if values is not None:
+                    self._values[state] = values
+        number = state
+        place = self._calls.data.as_ints[step * CALL_WIDTH + GIVEN]
+        for value in (*args, *kwargs.values()):
+            if is_of_one_kind(<PyObject*>value):
+                if value is result:
+                    self._given.data.as_ints[place + 2] = number
+                place += GIVEN_WIDTH
+        self._add_output(step, number)
         return True
 
     cdef bint _note_results(
