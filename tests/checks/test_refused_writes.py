@@ -32,6 +32,17 @@ def found(text: str) -> list[tuple[type, int]]:
         ("h = w * 2\nwith torch.no_grad():\n    v = h[1:]\nv.add_(1)", Cut, 5),
         ("a, b = (w * 2).unbind()[:2]\na.add_(1)", MultiOutputWrite, 3),
         ("with torch.inference_mode():\n    v = torch.ones(4)\n(w * v).sum()", InferenceTensor, 3),
+        ("with torch.inference_mode():\n    v = torch.ones(6)\n(w * v[:4]).sum()", InferenceTensor, 3),
+        (
+            "with torch.inference_mode():\n    v = torch.ones(6).mul(2)\nu = v[1:]\n(w * u[:4]).sum()",
+            InferenceTensor,
+            3,
+        ),
+        (
+            "k = torch.ones(6)\nwith torch.inference_mode():\n    v = k[2:]\n    u = k.mul(2)[2:]\n(w * u).sum()",
+            InferenceTensor,
+            5,
+        ),
     ],
 )
 def test_a_refused_call_is_told(text: str, kind: type, line: int) -> None:

@@ -35,6 +35,10 @@ def function(forward: str, backward: str, given: str = "x") -> str:
 
 LEAF = "x = torch.ones(3, requires_grad=True)\n"
 MENDED = {
+    "numpy of one tensor twice in a line": "p = nn.Linear(2, 1)(torch.rand(3, 2)).sigmoid()\n"
+    "score = 2 * p.numpy().max() / (p.numpy().sum() + 1)",
+    "numpy of a parameter twice in a function": "def spread(t):\n    return t.numpy().max() - t.numpy().min()\n"
+    "spread(nn.Linear(2, 2).weight)",
     # a write into a copy
     "method on rows": "p = torch.rand(5, 2)\ni = torch.tensor([0, 2])\np[i].sub_(p[i].mean(0))\np.sum()",
     "activation on rows": "p = torch.randn(5, 2)\nm = p[:, 0] > 0\np[m].relu_()\np.sum()",
@@ -274,6 +278,28 @@ def test_a_change_mends(name: str) -> None:
 
 
 HELD = {
+    "features that were detached once for many steps": """
+        body, head = nn.Linear(2, 2), nn.Linear(2, 1)
+        opt = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.1)
+        features = body(torch.rand(3, 2)).detach()
+        for _ in range(3):
+            opt.zero_grad()
+            head(features).sum().backward()
+            opt.step()""",
+    "a table that was detached once, in a class": """
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embed, self.head = nn.Embedding(4, 2), nn.Linear(2, 1)
+                self.table = torch.tanh(self.embed(torch.arange(4))).data
+            def forward(self, at):
+                return self.head(self.table[at])
+        model = Model()
+        opt = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            opt.zero_grad()
+            model(torch.tensor([0, 2])).sum().backward()
+            opt.step()""",
     "a gradient that both backwards add to": """
         net, head = nn.Linear(2, 2), nn.Linear(2, 1)
         opt = torch.optim.SGD([*net.parameters(), *head.parameters()], lr=0.1)

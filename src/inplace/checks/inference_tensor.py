@@ -72,13 +72,31 @@ def _of_ending(index: Index, ending: Ending) -> InferenceTensor:
 
 
 def _made(index: Index, tensor: TensorId, step: int) -> tuple[Place, ...]:
-    """Where a tensor was made: by the call that gave it out, else where it was first seen under inference mode."""
+    """Where a tensor was made: by the call that gave it out, else where it was first seen under inference mode.
+
+    What is a view of one that was made so is of its kind, wherever it was taken.
+    """
     givers = [one for one in index.history.givers.get(tensor, ()) if one < step]
+    if givers and index.trace.calls[givers[0]].grad_mode is not GradMode.INFERENCE:
+        givers = _made_below(index, tensor, givers[0]) or givers
     if givers:
         return index.places.chain(index.trace.calls[givers[0]])
     seen = [one for one, _ in index.history.sightings.get(tensor, ()) if one < step]
     first = index.trace.calls[seen[0]] if seen else None
     return index.places.chain(first) if first is not None and first.grad_mode is GradMode.INFERENCE else ()
+
+
+def _made_below(index: Index, tensor: TensorId, step: int) -> list[int]:
+    """The last call under inference mode that gave out what a view, made by a call outside of that, is of."""
+    state = index.history.last_state(tensor)
+    over = index.history.tensors_of.get(state.storage, ()) if state is not None and state.storage is not None else ()
+    steps = sorted(one for other in over for one in index.history.givers.get(other, ())[:1] if one < step)
+    made = [one for one in steps if index.trace.calls[one].grad_mode is GradMode.INFERENCE]
+    return [one for one in made if index.places.statement_of(index.trace.calls[one]) == _statement(index, made[0])][-1:]
+
+
+def _statement(index: Index, step: int) -> object:
+    return index.places.statement_of(index.trace.calls[step])
 
 
 def _finding(index: Index, call: Call, state: TensorState) -> InferenceTensor:

@@ -3,28 +3,32 @@
 NOTE [ Meant to be trained ]
 Most parameters that no optimizer has are left out on purpose: a frozen backbone, an attacked image, a teacher. So it is
 told only of those that escaped it: parameters in a plain list, dict or attribute, which nobody registers; parameters
-that were made after the optimizer was built, whose line goes backward to the optimizer's own too; and an optimizer over
-parameters that nothing is ever computed from, or not from some point on. What the user updates or reads the gradient of
-by hand is left alone.
+that were made after the optimizer was built, whose line goes backward to the optimizer's own too, or that a line
+unfroze between two of its steps; and an optimizer over parameters that nothing is ever computed from, or not from some
+point on. What the user updates or reads the gradient of by hand is left alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
-from inplace.facts.model import BEFORE, Act, Call, GradientAct, StorageId, TensorId
+from inplace.facts.model import BEFORE, Act, Call, GradientAct, Stack, StorageId, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents
 from inplace.reading.gradients import reached_leaves, storages_of
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
 from inplace.reading.place import Place
 from inplace.reading.replaced import replaced_leaves
+from inplace.reading.unfrozen import unfrozen_leaves
 
 _MOST = 4
+
+How = Literal["hidden", "late", "unfrozen", "unused", "idle", "double"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +36,14 @@ class NotOptimized(Finding):
     """Parameters that get gradients which no optimizer applies.
 
     `how`: they are in a plain container or attribute (`hidden`), they were made after the optimizer was built (`late`),
-    an optimizer has parameters that no loss was ever computed from (`unused`), or makes steps over some that the losses
-    before them were not computed from (`idle`).
+    they were frozen then, and made to require grad in the midst of its training (`unfrozen`); an optimizer has
+    parameters that no loss was ever computed from (`unused`), or makes steps over some that the losses before them were
+    not computed from (`idle`), of which another optimizer may have the same (`double`).
     """
 
     kind = "not-optimized"
     keeps_loss = True
-    how: Literal["hidden", "late", "unused", "idle"]
+    how: How
     leaves: tuple[TensorId, ...]
     memory: tuple[StorageId, ...]
     optimizer: Place | None
@@ -77,9 +82,12 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
     replaced = {one.now for one in replaced_leaves(index)}
     for act, late in _late(index, events, escaped - hidden - replaced):
         yield _finding(index, "late", late, act)
+    for one in unfrozen_leaves(index):
+        yield _finding(index, "unfrozen", one.leaves, one.built, index.places.chain(one.switch))
     if escaped:
         unused = [*_unused(index, events, escaped)]
-        yield from unused or _idle(index, events, escaped - replaced)
+        idle = [*_idle(index, events, escaped - replaced)] if not unused else []
+        yield from unused or idle or _double(index, events)
 
 
 def _last_built(acts: tuple[GradientAct, ...]) -> GradientAct | None:
@@ -138,15 +146,56 @@ def _idle(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Itera
             return
 
 
+def _double(index: Index, events: GradientEvents) -> Iterator[Finding]:
+    """A second optimizer over the same parameters, which finds no gradient in front of any of its steps.
+
+    Each time the last backward has gone to what no optimizer has: it is those that it was to be built over.
+    """
+    steps_of: dict[frozenset[TensorId], dict[Stack, list[Event]]] = defaultdict(lambda: defaultdict(list))
+    for one in events.of("step"):
+        if one.leaves is not None:
+            steps_of[one.leaves][one.stack].append(one)
+    order = events.of("backward", "step")
+    # A gradient that is only looked at when all is over moves nothing.
+    reads = [one for one in events.of("read") if one.moment < order[-1].moment] if order else []
+    used = {leaf for one in reads for leaf in one.leaves or ()}
+    for own, lines in steps_of.items():
+        built = [act for act in index.trace.acts if act.act is Act.BUILT and own == set(act.numbers)]
+        found = [one for steps in lines.values() for one in steps if not set(one.found) <= {"-"}]
+        for stack, steps in lines.items() if len(built) > 1 and found else ():
+            before = [order[order.index(one) - 1] for one in steps if order.index(one)]
+            reached = [one.leaves for one in before if one.what == "backward" and one.leaves]
+            idle = len(reached) == len(steps) > 1 and all(set(one.found) <= {"-"} for one in steps)
+            left = frozenset().union(*reached) if idle else frozenset()
+            if left and not left & (events.known | used) and not any(is_moved_by_hand(index, one) for one in left):
+                act = next((one for one in built if _is_built_for(index, one, stack)), None)
+                step = index.places.chain_of(stack, None)
+                yield _finding(index, "double", left, act or built[-1], step)
+                return
+
+
+def _is_built_for(index: Index, act: GradientAct, step: Stack) -> bool:
+    """Whether the optimizer that a line makes gets the name that another line calls `step` of."""
+    made, used = (index.places.chain_of(stack, None)[:1] for stack in (act.stack, step))
+    names = index.places.code(made[0]).targets(made[0].position) if made else ()
+    called = used[0].code.partition(".step(")[0] if used else ""
+    return called in names
+
+
 def _finding(
-    index: Index, how: Literal["hidden", "late", "unused", "idle"], leaves: set[TensorId], built: GradientAct | None
+    index: Index,
+    how: How,
+    leaves: AbstractSet[TensorId],
+    built: GradientAct | None,
+    lines: Sequence[Place] | None = None,
 ) -> NotOptimized:
-    made: dict[Place, None] = {}
-    for leaf in sorted(leaves):
+    """A finding about some leaves and an optimizer; `lines` are those that made them, where others are to be told."""
+    made: dict[Place, None] = dict.fromkeys(lines or ())
+    for leaf in sorted(leaves) if lines is None else ():
         maker = _maker(index, leaf)
         made.update(dict.fromkeys(index.places.chain(maker) if maker is not None else ()))
     over = index.places.chain_of(built.stack, None) if built is not None else ()
-    places = [*over, *made] if how in {"unused", "idle"} else [*made, *over]
+    places = [*over, *made] if how in {"unused", "idle", "double"} else [*made, *over]
     culprits: dict[object, Place] = {}
     for place in places:
         culprits.setdefault(place.spot, place)  # of a line that makes many, the first

@@ -154,7 +154,12 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
         place = index.places.of(one.first_use)
         if place is None:
             continue
-        put = _made_by_cell(index, one) or _put_in_place(index, place, one) or _replacement(index, place, one.now)
+        put = (
+            _made_by_cell(index, one)
+            or _computed(index, one.now)
+            or _put_in_place(index, place, one)
+            or _replacement(index, place, one.now)
+        )
         places = (put,) if put is not None else _filled(index, one) or (place,)
         if one.late and places == (place,) and put is None:
             continue
@@ -180,6 +185,13 @@ def _made_by_cell(index: Index, one: Replaced) -> Place | None:
     if trace.run_of(step) == trace.run_of(one.first_use.step) or not frames:
         return None
     return index.places.at(frames[-1], step)
+
+
+def _computed(index: Index, leaf: TensorId) -> Place | None:
+    """The statement that computed a leaf which is no parameter: what it is put into stands there."""
+    steps = index.history.givers.get(leaf, ()) if index.trace.tensors[leaf].type != "Parameter" else ()
+    frames = index.trace.calls[steps[0]].stack.frames if steps else ()
+    return _statement_at(index, frames[0]) if frames else None
 
 
 def _put_in_place(index: Index, place: Place, one: Replaced) -> Place | None:

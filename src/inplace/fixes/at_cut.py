@@ -23,6 +23,8 @@ from inplace.reading.place import Place
 
 _CUTTING = frozenset({"detach", "clone", "cpu"})
 _EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "to_dlpack", "__array_interface__"})
+_ASKED = 8  # calls of one cut that are asked what comes of them
+_FOLLOWED = 4096  # calls in which that is followed
 _REBUILDING = frozenset({"tensor", "as_tensor", "FloatTensor", "DoubleTensor", "Tensor"})
 
 
@@ -71,7 +73,8 @@ def _calls_at(look: Look, place: Place) -> list[Call]:
 def _may_flow(look: Look, finding: Finding, calls: list[Call]) -> bool:
     """Whether a gradient may flow through some cuts.
 
-    No other backward goes where it leads, and nobody writes to what they gave out, or hands it to numpy.
+    No other backward goes where it leads, no second one comes of what they gave out, and nobody writes to that, or
+    hands it to numpy.
     """
     trace = look.index.trace
     given = {trace.states[one.before].node for call in calls for one in call.inputs} - {None}
@@ -79,7 +82,26 @@ def _may_flow(look: Look, finding: Finding, calls: list[Call]) -> bool:
     if any(write.before.tensor in made for write in look.index.history.writes) or _is_exported(look, made):
         return False
     others = [walk for walk in trace.walks if walk.is_backward and walk.step != finding.at]
-    return not any(node in given for walk in others for node in walk.reached)
+    if any(node in given for walk in others for node in walk.reached):
+        return False
+    return not any(_goes_into_several(look, call) for call in calls[:_ASKED])
+
+
+def _goes_into_several(look: Look, call: Call) -> bool:
+    """Whether more than one backward comes of what a call gave out: the first would free the path behind it."""
+    columns, tensors = look.index.history.columns, look.index.history.tensors_by_state
+    made, seen = {tensors[state] for state in columns.outputs_of(call.step)}, 0
+    for step in range(call.step + 1, min(len(columns.stack), call.step + _FOLLOWED)):
+        given = {tensors[state] for state in columns.before[columns.begins[step] : columns.begins[step + 1]]}
+        if made.isdisjoint(given):
+            continue
+        if columns.functions[columns.function[step]].kind is Kind.BACKWARD:
+            seen += 1
+            if seen > 1:
+                return True
+        else:
+            made.update(tensors[state] for state in columns.outputs_of(step))
+    return False
 
 
 def _is_exported(look: Look, tensors: set[TensorId]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeGuard
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Call, GradMode, Kind, TensorId
@@ -207,14 +208,27 @@ def exports_detached(look: Look, finding: Finding) -> Candidates:
     found = [one for one in parts if ast.unparse(one) in names]
     if len(found) != 1:
         return
+    # Where the statement hands the same over again, that would be refused next.
+    again = [one for one in ast.walk(site.statement) if _is_handed_to_numpy(one, ast.unparse(found[0]))]
+    if len(again) > 1 and not any(one.value is found[0] for one in again):
+        return
     reached = look.index.flow(place).from_(place.position)
     code = site.source_code
     backward = any(runs_backward(one) for at in reached if (one := code.statement(at)) is not None)
     text = f"{operand(code, found[0])}.detach()"
+    if len(again) > 1:
+        edits = [in_place_of(one.value, text) for one in again]
+        yield Candidate(site, edits, not backward and _is_only_read(site))
+        return
     around = [one for one in ast.walk(site.statement) if isinstance(one, ast.Attribute) and one.value is found[0]]
     if getattr(finding, "how", "") == "numpy" and not any(one.attr == "numpy" for one in around):
         text += ".numpy()"
     yield Candidate(site, [in_place_of(found[0], text)], not backward and _is_only_read(site))
+
+
+def _is_handed_to_numpy(node: ast.AST, name: str) -> TypeGuard[ast.Attribute]:
+    """Whether an expression is the `numpy` of a variable."""
+    return isinstance(node, ast.Attribute) and node.attr == "numpy" and ast.unparse(node.value) == name
 
 
 def _is_only_read(site: Statement) -> bool:

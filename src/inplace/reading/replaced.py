@@ -11,6 +11,7 @@ from inplace.reading.index import Index
 from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, lineage
 
 # FSDP gives a module whole parameters for as long as it computes, in the place of the parts that the optimizer has.
+_ASKED = 8  # last uses of a parameter that are asked how they spelled it
 _SHARDED = "DTensor"
 
 
@@ -41,7 +42,10 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
     reached = reached_leaves(index, trace.begin) | _reached_last(index)
     for leaf in sorted(reached - known):
         state, first = index.history.last_state(leaf), _first_in_graph(index, leaf)
-        if trace.tensors[leaf].type != "Parameter" or state is None or not state.requires_grad or first is None:
+        if state is None or not state.requires_grad or first is None:
+            continue
+        is_plain = trace.tensors[leaf].type != "Parameter"
+        if is_plain and (not state.is_leaf or _is_used_by_hand(index, leaf)):
             continue
         if is_made_of_result(index, leaf):
             continue  # what is lost is the path to that
@@ -53,10 +57,23 @@ def replaced_leaves(index: Index) -> Iterator[Replaced]:
             # An optimizer that makes no step any more does nobody harm.
             and not all(own.isdisjoint(numbers) for own in going_on)
             for param in _left(index, leaf, numbers, first)
+            if not is_plain or _is_spelled_alike(index, param, first, leaf)
         }
         late = not index.gradients.ended.isdisjoint(orphans)
         if orphans and not (late and _is_used_by_hand(index, leaf)):
             yield Replaced(leaf, tuple(orphans), first, min(orphans.values()), late)
+
+
+def _is_spelled_alike(index: Index, param: TensorId, first: Call, leaf: TensorId) -> bool:
+    """Whether the expression that a call took a leaf by is one by which it took a parameter before (`params["w"]`)."""
+    paths = {one.path for one in first.inputs if index.trace.states[one.before].tensor == leaf}
+    if all(index.spelled.text(first, path) is None for path in paths):
+        return False
+    return any(
+        call.stack == first.stack
+        and any(one.path in paths and index.trace.states[one.before].tensor == param for one in call.inputs)
+        for call in _in_graph(index, param)[-_ASKED:]
+    )
 
 
 def _reached_last(index: Index) -> set[TensorId]:

@@ -17,6 +17,11 @@ def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
         return f"{told} makes a step over parameters that have no gradient: the loss was computed from others.", _left(
             count
         )
+    if finding.how == "double":
+        return (
+            f"{told} makes a second optimizer over the same parameters, which finds no gradient at its steps.",
+            _left(count),
+        )
     many = f"{name(finding)}" if count == 1 else f"{name(finding)} and {count - 1} more"
     gets = "gets" if count == 1 else "get"
     stays = "stays as it is" if count == 1 else "stay as they are"
@@ -24,6 +29,9 @@ def _sentences(finding: NotOptimized, trace: Trace) -> tuple[str, str]:
     if finding.how == "hidden":
         return f"{told} makes parameters that no module registers: a plain list, dict or attribute keeps them.", why
     built = f" ({where(finding.optimizer, trace)})" if finding.optimizer is not None else ""
+    if finding.how == "unfrozen":
+        what = f"{told} lets parameters require grad that were frozen when the optimizer was built{built}."
+        return what, why
     return f"{told} makes parameters after the optimizer was built{built}.", why
 
 
@@ -35,6 +43,11 @@ def _remedy(finding: NotOptimized, _: Trace) -> str:
     if finding.how == "hidden":
         kept = "Keep modules in an `nn.ModuleList` or `nn.ModuleDict`, parameters in an `nn.ParameterList`"
         return f"{kept}, and a tensor as an `nn.Parameter`."
+    if finding.how == "unfrozen":
+        return (
+            "Add them with `optimizer.add_param_group(...)`, or build the optimizer over all parameters: "
+            "it passes over those without a gradient."
+        )
     if finding.how == "late":
         return "Build the optimizer after it, or add the parameter with `optimizer.add_param_group(...)`."
     return "Build the optimizer over the parameters of the very model that the loss is computed with."
