@@ -17,6 +17,16 @@ def fit(net, x, times=2):
 """
 # The code below those lines, the line of the expression or assignment there, and whether it is an alarm.
 ONE = {
+    "an old policy whose actions the new one is asked of": (
+        "new, old = nn.Linear(3, 4), nn.Linear(3, 4)\nopt = torch.optim.SGD(new.parameters(), lr=0.1)\n"
+        "for _ in range(2):\n    old = new\n    x = torch.rand(5, 3)\n    with torch.no_grad():\n"
+        "        actions = torch.distributions.Categorical(logits=old(x)).sample()\n"
+        "        before = torch.distributions.Categorical(logits=old(x)).log_prob(actions)\n"
+        "    now = torch.distributions.Categorical(logits=new(x)).log_prob(actions)\n"
+        "    opt.zero_grad()\n    (now - before).exp().mean().backward()\n    opt.step()",
+        4,
+        "warning",
+    ),
     "made in a list times n": ("net = nn.Sequential(*[nn.Linear(3, 3)] * 4)\nfit(net, torch.rand(2, 3))", 1, "warning"),
     "in a ModuleList of a module": (
         "class Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n"

@@ -15,6 +15,8 @@ from inplace.facts.model import BEFORE, Call, Kind, Name, StorageId, TensorId, T
 from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
 from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
+from inplace.reading.cached_results import written_results
+from inplace.reading.changed_again import changed_again
 from inplace.reading.code import root_of
 from inplace.reading.collected import collected_by_name
 from inplace.reading.data_shared import data_shared
@@ -24,12 +26,14 @@ from inplace.reading.history import SET_ITEM, Write
 from inplace.reading.in_place_results import in_place_results
 from inplace.reading.index import Index
 from inplace.reading.items import value_of
+from inplace.reading.items_taken import changed_items
 from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.place import Place
 from inplace.reading.repeated import Repeated, is_initial, repeated_modules
 from inplace.reading.shared_defaults import written_for_all
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
+from inplace.reading.snapshots_written import written_snapshots
 from inplace.reading.twins import Twins, twins
 
 _MOST = 6
@@ -49,6 +53,7 @@ _How = Literal[
     "class",
     "handed",
     "item",
+    "cached",
     "foreign",
     "across",
     "twins",
@@ -64,6 +69,7 @@ _CURES: dict[_How, tuple[Cure, ...]] = {
     "foreign": (),
     "across": (),
     "class": (),
+    "cached": (),
     "handed": (Cure.COPY_MADE,),
     "modules": (),
     "swap": (Cure.COPY_SWAPPED,),
@@ -131,7 +137,8 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
     kept += [_kept_object(index, one, "handed") for one in kept_twice(index, objects.origins)]
     kept += [_written_argument(index, one, "class") for one in written_for_all(index)]
-    kept += [_written_argument(index, one, "item") for one in written_items(index)]
+    kept += [_written_argument(index, one, "item") for one in (*written_items(index), *changed_items(index))]
+    kept += [_written_argument(index, one, "cached") for one in written_results(index)]
     kept += [_twins(index, one) for one in twins(index)]
     kept += [_modules(index, one) for one in repeated_modules(index)]
     kept += [_kept_object(index, one, "kept") for one in collected_by_name(index, objects)]
@@ -139,8 +146,10 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [
         _kept_object(index, one, "kept", "info") for one in (*kept_modules(index, objects), *followed(index, objects))
     ]
+    kept += [_read_back(index, one, "kept") for one in written_snapshots(index)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
     kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
+    kept += [replace(_written_argument(index, one, "argument"), severity="info") for one in changed_again(index)]
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
     reads: set[object] = set()

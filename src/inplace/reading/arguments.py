@@ -16,7 +16,7 @@ from inplace.reading.index import Index
 from inplace.reading.place import Place
 
 _TAKING = frozenset({"__getitem__", "__getitems__", "__iter__", "collate", "collate_fn"})
-_SETTING = frozenset({"copy_", "fill_", "zero_", "__setitem__", "normal_", "uniform_"})
+SETTING = frozenset({"copy_", "fill_", "zero_", "__setitem__", "normal_", "uniform_"})
 _LOOKED_AT = 16  # calls behind a write that are asked whether they are the caller's
 
 
@@ -180,7 +180,9 @@ def written_items(index: Index) -> Iterator[WrittenArgument]:
         for write in writes:
             call = write.call
             depth = _taken_in(index, call)
-            if depth is None or call.function.label in _SETTING or call.stack in seen:
+            if depth is None or call.stack in seen:
+                continue
+            if call.function.label in SETTING and not _erases(index, write, writes):
                 continue
             frame = call.stack.frames[depth]
             if _is_over_array(index, write):
@@ -195,6 +197,31 @@ def written_items(index: Index) -> Iterator[WrittenArgument]:
             if earlier is not write and is_item and keep is not None:
                 seen.add(call.stack)
                 yield WrittenArgument(keep, earlier, call, text)
+
+
+def _erases(index: Index, write: Write, writes: list[Write]) -> bool:
+    """Whether a line puts a number, which is written out, into parts of an item, and changes others each time.
+
+    Nobody else writes to the item: it is no buffer that is filled anew.
+    """
+    place = index.places.of(write.call)
+    statement = index.places.code(place).statement(place.position) if place is not None else None
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Subscript):
+        return False
+    try:
+        ast.literal_eval(statement.value)
+    except ValueError:
+        return False
+    if any(one.call.stack != write.call.stack for one in writes):
+        return False
+    changed = [one for one in writes if one.before.values is not None and one.before.values != one.after.values]
+    chosen = {values for one in writes if (values := _index_values(index, one)) is not None}
+    return (len(changed) > 1 and write in changed) or (len(chosen) > 1 and write.before.values is None)
+
+
+def _index_values(index: Index, write: Write) -> object:
+    """The values of the tensor by which a write chose what to change, where they are known."""
+    return next((index.trace.states[one.before].values for one in write.call.inputs if one.path.startswith("1")), None)
 
 
 def _taken_in(index: Index, call: Call) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from inplace.facts.model import Call, GradMode, TensorId
+from inplace.facts.model import Call, TensorId, TensorState
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 
@@ -38,21 +38,20 @@ def meeting(index: Index, ones: Sequence[int], others: Sequence[int], writes: Se
 def _met(index: Index, kinds: tuple[set[int], set[int]], first: int, end: int) -> Call | None:
     columns, tensors = index.history.columns, index.history.tensors_by_state
     behind: tuple[set[TensorId], set[TensorId]] = (set(), set())  # what was made of each kind's results
-    without: list[bool | None] = [None, None]  # whether no result of a kind has gradients
     for step in range(first, end):
-        given = {tensors[state] for state in columns.before[columns.begins[step] : columns.begins[step + 1]]}
-        made = [tensors[state] for state in columns.outputs_of(step)]
-        of = [step in kind or not given.isdisjoint(own) for kind, own in zip(kinds, behind, strict=True)]
+        states = columns.before[columns.begins[step] : columns.begins[step + 1]]
+        given = {tensors[state]: index.trace.states[state] for state in states}
+        of = [step in kind or not own.isdisjoint(given) for kind, own in zip(kinds, behind, strict=True)]
         if all(of) and not any(step in kind for kind in kinds):
-            return index.trace.calls[step] if without[0] is not without[1] else None
+            needs = [any(given[one].requires_grad for one in own.intersection(given)) for own in behind]
+            return index.trace.calls[step] if needs[0] is not needs[1] else None
+        # An index or an action that was chosen by the one is no result of it.
+        made = [state for state in columns.outputs_of(step) if _is_real(index.trace.states[state])]
         for number in (0, 1):
             if of[number]:
-                behind[number].update(made)
-                if made:
-                    without[number] = not _requires_grad(index, step)
+                behind[number].update(tensors[state] for state in made)
     return None
 
 
-def _requires_grad(index: Index, step: int) -> bool:
-    call = index.trace.calls[step]
-    return call.grad_mode is GradMode.GRAD and any(index.trace.states[one].requires_grad for one in call.outputs)
+def _is_real(state: TensorState) -> bool:
+    return state.layout.dtype.startswith(("float", "bfloat", "complex"))

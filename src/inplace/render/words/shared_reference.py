@@ -15,6 +15,7 @@ _REMEDIES = {
     "handed": "Hand over a clone, or let the function work out of place.",
     "result": "Work out of place there (`inplace=False`), or hand over a clone.",
     "default": "Let the default be `None`, and make the tensor in the function.",
+    "cached": "Let the function give out a clone, or change a copy of what it gives out.",
     "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
@@ -38,6 +39,7 @@ _ARGUMENTS = {
     "default": "writes to the default of {name}, which is made once ({keep})",
     "class": "writes to {name}, which is made once for all objects of its class ({keep})",
     "handed": "works in place on {name}, which its caller goes on with ({keep})",
+    "cached": "writes to {name} in place, and so to what a function keeps for its next call ({keep})",
     "item": "writes to {name} in place, and so to what the data set keeps ({keep})",
 }
 _OF_ARGUMENTS = {
@@ -46,6 +48,7 @@ _OF_ARGUMENTS = {
     "handed": "{read} goes on with it as if it were as before.",
     "result": "{read} reads it by the name that it had before, and finds what was made of it.",
     "default": "The next call begins with what the last has left in it: {read} wrote to the same tensor.",
+    "cached": "The function gives out the same tensor again, as it is now: {read} was given that.",
     "item": "Each time the item is taken out it is changed again: {read} wrote to the same bytes.",
 }
 
