@@ -92,11 +92,155 @@ WRONG: dict[str, tuple[tuple[int, ...], int, bool, str]] = {
     ),
 }
 
-OWN = (
-    "class Averaging(torch.optim.Optimizer):\n    def __init__(self, params):\n        super().__init__(params, {})\n"
-    "    @torch.no_grad()\n    def step(self):\n        for group in self.param_groups:\n"
-    "            for p in group['params']:\n                p.sub_(p.grad, alpha=0.01)\n"
-)
+LEAVES = "torch.manual_seed(0)\nx, y = torch.randn(8, 3), torch.randn(8)\nw = torch.randn(3, requires_grad=True)\n"
+SQUARE = "((x @ w - y) ** 2).mean()"
+CLASS = (
+    "class Own(torch.optim.Optimizer):\n    def __init__(self, params):\n        super().__init__(params, {{}})\n"
+    "    @torch.no_grad()\n    def step(self, closure=None):\n        for p in self.param_groups[0]['params']:\n"
+    "            state, g = self.state[p], p.grad\n{update}"
+)  # 6 lines, and those of the update
+OWN_LOOP = f"opt = Own(model.parameters())\nfor _ in range(5):\n{TURN}"
+
+
+def _own(*update: str) -> str:
+    """A training with an optimizer of the user's own, whose update stands on line 11."""
+    return HEAD + CLASS.format(update="".join(f"            {line}\n" for line in update)) + OWN_LOOP
+
+
+BACK = f"{LEAVES}for _ in range(5):\n    {SQUARE}.backward()\n"
+DOWN = "    w.data -= 0.1 * w.grad\n"
+# By hand, with closures, and with a scaler that is off: the line of backward, that of the update, and the code.
+BY_HAND: dict[str, tuple[int, int, str]] = {
+    "under no_grad": (
+        5,
+        7,
+        f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    with torch.no_grad():\n        w -= 0.1 * w.grad\n",
+    ),
+    "through data": (5, 6, f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    w.data -= 0.1 * w.grad.data\n"),
+    "given new data": (
+        5,
+        6,
+        f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    w.data = w.data - 0.1 * w.grad.data\n",
+    ),
+    "copied in": (
+        5,
+        7,
+        f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    with torch.no_grad():\n"
+        "        w.copy_(w - 0.1 * w.grad)\n",
+    ),
+    "added with a factor": (
+        5,
+        6,
+        f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    w.data.add_(w.grad, alpha=-0.1)\n",
+    ),
+    "by a function": (
+        8,
+        6,
+        f"{LEAVES}def update(params, lr):\n    with torch.no_grad():\n        for p in params: p.sub_(lr * p.grad)\n"
+        f"for _ in range(4):\n    {SQUARE}.backward()\n    update([w], 0.1)\n",
+    ),
+    "all at once": (
+        5,
+        7,
+        f"{HEAD}for _ in range(4):\n    {LOSS}.backward()\n    params = list(model.parameters())\n"
+        "    with torch.no_grad(): torch._foreach_add_(params, [p.grad for p in params], alpha=-0.1)\n",
+    ),
+    "with momentum": (
+        6,
+        8,
+        f"{LEAVES}v = torch.zeros(3)\nfor _ in range(4):\n    {SQUARE}.backward()\n    v = 0.9 * v + w.grad\n"
+        "    w.data -= 0.1 * v\n",
+    ),
+    "a loss that is looked at, and clipped": (
+        5,
+        8,
+        f"{LEAVES}for _ in range(4):\n    {SQUARE}.backward()\n    norm = w.grad.norm().item()\n"
+        "    nn.utils.clip_grad_norm_([w], 1.0)\n    w.data -= 0.1 * w.grad\n",
+    ),
+    "an optimizer of one's own": (14, 11, _own("p.sub_(g, alpha=0.01)")),
+    "one with momentum": (
+        16,
+        13,
+        _own(
+            "if 'buf' not in state: state['buf'] = torch.clone(g).detach()",
+            "else: state['buf'].mul_(0.9).add_(g)",
+            "p.add_(state['buf'], alpha=-0.01)",
+        ),
+    ),
+    "one with moments": (
+        17,
+        14,
+        _own(
+            "if not state: state['m'], state['s'] = torch.zeros_like(p), torch.zeros_like(p)",
+            "state['m'].mul_(0.9).add_(g, alpha=0.1)",
+            "state['s'].mul_(0.9).addcmul_(g, g, value=0.1)",
+            "p.addcdiv_(state['m'], state['s'].sqrt().add_(1e-8), value=-0.01)",
+        ),
+    ),
+    "a closure": (
+        7,
+        10,
+        f"{SGD}def closure():\n    loss = {LOSS}\n    loss.backward()\n    return loss\nfor _ in range(5):\n"
+        "    opt.step(closure)\n",
+    ),
+    "a closure that is called often": (
+        7,
+        10,
+        f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)\ndef closure():\n    loss = {LOSS}\n"
+        "    loss.backward()\n    return loss\nfor _ in range(5):\n    opt.step(closure)\n",
+    ),
+    "a scaler that is switched off": (
+        7,
+        8,
+        f"{SGD}scaler = torch.amp.GradScaler('cpu', enabled=False)\nfor _ in range(5):\n"
+        f"    scaler.scale({LOSS}).backward()\n    scaler.step(opt)\n    scaler.update()\n",
+    ),
+}
+NOT_BY_HAND = {
+    "set to None": f"{BACK}{DOWN}    w.grad = None\n",
+    "zeroed": f"{BACK}    with torch.no_grad():\n        w -= 0.1 * w.grad\n        w.grad.zero_()\n",
+    "zeroed through data": f"{BACK}    w.data -= 0.1 * w.grad.data\n    w.grad.data.zero_()\n",
+    "none so far": f"{LEAVES}for _ in range(5):\n    if w.grad is not None: w.data -= 0.1 * w.grad\n"
+    "    (x @ w.detach()).sum()\n",
+    "zeroed first": f"{LEAVES}for _ in range(5):\n    if w.grad is not None: w.grad.zero_()\n    {SQUARE}.backward()\n"
+    "    w.data -= 0.1 * w.grad\n",
+    "zeroed by a function": f"{LEAVES}def clear(params):\n    for p in params: p.grad.detach_().zero_()\n"
+    f"for _ in range(5):\n    {SQUARE}.backward()\n    w.data -= 0.1 * w.grad\n    clear([w])\n",
+    "zeroed by the model": f"{HEAD}for _ in range(5):\n    model.zero_grad()\n    {LOSS}.backward()\n"
+    "    for p in model.parameters(): p.data -= 0.1 * p.grad\n",
+    "zeroed in a thread": f"{LEAVES}import threading\nfor _ in range(5):\n    {SQUARE}.backward()\n"
+    "    w.data -= 0.1 * w.grad\n    one = threading.Thread(target=w.grad.zero_)\n    one.start()\n    one.join()\n",
+    "filled anew": f"{BACK}{DOWN}    w.grad.fill_(0)\n",
+    "decayed": f"{BACK}{DOWN}    w.grad *= 0.5\n",
+    "accumulated": f"{LEAVES}for i in range(12):\n    {SQUARE}.backward()\n    if i % 3 == 2:\n"
+    "        w.data -= 0.1 * w.grad\n        w.grad = None\n",
+    "cleared for each sequence": f"{LEAVES}for i in range(12):\n    {SQUARE}.backward()\n    w.data -= 0.1 * w.grad\n"
+    "    if i % 6 == 5: w.grad.zero_()\n",
+    "asked for": f"{LEAVES}for _ in range(5):\n    g, = torch.autograd.grad({SQUARE}, w)\n    w.data -= 0.1 * g\n",
+    "the difference of two sums": f"{LEAVES}last = torch.zeros(3)\nfor _ in range(5):\n    {SQUARE}.backward()\n"
+    "    w.data -= 0.1 * (w.grad - last)\n    last = w.grad.clone()\n",
+    "the difference of two sums, added": f"{LEAVES}last = torch.zeros(3)\nfor _ in range(5):\n    {SQUARE}.backward()\n"
+    "    w.data.add_(torch.add(w.grad, last, alpha=-1), alpha=-0.1)\n    last = w.grad.clone()\n",
+    "from the first weights": f"{LEAVES}first = w.detach().clone()\nfor _ in range(5):\n    {SQUARE}.backward()\n"
+    "    w.data.copy_(first - 0.1 * w.grad)\n",
+    "only looked at": f"{BACK}    print(w.grad.norm())\n    w.data -= 0.1 * w.detach()\n",
+    "two updates": f"{LEAVES}for _ in range(2):\n    {SQUARE}.backward()\n    w.data -= 0.1 * w.grad\n",
+    "updates of one backward": f"{LEAVES}{SQUARE}.backward()\nfor _ in range(5):\n    w.data -= 0.1 * w.grad\n",
+    "an optimizer of one's own, cleared": _own("p.sub_(g, alpha=0.01)") + "    opt.zero_grad()\n",
+    "one that clears": _own("p.sub_(g, alpha=0.01)", "p.grad = None"),
+    "one that averages": _own("state.setdefault('first', p.clone())", "p.copy_(state['first'] - 0.1 * g)"),
+    "one that differs": _own("p.sub_(g - state.get('last', 0 * g), alpha=0.01)", "state['last'] = g.clone()"),
+    "a closure that clears last": f"{SGD}def closure():\n    loss = {LOSS}\n    loss.backward()\n    return loss\n"
+    "for _ in range(5):\n    opt.step(closure)\n    opt.zero_grad()\n",
+    "cleared before a closure": f"{SGD}def closure():\n    loss = {LOSS}\n    loss.backward()\n    return loss\n"
+    "for _ in range(5):\n    model.zero_grad()\n    opt.step(closure)\n",
+    "a closure that sets to None": f"{SGD}def closure():\n    for p in model.parameters(): p.grad = None\n"
+    f"    loss = {LOSS}\n    loss.backward()\n    return loss\nfor _ in range(5):\n    opt.step(closure)\n",
+    "a scaler that is switched off, and cleared": f"{SGD}scaler = torch.amp.GradScaler('cpu', enabled=False)\n"
+    f"for _ in range(5):\n    scaler.scale({LOSS}).backward()\n    scaler.unscale_(opt)\n    scaler.step(opt)\n"
+    "    scaler.update()\n    opt.zero_grad()\n",
+}
+
 SOUND = {
     "two steps": f"{SGD}for _ in range(2):\n{TURN}",
     "cleared first": f"{SGD}for _ in range(5):\n    opt.zero_grad()\n{TURN}",
@@ -140,7 +284,6 @@ SOUND = {
     f"    opt.zero_grad()\n    loss = {LOSS}\n    loss.backward()\n    return loss\n"
     "for _ in range(4):\n    opt.step(closure)\n",
     "steps of one backward": f"{SGD}{LOSS}.backward()\nfor _ in range(5):\n    opt.step()\n",
-    "an optimizer that sums gradients": f"{HEAD}{OWN}opt = Averaging(model.parameters())\nfor _ in range(5):\n{TURN}",
     "functional": f"{HEAD}ws = {{k: v.detach() for k, v in model.named_parameters()}}\ndef loss(ws):\n"
     "    return (torch.func.functional_call(model, ws, (x,)) - y).pow(2).mean()\nfor _ in range(5):\n"
     "    ws = {k: ws[k] - 0.1 * g for k, g in torch.func.grad(loss)(ws).items()}\n",
@@ -184,6 +327,31 @@ def test_it_is_told(name: str, *, wrap: bool) -> None:
         again = record_text(applied(text, finding.rewrite))
         assert again.error is None
         assert [one.kind for one in again.report.findings if one.severity != "info"] == []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", BY_HAND)
+@pytest.mark.parametrize("wrap", [False, True], ids=["plain", "in a function"])
+def test_sums_that_are_used_otherwise_are_told(name: str, *, wrap: bool) -> None:
+    """By lines of the user's own, by steps that go backward themselves, and through a scaler that is switched off."""
+    backward, update, text = BY_HAND[name]
+
+    report = record_text(_in_main(text) if wrap else text).report
+    (finding,) = [one for one in report.findings if one.severity != "info"]
+
+    assert finding.kind == KIND
+    assert [place.position.line - wrap for place in finding.culprits][-1] == backward
+    assert finding.victim is not None
+    assert finding.victim.place is not None
+    assert finding.victim.place.position.line - wrap == update
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", NOT_BY_HAND)
+@pytest.mark.parametrize("wrap", [False, True], ids=["plain", "in a function"])
+def test_what_is_cleared_or_meant_to_be_a_sum_is_not_told(name: str, *, wrap: bool) -> None:
+    """Whoever clears, replaces or writes the gradient, or takes the difference of two sums."""
+    assert _found(_in_main(NOT_BY_HAND[name]) if wrap else NOT_BY_HAND[name]) == []
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

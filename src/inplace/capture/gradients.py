@@ -105,7 +105,8 @@ class Gradients:
         found = "".join([str(min(count, _MANY)) if count > 0 else "-" for count in moved])
         if found.strip("-"):
             self._add(Act.ADDED, stack, known, found)
-        self._counters[known] = None if looks == _SHOWN or (before and not found.strip("-")) else now
+        had = max(before, default=-1) >= 0  # before the first step with a closure there is none
+        self._counters[known] = None if looks == _SHOWN or (had and not found.strip("-")) else now
 
     def _has_option(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether one of PyTorch's own was given an attribute, since it was last asked, that is called as an option."""

@@ -5,23 +5,26 @@ Sums of gradients are meant where several backwards come before one step, and ar
 of an optimizer of PyTorch's own that made several steps, each over the very gradients of the step before, to which a
 backward had added since; where nothing recorded has cleared, replaced or written them; and of a recording that is over,
 of which nothing was let go. Who clips them has not cleared them. A clear that found no gradient has cleared none.
+A closure goes backward behind the begin of its step: what it adds is there at the next.
+The same is told of leaves that lines of the user's update with their gradients; NOTE [ Updates by hand ].
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
-from inplace.facts.model import Act, GradientAct, Look, StorageId, TensorId
+from inplace.facts.model import Act, GradientAct, Look, Stack, StorageId, TensorId
 from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
 from inplace.reading.gradients import storages_of
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+from inplace.reading.updates import Updates, updates_by_hand
 
 _FEWEST = 3  # steps: one or two are a demonstration of what a step does
 _MOST = 4
@@ -32,7 +35,8 @@ _OF_CLIP = 2  # writes that one clip makes to a gradient, at most
 class UnclearedGradients(Finding):
     """Gradients that every step of an optimizer uses, and nothing clears; the culprits are the backwards.
 
-    `steps_made` is how many steps the optimizer made. `single` is whether one backward came before each of them.
+    `steps_made` is how many steps the optimizer made. `single` is whether one backward came before each of them. They
+    are made `by_hand` where lines of the user's own update the parameters.
     """
 
     kind = "gradients-never-cleared"
@@ -41,6 +45,7 @@ class UnclearedGradients(Finding):
     memory: tuple[StorageId, ...]
     steps_made: int
     single: bool
+    by_hand: bool = False
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters."""
@@ -62,7 +67,9 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
     for act in trace.acts:
         if act.act is Act.ADDED and act.step >= events.since:
             added[act.numbers].append(act)
-    if not added or trace.goes_on or any(one.what is Look.HISTORY for one in trace.not_looked_at):
+    if trace.goes_on or any(one.what is Look.HISTORY for one in trace.not_looked_at):
+        return
+    if not added and not any(one.name == ACCUMULATED for one in index.history.columns.functions):
         return
     let_go = _cleared(index) | _written(index)
     told: set[object] = set()
@@ -74,6 +81,40 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
         if finding is not None and finding.lines not in told:
             told.add(finding.lines)
             yield finding
+    yield from _by_hand(index, [one for one in updates_by_hand(index, let_go) if len(one.updates) >= _FEWEST])
+
+
+def _by_hand(index: Index, found: list[Updates]) -> Iterator[UnclearedGradients]:
+    """One finding for each line that updates leaves."""
+    lines: dict[Stack, list[Updates]] = defaultdict(list)
+    for one in found:
+        lines[one.updates[-1].stack].append(one)
+    for updates in lines.values():
+        first, leaves = updates[0], [one.leaf for one in updates]
+        culprits = _places(index, ((call.stack, call.step) for call in reversed(first.backwards)))
+        user = index.places.of(first.updates[-1])
+        if culprits and user is not None:
+            yield UnclearedGradients(
+                severity="warning",
+                culprits=culprits,
+                victim=Victim.at(user),
+                names=index.names.told(tensors=leaves, places=[*culprits, user]),
+                leaves=tuple(leaves),
+                memory=storages_of(index, leaves),
+                steps_made=max(len(one.updates) for one in updates),
+                single=False,
+                by_hand=True,
+                at=max(one.updates[-1].step for one in updates),
+            )
+
+
+def _places(index: Index, calls: Iterable[tuple[Stack, int | None]]) -> tuple[Place, ...]:
+    """Where some calls were made, each line once; the last comes first."""
+    places: dict[object, Place] = {}
+    for stack, step in dict(calls).items():
+        for place in index.places.chain_of(stack, step):
+            places.setdefault(place.spot, place)
+    return tuple(places.values())[:_MOST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +130,12 @@ class _Turn:
 
 
 def _turns(events: GradientEvents, numbers: tuple[int, ...]) -> list[_Turn]:
-    """The steps that one optimizer made in the run; none where one of them computes its gradients itself."""
+    """The steps that one optimizer made in the run."""
     between = events.of("backward", "clip", "unscale", "scaler step")
+    between = sorted([*between, *events.in_closures], key=lambda one: one.moment)
     moments, begin, found = [one.moment for one in between], 0, list[_Turn]()
     for step in events.of("step"):
         if step.numbers == numbers and step.moment[0] + 1 >= events.since:
-            if events.has_closure(step):
-                return []
             end = bisect_left(moments, step.moment)
             found.append(_Turn(step, between[begin:end]))
             begin = end
@@ -122,7 +162,8 @@ def _grows(leaf: TensorId, followed: list[tuple[GradientAct, _Turn]], turns: lis
     if len(followed) < _FEWEST - 1:
         return False
     place = turns[0].step.numbers.index(leaf)
-    if any(found[place : place + 1] in {"-", ""} for found in {turn.step.found for turn in turns}):
+    begun = turns if turns[0].before else turns[1:]  # a closure goes backward for the first time behind the first
+    if any(found[place : place + 1] in {"-", ""} for found in {turn.step.found for turn in begun}):
         return False
     for act, turn in followed:
         letter, backwards = act.found[place], len(turn.backwards(leaf))
@@ -171,19 +212,16 @@ def _is_of_others(index: Index, write: Write) -> bool:
 
 def _finding(index: Index, leaves: list[TensorId], turns: list[_Turn]) -> UnclearedGradients | None:
     behind = [one for turn in turns for one in turn.backwards(leaves[0])]
-    places: dict[object, Place] = {}
-    for stack, step in {one.stack: one.step for one in reversed(behind)}.items():
-        for place in index.places.chain_of(stack, step):
-            places.setdefault(place.spot, place)
+    places = _places(index, ((one.stack, one.step) for one in reversed(behind)))
     last = turns[-1].step
     user = index.places.of_stack(last.stack, index.gradients.call_of(last))
     if not places or user is None:
         return None
     return UnclearedGradients(
         severity="warning",
-        culprits=tuple(places.values())[:_MOST],
+        culprits=places,
         victim=Victim.at(user),
-        names=index.names.told(tensors=leaves, places=[*places.values(), user]),
+        names=index.names.told(tensors=leaves, places=[*places, user]),
         leaves=tuple(leaves),
         memory=storages_of(index, leaves),
         steps_made=len(turns),

@@ -140,9 +140,18 @@ class GradientEvents:
             elif what is None:
                 begun = -1
             if what is not None and (step + 1 == len(columns.stack) or columns.stack[step + 1] != number):
-                leaves = self._read_in(range(begun, step + 1)) or None
+                run = range(begun, step + 1)
+                if what == "scaler step" and self._are_steps(run):
+                    continue  # it is switched off, and hands on
+                leaves = self._read_in(run) or None
                 found.append(Event((begun, 1), what, columns.stacks[number], leaves, step=begun))
         return found
+
+    def _are_steps(self, steps: range) -> bool:
+        """Whether some calls are steps of optimizers, or are made by them."""
+        columns = self._history.columns
+        functions = [columns.functions[columns.function[step]] for step in steps]
+        return all(one.label.endswith(".step") for one in functions)
 
     def _read_in(self, steps: range) -> frozenset[TensorId]:
         """The leaves whose gradients some calls read."""
@@ -207,6 +216,16 @@ class GradientEvents:
     def has_closure(self, step: Event) -> bool:
         """Whether a step of an optimizer computes the gradients itself, by a closure that goes backward."""
         return step.moment in self._closures
+
+    @cached_property
+    def in_closures(self) -> list[Event]:
+        """The backwards that closures made within steps of optimizers."""
+        calls = self._history.calls_of(lambda one: one.kind is Kind.BACKWARD and one.label == "backward")
+        return [
+            Event((call.step, 1), "backward", call.stack, self.reach.get(call.stack), step=call.step)
+            for call in calls
+            if call.raised is None and call.within is None and is_in_step(call.stack)
+        ]
 
     @cached_property
     def _closures(self) -> set[tuple[int, int]]:

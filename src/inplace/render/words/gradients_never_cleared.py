@@ -10,11 +10,14 @@ from inplace.render.words.telling import Words
 
 def _sentences(finding: UnclearedGradients, trace: Trace) -> tuple[str, str]:
     what = f"{culprits(finding, trace)} adds to gradients that the steps before have used: nothing has cleared them."
-    steps = f"Each of {finding.steps_made} steps ({victim(finding, trace)})"
+    made = "updates" if finding.by_hand else "steps"
+    steps = f"Each of {finding.steps_made} {made} ({victim(finding, trace)})"
     return what, f"{steps} uses what all backwards up to it have added."
 
 
-def _remedy(_finding: UnclearedGradients, _: Trace) -> str:
+def _remedy(finding: UnclearedGradients, _: Trace) -> str:
+    if finding.by_hand:
+        return "Clear them once behind each update (`.grad = None`, or `zero_grad()` of what has them)."
     return "Clear them once for each step, with `zero_grad()` before the first backward or behind the step."
 
 
