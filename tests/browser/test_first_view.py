@@ -41,6 +41,19 @@ MANY = (
     + "".join(f"h{n} = x.exp()\nh{n}.add_({n})\n" for n in range(12))
     + "sum(h.sum() for h in (h0, h1, h2)).backward()\n"
 )
+SEVERAL = """\
+import torch
+w, b = torch.ones(3, requires_grad=True), torch.zeros(3, requires_grad=True)
+{further}
+params = [w, b, *further]
+x = torch.rand(4, 3)
+for _ in range(4):
+    loss = (x * w + b).pow(2).sum() + sum(one.sum() for one in further)
+    loss.backward()
+    for p in params:
+        p.data -= 0.1 * p.grad
+    del p
+"""
 
 
 @pytest.fixture
@@ -62,7 +75,16 @@ def closed(chromium: Any, tmp_path: Path) -> Any:
         page.close()
 
 
-@pytest.mark.parametrize("code", [README, CLASS, ALIAS, MANY], ids=["readme", "class", "alias", "many"])
+FITTING = {
+    "readme": README,
+    "class": CLASS,
+    "alias": ALIAS,
+    "many": MANY,
+    "several": SEVERAL.format(further="further = [torch.ones(300, requires_grad=True) for _ in range(5)]"),
+}
+
+
+@pytest.mark.parametrize("code", FITTING.values(), ids=FITTING)
 def test_the_finding_fits_one_glance(closed: Any, code: str) -> None:
     """Verdict, lines, names, bytes, fix and buttons are at most 420 pixels tall; nothing is cut at the side."""
     page = closed(diagram(record(code)))
@@ -71,6 +93,20 @@ def test_the_finding_fits_one_glance(closed: Any, code: str) -> None:
     assert not page.locator(".ip-stage").is_visible()
     wide = "els => els.filter(el => el.scrollWidth > el.clientWidth + 1).map(el => el.className)"
     assert page.locator(".ip, .ip-first, .ip-excerpt, .ip-told-line").evaluate_all(wide) == []
+
+
+@pytest.mark.parametrize("width", [1100, 420])
+@pytest.mark.parametrize(
+    ("further", "said"), [("[]", []), ("[torch.ones(2, requires_grad=True)]", ["… and 1 more tensor"])]
+)
+def test_several_parameters_are_seen_at_once(closed: Any, width: int, further: str, said: list[str]) -> None:
+    """The first two have a row each, none of which is cut or has to be scrolled to; how many more is said."""
+    page = closed(diagram(record(SEVERAL.format(further=f"further = {further}"))), width)
+
+    stores = page.locator(".ip-first .ip-stores")
+    assert stores.evaluate("el => el.scrollHeight <= el.clientHeight + 1")
+    assert page.locator(".ip-first .ip-name").all_inner_texts() == ["w", "params[0]", "b", "params[1]"]
+    assert page.locator(".ip-further").all_inner_texts() == said
 
 
 def test_the_lines_say_what_they_did(closed: Any) -> None:

@@ -84,7 +84,7 @@ SOUND = {
         HEAD
         + "scale = torch.ones(3)\ndef run(x):\n    return (x * scale).exp()\nx = torch.rand(3, requires_grad=True)\n"
         "for _ in range(3):\n    checkpoint(run, x, use_reentrant=False).sum().backward()\n    scale.mul_(2)\n"
-        "    with torch.no_grad():\n        x -= 0.1 * x.grad"
+        "    with torch.no_grad():\n        x -= 0.1 * x.grad\n    x.grad = None"
     ),
     "given as an argument": (
         HEAD

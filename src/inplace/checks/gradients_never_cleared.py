@@ -85,10 +85,10 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
 
 
 def _by_hand(index: Index, found: list[Updates]) -> Iterator[UnclearedGradients]:
-    """One finding for each line that updates leaves."""
-    lines: dict[Stack, list[Updates]] = defaultdict(list)
+    """One finding for all leaves that the same lines go backward to."""
+    lines: dict[frozenset[Stack], list[Updates]] = defaultdict(list)
     for one in found:
-        lines[one.updates[-1].stack].append(one)
+        lines[frozenset(call.stack for call in one.backwards)].append(one)
     for updates in lines.values():
         first, leaves = updates[0], [one.leaf for one in updates]
         culprits = _places(index, ((call.stack, call.step) for call in reversed(first.backwards)))

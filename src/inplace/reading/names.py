@@ -44,18 +44,18 @@ class Names:
         history, columns = self._history, self._history.columns
         targets = [self._targets_of(stack) for stack in columns.stacks]
         scopes = [self._scope_of(stack) for stack in columns.stacks]
+        by_library = [bool(stack.frames) and stack.frames[0].entry is not None for stack in columns.stacks]
         counts = zip(columns.stack[:most], columns.first_output[:most], columns.output_count[:most], strict=True)
         for step, (stack, first, count) in enumerate(counts):
-            if count == 1 and targets[stack] and not self._is_on_the_way(step, columns.outputs[first]):
+            if count != 1 or not targets[stack]:
+                continue
+            if not by_library[stack] or not self._is_on_the_way(step, columns.outputs[first]):
                 yield step, history.tensors_by_state[columns.outputs[first]], scopes[stack], targets[stack]
 
     def _is_on_the_way(self, step: int, output: int) -> bool:
         """Whether a call only writes what was there, and what its line called goes on: the count of a batch norm."""
         columns, tensors = self._history.columns, self._history.tensors_by_state
-        stack = columns.stack[step]
-        frames = columns.stacks[stack].frames
-        goes_on = step + 1 < len(columns.stack) and columns.stack[step + 1] == stack
-        if not goes_on or not frames or frames[0].entry is None:
+        if step + 1 == len(columns.stack) or columns.stack[step + 1] != columns.stack[step]:
             return False
         given = columns.before[columns.begins[step] : columns.begins[step + 1]]
         return tensors[output] in {tensors[state] for state in given}

@@ -24,7 +24,7 @@ function findingPane(board) {
         "div",
         { class: "ip-told" },
         h("div", { class: "ip-seen" }, excerpt(board, finding), sentence("Why", finding.why)),
-        h("div", { class: "ip-remedy" }, memory.map((view) => view.el), sentence("Fix", finding.fix), change(board, finding)),
+        h("div", { class: "ip-remedy" }, memory.map((view) => view.el), furtherOf(finding), sentence("Fix", finding.fix), change(board, finding)),
       ),
     ];
   }
@@ -42,17 +42,34 @@ function findingPane(board) {
     return h("div", { class: "ip-headline" }, h("span", { class: "ip-severity" }, severity), h("h2", {}, ...text), ...after);
   }
 
-  /** The one storage that a finding is about, with the names that reach it.
+  /** The storage that a finding is about with the names that reach it, or the first two of several, each in one row.
    * @param {any} finding */
   function memoryOf(finding) {
     const held = finding.tensors.map((/** @type {number} */ id) => run.tensors.get(id)).filter(Boolean);
-    const storage = [...finding.storages, ...held.map((/** @type {any} */ tensor) => tensor.storage)].map((id) => run.storages.get(id)).find(Boolean);
-    if (!storage) return [];
+    const drawn = [...finding.storages, ...held.map((/** @type {any} */ tensor) => tensor.storage)].map((id) => run.storages.get(id)).filter(Boolean);
+    const own = ownOf(finding);
+    const storages = own.length > 1 ? own.slice(0, HELD) : drawn.slice(0, 1);
+    if (!storages.length) return [];
     const about = (/** @type {number} */ id) => (finding.tensors.includes(id) ? 2 : 0) + (run.tensors.get(id)?.names.length ? 1 : 0);
-    const shown = [...storage.tensors].sort((one, two) => about(two) - about(one)).slice(0, HELD);
     const view = memoryView(board, "about", "Tensors of the finding");
-    view.add(storage, storage.tensors.filter((/** @type {number} */ id) => shown.includes(id)));
+    view.el.classList.toggle("is-several", storages.length > 1);
+    for (const storage of storages) {
+      const shown = [...storage.tensors].sort((one, two) => about(two) - about(one)).slice(0, storages.length > 1 ? 1 : HELD);
+      view.add(storage, storage.tensors.filter((/** @type {number} */ id) => shown.includes(id)));
+    }
     return [view];
+  }
+
+  /** The storages that a finding itself is about, of those that are drawn, which have a tensor.
+   * @param {any} finding */
+  function ownOf(finding) {
+    return finding.memory.map((/** @type {number} */ id) => run.storages.get(id)).filter((/** @type {any} */ one) => one?.tensors.length);
+  }
+
+  /** @param {any} finding */
+  function furtherOf(finding) {
+    const rest = ownOf(finding).length - HELD;
+    return rest > 0 ? h("p", { class: "ip-further" }, `… and ${counted(rest, "more tensor")}`) : null;
   }
 
   /** @param {number} at @param {number} all */

@@ -86,6 +86,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         steps=facts.steps,
         tensors=facts.tensors,
         storages=facts.storages,
+        memory=finding.storages()[:_NAMES],
         nodes=facts.nodes,
         example=example_of(finding),
     )

@@ -75,6 +75,7 @@ class Verdict:
     steps: tuple[int, ...]
     tensors: tuple[int, ...]
     storages: tuple[int, ...]
+    memory: tuple[int, ...]
     nodes: tuple[int, ...]
     example: str
 
