@@ -24,8 +24,19 @@ class Stopper:
         model.load_state_dict(self.state)
 """
 
+TWO = "a, b = (torch.ones(3, requires_grad=True) for _ in 'ab')\nopt = torch.optim.Adam([a, b], lr=0.1)\n"
+GIVEN = TWO + "g = torch.full((3,), 5.0)\nfor p in (a, b):\n    p.grad = g\n"
+
 # The code, the lines of the culprits, and the line of the victim.
 WARNED = {
+    "one gradient of two leaves, clipped": (GIVEN + "nn.utils.clip_grad_norm_([a, b], 1.0)\nopt.step()", [6, 5], 7),
+    "one gradient of two leaves, added to": (GIVEN + "(a * 2 + b).sum().backward()\nopt.step()", [6, 5], 7),
+    "one gradient of two leaves, divided": (GIVEN + "for p in (a, b):\n    p.grad.div_(2)\nopt.step()", [7, 5], 8),
+    "one gradient of two leaves, line by line": (
+        TWO + "a.grad = torch.ones(3)\nb.grad = a.grad\ntorch._foreach_mul_([p.grad for p in (a, b)], 0.5)\nopt.step()",
+        [5, 4],
+        6,
+    ),
     "a state dict compared with the model": (
         NET + "best = net.state_dict()\n" + STEP + "torch.equal(best['weight'], net.weight)",
         [7, 4],
@@ -280,6 +291,15 @@ SOUND = {
         "def run(act, x):\n    h = x * 2\n    h = act(h)\n    return h.sum() + h.pow(2).sum()\n"
         "run(Act(), torch.randn(3, requires_grad=True)).backward()"
     ),
+    "one gradient of two leaves, only used": GIVEN
+    + "opt.step()\nopt.zero_grad()\n(a * 2 + b).sum().backward()\nopt.step()",
+    "one gradient of two leaves, cleared": GIVEN + "opt.step()\nopt.zero_grad(set_to_none=False)\nopt.step()",
+    "one gradient of two leaves, scaled for both": GIVEN + "g.mul_(0.5)\nopt.step()",
+    "one gradient of two leaves, given anew": GIVEN
+    + "b.grad = g.clone()\nnn.utils.clip_grad_norm_([a, b], 1.0)\nopt.step()",
+    "a gradient of each leaf": (
+        TWO + "for p in (a, b):\n    p.grad = torch.ones(3)\nnn.utils.clip_grad_norm_([a, b], 1.0)\nopt.step()"
+    ),
     "a default that is only read": "def f(x, w=torch.ones(2)):\n    return (x * w).sum()\nf(torch.ones(2))\n"
     "f(torch.ones(2))",
     "a default that each call replaces": "def f(x, acc=None):\n    acc = torch.zeros(2) if acc is None else acc\n"
@@ -361,6 +381,11 @@ SILENT = {
     "a name given anew behind each write": (
         "def run():\n    noise = torch.zeros(3)\n    for _ in range(3):\n        noise.normal_()\n"
         "        with torch.no_grad():\n            kept = noise\n        torch.sin(kept)\nrun()"
+    ),
+    "a weight that is tied": (
+        "e, out = nn.Embedding(4, 2), nn.Linear(2, 4)\nout.weight = e.weight\n"
+        "params = {*e.parameters(), *out.parameters()}\nopt = torch.optim.SGD(list(params), lr=0.1)\n"
+        "out(e(torch.tensor([1]))).sum().backward()\nopt.step()\ndel params"
     ),
     "a loop over what is written": "saved = [torch.zeros(2), torch.zeros(2)]\nfor s in saved:\n    s.add_(1)",
     "a parameter that is frozen at the end": (

@@ -29,6 +29,7 @@ from inplace.reading.items import value_of
 from inplace.reading.items_taken import changed_items
 from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
+from inplace.reading.one_gradient import gradients_of_two
 from inplace.reading.place import Place
 from inplace.reading.repeated import Repeated, is_initial, repeated_modules
 from inplace.reading.shared_defaults import written_for_all
@@ -132,6 +133,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_read_back(index, one, "restored") for one in restored(index)]
     kept += [_kept_object(index, one, "kept") for one in (*objects.read_in_turn(), *data_shared(index))]
     kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
+    kept += [_kept_object(index, one, "kept") for one in gradients_of_two(index)]
     kept += [_read_alias(index, one) for one in alias_reads(index)]
     kept += [_written_argument(index, one, "argument") for one in written_arguments(index)]
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
@@ -442,14 +444,15 @@ def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) ->
     """Whether some bytes are those of one parameter or leaf that requires grad, and no second variable stands for it.
 
     A parameter is known to its module, to an optimizer's groups, to lists and to the loops over them, and is meant to
-    be the same in all.
+    be the same in all, as it is where two modules have it by one name (`head.weight = embedding.weight`).
     """
     named = {name.tensor for name in _last_seen(index)}
     over = named.intersection(index.history.tensors_of[storage])
     states = [index.history.last_state(tensor) for tensor in over]
     if len(over) != 1 or not all(one is not None and _is_trained(index, one) for one in states):
         return False
-    own = {root_of(path) for path in paths if not path.endswith("]")}
+    whole = [path for path in paths if not path.endswith("]")]
+    own = {path[path.rindex(".") :] if "." in path else path for path in whole}
     return len(own - index.definitions.loop_names) <= 1
 
 
