@@ -8,6 +8,7 @@ from typing import Any
 
 from inplace.render.picture.diagram import diagram
 from inplace.render.picture.html import as_data, to_html
+from inplace.render.picture.svg import to_svg
 from inplace.render.picture.widget import DiagramWidget
 from tests.browser.traces import README, record
 
@@ -81,3 +82,15 @@ def test_widgets_of_a_long_session_are_packed_and_read_as_ever() -> None:
     widgets[0].diagram = {**picture, "title": "again"}
     assert widgets[0].diagram["title"] == "again"
     assert len(told) == 1
+
+
+def test_the_still_is_dark_where_the_page_is() -> None:
+    """Each colour that it is drawn in has one for the dark, of text and of the card behind it; paper stays light."""
+    report = record(README)
+    still = to_svg(report)
+    page = to_html(diagram(report), still, "text")
+    dark = page.partition("@media screen and (prefers-color-scheme: dark)")[2].partition("\n}\n")[0]
+
+    for light in set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]+)"', still)):
+        assert f'svg [fill="{light}"] {{ fill: #' in dark
+        assert f'svg [stroke="{light}"] {{ stroke: #' in dark

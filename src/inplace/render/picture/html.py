@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from inplace.render.picture.dark import dark_still
 from inplace.render.picture.model import Autograd, Diagram, as_json
 from inplace.render.picture.script import script as widget_script
 from inplace.render.picture.script import style as widget_style
@@ -30,6 +31,8 @@ main > div > pre { overflow: auto; font: 13px/1.5 ui-monospace, monospace; }
 @media (prefers-color-scheme: dark) { body { background: #0c0e11; } }
 @media print { body { background: none; padding: 0; } }
 """
+
+_STILL = "main > div > svg"
 
 _START = """
 const given = { tab: "all" };
@@ -86,7 +89,7 @@ def page(title: str, diagrams: Sequence[Diagram], *, body: str = "", style: str 
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(_writable(title))} - inplace</title>
-<style>{_PAGE_STYLE}{style}{widget_style()}</style>
+<style>{_PAGE_STYLE}{dark_still(_STILL)}{style}{widget_style()}</style>
 </head>
 <body>
 <main>
