@@ -369,19 +369,19 @@ LINES = (
         ("tests/checks/test_graph_detached.py",),
     ),
     Broken(
-        "checks/shared_reference.py",
+        "reading/sharing_names.py",
         "later = [write for write in writes if write.call.step >= born[:2][-1]]",
         "later = writes",
         ("tests/checks/test_shared_reference.py",),
     ),
     Broken(
-        "checks/shared_reference.py",
+        "reading/sharing_names.py",
         "return [write for write in later if not is_initial(write.call)]",
         "return later",
         ("tests/checks/test_shared_reference.py",),
     ),
     Broken(
-        "checks/shared_reference.py",
+        "reading/swaps.py",
         "return len(values) > 1 or (len(values) == 0 and index.overlaps.of(write.after, view))",
         "return True",
         ("tests/checks/test_shared_reference.py",),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Severity, Victim
-from inplace.facts.collectives import REDUCED
-from inplace.facts.model import BEFORE, Call, Kind, Name, StorageId, TensorId, TensorState
+from inplace.facts.model import Call, StorageId, TensorState
 from inplace.reading.aliases import AliasRead, alias_reads
 from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
 from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
+from inplace.reading.buckets import kept_gradients
 from inplace.reading.cached_results import written_results
 from inplace.reading.changed_again import changed_again
 from inplace.reading.code import root_of
@@ -22,23 +20,24 @@ from inplace.reading.collected import collected_by_name
 from inplace.reading.data_shared import data_shared
 from inplace.reading.followed import followed
 from inplace.reading.handed import kept_twice
-from inplace.reading.history import SET_ITEM, Write
+from inplace.reading.history import Write
 from inplace.reading.in_place_results import in_place_results
 from inplace.reading.index import Index
-from inplace.reading.items import value_of
 from inplace.reading.items_taken import changed_items
+from inplace.reading.joined_items import JoinedItems, joined_items, put_there
 from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.one_gradient import gradients_of_two
 from inplace.reading.place import Place
-from inplace.reading.repeated import Repeated, is_initial, repeated_modules
+from inplace.reading.repeated import Repeated, repeated_modules
 from inplace.reading.shared_defaults import written_for_all
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
+from inplace.reading.sharing_names import sharing_names
 from inplace.reading.snapshots_written import written_snapshots
+from inplace.reading.swaps import swaps
 from inplace.reading.twins import Twins, twins
 
 _MOST = 6
-_JOINING = frozenset({"cat", "stack", "concat", "vstack", "hstack", "tensor"})
 
 
 _How = Literal[
@@ -155,7 +154,9 @@ def shared_references(index: Index) -> Iterator[Finding]:
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
     reads: set[object] = set()
-    for finding, storages in _joined((*_repeated(index, objects), *_swaps(index), *kept)):
+    first = [_repeated(index, one) for one in joined_items(index, objects)]
+    first += [_finding(index, one.after.storage, [one, two], [], "swap", "warning") for one, two in swaps(index)]
+    for finding, storages in _joined((*first, *kept)):
         writer = finding.culprits[0].spot if finding.culprits else None
         read = finding.victim.place.spot if finding.victim is not None and finding.victim.place is not None else None
         again = finding.how in _COMPARED and read in reads
@@ -166,10 +167,13 @@ def shared_references(index: Index) -> Iterator[Finding]:
         reads.update([read] if finding.how in _COMPARED else [])
         told |= storages
         yield finding
-    for finding in _kept_gradients(index):
-        told.add(finding.storage)
-        yield finding
-    yield from _names_sharing(index, told)
+    buckets: dict[object, SharedReference] = {}
+    for finding in (_bucket(index, *one) for one in kept_gradients(index)):
+        told.add(buckets.setdefault(finding.lines, finding).storage)
+    yield from buckets.values()
+    for storage, writes, makers in sharing_names(index):
+        if storage not in told:
+            yield _finding(index, storage, writes, makers, "snapshot", "info")
     yield from _in_two_groups(index)
 
 
@@ -214,26 +218,20 @@ def _in_two_groups(index: Index) -> Iterator[SharedReference]:
     )
 
 
-def _repeated(index: Index, objects: KeptObjects) -> Iterator[SharedReference]:
+def _repeated(index: Index, one: JoinedItems) -> SharedReference:
     """A list given to one call holds the same bytes twice, and they were written after they first went out."""
-    told: set[object] = set()
-    for call in index.history.calls_of(lambda function: function.label in _JOINING):
-        for storage, states in _same_bytes(index, call).items():
-            writes = [write for write in index.history.writes_to.get(storage, ()) if write.call.step < call.step]
-            sources = _given_out(index, {state.tensor for state in states}, call.step)
-            if (storage, call.stack) in told:
-                continue
-            told.add((storage, call.stack))
-            path = next(one.path for one in call.inputs if "[" in one.path).split("[")[0]
-            is_known, kept = objects.joined(call, path, states)
-            if kept is not None:
-                yield _kept_object(index, kept, "repeated")
-            elif is_known and writes:  # which of them is not known to have been put there before a write
-                yield _finding(index, storage, writes, [*sources, call], "repeated", "info")
-            elif writes or _moved_unseen(index, states):  # `cat((x, x))` of what nobody wrote is meant
-                yield _finding(index, storage, writes, [*sources, call], "repeated", "warning")
-            elif index.trace.storages[storage].external and len({state.tensor for state in states}) > 1:
-                yield _finding(index, storage, writes, [*sources, call], "repeated", "info")  # who writes is not seen
+    if one.kept is not None:
+        return _kept_object(index, one.kept, "repeated")
+    severity: Severity = "warning" if one.is_certain else "info"
+    return _finding(index, one.storage, one.writes, one.calls, "repeated", severity)
+
+
+def _bucket(index: Index, write: Write, names: list[str]) -> SharedReference:
+    """A gradient that was kept; put into a list again and again, it was collected while it was overwritten."""
+    collected = len([path for path in names if path.endswith("]")]) > 1
+    sources = index.history.given_out([write.before.tensor], write.call.step)
+    found = _finding(index, write.before.storage, [write], sources, "bucket", _grave(collected))
+    return replace(found, names=tuple(dict.fromkeys([*names, *found.names])), reaching=tuple(names))
 
 
 def _told(
@@ -327,158 +325,6 @@ def _foreign(index: Index, one: ForeignWrite) -> SharedReference:
     )
 
 
-def _same_bytes(index: Index, call: Call) -> dict[StorageId, list[TensorState]]:
-    found: dict[tuple[object, ...], list[TensorState]] = defaultdict(list)
-    for argument in call.inputs:
-        state = index.trace.states[argument.before]
-        if "[" in argument.path and state.storage is not None and state.layout.numel:
-            found[(argument.path.split("[")[0], state.storage, state.offset, state.layout)].append(state)
-    return {states[0].storage: states for states in found.values() if len(states) > 1 and states[0].storage is not None}
-
-
-def _kept_gradients(index: Index) -> Iterator[SharedReference]:
-    """Gradients that the user has kept, and that lie in buckets which a later backward has filled again.
-
-    One that was put into a list again and again was collected while it was overwritten.
-    """
-    writes: dict[TensorId, list[Write]] = defaultdict(list)
-    for write in index.history.writes:
-        if write.call.function.name == REDUCED:
-            writes[write.before.tensor].append(write)
-    told: set[object] = set()
-    for tensor, own in writes.items():
-        names = [name.path for name in index.trace.names if name.tensor == tensor and name.step != BEFORE]
-        if not names or own[0].before.storage is None:
-            continue
-        collected = len([path for path in names if path.endswith("]")]) > 1
-        sources = _given_out(index, [tensor], own[0].call.step)
-        severity: Severity = "warning" if collected else "info"
-        finding = _finding(index, own[0].before.storage, own[:1], sources, "bucket", severity)
-        finding = replace(finding, names=tuple(dict.fromkeys([*names, *finding.names])), reaching=tuple(names))
-        if finding.lines not in told:
-            told.add(finding.lines)
-            yield finding
-
-
-def _moved_unseen(index: Index, states: list[TensorState]) -> bool:
-    """Whether a tensor was seen at different versions though no call is known to have written it (`.grad`)."""
-    tensors = {state.tensor for state in states}
-    versions = {index.trace.states[s].version for t in tensors for _, s in index.history.sightings.get(t, ())}
-    return len(versions) > 1
-
-
-def _given_out(index: Index, tensors: Iterable[TensorId], before: int) -> list[Call]:
-    """The calls before a step that gave out these tensors."""
-    steps = {step for tensor in tensors for step in index.history.givers.get(tensor, ()) if step < before}
-    return list(index.history.calls_at(sorted(steps)))
-
-
-def _swaps(index: Index) -> Iterator[SharedReference]:
-    """Within one statement a view was overwritten before it was copied from (`x[0], x[1] = x[1], x[0]`)."""
-    items = [
-        write for write in index.history.writes if write.call.function.label == SET_ITEM and write.call.raised is None
-    ]
-    for first, second in pairwise(items):
-        if index.places.statement_of(first.call) != index.places.statement_of(second.call):
-            continue
-        value, source = value_of(index, second), value_of(index, first)
-        if value is None or source is None or value.storage != first.after.storage:
-            continue
-        made = index.history.maker(value.tensor, second.call.step)
-        if made is None or made.step >= first.call.step or not _written_by(index, first, value):
-            continue
-        yield _finding(index, value.storage, [first, second], [], "swap", "warning")
-
-
-def _written_by(index: Index, write: Write, view: TensorState) -> bool:
-    """Whether an item assignment wrote the bytes of a view: the same view exists twice when both sides name it."""
-    sighted = index.history.states_of(view.tensor)
-    values = {state.values for state in sighted if state.values is not None}
-    return len(values) > 1 or (len(values) == 0 and index.overlaps.of(write.after, view))
-
-
-def _names_sharing(index: Index, told: set[StorageId | None]) -> Iterator[SharedReference]:
-    """Two variables of the user's reach bytes that were written while both did; of a run that is over.
-
-    The variable of a loop is no second one: it stands for the last of what the loop went through.
-    """
-    if index.trace.goes_on:
-        return
-    roots: dict[StorageId, dict[str, None]] = defaultdict(dict)
-    paths: dict[StorageId, dict[str, None]] = defaultdict(dict)
-    for name in _last_seen(index):
-        state = index.history.last_state(name.tensor)
-        if state is None or state.storage is None:
-            continue
-        roots[state.storage][root_of(name.path)] = None
-        paths[state.storage][name.path] = None
-    for storage, found in sorted(roots.items()):
-        writes = index.history.writes_to.get(storage, [])
-        many = len(found.keys() - index.definitions.loop_names) > 1 or _items_of_one(paths[storage])
-        if storage in told or not many or not writes or _is_one_parameter(index, storage, paths[storage]):
-            continue
-        writes = _while_shared(index, storage, writes)
-        if not writes:
-            continue
-        given_out = _given_out(index, index.history.tensors_of[storage], len(index.trace.calls))
-        makers = [call for call in given_out if call.function.kind is not Kind.BACKWARD]
-        yield _finding(index, storage, writes, makers, "snapshot", "info")
-
-
-def _last_seen(index: Index) -> list[Name]:
-    """The names of the last look: of those before, some stand for something else by now."""
-    last = max((name.step for name in index.trace.names), default=BEFORE)
-    return [name for name in index.trace.names if name.step == last != BEFORE]
-
-
-def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list[Write]:
-    """The writes made once tensors with two names were there, without those of a module's own initialisation."""
-    over = frozenset(index.history.tensors_of[storage])
-    named = {name.path: name.tensor for name in _last_seen(index) if name.tensor in over}
-    born = sorted(index.trace.tensors[tensor].first_seen for tensor in named.values())
-    later = [write for write in writes if write.call.step >= born[:2][-1]]
-    return [write for write in later if not is_initial(write.call)]
-
-
-def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) -> bool:
-    """Whether some bytes are those of one parameter or leaf that requires grad, and no second variable stands for it.
-
-    A parameter is known to its module, to an optimizer's groups, to lists and to the loops over them, and is meant to
-    be the same in all, as it is where two modules have it by one name (`head.weight = embedding.weight`).
-    """
-    named = {name.tensor for name in _last_seen(index)}
-    over = named.intersection(index.history.tensors_of[storage])
-    states = [index.history.last_state(tensor) for tensor in over]
-    if len(over) != 1 or not all(one is not None and _is_trained(index, one) for one in states):
-        return False
-    whole = [path for path in paths if not path.endswith("]")]
-    own = {path[path.rindex(".") :] if "." in path else path for path in whole}
-    return len(own - index.definitions.loop_names) <= 1
-
-
-def _is_trained(index: Index, state: TensorState) -> bool:
-    """Whether a tensor is a leaf that requires grad, or a parameter, which may be frozen at the end."""
-    return index.trace.tensors[state.tensor].type == "Parameter" or (state.is_leaf and state.requires_grad)
-
-
-def _items_of_one(paths: dict[str, None]) -> bool:
-    """Whether several items of one plain container are the same bytes."""
-    items = [path for path in paths if path.endswith("]")]
-    return len(items) > 1
-
-
-def _stored(index: Index, users: list[Call]) -> list[Place]:
-    """Where the items of the list that a call was given were put into it."""
-    found = []
-    for call in users:
-        place = index.places.of(call)
-        if place is not None:
-            code = index.places.code(place)
-            put = code.items_put_into(frozenset(code.roots(place.position)))
-            found += [index.places.beside(place, position) for position in put]
-    return found
-
-
 def _finding(
     index: Index, storage: StorageId | None, writes: list[Write], others: list[Call], how: _How, severity: Severity
 ) -> SharedReference:
@@ -486,7 +332,7 @@ def _finding(
     for call in [*(write.call for write in writes), *others]:
         for place in index.places.chain(call):
             places.setdefault(place.spot, place)
-    for place in _stored(index, others[-1:]) if how == "repeated" else ():
+    for place in put_there(index, others[-1]) if how == "repeated" else ():
         places.setdefault(place.spot, place)
     culprits = tuple(places.values())[:_MOST]
     return SharedReference(

@@ -56,6 +56,11 @@ class History:
         """The calls of some steps."""
         return map(self.calls.__getitem__, steps)
 
+    def given_out(self, tensors: Iterable[TensorId], before: int) -> list[Call]:
+        """The calls before a step that gave out some tensors."""
+        steps = {step for tensor in tensors for step in self.givers.get(tensor, ()) if step < before}
+        return list(self.calls_at(sorted(steps)))
+
     def calls_of(self, test: Callable[[Function], object], before: int | None = None) -> Iterator[Call]:
         """The calls of some functions, those before a step only if one is given; in order."""
         return self.calls_at(self.columns.steps_of(test, before))
