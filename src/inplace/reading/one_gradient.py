@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from inplace.facts.model import Call, Kind, TensorId
 from inplace.reading.index import Index
@@ -17,35 +18,32 @@ def gradients_of_two(index: Index) -> Iterator[KeptObject]:
 
     That both are cleared in place spoils nothing, and what is written by a name of its own is meant for both.
     """
-    given: dict[TensorId, Call] = {}  # the line that gave each leaf the gradient that it has
+    given: dict[TensorId, TensorId] = {}  # the gradient that each leaf was given last
+    having: dict[TensorId, set[TensorId]] = defaultdict(set)  # the leaves that have it
     told: set[object] = set()
     setters = list(index.history.calls_of(lambda one: one.kind is Kind.SETTER and one.label == "grad"))
     for number, call in enumerate(setters):
-        states = [index.trace.states[argument.before] for argument in call.inputs]
-        if not states:
+        tensors = [index.trace.states[argument.before].tensor for argument in call.inputs]
+        if not tensors:
             continue
-        leaf = states[0].tensor
-        shared = [
-            other
-            for other, one in given.items()
-            if other != leaf and len(states) > 1 and _value(index, one) == states[1].tensor
-        ]
-        given.pop(leaf, None)
-        if len(states) > 1:
-            given[leaf] = call
-        if shared and call.stack not in told:
-            end = _given_anew(index, setters[number + 1 :], {leaf, *shared})
-            found = _spoiled(index, call, leaf, {leaf, *shared}, end)
+        leaf, gradient = tensors[0], tensors[1] if len(tensors) > 1 else None
+        if leaf in given:
+            having[given.pop(leaf)].discard(leaf)
+        if gradient is None:
+            continue
+        given[leaf] = gradient
+        having[gradient].add(leaf)
+        leaves = having[gradient]
+        if len(leaves) > 1 and call.stack not in told:
+            later = (setters[one] for one in range(number + 1, len(setters)))
+            end = _given_anew(index, later, leaves)
+            found = _spoiled(index, call, leaf, leaves, end)
             if found is not None:
                 told.add(call.stack)
                 yield found
 
 
-def _value(index: Index, call: Call) -> TensorId:
-    return index.trace.states[call.inputs[1].before].tensor
-
-
-def _given_anew(index: Index, setters: list[Call], leaves: set[TensorId]) -> int:
+def _given_anew(index: Index, setters: Iterable[Call], leaves: set[TensorId]) -> int:
     """The step at which one of some leaves gets another gradient; the number of calls where none does."""
     later = (one.step for one in setters if index.trace.states[one.inputs[0].before].tensor in leaves)
     return next(later, len(index.trace.calls))
