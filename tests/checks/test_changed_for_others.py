@@ -290,3 +290,11 @@ def test_nothing_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Not even without alarm, where the name is meant to stand for what was changed."""
     assert _shared(SILENT[name]) == []
     capsys.readouterr()
+
+
+def test_a_backward_reads_no_values_of_its_root() -> None:
+    """Whatever was written into it by then: the gradient begins with one."""
+    text = "w = torch.ones(3, requires_grad=True)\nloss = (w * 2).sum()\nlogged = loss.detach()\nlogged.div_(3)\n"
+
+    assert [one.how for one in _shared(text + "loss.backward()")] == ["snapshot"]
+    assert [one.how for one in _shared(text + "print(loss.item())")] == ["kept"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, TensorId
+from inplace.facts.model import Call, Kind, TensorId
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.sharing import KeptBytes, derives
 
+_READING = frozenset({Kind.OP, Kind.TO_PYTHON})  # a backward takes its root, and none of its values
 _LOOKED_AT = 16  # calls behind a write that are asked whether they read the original
 
 
@@ -48,6 +49,7 @@ def _read_of(index: Index, tensor: TensorId, write: Write) -> Call | None:
     for step, _ in sightings[begin : begin + _LOOKED_AT]:
         call = index.trace.calls[step]
         given = any(index.trace.states[one.before].tensor == tensor for one in call.inputs)
-        if given and call.within is None and call.stack.frames and not list(index.trace.writes(call)):
+        is_read = given and call.function.kind in _READING and call.within is None and call.stack.frames
+        if is_read and not list(index.trace.writes(call)):
             return call
     return None
