@@ -13,6 +13,13 @@ import functools
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 torch.manual_seed(0)
 net = nn.Linear(3, 2)
+class Rows(Dataset):
+    def __init__(self, rows):
+        self.rows = rows
+    def __len__(self):
+        return len(self.rows)
+    def __getitem__(self, i):
+        return self.rows[i]
 """
 
 # The line that wrote is marked with `# W`; nobody can have meant it.
@@ -36,13 +43,6 @@ for epoch in range(2):
         print(net(row).sum())
 """,
     "items of a data set of the user's": """
-class Rows(Dataset):
-    def __init__(self, rows):
-        self.rows = rows
-    def __len__(self):
-        return len(self.rows)
-    def __getitem__(self, i):
-        return self.rows[i]
 rows = Rows(torch.rand(4, 3))
 def epoch():
     for i in range(len(rows)):
@@ -53,18 +53,11 @@ epoch()
 epoch()
 """,
     "parts of items that a function blanks before it joins them": """
-class Rows(Dataset):
-    def __init__(self):
-        self.rows = [torch.rand(6, 3) + 1 for _ in range(4)]
-    def __len__(self):
-        return len(self.rows)
-    def __getitem__(self, i):
-        return self.rows[i]
 def collate(batch):
     for one in batch:
         one[torch.rand(len(one)) < 0.5] = 0.0  # W
     return torch.stack(batch)
-loader = DataLoader(Rows(), batch_size=2, collate_fn=collate)
+loader = DataLoader(Rows([torch.rand(6, 3) + 1 for _ in range(4)]), batch_size=2, collate_fn=collate)
 for epoch in range(3):
     for x in loader:
         print(net(x).sum())
@@ -159,18 +152,11 @@ for epoch in range(2):
         print(net(x).sum())
 """,
     "items that are padded alike each time": """
-class Rows(Dataset):
-    def __init__(self):
-        self.rows = [torch.rand(6, 3) + 1 for _ in range(4)]
-    def __len__(self):
-        return len(self.rows)
-    def __getitem__(self, i):
-        return self.rows[i]
 def collate(batch):
     for one in batch:
         one[4:] = 0.0
     return torch.stack(batch)
-loader = DataLoader(Rows(), batch_size=2, collate_fn=collate)
+loader = DataLoader(Rows([torch.rand(6, 3) + 1 for _ in range(4)]), batch_size=2, collate_fn=collate)
 for epoch in range(3):
     for x in loader:
         print(net(x).sum())

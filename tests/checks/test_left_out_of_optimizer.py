@@ -19,6 +19,21 @@ def step(opt):
     opt.step()
 """
 
+GAN = """
+G, D = nn.Linear(3, 4), nn.Linear(4, 1)
+opt_d = torch.optim.SGD(D.parameters(), lr=0.1)
+opt_g = torch.optim.SGD({}
+for _ in range(3):
+    opt_d.zero_grad()
+    (D(x).mean() - D(G(torch.randn(8, 3)).detach()).mean()).backward()
+    opt_d.step()
+    D.requires_grad_(False)
+    opt_g.zero_grad()
+    D(G(torch.randn(8, 3))).mean().backward()
+    opt_g.step()
+    D.requires_grad_(True)
+"""
+
 # The line at fault is marked.
 WRONG = {
     "unfrozen by attribute": """
@@ -67,20 +82,7 @@ for _ in range(3):
     (-critic(actor(x))).mean().backward()
     one.step()
 """,
-    "the generator's optimizer over the discriminator": """
-G, D = nn.Linear(3, 4), nn.Linear(4, 1)
-opt_d = torch.optim.SGD(D.parameters(), lr=0.1)
-opt_g = torch.optim.SGD(D.parameters(), lr=0.1)  # here
-for _ in range(3):
-    opt_d.zero_grad()
-    (D(x).mean() - D(G(torch.randn(8, 3)).detach()).mean()).backward()
-    opt_d.step()
-    D.requires_grad_(False)
-    opt_g.zero_grad()
-    D(G(torch.randn(8, 3))).mean().backward()
-    opt_g.step()
-    D.requires_grad_(True)
-""",
+    "the generator's optimizer over the discriminator": GAN.format("D.parameters(), lr=0.1)  # here"),
 }
 
 SOUND = {
@@ -144,20 +146,7 @@ fast = torch.optim.SGD(net.parameters(), lr=0.1)
 for turn in range(4):
     step(fast if turn % 2 else slow)
 """,
-    "a discriminator that is frozen while the generator learns": """
-G, D = nn.Linear(3, 4), nn.Linear(4, 1)
-opt_d = torch.optim.SGD(D.parameters(), lr=0.1)
-opt_g = torch.optim.SGD(G.parameters(), lr=0.1)
-for _ in range(3):
-    opt_d.zero_grad()
-    (D(x).mean() - D(G(torch.randn(8, 3)).detach()).mean()).backward()
-    opt_d.step()
-    D.requires_grad_(False)
-    opt_g.zero_grad()
-    D(G(torch.randn(8, 3))).mean().backward()
-    opt_g.step()
-    D.requires_grad_(True)
-""",
+    "a discriminator that is frozen while the generator learns": GAN.format("G.parameters(), lr=0.1)"),
     "a leaf of a dictionary that is replaced with its optimizer": """
 params = {"w": torch.zeros(4, 2, requires_grad=True)}
 for turn in range(2):

@@ -81,7 +81,7 @@ class Parts:
             self.seen, stacks, ledger, self.raw.left_out, partial(len, self.log)
         )
         self.samples = None if light else Samples(self.seen, self.log, self.notes.functions, self.contents)
-        self.saves = Saves(self.seen, self.log, partial(_place, stacks, label), self.raw.left_out)
+        self.saves = Saves(self.seen, self.log, partial(stacks.place, label=label), self.raw.left_out)
         self.naming = Naming(self.raw, self.seen, stacks, namespace, partial(faults.lose, NAMES))
         self.gradients = self.raw.gradients = Gradients(self.seen, stacks, self.log)
         self.walks = Walks(
@@ -145,7 +145,3 @@ class Parts:
         self.samples = None
         self.naming.close()
         self.notes.known.clear()  # which has functions of theirs
-
-
-def _place(stacks: Stacks, label: Callable[[str], str | None], stack: int) -> str | None:
-    return stacks.place(stack, label)

@@ -109,21 +109,11 @@ class Told:
 
     def _on_build(self, theirs: Any) -> Any:
         """`Optimizer.add_param_group`, which also the constructor calls, told of after it has run."""
+        return _followed(theirs, functools.partial(self._faults.spared, GRADIENTS, self._built))
 
-        @functools.wraps(theirs)
-        def add_param_group(*args: Any, **kwargs: Any) -> Any:
-            try:
-                found = theirs(*args, **kwargs)
-            except BaseException as error:
-                del args, kwargs
-                leave(error)
-                raise
-            if not self._light and self._mode.is_here() and args:
-                built = self._listening.parts.gradients.built
-                self._faults.spared(GRADIENTS, built, args[0], sys._getframe(1))
-            return found
-
-        return add_param_group
+    def _built(self, args: tuple[Any, ...], frame: FrameType) -> None:
+        if not self._light and self._mode.is_here() and args:
+            self._listening.parts.gradients.built(args[0], frame)
 
     # ------------------------------------------------------------ backwards and collectives
 
@@ -133,19 +123,11 @@ class Told:
 
     def _on_wait(self, theirs: Any) -> Any:
         """`Work.wait`, after which what an asynchronous collective wrote is there."""
+        return _followed(theirs, functools.partial(self._faults.protected, self._waited))
 
-        def wait(*args: Any, **kwargs: Any) -> Any:
-            try:
-                found = theirs(*args, **kwargs)
-            except BaseException as error:
-                del args, kwargs
-                leave(error)
-                raise
-            if self._mode.is_here():
-                self._faults.protected(self._listening.parts.collectives.settle)
-            return found
-
-        return wait
+    def _waited(self, *_: Any) -> None:
+        if self._mode.is_here():
+            self._listening.parts.collectives.settle()
 
     def _on_sync(self, theirs: Any) -> Any:
         """`DistributedDataParallel._sync_buffers`; see NOTE [ Buffers of DistributedDataParallel ]."""
@@ -177,3 +159,20 @@ class Told:
             self._faults.protected(parts.samples.forget, tensor)
         self._faults.protected(parts.seen.forget, tensor)
         self._faults.protected(parts.contents.forget, tensor)
+
+
+def _followed(theirs: Any, then: Callable[[tuple[Any, ...], FrameType], object]) -> Any:
+    """A function of PyTorch's behind whose calls `then` is given their arguments and the frame that made them."""
+
+    @functools.wraps(theirs)
+    def followed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            found = theirs(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            leave(error)
+            raise
+        then(args, sys._getframe(1))
+        return found
+
+    return followed

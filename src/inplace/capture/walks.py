@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from inplace.capture.bytes.contents import Contents
+from inplace.capture.calls.call_notes import sequence
 from inplace.capture.continued import Continued
 from inplace.capture.faults import GRAPHS, Faults
 from inplace.capture.freeze import Raw
@@ -20,7 +21,6 @@ from inplace.facts.model import Look, StorageId
 # Backwards of one line before which infinite derivatives are looked for, then ever more rarely: where the graph has a
 # node that could have one, and where it had none.
 _SINGULAR, _PLAIN = 64, 4
-sequence = torch._C._autograd._get_sequence_nr
 
 
 class _Line:

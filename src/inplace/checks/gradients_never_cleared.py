@@ -93,19 +93,38 @@ def _by_hand(index: Index, found: list[Updates]) -> Iterator[UnclearedGradients]
         first, leaves = updates[0], [one.leaf for one in updates]
         culprits = _places(index, ((call.stack, call.step) for call in reversed(first.backwards)))
         user = index.places.of(first.updates[-1])
-        if culprits and user is not None:
-            yield UnclearedGradients(
-                severity="warning",
-                culprits=culprits,
-                victim=Victim.at(user),
-                names=index.names.told(tensors=leaves, places=[*culprits, user]),
-                leaves=tuple(leaves),
-                memory=storages_of(index, leaves),
-                steps_made=max(len(one.updates) for one in updates),
-                single=False,
-                by_hand=True,
-                at=max(one.updates[-1].step for one in updates),
-            )
+        steps, at = max(len(one.updates) for one in updates), max(one.updates[-1].step for one in updates)
+        finding = _told(index, leaves, culprits, user, steps, at=at, by_hand=True)
+        if finding is not None:
+            yield finding
+
+
+def _told(
+    index: Index,
+    leaves: list[TensorId],
+    culprits: tuple[Place, ...],
+    user: Place | None,
+    steps: int,
+    *,
+    at: int | None,
+    single: bool = False,
+    by_hand: bool = False,
+) -> UnclearedGradients | None:
+    """The finding about some leaves, where the lines that go backward and the one that uses their sums are known."""
+    if not culprits or user is None:
+        return None
+    return UnclearedGradients(
+        severity="warning",
+        culprits=culprits,
+        victim=Victim.at(user),
+        names=index.names.told(tensors=leaves, places=[*culprits, user]),
+        leaves=tuple(leaves),
+        memory=storages_of(index, leaves),
+        steps_made=steps,
+        single=single,
+        by_hand=by_hand,
+        at=at,
+    )
 
 
 def _places(index: Index, calls: Iterable[tuple[Stack, int | None]]) -> tuple[Place, ...]:
@@ -215,16 +234,5 @@ def _finding(index: Index, leaves: list[TensorId], turns: list[_Turn]) -> Unclea
     places = _places(index, ((one.stack, one.step) for one in reversed(behind)))
     last = turns[-1].step
     user = index.places.of_stack(last.stack, index.gradients.call_of(last))
-    if not places or user is None:
-        return None
-    return UnclearedGradients(
-        severity="warning",
-        culprits=places,
-        victim=Victim.at(user),
-        names=index.names.told(tensors=leaves, places=[*places, user]),
-        leaves=tuple(leaves),
-        memory=storages_of(index, leaves),
-        steps_made=len(turns),
-        single=all(len(turn.backwards(leaves[0])) == 1 for turn in turns),
-        at=index.gradients.last_step,
-    )
+    single = all(len(turn.backwards(leaves[0])) == 1 for turn in turns)
+    return _told(index, leaves, places, user, len(turns), at=index.gradients.last_step, single=single)

@@ -194,6 +194,8 @@ class CallMode(TorchFunctionMode):
         except BaseException as error:
             if pending is None:
                 pending = step, tensor_arguments(args, kwargs), False, begun
+            if quick:
+                shorthand.was_compared(step)  # which lets go of it
             self._guarded(notes.end_raised, known, pending, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, pending
