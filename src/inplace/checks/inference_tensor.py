@@ -91,12 +91,9 @@ def _made_below(index: Index, tensor: TensorId, step: int) -> list[int]:
     state = index.history.last_state(tensor)
     over = index.history.tensors_of.get(state.storage, ()) if state is not None and state.storage is not None else ()
     steps = sorted(one for other in over for one in index.history.givers.get(other, ())[:1] if one < step)
-    made = [one for one in steps if index.trace.calls[one].grad_mode is GradMode.INFERENCE]
-    return [one for one in made if index.places.statement_of(index.trace.calls[one]) == _statement(index, made[0])][-1:]
-
-
-def _statement(index: Index, step: int) -> object:
-    return index.places.statement_of(index.trace.calls[step])
+    made = [call for call in index.history.calls_at(steps) if call.grad_mode is GradMode.INFERENCE]
+    first = index.places.statement_of(made[0]) if made else None
+    return [call.step for call in made if index.places.statement_of(call) == first][-1:]
 
 
 def _finding(index: Index, call: Call, state: TensorState) -> InferenceTensor:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
@@ -156,6 +157,7 @@ def _double(index: Index, events: GradientEvents) -> Iterator[Finding]:
         if one.leaves is not None:
             steps_of[one.leaves][one.stack].append(one)
     order = events.of("backward", "step")
+    in_front = {id(later): one for one, later in pairwise(order)}
     # A gradient that is only looked at when all is over moves nothing.
     reads = [one for one in events.of("read") if one.moment < order[-1].moment] if order else []
     used = {leaf for one in reads for leaf in one.leaves or ()}
@@ -163,7 +165,7 @@ def _double(index: Index, events: GradientEvents) -> Iterator[Finding]:
         built = [act for act in index.trace.acts if act.act is Act.BUILT and own == set(act.numbers)]
         found = [one for steps in lines.values() for one in steps if not set(one.found) <= {"-"}]
         for stack, steps in lines.items() if len(built) > 1 and found else ():
-            before = [order[order.index(one) - 1] for one in steps if order.index(one)]
+            before = [in_front[id(one)] for one in steps if id(one) in in_front]
             reached = [one.leaves for one in before if one.what == "backward" and one.leaves]
             idle = len(reached) == len(steps) > 1 and all(set(one.found) <= {"-"} for one in steps)
             left = frozenset().union(*reached) if idle else frozenset()

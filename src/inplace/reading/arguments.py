@@ -177,13 +177,16 @@ def written_items(index: Index) -> Iterator[WrittenArgument]:
     arrays: dict[object, Write] = {}
     for writes in index.history.writes_to.values():
         lines: dict[object, Write] = {}
+        erased: set[int] | None = None
         for write in writes:
             call = write.call
             depth = _taken_in(index, call)
             if depth is None or call.stack in seen:
                 continue
-            if call.function.label in SETTING and not _erases(index, write, writes):
-                continue
+            if call.function.label in SETTING:
+                erased = _erased(index, writes) if erased is None else erased
+                if call.step not in erased:
+                    continue
             frame = call.stack.frames[depth]
             if _is_over_array(index, write):
                 # Memory that nobody reaches through PyTorch between two items is met anew each time.
@@ -199,24 +202,25 @@ def written_items(index: Index) -> Iterator[WrittenArgument]:
                 yield WrittenArgument(keep, earlier, call, text)
 
 
-def _erases(index: Index, write: Write, writes: list[Write]) -> bool:
-    """Whether a line puts a number, which is written out, into parts of an item, and changes others each time.
+def _erased(index: Index, writes: list[Write]) -> set[int]:
+    """When a line puts a number, which is written out, into parts of an item, and changes others each time: the steps.
 
     Nobody else writes to the item: it is no buffer that is filled anew.
     """
-    place = index.places.of(write.call)
+    place = index.places.of(writes[0].call)
     statement = index.places.code(place).statement(place.position) if place is not None else None
     if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Subscript):
-        return False
+        return set()
     try:
         ast.literal_eval(statement.value)
     except ValueError:
-        return False
-    if any(one.call.stack != write.call.stack for one in writes):
-        return False
-    changed = [one for one in writes if one.before.values is not None and one.before.values != one.after.values]
+        return set()
+    if any(one.call.stack != writes[0].call.stack for one in writes):
+        return set()
+    changed = {one.call.step for one in writes if one.before.values not in (None, one.after.values)}
     chosen = {values for one in writes if (values := _index_values(index, one)) is not None}
-    return (len(changed) > 1 and write in changed) or (len(chosen) > 1 and write.before.values is None)
+    unread = {one.call.step for one in writes if one.before.values is None}
+    return (changed if len(changed) > 1 else set()) | (unread if len(chosen) > 1 else set())
 
 
 def _index_values(index: Index, write: Write) -> object:

@@ -22,6 +22,7 @@ def changed_again(index: Index) -> Iterator[WrittenArgument]:
     """Yield the first write of each line to an argument that had been changed by it before, and the second."""
     asked: dict[object, str | None] = {}
     first: dict[object, Write] = {}
+    last: dict[object, int] = {}  # up to which step a loop of the function itself was seen to write
     told: set[object] = set()
     for write in index.history.writes:
         call = write.call
@@ -32,16 +33,19 @@ def changed_again(index: Index) -> Iterator[WrittenArgument]:
         shown, outer = asked[call.stack], call.stack.frames[1:]
         if shown is None or (outer, write.before.tensor) in told or call.within is not None:
             continue
-        earlier = first.setdefault((call.stack, write.before.tensor), write)
-        if earlier is not write and not _are_of_one_run(index, earlier, write):
+        key = call.stack, write.before.tensor
+        earlier = first.setdefault(key, write)
+        if earlier is write or _are_of_one_run(index, last[key], write):
+            last[key] = call.step
+        else:
             told.add((outer, write.before.tensor))
             yield WrittenArgument(index.places.at(call.stack.frames[1], call.step), earlier, call, shown)
 
 
-def _are_of_one_run(index: Index, earlier: Write, write: Write) -> bool:
+def _are_of_one_run(index: Index, last: int, write: Write) -> bool:
     """Whether a loop of the function itself writes again and again: its caller has called it once."""
     outer = write.call.stack.frames[1:]
-    between = index.history.columns.stack[earlier.call.step + 1 : write.call.step]
+    between = index.history.columns.stack[last + 1 : write.call.step]
     stacks = index.history.columns.stacks
     return all(stacks[number].frames[-len(outer) :] == outer for number in between)
 

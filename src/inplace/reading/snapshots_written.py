@@ -11,7 +11,7 @@ from inplace.reading.index import Index
 from inplace.reading.sharing import KeptBytes, derives
 
 _READING = frozenset({Kind.OP, Kind.TO_PYTHON})  # a backward takes its root, and none of its values
-_LOOKED_AT = 16  # calls behind a write that are asked whether they read the original
+_LOOKED_AT = 16  # writes behind a detach, and calls behind a write, that are asked what they take
 
 
 def written_snapshots(index: Index) -> Iterator[KeptBytes]:
@@ -21,10 +21,12 @@ def written_snapshots(index: Index) -> Iterator[KeptBytes]:
         if keep.stack in seen or keep.within is not None or not keep.inputs or not keep.outputs:
             continue
         source, made = (index.trace.states[one] for one in (keep.inputs[0].before, keep.outputs[0]))
-        writes = [one for one in index.history.writes_of(made) if one.call.step > keep.step]
-        if not writes or index.trace.tensors[source.tensor].type == "Parameter" or not _is_named(index, keep):
+        if index.trace.tensors[source.tensor].type == "Parameter" or not _is_named(index, keep):
             continue
-        write = next((one for one in writes if derives(index, one.before.tensor, made.tensor)), None)
+        writes = index.history.writes_of(made)
+        begin = bisect_right(writes, keep.step, key=lambda one: one.call.step)
+        behind = writes[begin : begin + _LOOKED_AT]
+        write = next((one for one in behind if derives(index, one.before.tensor, made.tensor)), None)
         read = _read_of(index, source.tensor, write) if write is not None else None
         if write is not None and read is not None:
             seen.add(keep.stack)

@@ -33,9 +33,10 @@ def unfrozen_leaves(index: Index) -> Iterator[Unfrozen]:
         return
     events = index.gradients
     backwards = [one for one in events.of("backward") if one.step is not None]
-    for act in index.trace.acts:
-        own = frozenset(map(TensorId, act.numbers)) if act.act is Act.BUILT else frozenset()
-        steps = [one for one in events.of("step") if own and one.leaves is not None and own <= one.leaves]
+    made = events.of("step")
+    for act in (one for one in index.trace.acts if one.act is Act.BUILT and one.numbers):
+        own = frozenset(map(TensorId, act.numbers))
+        steps = [one for one in made if one.leaves is not None and own <= one.leaves]
         late = {
             leaf: call for leaf, call in switched.items() if act.step <= call.step and _is_between(call.step, steps)
         }

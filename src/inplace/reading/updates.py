@@ -42,6 +42,7 @@ class Updates:
 
 def updates_by_hand(index: Index, but: AbstractSet[TensorId]) -> Iterator[Updates]:
     """Yield the leaves, but some, to whose one gradient backwards have added, and that were updated with it."""
+    moved = _moved(index)
     for leaf, gradient in _gradients(index).items():
         if leaf in but:
             continue
@@ -49,7 +50,7 @@ def updates_by_hand(index: Index, but: AbstractSet[TensorId]) -> Iterator[Update
         added = [one for one in writes if one.call.function.name == ACCUMULATED]
         is_whole = all(one.after.version == two.before.version for one, two in pairwise(writes))
         if added and is_whole and not index.history.changes_of.get(gradient):
-            updates = tuple(_updates(index, leaf, gradient, added))
+            updates = tuple(_updates(index, leaf, gradient, added, moved[leaf]))
             yield Updates(leaf, updates, tuple(one.call for one in added))
 
 
@@ -63,26 +64,34 @@ def _gradients(index: Index) -> dict[TensorId, StorageId]:
     return {leaf: one for leaf, met in found.items() if len(met) == 1 and (one := next(iter(met))) is not None}
 
 
-def _updates(index: Index, leaf: TensorId, gradient: StorageId, added: list[Write]) -> Iterator[Call]:
+def _moved(index: Index) -> dict[TensorId, list[Call]]:
+    """The calls that gave each tensor other memory (`.data = …`)."""
+    found: dict[TensorId, list[Call]] = defaultdict(list)
+    for call in index.history.calls_of(lambda one: one.kind is Kind.SETTER and one.label == "data"):
+        if len(call.inputs) > 1:
+            found[index.trace.states[call.inputs[0].before].tensor].append(call)
+    return found
+
+
+def _updates(
+    index: Index, leaf: TensorId, gradient: StorageId, added: list[Write], moved: list[Call]
+) -> Iterator[Call]:
     """The first update of a leaf before the first of the backwards that added to its gradient, and behind each."""
     begins = [index.gradients.since, *(one.call.step for one in added)]
     own = frozenset(state.storage for state in index.history.states_of(leaf))
     taken: set[int] = set()
-    for call in _writes(index, leaf, own):
+    for call in _writes(index, own, moved):
         turn = bisect_left(begins, call.step) - 1
         if turn >= 0 and turn not in taken and _is_update(call, _Flow(index, own, gradient, begins[turn])):
             taken.add(turn)
             yield call
 
 
-def _writes(index: Index, leaf: TensorId, own: frozenset[StorageId | None]) -> list[Call]:
-    """The calls that wrote a leaf, or gave it other memory, in order."""
-    states, history = index.trace.states, index.history
+def _writes(index: Index, own: frozenset[StorageId | None], moved: list[Call]) -> list[Call]:
+    """The calls that wrote the memory of a leaf, and those that gave it another, in order."""
     memory = [storage for storage in own if storage is not None]
-    found = {one.call.step: one.call for storage in memory for one in history.writes_to.get(storage, ())}
-    for call in history.calls_of(lambda one: one.kind is Kind.SETTER and one.label == "data"):
-        if len(call.inputs) > 1 and states[call.inputs[0].before].tensor == leaf:
-            found[call.step] = call
+    writes = (one.call for storage in memory for one in index.history.writes_to.get(storage, ()))
+    found = {call.step: call for call in (*writes, *moved)}
     return [found[step] for step in sorted(found)]
 
 
