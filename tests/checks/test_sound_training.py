@@ -33,6 +33,24 @@ for turn in range(3):
     states = [fit(server, [part]) for part in x.split(4)]
     server.load_state_dict({key: sum(one[key] for one in states) / len(states) for key in states[0]})
 """,
+    "a copy that is trained, and an optimizer of the first that never steps": """
+student = copy.deepcopy(net)
+own = torch.optim.SGD(student.parameters(), lr=0.1)
+for _ in range(3):
+    own.zero_grad()
+    mse(student(x)).backward()
+    own.step()
+""",
+    "an optimizer for each part, of which one turn steps a few": """
+parts = {"trunk": nn.Linear(4, 4), "head": nn.Linear(4, 2)}
+optimizers = {name: torch.optim.SGD(part.parameters(), lr=0.1) for name, part in parts.items()}
+for _ in range(3):
+    with torch.no_grad():
+        h = parts["trunk"](x)
+    optimizers["head"].zero_grad()
+    mse(parts["head"](h)).backward()
+    optimizers["head"].step()
+""",
     "a net for each fold, made by a function": """
 def fit(part):
     net = nn.Linear(4, 2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, Stack, TensorId
@@ -23,6 +24,7 @@ from inplace.reading.idle import flags_behind
 from inplace.reading.index import Index
 from inplace.reading.lineage import CutCall, HowCut, Lineage, how_cut, lineage, live_input
 from inplace.reading.missed import missed_leaves
+from inplace.reading.own_steps import own_step
 from inplace.reading.place import Place
 from inplace.reading.refused_asks import refused_ask
 from inplace.reading.stopped import is_by_turns, stopped_leaves
@@ -37,6 +39,7 @@ _CURES: dict[str, tuple[Cure, ...]] = {
     **dict.fromkeys(["detach", "data", "rebuilt"], (Cure.UNCUT,)),
     "item": (Cure.TENSORS_KEPT, Cure.CUT_SHORT),
     "no-grad": (Cure.WITH_GRAD,),
+    "own step": (Cure.UPDATE_LEAF, Cure.AS_LEAF),
     "wrapped": (Cure.RESULT_USED,),
     **dict.fromkeys(["frozen", "plain"], (Cure.TRAINED,)),
     "result": (Cure.RETAIN_GRAD, Cure.DETACHED),
@@ -60,17 +63,23 @@ class Cut(Finding):
     `until` is at how many steps of its optimizer it still had one, and at how many since it has none; None where it
     never had one.
     `beside` are other cuts that cost one of them a part of its gradient: to undo the culprits leaves that out.
+    `stepped` are the leaf and its update where the cut is a step of the user's own.
     """
 
     kind = "graph-detached"
     role = "cut"
     further_role = "cut"
-    how: HowCut | HowRefused
+    how: HowCut | HowRefused | Literal["own step"]
     without_grad: tuple[str, ...]
     raised: bool
     lost: tuple[str, ...] = ()
     until: tuple[int, int] | None = None
     beside: tuple[Place, ...] = ()
+    stepped: tuple[TensorId, ...] = ()
+
+    def tensors(self) -> tuple[TensorId, ...]:
+        """The leaf that a step of the user's own was to update, and what was made of it."""
+        return self.stepped
 
     @property
     def is_flat(self) -> bool:
@@ -150,6 +159,7 @@ class _Lost:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._lineages: dict[Stack, Lineage] = {}
+        self._later: dict[int, Lineage] = {}
         self._exits: dict[int, list[CutCall]] = {}
         self._leaves: dict[tuple[TensorId, int], set[TensorId]] = {}
 
@@ -164,16 +174,20 @@ class _Lost:
     def findings(self) -> Iterator[Finding]:
         """One finding for each cut that is to blame."""
         index = self._index
-        grouped: dict[object, tuple[list[CutCall], set[TensorId]]] = {}
+        grouped: dict[object, tuple[list[CutCall], list[CutCall], set[TensorId]]] = {}
         for leaf, backwards in self._missed():
-            cuts = next((cuts for backward in backwards if (cuts := self._cuts_before(backward, leaf))), None)
+            found = ((one, cuts) for one in backwards if (cuts := self._cuts_before(one, leaf)))
+            backward, cuts = next(found, (None, []))
             place = index.places.of(cuts[0].call) if cuts else None
-            if cuts and place is not None:
-                known, leaves = grouped.setdefault(place.spot, ([], set()))
-                known += cuts
+            if backward is not None and place is not None:
+                later = self._cuts_later(backward, leaf)
+                told, known, leaves = grouped.setdefault(place.spot, (cuts[:1], [], set()))
+                if all(at.spot != place.spot for cut in later if (at := index.places.of(cut.call)) is not None):
+                    told += later[:1]  # the first is to blame for the first turn only
+                known += [*cuts, *later]
                 leaves.add(leaf)
-        for cuts, leaves in list(grouped.values())[:_MOST]:
-            yield replace(_finding(index, cuts[:1], leaves, raised=False), beside=_beside(index, cuts))
+        for told, known, leaves in list(grouped.values())[:_MOST]:
+            yield replace(_finding(index, told, leaves, raised=False), beside=_beside(index, known))
         yield from self._stopped(set(grouped))
 
     def _stopped(self, told: set[object]) -> Iterator[Finding]:
@@ -201,7 +215,10 @@ class _Lost:
         for leaf, backwards in missed_leaves(index):
             told.add(leaf)
             yield leaf, backwards
-        for backward in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+        firsts: dict[Stack, Call] = {}
+        for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
+            firsts.setdefault(call.stack, call)
+        for backward in firsts.values():
             root = index.trace.states[backward.inputs[0].before] if backward.inputs else None
             if root is not None and root.is_leaf and root.requires_grad:  # it was made to require grad again
                 for leaf in sorted(self.behind(backward).leaves.keys() - told - {root.tensor}):
@@ -213,6 +230,19 @@ class _Lost:
         behind = self.behind(backward)
         alone = self._cuts_of(backward, behind, leaf)
         return alone or _ranked([cut for cut in behind.cuts if leaf in self._live(cut)])[:1]
+
+    def _cuts_later(self, backward: Call, leaf: TensorId) -> list[CutCall]:
+        """The cuts that cost a leaf its gradient where the same line went backward last: maybe others."""
+        steps = self._index.history.columns.steps_of(lambda function: function.kind is Kind.BACKWARD)
+        numbers = self._index.history.columns.stack
+        last = next(step for step in reversed(steps) if numbers[step] == numbers[backward.step])
+        if last == backward.step:
+            return []
+        call = self._index.trace.calls[last]
+        if last not in self._later:
+            self._later[last] = lineage(self._index, self._index.trace.states[call.inputs[0].before].tensor, last)
+        behind = self._later[last]
+        return [] if leaf in behind.live else self._cuts_of(call, behind, leaf)
 
     def _cuts_of(self, backward: Call, behind: Lineage, leaf: TensorId) -> list[CutCall]:
         """The cuts each of which alone costs a leaf its gradient, the most telling first."""
@@ -288,6 +318,7 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
     first = cuts[0]
     lost_at = _had_path(index, first)
     without = index.names.first(leaves)
+    stepped = own_step(index, first)
     return Cut(
         severity="error" if raised else "warning",
         culprits=tuple(places.values())[:_MOST],
@@ -295,7 +326,8 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
         names=index.names.told(
             tensors=[first.given.tensor], places=[index.places.of(first.call), *places.values(), lost_at], last=without
         ),
-        how=how_cut(first),
+        how="own step" if stepped else how_cut(first),
+        stepped=stepped,
         without_grad=without,
         raised=raised,
         lost=tuple(index.names.parameter(leaf) for leaf in sorted(leaves)),

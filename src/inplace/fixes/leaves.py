@@ -78,9 +78,18 @@ def becomes_leaf(look: Look, finding: Finding) -> Candidates:
         statement, source = site.statement, site.source_code
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             continue
-        value = statement.value
-        text = f"({source.text_of(value)}).detach().requires_grad_()"
-        yield Candidate(site, [in_place_of(value, text)], _is_left_alone(look, finding, site))
+        values = _results(statement.value)
+        if isinstance(statement.targets[0], ast.Tuple | ast.List) and values == [statement.value]:
+            continue  # a call gives several out
+        edits = [in_place_of(one, f"({source.text_of(one)}).detach().requires_grad_()") for one in values]
+        yield Candidate(site, edits, _is_left_alone(look, finding, site))
+
+
+def _results(value: ast.expr) -> list[ast.expr]:
+    """The results that a statement assigns, each of several that stand there."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return value.elts
+    return [value.elt] if isinstance(value, ast.ListComp) else [value]
 
 
 def _is_own_step(look: Look, site: Statement, leaf: TensorId, name: str) -> bool:

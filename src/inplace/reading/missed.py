@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from inplace.facts.model import Call, Kind, TensorId
-from inplace.reading.gradients import reached_leaves, wanted_leaves
+from inplace.reading.gradients import reached_leaves, read_leaves, wanted_leaves
 from inplace.reading.index import Index
 from inplace.reading.lineage import is_moved_by_hand
 
@@ -18,8 +18,9 @@ def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
 
     None of them had a gradient at a step. Those backwards are the ones before the first step that wants it, the last
     one first; where no step does, all of them in order. What is moved by hand after it was used has no need of a
-    gradient: a codebook that follows averages. While the code goes on, a step may still come, and what moves a leaf by
-    hand behind it: then two steps must have wanted it.
+    gradient: a codebook that follows averages. Nor has what only optimizers hold that never made a step, where others
+    did: a copy is trained, or one part of several. While the code goes on, a step may still come, and what moves a leaf
+    by hand behind it: then two steps must have wanted it.
     """
     backwards = [
         call for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD) if call.inputs
@@ -38,6 +39,8 @@ def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
             times[leaf] += 1
     if index.trace.goes_on:
         missing = {leaf for leaf in missing if times[leaf] >= _TURNS}
+    elif times:
+        missing &= times.keys() | read_leaves(index)
     for leaf in sorted(missing):
         before = [call for call in lines if call.step < stepped.get(leaf, len(index.trace.calls))]
         yield leaf, before[::-1] if leaf in stepped else before
