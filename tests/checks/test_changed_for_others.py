@@ -34,6 +34,48 @@ for epoch in range(2):
         x, label = data[i]
         print(net(jitter(x)).sum())
 """,
+    "items that a data set keeps in a list, changed by who takes them": """
+rows = Rows([torch.rand(3) * 255 for _ in range(3)])
+for epoch in range(2):
+    for x in rows:
+        x.div_(255)  # W
+        print(net(x).sum())
+""",
+    "pairs of a class that is a data set by its methods, in a function": """
+class Pairs:
+    def __init__(self, n):
+        self.pairs = [(torch.rand(3) * 255, i % 2) for i in range(n)]
+    def __len__(self):
+        return len(self.pairs)
+    def __getitem__(self, i):
+        if i >= len(self):
+            raise IndexError
+        return self.pairs[i]
+def train(data, epochs):
+    for epoch in range(epochs):
+        for number, (x, label) in enumerate(data):
+            x -= 127.5  # W
+            print(net(x)[label])
+train(Pairs(3), 2)
+""",
+    "items of a list by a loader that makes no batches": """
+mean = torch.rand(3)
+loader = DataLoader(Rows([torch.rand(3) for _ in range(3)]), batch_size=None, shuffle=True)
+def main():
+    for epoch in range(2):
+        for x in loader:
+            x.sub_(mean)  # W
+            print(net(x).sum())
+main()
+""",
+    "items of a list by their numbers": """
+rows = Rows([torch.rand(3) for _ in range(3)])
+for epoch in range(2):
+    for i in range(len(rows)):
+        x = rows[i]
+        x.mul_(2).sub_(1)  # W
+        print(net(x).sum())
+""",
     "items that a loop normalises": """
 data = TensorDataset(torch.rand(4, 3) + 1)
 for epoch in range(2):
@@ -123,6 +165,49 @@ for epoch in range(2):
         row = data[i][0].clone()
         row -= row.mean()
         print(net(row).sum())
+""",
+    "items of a list that a data set copies": """
+class Copies(Rows):
+    def __len__(self):
+        return len(self.rows)
+    def __getitem__(self, i):
+        return self.rows[i].clone()
+rows = Copies([torch.rand(3) for _ in range(3)])
+for epoch in range(2):
+    for x in rows:
+        x.div_(255)
+        print(net(x).sum())
+""",
+    "items of a list that are changed once": """
+rows = Rows([torch.rand(3) for _ in range(3)])
+for x in rows:
+    x.div_(255)
+for epoch in range(2):
+    for x in rows:
+        print(net(x).sum())
+""",
+    "items of a list that a loop changes several times in one turn": """
+rows = Rows([torch.rand(3) for _ in range(3)])
+for x in rows:
+    for _ in range(3):
+        x.mul_(0.5)
+    print(net(x).sum())
+""",
+    "targets that a data set keeps, moved towards what is predicted": """
+rows = Rows([torch.rand(2) for _ in range(3)])
+inputs = torch.rand(3, 3)
+for epoch in range(2):
+    for number, target in enumerate(rows):
+        target.mul_(0.9).add_(net(inputs[number]).detach(), alpha=0.1)
+        print(target.sum())
+""",
+    "traces in a list that decay": """
+traces = [torch.ones(3) for _ in range(3)]
+rows = Rows(list(torch.rand(3, 3)))
+for epoch in range(2):
+    for trace, x in zip(traces, rows):
+        trace.mul_(0.9)
+        print((net(x).sum() * trace).sum())
 """,
     "a data set that is normalised once": """
 data = TensorDataset(torch.rand(4, 3) + 1)

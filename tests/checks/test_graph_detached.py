@@ -138,3 +138,21 @@ def test_a_result_under_no_grad_that_no_gradient_went_into_is_no_step() -> None:
     recorded = record_text(BEGIN.strip() + "\nwith torch.no_grad():\n    v = w - 0.1\n(v * 2).sum().backward()")
 
     assert [one.how for one in recorded.report.of_type(Cut)] == ["no-grad"]
+
+
+INNER = """loss = (w * 2).sum()
+(g,) = torch.autograd.grad(loss, w, create_graph=True)
+fast = (w - 0.1 * g){}
+(fast.requires_grad_() * u).sum().backward()
+optimizer.step()"""
+
+
+def test_a_gradient_that_was_only_asked_for_is_missed() -> None:
+    """What `autograd.grad` gave out is no gradient of the leaf's own, and its step finds none."""
+    assert cuts(INNER.format(".detach()")) == [([6], ("w",))]
+    assert cuts(INNER.format("")) == []
+
+
+def test_a_gradient_that_was_asked_for_and_put_there_is_not_missed() -> None:
+    """A step finds what somebody has put into `.grad` by hand."""
+    assert cuts(INNER.format(".detach()").replace("optimizer.step", "w.grad = g.detach()\noptimizer.step")) == []

@@ -23,6 +23,7 @@ from inplace.reading.handed import kept_twice
 from inplace.reading.history import Write
 from inplace.reading.in_place_results import in_place_results
 from inplace.reading.index import Index
+from inplace.reading.items_kept import kept_items
 from inplace.reading.items_taken import changed_items
 from inplace.reading.joined_items import JoinedItems, joined_items, put_there
 from inplace.reading.kept_modules import kept_modules
@@ -138,7 +139,8 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
     kept += [_kept_object(index, one, "handed") for one in kept_twice(index, objects.origins)]
     kept += [_written_argument(index, one, "class") for one in written_for_all(index)]
-    kept += [_written_argument(index, one, "item") for one in (*written_items(index), *changed_items(index))]
+    items = *written_items(index), *changed_items(index), *kept_items(index)
+    kept += [_written_argument(index, one, "item") for one in items]
     kept += [_written_argument(index, one, "cached") for one in written_results(index)]
     kept += [_twins(index, one) for one in twins(index)]
     kept += [_modules(index, one) for one in repeated_modules(index)]

@@ -15,7 +15,7 @@ from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 
-_TAKING = frozenset({"__getitem__", "__getitems__", "__iter__", "collate", "collate_fn"})
+TAKING = frozenset({"__getitem__", "__getitems__", "__iter__", "collate", "collate_fn"})
 SETTING = frozenset({"copy_", "fill_", "zero_", "__setitem__", "normal_", "uniform_"})
 _LOOKED_AT = 16  # calls behind a write that are asked whether they are the caller's
 
@@ -231,7 +231,7 @@ def _index_values(index: Index, write: Write) -> object:
 def _taken_in(index: Index, call: Call) -> int | None:
     """The frame of a call in which a data set gives out an item."""
     for number, frame in enumerate(call.stack.frames):
-        if index.places.site(frame).function.rpartition(".")[2] in _TAKING:
+        if index.places.site(frame).function.rpartition(".")[2] in TAKING:
             return number
     return None
 

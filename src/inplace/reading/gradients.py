@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from inplace.reading.index import Index
 
 
-def reached_leaves(index: Index, since: int = 0) -> set[TensorId]:
-    """The leaves that some backward walked to, from a step on."""
-    nodes = index.trace.node_by_id
+def reached_leaves(index: Index, since: int = 0, *, accumulated: bool = False) -> set[TensorId]:
+    """The leaves that some backward walked to, from a step on: one that adds to `.grad`, if they are accumulated."""
+    nodes, calls = index.trace.node_by_id, index.trace.calls
     walks = [walk for walk in index.trace.walks if walk.is_backward and walk.step >= since]
+    walks = [walk for walk in walks if not accumulated or calls[walk.step].function.label != "grad"]
     return {leaf for walk in walks for node in walk.reached if (leaf := nodes[node].leaf) is not None}
 
 

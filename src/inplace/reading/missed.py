@@ -27,8 +27,7 @@ def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
     ]
     firsts = {call.stack: call for call in reversed(backwards)}  # of each line the first
     lines = sorted(firsts.values(), key=lambda call: call.step)
-    missing = wanted_leaves(index) - reached_leaves(index) - index.gradients.had
-    missing = {leaf for leaf in missing if not is_moved_by_hand(index, leaf)}
+    missing = wanted_leaves(index) - index.gradients.had
     if not missing or not backwards:
         return
     stepped: dict[TensorId, int] = {}
@@ -37,6 +36,10 @@ def missed_leaves(index: Index) -> Iterator[tuple[TensorId, list[Call]]]:
         for leaf in event.leaves or ():
             stepped.setdefault(leaf, event.moment[0] + 1)
             times[leaf] += 1
+    # What `autograd.grad` gives out is no gradient of the leaf's own: a step that looked for one has found none.
+    reached, accumulated = reached_leaves(index), reached_leaves(index, accumulated=True)
+    missing = {leaf for leaf in missing if leaf not in (accumulated if times[leaf] else reached)}
+    missing = {leaf for leaf in missing if not is_moved_by_hand(index, leaf)}
     if index.trace.goes_on:
         missing = {leaf for leaf in missing if times[leaf] >= _TURNS}
     elif times:
