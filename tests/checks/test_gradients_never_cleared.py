@@ -189,6 +189,26 @@ BY_HAND: dict[str, tuple[int, int, str]] = {
         f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)\ndef closure():\n    loss = {LOSS}\n"
         "    loss.backward()\n    return loss\nfor _ in range(5):\n    opt.step(closure)\n",
     ),
+    "a closure that is called often, cleared before each step": (
+        7,
+        11,
+        f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=4)\ndef closure():\n    loss = {LOSS}\n"
+        "    loss.backward()\n    return loss\nfor _ in range(2):\n    opt.zero_grad()\n    opt.step(closure)\n",
+    ),
+    "a closure within a loop that clears by hand, searching along lines": (
+        9,
+        11,
+        f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), max_iter=4, line_search_fn='strong_wolfe')\n"
+        "for _ in range(3):\n    for p in model.parameters(): p.grad = None\n    def closure():\n"
+        f"        loss = {LOSS}\n        loss.backward()\n        return loss\n    opt.step(closure)\n",
+    ),
+    "a closure that clamps, and does not clear": (
+        9,
+        11,
+        f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=4)\ndef closure():\n"
+        f"    with torch.no_grad():\n        model.weight.clamp_(-9, 9)\n    loss = {LOSS}\n    loss.backward()\n"
+        "    return loss\nopt.step(closure)\n",
+    ),
     "a scaler that is switched off": (
         7,
         8,
@@ -196,6 +216,16 @@ BY_HAND: dict[str, tuple[int, int, str]] = {
         f"    scaler.scale({LOSS}).backward()\n    scaler.step(opt)\n    scaler.update()\n",
     ),
 }
+
+
+def _called(first: str) -> str:
+    """A closure that is called several times in one step, and begins with a line."""
+    return (
+        f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=4)\ndef closure():\n    {first}\n"
+        f"    loss = {LOSS}\n    loss.backward()\n    return loss\nfor _ in range(3):\n    opt.step(closure)\n"
+    )
+
+
 NOT_BY_HAND = {
     "set to None": f"{BACK}{DOWN}    w.grad = None\n",
     "zeroed": f"{BACK}    with torch.no_grad():\n        w -= 0.1 * w.grad\n        w.grad.zero_()\n",
@@ -236,6 +266,20 @@ NOT_BY_HAND = {
     "for _ in range(5):\n    model.zero_grad()\n    opt.step(closure)\n",
     "a closure that sets to None": f"{SGD}def closure():\n    for p in model.parameters(): p.grad = None\n"
     f"    loss = {LOSS}\n    loss.backward()\n    return loss\nfor _ in range(5):\n    opt.step(closure)\n",
+    "a closure that is called often, and clears": _called("opt.zero_grad()"),
+    "one that zeroes": _called("opt.zero_grad(set_to_none=False)"),
+    "one that clears by the model": _called("model.zero_grad()"),
+    "one that sets to None": _called("for p in model.parameters(): p.grad = None"),
+    "one that zeroes through data": _called("for p in model.parameters(): p.grad is None or p.grad.data.zero_()"),
+    "one that zeroes where nothing is recorded": _called(
+        "with torch._C.DisableTorchFunction(): [p.grad.zero_() for p in model.parameters() if p.grad is not None]"
+    ),
+    "one that sums the losses of parts": _called(
+        "opt.zero_grad()\n    for part in x[:3]: model(part).sum().backward()"
+    ),
+    "one that asks for gradients": f"{HEAD}opt = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=4)\n"
+    f"def closure():\n    loss = {LOSS}\n    for p, g in zip(model.parameters(), torch.autograd.grad(loss, "
+    "[*model.parameters()])): p.grad = g\n    return loss\nfor _ in range(3):\n    opt.step(closure)\n",
     "a scaler that is switched off, and cleared": f"{SGD}scaler = torch.amp.GradScaler('cpu', enabled=False)\n"
     f"for _ in range(5):\n    scaler.scale({LOSS}).backward()\n    scaler.unscale_(opt)\n    scaler.step(opt)\n"
     "    scaler.update()\n    opt.zero_grad()\n",
@@ -371,6 +415,19 @@ def test_the_sentences() -> None:
         "nothing has cleared them.",
         "Each of 5 steps (cell, line 7) uses what all backwards up to it have added.",
         "Clear the gradients before each backward.",
+    ]
+
+
+def test_the_sentences_of_a_closure() -> None:
+    """They say how often it was called, and where to clear."""
+    text = BY_HAND["a closure that is called often, cleared before each step"][-1]
+    (finding,) = _found(text)
+
+    assert message(finding, record_text(text).trace).splitlines() == [
+        "cell, line 7: loss.backward() adds to gradients that the closure's calls before have left.",
+        "One step (cell, line 11) called the closure 4 times, and nothing cleared the gradients in between: it was "
+        "given their sum.",
+        "Clear them in the closure, with zero_grad() before its first backward.",
     ]
 
 

@@ -5,7 +5,8 @@ Sums of gradients are meant where several backwards come before one step, and ar
 of an optimizer of PyTorch's own that made several steps, each over the very gradients of the step before, to which a
 backward had added since; where nothing recorded has cleared, replaced or written them; and of a recording that is over,
 of which nothing was let go. Who clips them has not cleared them. A clear that found no gradient has cleared none.
-A closure goes backward behind the begin of its step: what it adds is there at the next.
+A closure goes backward behind the begin of its step: what it adds is there at the next. One that a step calls several
+times has to clear each time: what its calls in one step have added up is told wherever it is cleared between steps.
 The same is told of leaves that lines of the user's update with their gradients; NOTE [ Updates by hand ].
 """
 
@@ -14,11 +15,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
 from inplace.facts.model import Act, GradientAct, Look, Stack, StorageId, TensorId
+from inplace.reading.closures import summed_in_closures
 from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
 from inplace.reading.gradients import storages_of
 from inplace.reading.history import Write
@@ -36,7 +38,8 @@ class UnclearedGradients(Finding):
     """Gradients that every step of an optimizer uses, and nothing clears; the culprits are the backwards.
 
     `steps_made` is how many steps the optimizer made. `single` is whether one backward came before each of them. They
-    are made `by_hand` where lines of the user's own update the parameters.
+    are made `by_hand` where lines of the user's own update the parameters. With `in_closure` they are how often one
+    step has called its closure, each time adding to what the time before has left.
     """
 
     kind = "gradients-never-cleared"
@@ -46,6 +49,7 @@ class UnclearedGradients(Finding):
     steps_made: int
     single: bool
     by_hand: bool = False
+    in_closure: bool = False
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The parameters."""
@@ -69,10 +73,17 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
             added[act.numbers].append(act)
     if trace.goes_on or any(one.what is Look.HISTORY for one in trace.not_looked_at):
         return
-    if not added and not any(one.name == ACCUMULATED for one in index.history.columns.functions):
+    if (
+        not added
+        and not events.in_closures
+        and not any(one.name == ACCUMULATED for one in index.history.columns.functions)
+    ):
         return
     let_go = _cleared(index) | _written(index)
     told: set[object] = set()
+    for one in _in_closures(index):
+        told.add(one.lines)
+        yield one
     for numbers, acts in added.items():
         turns = _turns(events, numbers)
         followed = _followed(acts, turns)
@@ -82,6 +93,17 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
             told.add(finding.lines)
             yield finding
     yield from _by_hand(index, [one for one in updates_by_hand(index, let_go) if len(one.updates) >= _FEWEST])
+
+
+def _in_closures(index: Index) -> Iterator[UnclearedGradients]:
+    """One finding for each line that has an optimizer call a closure several times in a step, which clears nothing."""
+    for one in summed_in_closures(index):
+        places = _places(index, ((backward.stack, backward.step) for backward in one.backwards))
+        user = index.places.of_stack(one.step.stack, index.gradients.call_of(one.step))
+        at, steps = index.gradients.last_step, len(one.backwards)
+        finding = _told(index, list(one.leaves), places, user, steps, at=at)
+        if finding is not None:
+            yield replace(finding, in_closure=True)
 
 
 def _by_hand(index: Index, found: list[Updates]) -> Iterator[UnclearedGradients]:
