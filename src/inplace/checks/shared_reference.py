@@ -28,6 +28,7 @@ from inplace.reading.items_taken import changed_items
 from inplace.reading.joined_items import JoinedItems, joined_items, put_there
 from inplace.reading.kept_modules import kept_modules
 from inplace.reading.kept_objects import KeptObject, KeptObjects
+from inplace.reading.one_array import OneArray, tensors_of_one_array
 from inplace.reading.one_gradient import gradients_of_two
 from inplace.reading.place import Place
 from inplace.reading.repeated import Repeated, repeated_modules
@@ -56,6 +57,7 @@ _How = Literal[
     "item",
     "cached",
     "foreign",
+    "array",
     "across",
     "twins",
     "modules",
@@ -68,6 +70,7 @@ _COMPARED: frozenset[_How] = frozenset({"compared", "twins"})
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "foreign": (),
+    "array": (),
     "across": (),
     "class": (),
     "cached": (),
@@ -92,8 +95,8 @@ class SharedReference(Finding):
     wrote in place for its own use, one whose `result` has another name, one that was `handed` to a function which gave
     it back as if it were another, a `default` one that it wrote in each of its calls, one that a `class` has for all
     its objects, and an `item` of a data set, where `keep` is the line that handed it over, made it, or took it out;
-    `foreign` memory (of an array); `twins` (names for two things that are one); `modules` (an expression that repeats
-    one module);
+    `foreign` memory (of an array); several tensors over one `array` that live at once; `twins` (names for two things
+    that are one); `modules` (an expression that repeats one module);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
@@ -151,6 +154,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     ]
     kept += [_read_back(index, one, "kept") for one in written_snapshots(index)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
+    kept += [_of_array(index, one) for one in tensors_of_one_array(index)]
     kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
     kept += [replace(_written_argument(index, one, "argument"), severity="info") for one in changed_again(index)]
     once: dict[object, SharedReference] = {}
@@ -294,6 +298,12 @@ def _read_array(index: Index, one: ArrayRead) -> SharedReference:
     how: _How = "compared" if one.compared else "kept"
     places = *index.places.chain(one.write.call), *keepers
     return _told(index, how, _grave(one.compared), one.write.before, places, one.reader, [one.name], keepers[0])
+
+
+def _of_array(index: Index, one: OneArray) -> SharedReference:
+    """Tensors that a loop made over one array; whether they were meant to follow it nobody knows."""
+    read = index.places.of(one.read)
+    return _told(index, "array", "info", one.state, [one.keep], read, index.names.at(one.keep), one.keep)
 
 
 def _twins(index: Index, one: Twins) -> SharedReference:

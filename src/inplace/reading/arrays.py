@@ -177,7 +177,7 @@ def wrapped_at(index: Index, call: Call, name: str) -> Place | None:
     for position in code.assignments(name) if code is not None else ():
         statement = code.statement(position) if code is not None else None
         value = statement.value if isinstance(statement, ast.Assign) else None
-        if place is not None and isinstance(value, ast.Call) and _wraps(value):
+        if place is not None and isinstance(value, ast.Call) and wraps(value):
             return index.places.beside(place, position)
     return None
 
@@ -194,9 +194,10 @@ def may_be_of_array(index: Index, storage: StorageId) -> bool:
 def kept_arrays(function: ast.stmt) -> Iterator[ast.Call]:
     """The calls in a method that make tensors of arrays which its object keeps: `torch.from_numpy(self.images[i])`."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and _wraps(node) and ast.unparse(node.args[0]).startswith("self."):
+        if isinstance(node, ast.Call) and wraps(node) and ast.unparse(node.args[0]).startswith("self."):
             yield node
 
 
-def _wraps(call: ast.Call) -> bool:
+def wraps(call: ast.Call) -> bool:
+    """Whether a call makes a tensor over the memory of what it is given, by its name."""
     return bool(call.args) and ast.unparse(call.func).rpartition(".")[2] in _WRAPPING

@@ -18,6 +18,7 @@ _REMEDIES = {
     "cached": "Let the function give out a clone, or change a copy of what it gives out.",
     "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
+    "array": "Make each its own: `torch.tensor(array)`, or `torch.from_numpy(array.copy())`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
@@ -80,6 +81,10 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         wrote = f"{_writers(finding, trace)} wrote them"
         what = f"{victim(finding, trace)} joins items that are the same bytes: {kept}, {wrote}."
         return what, "A write through one of them shows in all of them."
+    if finding.how == "array" and finding.victim is not None:
+        what = f"{writer} makes tensors over one array, and several of them lived at once."
+        given = f"{where(finding.victim.place, trace)} ({quote(finding.victim.place)}) was given each of them"
+        return what, f"{given}: what is written into the array shows in all."
     if finding.keep is not None and finding.victim is not None:
         kept = f"{where(finding.keep, trace)} kept the same bytes ({quote(finding.keep)})"
         read = f"{where(finding.victim.place, trace)} {_READS[finding.how]}"
