@@ -15,6 +15,15 @@ def fit(net, x, times=2):
         net(x).pow(2).mean().backward()
         opt.step()
 """
+MODULES = {"modules", "made once", "twins"}
+HEADED = """class Net(nn.Module):
+    def __init__(self, head=nn.Linear(4, 1)):
+        super().__init__()
+        self.body = nn.Linear(3, 4)
+        self.head = head
+    def forward(self, x):
+        return self.head(self.body(x))
+"""
 # The code below those lines, the line of the expression or assignment there, and whether it is an alarm.
 ONE = {
     "an old policy whose actions the new one is asked of": (
@@ -71,8 +80,38 @@ ONE = {
         4,
         "warning",
     ),
+    "a default of two objects, in a function": (
+        HEADED
+        + "def main():\n    one, two = Net(), Net()\n    fit(one, torch.rand(2, 3))\n    fit(two, torch.rand(2, 3))\n"
+        "main()",
+        2,
+        "warning",
+    ),
+    "a default of a function that builds": (
+        "def build(n, trunk=nn.Linear(3, 4)):\n    return nn.Sequential(trunk, nn.Linear(4, n))\n"
+        "nets = [build(2), build(2)]\nfor net in nets:\n    fit(net, torch.rand(2, 3))",
+        1,
+        "warning",
+    ),
 }
 SOUND = {
+    "a default of one object, with two optimizers": (
+        HEADED + "net = Net()\nfit(net, torch.rand(2, 3))\nfit(net, torch.rand(2, 3))"
+    ),
+    "a default of one object, with optimizers of parts": (
+        HEADED + "net = Net()\na = torch.optim.SGD([*net.body.parameters(), *net.head.parameters()], lr=0.1)\n"
+        "fit(net.head, torch.rand(2, 4))\nnet(torch.rand(2, 3)).sum().backward()\na.step()"
+    ),
+    "a default that is copied": (
+        HEADED.replace("self.head = head", "import copy; self.head = copy.deepcopy(head)")
+        + "fit(Net(), torch.rand(2, 3))\nfit(Net(), torch.rand(2, 3))"
+    ),
+    "a default that each replaces": (
+        HEADED + "fit(Net(nn.Linear(4, 1)), torch.rand(2, 3))\nfit(Net(nn.Linear(4, 1)), torch.rand(2, 3))"
+    ),
+    "a default that is trained once, and left as it is": (
+        HEADED + "fit(Net(), torch.rand(2, 3))\nNet()(torch.rand(2, 3)).sum()"
+    ),
     "layers of their own": "net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(3)])\nfit(net, torch.rand(2, 3))",
     "copies": (
         "import copy\nlayer = nn.Linear(3, 3)\nnet = nn.Sequential(*[copy.deepcopy(layer) for _ in range(3)])\n"
@@ -110,7 +149,7 @@ SOUND = {
 def told(text: str) -> list[tuple[list[int], str]]:
     """The lines below `fit` that each shared module was kept at or written, and how grave it is."""
     above = FIT.count("\n") - 1
-    found = [one for one in record_text(FIT + text).report.of_type(SharedReference) if one.how in {"modules", "twins"}]
+    found = [one for one in record_text(FIT + text).report.of_type(SharedReference) if one.how in MODULES]
     return [([at.position.line - above for at in one.culprits], one.severity) for one in found]
 
 
@@ -129,4 +168,4 @@ def test_modules_that_are_meant_so_are_not(text: str) -> None:
     """Copies, layers without parameters, and one module on purpose."""
     found = record_text(FIT + text).report.findings
 
-    assert [one for one in found if one.severity != "info" or getattr(one, "how", "") in {"modules", "twins"}] == []
+    assert [one for one in found if one.severity != "info" or getattr(one, "how", "") in MODULES] == []

@@ -61,6 +61,7 @@ _How = Literal[
     "across",
     "twins",
     "modules",
+    "made once",
     "bucket",
     "groups",
 ]
@@ -76,6 +77,7 @@ _CURES: dict[_How, tuple[Cure, ...]] = {
     "cached": (),
     "handed": (Cure.COPY_MADE,),
     "modules": (),
+    "made once": (),
     "swap": (Cure.COPY_SWAPPED,),
     "twins": (Cure.MADE_APART,),
     "argument": (Cure.ARGUMENT_SPARED,),
@@ -96,7 +98,7 @@ class SharedReference(Finding):
     it back as if it were another, a `default` one that it wrote in each of its calls, one that a `class` has for all
     its objects, and an `item` of a data set, where `keep` is the line that handed it over, made it, or took it out;
     `foreign` memory (of an array); several tensors over one `array` that live at once; `twins` (names for two things
-    that are one); `modules` (an expression that repeats one module);
+    that are one); `modules` (an expression that repeats one module; `made once`, if it is a default);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
@@ -315,7 +317,8 @@ def _twins(index: Index, one: Twins) -> SharedReference:
 def _modules(index: Index, one: Repeated) -> SharedReference:
     """One module several times, whose parameters were trained."""
     places = one.keep, *index.places.chain(one.write.call)
-    return _told(index, "modules", _grave(one.is_meant_apart), one.write.before, places, None, one.shown, one.keep)
+    how: _How = "made once" if one.is_default else "modules"
+    return _told(index, how, _grave(one.is_meant_apart), one.write.before, places, None, one.shown, one.keep)
 
 
 def _grave(is_meant_apart: bool) -> Severity:  # noqa: FBT001  # the one thing it tells

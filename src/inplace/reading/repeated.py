@@ -1,9 +1,12 @@
 """One module several times where several may have been meant: `[layer] * n`, `dict.fromkeys(names, nn.Linear(4, 1))`.
 
+A default argument is made once, too: `def __init__(self, head=nn.Linear(4, 1))` has one head for all objects.
+
 NOTE [ Meant to be one ]
 One layer applied again and again, and one weight under two names, are written on purpose too (ALBERT, tied embeddings).
 That is known of the source in two cases only: the module is made in the very expression that repeats it, so it has no
-name of its own, or each of its copies was given an optimizer of its own. Else it is told without alarm.
+name of its own, or each of its copies was given an optimizer of its own. Else it is told without alarm. A default is
+told of only where two optimizers have it beside other parameters, alike in number and shape: those of two objects.
 """
 
 from __future__ import annotations
@@ -11,15 +14,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 from inplace.facts.model import Act, Call, Position, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import FUNCTIONS, node_position
+from inplace.reading.arguments import defaults_of
 from inplace.reading.code import Code
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
 from inplace.reading.spelled import is_path
 
+_OPTIMIZERS = 16  # that have one default, of which two are looked for
 _MOST = 200  # such expressions that are looked at in one source
 
 
@@ -27,7 +33,8 @@ _MOST = 200  # such expressions that are looked at in one source
 class Repeated:
     """An expression that repeats one module, a write to a parameter of that, and what it is called.
 
-    `is_meant_apart` is whether nobody can have wanted one module; NOTE [ Meant to be one ].
+    `is_meant_apart` is whether nobody can have wanted one module; NOTE [ Meant to be one ]. `is_default` is whether it
+    is the default of an argument.
     """
 
     keep: Place
@@ -35,6 +42,7 @@ class Repeated:
     tensor: TensorId
     shown: tuple[str, ...]
     is_meant_apart: bool
+    is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class _Expression:
     node: ast.expr
     made: Position
     is_made_there: bool
+    is_default: bool = False
 
 
 def repeated_modules(index: Index) -> Iterator[Repeated]:
@@ -61,7 +70,9 @@ def repeated_modules(index: Index) -> Iterator[Repeated]:
         at = node_position(one.node)
         keep, shown = index.places.in_source(one.source, at), index.places.codes[one.source].targets(at)
         apart = one.is_made_there or _optimizers_of(index, frozenset(own)) > 1
-        yield Repeated(keep, trained, trained.before.tensor, shown, apart)
+        if one.is_default and not _is_of_two_alike(index, frozenset(own)):
+            continue
+        yield Repeated(keep, trained, trained.before.tensor, shown, apart, one.is_default)
 
 
 # ---------------------------------------------------------------- expressions
@@ -79,6 +90,12 @@ def _expressions(number: int, code: Code) -> Iterator[_Expression]:
                 made = _made_at(code, item, node)  # type: ignore[arg-type]
                 if made is not None:
                     yield _Expression(number, node, made, is_made_there=False)  # type: ignore[arg-type]
+
+    for function in code.source_code.statements:
+        for position, _ in defaults_of(function) if isinstance(function, FUNCTIONS) else ():
+            default = code.source_code.node(position)
+            if isinstance(default, ast.expr):
+                yield _Expression(number, default, position, is_made_there=False, is_default=True)
 
 
 def items_repeated(node: ast.AST) -> list[ast.expr]:
@@ -159,3 +176,22 @@ def _optimizers_of(index: Index, parameters: frozenset[TensorId]) -> int:
     """How many optimizers were built that have some parameters, by the lines that did."""
     built = [act for act in index.trace.acts if act.act is Act.BUILT]
     return len([act for act in built if not parameters.isdisjoint(map(TensorId, act.numbers))])
+
+
+def _is_of_two_alike(index: Index, parameters: frozenset[TensorId]) -> bool:
+    """Whether two optimizers have some parameters, each at the same places among others of the same shapes."""
+    built = [[*map(TensorId, act.numbers)] for act in index.trace.acts if act.act is Act.BUILT]
+    having = [one for one in built if not parameters.isdisjoint(one)]
+    return any(_are_alike(index, one, two, parameters) for one, two in combinations(having[:_OPTIMIZERS], 2))
+
+
+def _are_alike(index: Index, one: list[TensorId], two: list[TensorId], parameters: frozenset[TensorId]) -> bool:
+    if len(one) != len(two) or not any(a != b for a, b in zip(one, two, strict=True)):
+        return False
+    for a, b in zip(one, two, strict=True):
+        first, second = index.history.last_state(a), index.history.last_state(b)
+        if first is None or second is None or first.layout.shape != second.layout.shape:
+            return False
+        if (a != b and (a in two or b in one)) or ((a in parameters) != (b in parameters)):
+            return False
+    return True

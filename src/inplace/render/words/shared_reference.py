@@ -10,6 +10,7 @@ from inplace.render.words.telling import Words
 _REMEDIES = {
     "twins": "Make the second a copy: `copy.deepcopy(module)`, or a list of `.clone()`s.",
     "modules": "Make each its own: `[nn.Linear(4, 4) for _ in range(n)]`, or `copy.deepcopy(layer)` for each.",
+    "made once": "Let the default be `None`, and make the module in the function.",
     "argument": "Work out of place there (`inplace=False`), or hand over a clone.",
     "class": "Make it for each object: `self.total = torch.zeros(3)` in `__init__`, or `field(default_factory=...)`.",
     "handed": "Hand over a clone, or let the function work out of place.",
@@ -70,8 +71,10 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         keep = f"{where(finding.keep, trace)}: {quote(finding.keep)}"
         what = _ARGUMENTS[finding.how].format(name=name(finding), keep=keep)
         return f"{writer} {what}.", _OF_ARGUMENTS[finding.how].format(read=victim(finding, trace))
-    if finding.how == "modules" and finding.keep is not None:
-        what = f"{where(finding.keep, trace)}: {quote(finding.keep)} is one module several times, not several."
+    if finding.how in {"modules", "made once"} and finding.keep is not None:
+        is_one = "is one module several times, not several"
+        is_one = "is made once, for all that are built without another" if finding.how == "made once" else is_one
+        what = f"{where(finding.keep, trace)}: {quote(finding.keep)} {is_one}."
         return (
             what,
             f"Its parameters are the same ones each time: {where(finding.culprits[-1], trace)} trains all at once.",
