@@ -56,3 +56,31 @@ def test_an_edit_after_the_other_branch_has_read() -> None:
 
     assert ran.namespace["w"].grad.tolist() == [6] * 4
     assert ran.report.of_type(CustomFunction) == []
+
+
+BEGUN = "(s * 2).sum().backward()"
+
+
+@pytest.mark.parametrize(
+    "begin", ["s.backward(torch.ones(4) * 2)", "torch.autograd.backward(s, torch.full((4,), 2.0))"]
+)
+@pytest.mark.parametrize(("sign", "lines"), [("+", [5]), ("*", [])])
+def test_an_edit_of_the_gradient_that_a_backward_is_begun_with(begin: str, sign: str, lines: list[int]) -> None:
+    """A sum hands on what it was given to both of its terms, whoever has made that; a product gives each its own."""
+    ran = record_text(TEXT.format(shape="4", seen="h", sign=sign, hook="grad.mul_(0)").replace(BEGUN, begin))
+
+    found = [place.position.line for one in ran.report.of_type(CustomFunction) for place in one.culprits]
+    assert found == lines
+    assert ran.namespace["w"].grad.unique().tolist() == ([0] if lines else [12])
+
+
+def test_an_edit_of_it_by_a_hook_of_the_root_is_none() -> None:
+    """Both branches come behind it."""
+    text = TEXT.format(shape="4", seen="h", sign="+", hook="grad * 1").replace(
+        BEGUN, "s.register_hook(lambda grad: grad.mul_(0.5))\ns.backward(torch.ones(4))"
+    )
+
+    ran = record_text(text)
+
+    assert ran.report.of_type(CustomFunction) == []
+    assert ran.namespace["w"].grad.unique().tolist() == [1.5]

@@ -215,11 +215,7 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
     told: set[tuple[Place, ...]] = set()
     for write in index.history.writes:
         call = write.call
-        if (
-            call.within is None
-            or index.trace.tensors[write.before.tensor].origin is not None
-            or call.raised is not None
-        ):
+        if call.within is None or call.raised is not None or not _is_lent(index, write, call.within):
             continue
         walk = next((walk for walk in index.trace.walks if walk.is_backward and walk.step == call.within), None)
         edited = _edited(index, walk, call) if walk is not None else None
@@ -228,6 +224,13 @@ def edited_gradients(index: Index) -> Iterator[Finding]:
             continue
         told.add(culprits)
         yield _edit(index, write, culprits, edited)
+
+
+def _is_lent(index: Index, write: Write, backward: int) -> bool:
+    """Whether no call has made what is written, or it is the gradient that a backward was begun with."""
+    given = index.trace.calls[backward].inputs[1:]
+    begun = {index.trace.states[one.before].tensor for one in given}
+    return index.trace.tensors[write.before.tensor].origin is None or write.before.tensor in begun
 
 
 def _edit(index: Index, write: Write, culprits: tuple[Place, ...], node: Node) -> CustomFunction:
