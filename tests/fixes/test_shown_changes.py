@@ -253,6 +253,22 @@ MENDED = {
     "rows[0].sum().backward()",
     "a write through detach": "net = nn.Linear(2, 2)\ns = net(torch.rand(3, 2))\ns.detach().mul_(torch.rand(3, 2))\n"
     "s.pow(2).sum().backward()",
+    "a result of the module that a function writes": """
+        w = torch.rand(2, 3, requires_grad=True)
+        h = torch.sigmoid(w)
+        def turned():
+            h.t_()
+        turned()
+        h.sum().backward()""",
+    "a result of a function around": """
+        def outer():
+            w = torch.rand(3, requires_grad=True)
+            h = torch.exp(w * 2)
+            def inner():
+                h.add_(1)
+                h.sum().backward()
+            inner()
+        outer()""",
 }
 
 
@@ -359,6 +375,26 @@ HELD = {
         loss = torch.tensor(p.sum(), requires_grad=True)
         loss.backward()
         opt.step()""",
+    "rows of a bank that come from the loop": """
+        net = nn.Linear(4, 4)
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        bank = torch.zeros(6, 4)
+        for step in range(3):
+            rows = torch.tensor([step, step + 1])
+            z = nn.functional.normalize(net(torch.randn(2, 4)), dim=1)
+            bank[rows] = z
+            loss = (z @ bank.t()).logsumexp(1).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()""",
+    "a sum above the loop that is added to in a function": """
+        def add(total, value):
+            total.add_(value)
+        net, total = nn.Linear(3, 1), torch.zeros(())
+        for x in torch.rand(3, 2, 3):
+            loss = net(x).pow(2).mean()
+            add(total, loss)
+            (loss + total).backward()""",
 }
 
 

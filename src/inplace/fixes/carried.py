@@ -195,10 +195,20 @@ def _before_loop(look: Look, place: Place, loop: ast.stmt, carried: _Carried, ca
             value = source.text_of(statement.value)
             text = f"{value}.detach()" if isinstance(statement.value, ast.Call | ast.Name) else f"({value}).detach()"
             site = Statement(place.file, code, statement, None)
+            made = _is_made_at(look, site, carried)
             alone = len(carried.tensors) == 1 and not isinstance(statement.value, ast.Constant)
-            fits = carried.named and alone and not _loses_gradient(look, carried, call)
+            fits = carried.named and alone and made and not _loses_gradient(look, carried, call)
             yield Candidate(site, [in_place_of(statement.value, text)], fits)
             return
+
+
+def _is_made_at(look: Look, site: Statement, carried: _Carried) -> bool:
+    """Whether the graph of what is carried was made by a statement: `bank[i] = z` in the loop gives it one later."""
+    trace, span = look.index.trace, node_position(site.statement)
+    steps = [trace.node_by_id[node].step for node in carried.nodes if node in trace.node_by_id]
+    return bool(steps) and all(
+        step is not None and look.is_inside(trace.calls[step], site.file, span) for step in steps
+    )
 
 
 def _loses_gradient(look: Look, carried: _Carried, second: Call) -> bool:

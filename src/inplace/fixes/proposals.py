@@ -35,6 +35,7 @@ from inplace.fixes.candidate import Candidates, Look
 from inplace.fixes.copies import copies_kept, copies_swapped
 from inplace.fixes.editing import applied
 from inplace.fixes.leaves import becomes_leaf, updates_leaf
+from inplace.fixes.scopes import takes_over
 from inplace.fixes.statement import Statement
 
 _MOST = 8
@@ -130,15 +131,17 @@ def proposals(look: Look, finding: Finding) -> tuple[Proposal, ...]:
     for cure in finding.cures():
         for one in _RULES[cure](look, finding):
             rewrite = one.site.rewrite(one.edits, one.cure or cure)
-            if rewrite.old != rewrite.new and _parses(one.site, rewrite):
+            if rewrite.old != rewrite.new and _holds(one.site, rewrite):
                 found[rewrite] = found.get(rewrite, False) or one.fits
     return tuple(Proposal(rewrite, fits) for rewrite, fits in found.items())[:_MOST]
 
 
-def _parses(site: Statement, rewrite: Rewrite) -> bool:
-    """Whether a source is Python still with a rewrite made."""
+def _holds(site: Statement, rewrite: Rewrite) -> bool:
+    """Whether a source is Python still with a rewrite made, and each name in it means what it meant."""
+    text = "\n".join(site.source_code.lines)
+    changed = applied(text, rewrite)
     try:
-        ast.parse(applied("\n".join(site.source_code.lines), rewrite))
+        ast.parse(changed)
     except SyntaxError:
         return False
-    return True
+    return not takes_over(text, changed)
