@@ -58,3 +58,25 @@ def test_where_the_question_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> Non
         found = ForeignMemory().read(ctypes.addressof(room), 3)
         assert found is not None
         assert bytes(found) == b"abc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can be asked whether memory is mapped")
+@pytest.mark.parametrize("how", ["compiled", "pure"])
+def test_copies(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is compiled, where it was, and without; also where a sandbox forbids the question."""
+    if how == "pure":
+        monkeypatch.setattr(foreign_memory, "copied", None)
+    c, address = mapped(2)
+    ctypes.memset(address, 7, 2 * PAGE)
+    c.munmap(address + PAGE, PAGE)
+    reader = ForeignMemory()
+
+    assert reader.copy(address, 3) == b"\7\7\7"
+    assert reader.copy(address, 2 * PAGE) is None
+    assert foreign_memory.kernels_copy(address, 2) == b"\7\7"
+    assert foreign_memory.kernels_copy(address + PAGE, 2) is None
+
+    monkeypatch.setattr(foreign_memory, "copied", lambda _pointer, _size: NotImplemented)
+    assert reader.copy(address, 3) == b"\7\7\7"
+    monkeypatch.setattr(foreign_memory, "_kernels_read", lambda: None)
+    assert foreign_memory.kernels_copy(address, 2) is None

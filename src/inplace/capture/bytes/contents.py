@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from inplace.capture.bytes.foreign_memory import ForeignMemory
-from inplace.capture.bytes.readable import bytes_of
+from inplace.capture.bytes.readable import reach_of
 from inplace.capture.bytes.shared_memory import SharedMemory
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.left_out import LeftOut
@@ -85,16 +85,17 @@ class _Watched:
                 return None
             self.ref = found
         place, pointer, size = self.fixed
-        if place and tensor.data_ptr() == place:
-            block = memory.read(pointer, size)
-        else:
+        if not place or tensor.data_ptr() != place:
             storage = tensor.untyped_storage()
-            block = bytes_of(storage, memory)
-            if block is not None and not storage.resizable():
-                self.fixed = tensor.data_ptr(), storage.data_ptr(), len(block)
-        if block is None:
+            pointer, size = reach_of(storage)
+            if size and not storage.resizable():
+                self.fixed = tensor.data_ptr(), pointer, size
+        if not size:
             return None
-        return bytes(block) if len(block) <= _WHOLE else zlib.crc32(block)
+        if size <= _WHOLE:
+            return memory.copy(pointer, size)
+        block = memory.read(pointer, size)
+        return None if block is None else zlib.crc32(block)
 
 
 class Contents:

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,13 @@ class _Iovec(ctypes.Structure):
     """`struct iovec`: where bytes begin, and how many they are."""
 
     _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+copied: Callable[[int, int], Any] | None = None
+"""A copy of so many bytes at an address, made by the kernel and asked for by what is compiled, where it was.
+
+None where nobody may read them any more, NotImplemented where the kernel copies none.
+"""
 
 
 class ForeignMemory:
@@ -34,8 +42,19 @@ class ForeignMemory:
         one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
         self._parts = ctypes.byref(self._here), one, ctypes.byref(self._there), one, none
 
-    def read(self, pointer: int, size: int) -> memoryview | None:
-        """The bytes at an address, until somebody reads others; None where nobody may read them any more."""
+    def copy(self, pointer: int, size: int) -> bytes | None:
+        """A copy of the bytes at an address; None where nobody may read them any more."""
+        found = NotImplemented if copied is None else copied(pointer, size)
+        if found is not NotImplemented:
+            return found  # type: ignore[no-any-return]
+        block = self.read(pointer, size)
+        return None if block is None else bytes(block)
+
+    def read(self, pointer: int, size: int, *, by_kernel: bool = False) -> memoryview | None:
+        """The bytes at an address, until somebody reads others; None where nobody may read them any more.
+
+        If only `by_kernel`, None as well where that doesn't copy them.
+        """
         if len(self._room) < size:
             self._room = ctypes.create_string_buffer(size)
             self._here.base = ctypes.addressof(self._room)
@@ -47,7 +66,15 @@ class ForeignMemory:
                 return memoryview(self._room)[:size]
             if count >= 0 or ctypes.get_errno() == errno.EFAULT:  # a part of it, or not even its beginning
                 return None
+        if by_kernel:
+            return None
         return memoryview((ctypes.c_char * size).from_address(pointer))
+
+
+def kernels_copy(pointer: int, size: int) -> bytes | None:
+    """A copy of the bytes at an address that the kernel has made; None where it doesn't, or nobody may read them."""
+    found = ForeignMemory().read(pointer, size, by_kernel=True)
+    return None if found is None else bytes(found)
 
 
 @cache

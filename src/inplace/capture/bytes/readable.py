@@ -44,12 +44,12 @@ def is_covered(tensor: torch.Tensor) -> bool:
         return True
 
 
-def bytes_of(storage: Any, memory: ForeignMemory) -> memoryview | None:
-    """The bytes of a storage, until `memory` is asked for others; None where it has none that may be read now."""
+def reach_of(storage: Any) -> tuple[int, int]:
+    """Where the bytes of a storage begin, and how many they are; 0 and 0 for one that has none on the CPU."""
     if storage.device.type != "cpu":
-        return None
+        return 0, 0
     size, pointer = storage.nbytes(), storage.data_ptr()
-    return memory.read(pointer, size) if pointer and size else None
+    return (pointer, size) if pointer and size else (0, 0)
 
 
 def reach(tensor: torch.Tensor) -> tuple[int, int]:

@@ -40,6 +40,7 @@ cdef extern from *:
     int instruction_of(PyFrameObject* frame)
     PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
     PyFrameObject* PyFrame_GetBack(PyFrameObject* frame)
+    void PyObject_GC_UnTrack(object one)
     object PyObject_CallNoArgs(object function)
     object PyObject_CallOneArg(object function, object argument)
     long long PyLong_AsLongLong(object number) except? -1
@@ -91,6 +92,19 @@ cdef Py_ssize_t STATE_SLOT = slot_named("state")
 cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
 cdef Py_ssize_t VERSION_SLOT = slot_named("version")
 
+cdef Py_ssize_t CHANGES_SLOT = slot_named("changes", Known)
+cdef Py_ssize_t FRESH_SLOT = slot_named("fresh", Known)
+cdef Py_ssize_t ID_SLOT = slot_named("id", Known)
+cdef Py_ssize_t IN_PLACE_SLOT = slot_named("in_place", Known)
+cdef Py_ssize_t NUMBERS_SLOT = slot_named("numbers", Known)
+cdef Py_ssize_t OPEN_SLOT = slot_named("open", Known)
+cdef Py_ssize_t OWN_SLOT = slot_named("own", Known)
+cdef Py_ssize_t VARIES_SLOT = slot_named("varies", Known)
+
+cdef Py_ssize_t DETAIL_SLOT = slot_named("detail", TensorsSeen)
+cdef Py_ssize_t STEP_SLOT = slot_named("step", TensorsSeen)
+cdef Py_ssize_t BLOCK_SLOT = slot_named("_block", stacks.Stacks)
+
 cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
 cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
 
@@ -111,6 +125,11 @@ cdef inline void put(PyObject* ref, Py_ssize_t offset, object value):
     Py_XDECREF(old)
 
 
+cdef inline bint flag(PyObject* one, Py_ssize_t offset):
+    """Whether a slot holds True."""
+    return <object>slot(one, offset) is True
+
+
 cdef inline bint is_of_one_kind(PyObject* value):
     """Whether this is a tensor of a class whose getters are those above."""
     cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
@@ -129,6 +148,7 @@ cdef object new_ref(tensor, died, number, version, pointer, counter, live, state
     """What is known of a tensor that is met now, all but its node."""
     new = TensorRef(tensor, died)
     cdef PyObject* ref = <PyObject*>new
+    PyObject_GC_UnTrack(new)  # it is let go of when its tensor dies; the cyclic collector would look at each of them
     put(ref, KEY_SLOT, <intptr_t><PyObject*>tensor)
     put(ref, VERSION_SLOT, version)
     put(ref, POINTER_SLOT, pointer)

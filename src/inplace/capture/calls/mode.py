@@ -94,7 +94,7 @@ class CallMode(TorchFunctionMode):
             notes.shield()
         elif Shorthand is not None:
             self._shorthand = Shorthand(notes, seen, arrivals, self._stacks, self._hooks)
-            arrivals.meet_view = self._shorthand.meet_view
+            arrivals.meet_view, seen.storages.place = self._shorthand.meet_view, self._shorthand.place
 
     def is_here(self) -> bool:
         """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""

@@ -26,12 +26,15 @@ import torch
 from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
 from inplace.capture.calls.functions import variant_of
+from inplace.capture.calls.known import Known
 from inplace.capture.code import stacks
 from inplace.capture.tables import call_log, layouts, storages, tensor_facts, tensor_states, tensors, tensors_seen
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensor_facts import small_values
+from inplace.capture.tables.tensors_seen import TensorsSeen
 
 include "descriptors.pxi"
+include "words.pxi"
 
 DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text and those beside it, when it was compiled
 
@@ -72,6 +75,8 @@ cdef set INDICES = call_notes._INDICES
 
 
 include "views.pxi"
+include "owners.pxi"
+include "foreign.pxi"
 
 
 cdef bint is_simple(values) except -1:
@@ -88,6 +93,7 @@ cdef struct Beginning:
     long long stack
     long long times  # that the stack has made calls
     long long owner  # the module whose forward runs
+    Py_ssize_t step
 
 
 cdef class Shorthand:
@@ -102,14 +108,17 @@ cdef class Shorthand:
     """
 
     cdef Views _views
+    cdef LayoutsSeen _met
+    cdef Owners _owners
+    cdef Foreign _foreign
     cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died, _counters
-    cdef dict _refs, _unasked, _layouts, _values, _asleep, _watched, _keys, _live
-    cdef list _sizes, _times, _dead, _running, _external
+    cdef dict _refs, _unasked, _values, _asleep, _watched, _keys, _live
+    cdef list _times, _dead, _running, _external
     cdef set _plain
     cdef dict _compared
     cdef list _taken
     cdef array.array _calls, _given, _outputs, _rows, _states
-    cdef long long _origin
+    cdef long long _origin, _detailed
     cdef PyObject* _codes[CODES]
     cdef int _roles[CODES]
     cdef long long _key[3 * FRAMES]
@@ -117,10 +126,10 @@ cdef class Shorthand:
     def __init__(self, notes, seen, arrivals, stacks, hooks):
         cdef int place
         self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
-        self._views = Views(seen)
+        self._met = LayoutsSeen(seen.states.layouts)
+        self._views, self._owners, self._foreign = Views(seen, self._met), Owners(seen), Foreign(seen, self._met)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
-        self._layouts, self._sizes = seen.states.layouts.ids, seen.states.layouts.sizes
         self._states, self._counters = seen.states._facts, seen.counters
         self._values, self._dead = seen.states.values, seen.dead
         self._calls, self._given, self._outputs = notes.log.calls, notes.log.given, notes.log.outputs
@@ -128,6 +137,7 @@ cdef class Shorthand:
         self._times, self._running = stacks.times, notes.running
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
         self._live, self._plain, self._keys = seen.storages.live, tensors.PLAIN, {}
+        self._detailed = notes.detailed
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
         for place in range(CODES):
             self._codes[place] = NULL
@@ -156,12 +166,13 @@ cdef class Shorthand:
         cdef int32_t row[CALL_WIDTH]
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
         cdef Py_ssize_t place, count = 0, step
-        cdef int function = known.id
+        cdef PyObject* facts = <PyObject*>known
+        cdef int function = PyLong_AsLongLong(<object>slot(facts, ID_SLOT))
         if function < 0 or not PyTuple_CheckExact(args) or PyTuple_GET_SIZE(args) > POSITIONS:
             return -1
         if PyObject_CallNoArgs(TRANSFORMING) is not None:
             return -1
-        if known.varies and variant_of(known.facts.name, args, kwargs):
+        if flag(facts, VARIES_SLOT) and variant_of(known.facts.name, args, kwargs):
             return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
@@ -176,12 +187,12 @@ cdef class Shorthand:
             if not self._note_given(<PyObject*>value, place, given, &count, begun):
                 return -1
         taken = self._taken
-        if not count or (taken is not None and known.changes):
+        if not count or (taken is not None and flag(facts, CHANGES_SLOT)):
             return -1
-        if known.in_place and (self._hooks.strict or not self._is_asked(args)):
+        if flag(facts, IN_PLACE_SLOT) and (self._hooks.strict or not self._is_asked(args)):
             return -1
         self._look_around(begun)
-        step = self._seen.step
+        step = begun.step
         self._times[begun.stack] = begun.times + 1
         row[0], row[1], row[3] = function, begun.stack, begun.owner
         row[2] = 2 if PyObject_CallNoArgs(INFERENCE) else 0 if PyObject_CallNoArgs(GRAD_ENABLED) else 1
@@ -200,14 +211,15 @@ cdef class Shorthand:
         """What comes before anything is noted of a call, once."""
         if begun.stack >= 0:
             return 0
-        self._seen.step = len(self._calls) // CALL_WIDTH
+        begun.step = len(self._calls) // CALL_WIDTH
+        put(<PyObject*>self._seen, STEP_SLOT, begun.step)
         if self._watched or PyList_GET_SIZE(self._external):
             self._hooks.look()
         begun.stack = self._stack_of(<object>begun.frame, &begun.module)
         begun.times = self._times[begun.stack]
         if begun.module != NULL and begun.times < OWNED:
             begun.owner = self._hooks.module_of(<object>begun.module)
-        self._seen.detail = begun.times < self._notes.detailed
+        put(<PyObject*>self._seen, DETAIL_SLOT, begun.times < self._detailed)
         return 0
 
     cdef bint _note_given(
@@ -225,7 +237,8 @@ cdef class Shorthand:
                 if PyObject_CallOneArg(IS_INFERENCE, <object>value):  # it has no counter, and a state for each look
                     return False
                 self._look_around(begun)
-                self._seen.see(<object>value)
+                if PyDict_GetItemWithError(self._refs, <intptr_t>value) != NULL or not self._foreign.meet(value, begun.step):
+                    self._seen.see(<object>value)
                 ref = self._unmoved(value)
                 if ref == NULL:
                     return False
@@ -261,9 +274,15 @@ cdef class Shorthand:
 
     cdef PyObject* _unmoved(self, PyObject* value) except? NULL:
         """What is known of a tensor that is in the state that was noted last; NULL where it is not, or is new."""
+        cdef char* impl
         cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>value)
         if ref == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None:
             return NULL
+        impl = impl_of(value)
+        if impl != NULL:
+            if version_at(impl) != PyLong_AsLongLong(<object>slot(ref, VERSION_SLOT)):
+                return NULL
+            return ref if pointer_at(impl) == PyLong_AsLongLong(<object>slot(ref, POINTER_SLOT)) else NULL
         try:
             if read(VERSION, value) != <object>slot(ref, VERSION_SLOT):
                 return NULL
@@ -283,8 +302,7 @@ cdef class Shorthand:
         cdef long long entry = 0
         cdef Py_ssize_t count = 0
         cdef int role
-        outermost = self._stacks._block
-        block = <PyObject*>outermost
+        block = slot(<PyObject*>self._stacks, BLOCK_SLOT)
         Py_INCREF(frame)
         try:
             while at != NULL:
@@ -336,7 +354,7 @@ cdef class Shorthand:
 
     cdef int _bury(self) except -1:
         """Forget the tensors that have died, as `TensorsSeen.bury` does."""
-        cdef long long step = self._seen.step
+        cdef long long step = PyLong_AsLongLong(<object>slot(<PyObject*>self._seen, STEP_SLOT))
         cdef PyObject* ref
         while PyList_GET_SIZE(self._dead):
             one = self._dead.pop()
@@ -366,14 +384,15 @@ cdef class Shorthand:
         cdef long long made = -1
         cdef long long times
         cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
-        cdef bint is_open = known.open, changes = known.changes
+        cdef PyObject* facts = <PyObject*>known
+        cdef bint is_open = flag(facts, OPEN_SLOT), changes = flag(facts, CHANGES_SLOT)
         if ended == begun + 1:
             made = begun
-        elif ended != begun and known.fresh:
+        elif ended != begun and flag(facts, FRESH_SLOT):
             if known.last.get(ended - begun) != LOOKS:
                 return False
             made = ended - 1
-        if known.in_place:
+        if flag(facts, IN_PLACE_SLOT):
             if ended != begun or not self._note_written(step, args, kwargs, result):
                 return False
         elif not self._note_result(known, step, args, kwargs, result, made, ended - begun, is_open):
@@ -394,6 +413,10 @@ cdef class Shorthand:
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
+    def place(self, memory, placed):
+        """Tell a `Memory` of the tensors met since `placed`, as `Storages` does."""
+        self._owners.place(memory, placed)
+
     def meet_view(self, tensor, base, Py_ssize_t step, long long made):
         """The state of a view that a call has given out, as `Arrivals.meet_based` notes it; None where it does that."""
         cdef int32_t state
@@ -404,29 +427,34 @@ cdef class Shorthand:
     ) except -1:
         """Note what a call has given out; False, and nothing noted, where it is not for us."""
         cdef int32_t state
-        cdef PyObject* ref
         if not is_of_one_kind(<PyObject*>result):
             if type(result) is tuple or type(result) is list:
                 return self._note_results(known, step, args, kwargs, result, made, nodes, is_open)
             if is_open or (type(result) is not float and type(result) is not int and type(result) is not bool):
                 return False
-            if known.numbers and type(result) is not bool:
+            if flag(<PyObject*>known, NUMBERS_SLOT) and type(result) is not bool:
                 self._log.results[step] = result
             return True
         if PyList_GET_SIZE(self._dead):
             self._bury()
-        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:  # as `x.long()` may give out x
-            ref = self._unmoved(<PyObject*>result)
-            if ref == NULL or is_open:
-                return False
-            state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
-            self._add_output(step, state)
-            return True
         if is_open and (nodes > 1 or not self._are_unchanged(args, kwargs)):
             return False
-        if not self._meet(known, result, step, made, is_open, &state):
+        if not self._state_of(known, result, step, made, is_open, &state):
             return False
         self._add_output(step, state)
+        return True
+
+    cdef bint _state_of(
+        self, known, result, Py_ssize_t step, long long made, bint is_open, int32_t* state
+    ) except -1:
+        """Note the state of a tensor that a call has given out; False, and nothing noted, where it is not for us."""
+        cdef PyObject* ref
+        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) == NULL:
+            return self._meet(known, result, step, made, is_open, state)
+        ref = self._unmoved(<PyObject*>result)  # as `x.long()` may give out x
+        if ref == NULL:
+            return False
+        state[0] = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
         return True
 
     cdef bint _note_written(self, Py_ssize_t step, args, dict kwargs, result) except -1:
@@ -436,7 +464,8 @@ cdef class Shorthand:
         """
         cdef PyObject* bare = <PyObject*>result
         cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>bare)
-        cdef PyObject* found
+        cdef char* impl = impl_of(bare)
+        cdef Layout* layout
         cdef long long row[STATE_WIDTH]
         cdef long long state
         cdef int32_t number
@@ -446,21 +475,25 @@ cdef class Shorthand:
         state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
         if state < 0 or slot(ref, VERSION_SLOT) == <PyObject*>None or <object>slot(ref, GUESSED_SLOT):
             return False
-        if <object>slot(ref, LOST_SLOT) or read(REQUIRES_GRAD, bare) or read(BASE, bare) is not None:
+        if <object>slot(ref, LOST_SLOT):
+            return False
+        if (impl == NULL or word(impl, AT_META)) and (read(REQUIRES_GRAD, bare) or read(BASE, bare) is not None):
             return False
         for value in (*args[1:], *kwargs.values()):
             if value is not result and is_of_one_kind(<PyObject*>value) and self._unmoved(<PyObject*>value) == NULL:
                 return False
         try:
-            version = read(VERSION, bare)
-            found = layout_in(self._layouts, result)
-            if PyObject_CallOneArg(DATA_PTR, result) != <object>slot(ref, POINTER_SLOT) or found == NULL:
+            layout = self._met.of(result, impl)
+            if layout == NULL:
+                return False
+            version = version_of(bare, impl)
+            if pointer_of(result, impl) != <object>slot(ref, POINTER_SLOT):
                 return False
         except RuntimeError:  # it has no memory any more
             return False
         for place in range(STATE_WIDTH):
             row[place] = self._states.data.as_longlongs[state * STATE_WIDTH + place]
-        if row[4] != (PyLong_AsLongLong(<object>found) << LAYOUT | LEAF):
+        if row[4] != (layout.number << LAYOUT | LEAF):
             return False
         if version != <object>slot(ref, VERSION_SLOT):
             put(ref, VERSION_SLOT, version)
@@ -468,7 +501,7 @@ cdef class Shorthand:
             state = len(self._states) // STATE_WIDTH
             array.extend_buffer(self._states, <char*>row, STATE_WIDTH)
             put(ref, STATE_SLOT, state)
-            if self._seen.detail:
+            if flag(<PyObject*>self._seen, DETAIL_SLOT):
                 values = small_values(result)
                 if values is not None:
                     self._values[state] = values
@@ -495,9 +528,7 @@ cdef class Shorthand:
         for result in results:
             if not is_of_one_kind(<PyObject*>result):
                 return False
-            if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) != NULL:
-                return False
-            if not self._meet(known, result, step, made, is_open, &states[count]):
+            if not self._state_of(known, result, step, made, is_open, &states[count]):
                 return False
             count += 1
         array.extend_buffer(self._outputs, <char*>states, count)
@@ -508,15 +539,16 @@ cdef class Shorthand:
         self, known, tensor, Py_ssize_t step, long long made, bint is_open, int32_t* state
     ) except -1:
         """Note a tensor that a call has given out and that nobody has met; False, and nothing noted, if Python does."""
-        base = read(BASE, <PyObject*>tensor)
+        cdef char* impl = impl_of(<PyObject*>tensor)
+        base = None if impl != NULL and not word(impl, AT_META) else read(BASE, <PyObject*>tensor)
         if base is None:
-            if not (known.fresh or is_open) or type(tensor) is not torch.Tensor:
+            if not (is_open or flag(<PyObject*>known, FRESH_SLOT)) or type(tensor) is not torch.Tensor:
                 return False
             try:
-                return self._meet_fresh(tensor, step, made, is_open, state)
+                return self._meet_fresh(tensor, impl, step, made, is_open, state)
             except RuntimeError:  # it has no counter, or no memory
                 return False
-        if known.own:
+        if flag(<PyObject*>known, OWN_SLOT):
             return False
         made = -1 if made < 0 else made + self._origin
         if not self._views.meet(tensor, base, step, made, state):
@@ -539,31 +571,30 @@ cdef class Shorthand:
         return True
 
     cdef bint _meet_fresh(
-        self, tensor, Py_ssize_t step, long long made, bint may_alias, int32_t* state
+        self, tensor, char* impl, Py_ssize_t step, long long made, bint may_alias, int32_t* state
     ) except -1:
         """Note a tensor that a call has given out in memory of its own; False, and nothing noted, if it has not."""
         cdef PyObject* bare = <PyObject*>tensor
         cdef PyObject* found
+        cdef Layout* layout
         cdef int32_t row[TENSOR_WIDTH]
         cdef int flags = 1
-        cdef int layout
-        key = <intptr_t>bare
-        pointer = PyObject_CallOneArg(DATA_PTR, tensor)
-        if not pointer or read(VERSION, bare) or PyObject_CallOneArg(STORAGE_OFFSET, tensor):
+        pointer = pointer_of(tensor, impl)
+        if not pointer or version_of(bare, impl) or offset_of_storage(tensor, impl):
             return False
-        found = layout_in(self._layouts, tensor)
-        if found == NULL:
+        layout = self._met.of(tensor, impl)
+        if layout == NULL or not layout.size:
             return False
-        layout = PyLong_AsLongLong(<object>found)
+        row[4] = layout.number << LAYOUT
         found = PyDict_GetItemWithError(self._unasked, pointer)
-        if (found != NULL and (<object>found)() is not None) or not self._sizes[layout]:
+        if found != NULL and (<object>found)() is not None:
             return False
         if may_alias:
             if self._storages.dead:
                 self._storages.bury()
             if tensor.untyped_storage()._cdata in self._live:
                 return False
-        if not read(REQUIRES_GRAD, bare):
+        if (impl != NULL and not word(impl, AT_META)) or not read(REQUIRES_GRAD, bare):
             made, flags = -1, 2
         elif made < 0:
             return False
@@ -572,12 +603,13 @@ cdef class Shorthand:
         new = new_ref(tensor, self._died, number, 0, pointer, number, None, first)
         put(<PyObject*>new, NODE_SLOT, -1 if made < 0 else made + self._origin)
         row[0], row[1], row[2], row[3] = 0, step, step, NO_STEP
-        row[4], row[5] = layout << LAYOUT | flags, made
+        row[4] |= flags
+        row[5] = made
         array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
-        self._refs[key] = self._unasked[pointer] = new
+        self._refs[<intptr_t>bare] = self._unasked[pointer] = new
         if not number & 255:
-            self._storages.forget_dead()
-        if self._seen.detail:
+            self._owners.forget_dead()
+        if flag(<PyObject*>self._seen, DETAIL_SLOT):
             values = small_values(tensor)
             if values is not None:
                 self._values[first] = values

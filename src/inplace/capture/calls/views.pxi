@@ -30,18 +30,20 @@ cdef class Views:
 
     Args:
         seen: where tensors get their ids.
+        met: their layouts.
     """
 
     cdef object _seen, _storages, _died, _storage_died, _devices
-    cdef dict _refs, _layouts, _values, _live, _unasked, _asked
-    cdef list _known, _dead
+    cdef LayoutsSeen _met
+    cdef dict _refs, _values, _live, _unasked, _asked
+    cdef list _dead
     cdef array.array _rows, _states, _sizes, _allocated, _facts
     cdef int _cpu
 
-    def __init__(self, seen):
-        self._seen, self._storages, self._died = seen, seen.storages, seen.died
+    def __init__(self, seen, met):
+        self._seen, self._storages, self._died, self._met = seen, seen.storages, seen.died, met
         self._refs, self._values, self._rows = seen.refs, seen.states.values, seen.tensors.rows
-        self._layouts, self._known, self._states = seen.states.layouts.ids, seen.states.layouts.known, seen.states._facts
+        self._states = seen.states._facts
         self._asked = seen.tensors.asked
         self._live, self._unasked, self._dead = seen.storages.live, seen.storages.unasked, seen.storages.dead
         self._sizes, self._allocated, self._facts = seen.storages.sizes, seen.storages.allocated, seen.storages._facts
@@ -60,26 +62,32 @@ cdef class Views:
         cdef PyObject* bare = <PyObject*>tensor
         cdef PyObject* below = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>base)
         cdef PyObject* live
-        cdef PyObject* found
+        cdef char* impl = impl_of(bare)
+        cdef char* base_impl = impl_of(<PyObject*>base)
+        cdef Layout* layout
         cdef int32_t row[TENSOR_WIDTH]
         cdef long long facts[STATE_WIDTH]
-        cdef long long flags, node = -1, offset, itemsize
+        cdef long long flags, node = -1, offset, itemsize, number_of_layout
         if type(tensor) is not torch.Tensor or below == NULL or slot(below, VERSION_SLOT) == <PyObject*>None:
             return False
         if CREATION_META is None or <object>slot(below, LOST_SLOT):
             return False
         try:
-            version, pointer = read(VERSION, bare), PyObject_CallOneArg(DATA_PTR, tensor)
+            version, pointer = version_of(bare, impl), pointer_of(tensor, impl)
             if version != <object>slot(below, VERSION_SLOT):
                 return False
-            if PyObject_CallOneArg(DATA_PTR, base) != <object>slot(below, POINTER_SLOT):
+            if pointer_of(base, base_impl) != <object>slot(below, POINTER_SLOT):
                 return False
-            found = layout_in(self._layouts, tensor)
-            if found == NULL:
+            layout = self._met.of(tensor, impl)
+            if layout == NULL:
                 return False
-            layout = <object>found
-            storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
-            key = storage._cdata
+            number_of_layout, itemsize = layout.number, layout.itemsize
+            storage = None
+            if impl != NULL and slot(below, LIVE_SLOT) != <PyObject*>None:
+                key = word(impl, AT_STORAGE)
+            else:
+                storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
+                key = storage._cdata
             if slot(below, LIVE_SLOT) == <PyObject*>None:
                 if key != PyObject_CallOneArg(UNTYPED_STORAGE, base)._cdata or not read(IS_CPU, bare):
                     return False
@@ -92,7 +100,7 @@ cdef class Views:
             if live == <PyObject*>None or key != <object>slot(live, LIVE_KEY_SLOT):
                 return False
             if not read(REQUIRES_GRAD, bare):
-                flags = 6 if PyObject_CallOneArg(IS_INFERENCE, tensor) else 2
+                flags = 6 if impl == NULL and PyObject_CallOneArg(IS_INFERENCE, tensor) else 2
             elif read(IS_LEAF, bare):
                 flags = 3
             elif made < 0:
@@ -101,28 +109,28 @@ cdef class Views:
                 flags, node = 1, made
             flags |= (PyLong_AsLongLong(int(PyObject_CallOneArg(CREATION_META, tensor))) + 1) << CREATION
             offset = PyLong_AsLongLong(pointer)
-            itemsize = self._known[layout].itemsize
             if offset and itemsize:
                 offset = (offset - PyLong_AsLongLong(<object>slot(live, LIVE_POINTER_SLOT))) // itemsize
             else:
-                offset = PyLong_AsLongLong(PyObject_CallOneArg(STORAGE_OFFSET, tensor))
+                offset = PyLong_AsLongLong(offset_of_storage(tensor, impl))
         except RuntimeError:  # it has no counter, or no memory
             return False
         number = len(self._rows) // TENSOR_WIDTH
         facts[0], facts[1] = number, PyLong_AsLongLong(<object>slot(live, LIVE_ID_SLOT))
         counter = <object>slot(below, COUNTER_SLOT)
         facts[2] = -1 if counter is None else PyLong_AsLongLong(counter)
-        facts[3], facts[4], facts[5] = offset, PyLong_AsLongLong(layout) << LAYOUT | flags, PyLong_AsLongLong(version)
+        facts[3], facts[4], facts[5] = offset, number_of_layout << LAYOUT | flags, PyLong_AsLongLong(version)
         facts[6], facts[7] = node, PyLong_AsLongLong(<object>slot(below, TENSOR_SLOT))
         facts[8] = number + 1
         state[0] = len(self._states) // STATE_WIDTH
         new = new_ref(tensor, self._died, number, version, pointer, counter, <object>live, state[0])
-        row[0], row[1], row[2], row[3], row[4], row[5] = 0, step, self._seen.step, NO_STEP, NONE, -1
+        row[0], row[1], row[3], row[4], row[5] = 0, step, NO_STEP, NONE, -1
+        row[2] = PyLong_AsLongLong(<object>slot(<PyObject*>self._seen, STEP_SLOT))
         array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
         array.extend_buffer(self._states, <char*>facts, STATE_WIDTH)
         self._refs[<intptr_t>bare] = new
         (<dict>slot(live, LIVE_REFS_SLOT))[number] = new
-        if self._seen.detail:
+        if flag(<PyObject*>self._seen, DETAIL_SLOT):
             values = small_values(tensor)
             if values is not None:
                 self._values[state[0]] = values

@@ -71,6 +71,8 @@ class Stacks:
         cut: the frames kept of those stacks that have more of the user's, by the stack.
     """
 
+    __slots__ = ("_block", "_codes", "_forwards", "_ids", "_is_cell", "_keys", "_outside", "_roles", "cut", "times")
+
     def __init__(self, is_cell: Callable[[str], bool]) -> None:
         self._is_cell = is_cell
         self._roles: dict[int, int] = {}

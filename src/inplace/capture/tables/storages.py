@@ -15,7 +15,7 @@ What is known of it is in the tensor's reference and row; see NOTE [ New tensors
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any
 
@@ -68,7 +68,10 @@ class Storages:
         live: the storages that were asked for, by the address of their `StorageImpl`.
         unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
         dead: those that have died since the last `bury`; they have to be buried before `live` is asked.
+        place: what tells a `Memory` of the tensors met since one, where it was compiled.
     """
+
+    place: Callable[[Memory, int], None] | None = None
 
     def __init__(self, tensors: Tensors, layouts: Layouts, refs: dict[int, TensorRef]) -> None:
         self.sizes = array("q")
@@ -290,6 +293,9 @@ class Storages:
                 self._memory.add(live.pointer, self.sizes[live.id], live)
         self._unplaced.clear()
         placed, self._placed = self._placed, self._tensors.count
+        if self.place is not None:
+            self.place(self._memory, placed)
+            return
         for ref in reversed(self._refs.values()):  # which tensors enter in the order of their ids
             if ref.tensor < placed:
                 break

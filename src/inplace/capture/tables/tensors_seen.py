@@ -39,6 +39,8 @@ class TensorsSeen:
         died: what a weak reference calls when its tensor dies.
     """
 
+    __slots__ = ("counters", "dead", "detail", "died", "origin", "refs", "states", "step", "storages", "tensors")
+
     def __init__(self) -> None:
         self.refs: dict[int, TensorRef] = {}
         self.tensors = Tensors()

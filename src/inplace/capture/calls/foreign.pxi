@@ -1,0 +1,90 @@
+"""Tensors over memory of others (`from_numpy`) that are met as arguments, noted as `TensorsSeen.read` does."""
+
+cdef object IS_RESIZABLE = torch._C.StorageBase.__dict__["resizable"]
+cdef object NBYTES = torch._C.StorageBase.__dict__["nbytes"]
+
+
+cdef class Foreign:
+    """Notes tensors that nobody has met, over storages that nobody has met either.
+
+    Args:
+        seen: where tensors get their ids.
+        met: their layouts.
+    """
+
+    cdef object _seen, _storages, _died, _storage_died, _devices
+    cdef LayoutsSeen _met
+    cdef dict _refs, _values, _live, _unasked
+    cdef list _dead, _external
+    cdef array.array _rows, _states, _sizes, _allocated, _facts
+    cdef int _cpu
+
+    def __init__(self, seen, met):
+        self._seen, self._storages, self._died, self._met = seen, seen.storages, seen.died, met
+        self._refs, self._values, self._rows, self._states = seen.refs, seen.states.values, seen.tensors.rows, seen.states._facts
+        self._live, self._unasked, self._dead = seen.storages.live, seen.storages.unasked, seen.storages.dead
+        self._sizes, self._allocated, self._facts = seen.storages.sizes, seen.storages.allocated, seen.storages._facts
+        self._external = seen.storages.external
+        self._storage_died, self._devices, self._cpu = seen.storages._died, seen.storages._devices, -1
+
+    cdef bint meet(self, PyObject* bare, Py_ssize_t step) except -1:
+        """Note a leaf that requires no grad; False, and nothing noted, where it has to be read otherwise."""
+        cdef char* impl = impl_of(bare)
+        cdef PyObject* found
+        cdef Layout* layout
+        cdef int32_t facts[STORAGE_WIDTH]
+        cdef int32_t row[TENSOR_WIDTH]
+        cdef long long state[STATE_WIDTH]
+        cdef long long number, begin
+        tensor = <object>bare
+        if impl == NULL or word(impl, AT_META) or type(tensor) is not torch.Tensor:
+            return False
+        layout = self._met.of(tensor, impl)
+        if layout == NULL:
+            return False
+        state[4] = layout.number << LAYOUT | LEAF
+        begin = begin_at(impl)
+        state[3] = (pointer_at(impl) - begin) // layout.itemsize
+        key, pointer = word(impl, AT_STORAGE), begin
+        if PyList_GET_SIZE(self._dead):
+            self._storages.bury()
+        found = PyDict_GetItemWithError(self._unasked, pointer)
+        if PyDict_GetItemWithError(self._live, key) != NULL or (found != NULL and not has_died(found)):
+            return False
+        storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
+        if PyObject_CallOneArg(IS_RESIZABLE, storage):
+            return False
+        size = PyObject_CallOneArg(NBYTES, storage)
+        if self._storages._same_memory(pointer, size) is not None:
+            return False
+        if self._cpu < 0:
+            self._cpu = self._devices.of(tensor.device)
+        tensors, place = len(self._rows) // TENSOR_WIDTH, len(self._sizes)
+        live = LiveStorage(storage, self._storage_died)
+        found = <PyObject*>live
+        put(found, LIVE_ID_SLOT, place)
+        put(found, LIVE_KEY_SLOT, key)
+        put(found, LIVE_POINTER_SLOT, pointer)
+        put(found, LIVE_IMPLS_SLOT, 1)
+        put(found, LIVE_SPLIT_SLOT, False)
+        facts[0], facts[1], facts[2], facts[3], facts[4] = self._cpu, 1, step, ALIVE, tensors
+        self._sizes.append(size)
+        self._allocated.append(0)
+        array.extend_buffer(self._facts, <char*>facts, STORAGE_WIDTH)
+        self._live[key] = live
+        self._storages.unplaced(live)
+        self._external.append(live)
+        row[0], row[1], row[2], row[3], row[4], row[5] = 0, NO_STEP, step, NO_STEP, NONE, -1
+        array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
+        number = len(self._states) // STATE_WIDTH
+        state[0] = state[2] = tensors
+        state[1], state[5], state[6], state[7], state[8] = place, version_at(impl), -1, -1, tensors + 1
+        array.extend_buffer(self._states, <char*>state, STATE_WIDTH)
+        new = new_ref(tensor, self._died, tensors, version_at(impl), pointer_at(impl), tensors, live, number)
+        put(found, LIVE_REFS_SLOT, {tensors: new})
+        self._refs[<intptr_t>bare] = new
+        if flag(<PyObject*>self._seen, DETAIL_SLOT):
+            values = small_values(tensor)
+            if values is not None:
+                self._values[number] = values
+        return True

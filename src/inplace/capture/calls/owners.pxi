@@ -1,0 +1,164 @@
+"""Whose bytes lie where, noted as `Memory.add` and `Storages` do, for tensors whose storages nobody has asked for."""
+
+from inplace.capture.bytes import foreign_memory
+from inplace.capture.tables import memory as memories
+
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <errno.h>
+    #include <sys/uio.h>
+    #include <unistd.h>
+    /* The bytes copied; -1 where nobody may read all of them; -2 where the kernel doesn't copy any. */
+    static Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size) {
+        struct iovec mine = {here, (size_t)size}, theirs = {there, (size_t)size};
+        ssize_t count = process_vm_readv(getpid(), &mine, 1, &theirs, 1, 0);
+        return count == size ? count : count >= 0 || errno == EFAULT ? -1 : -2;
+    }
+    #else
+    static Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size) {
+        return -2;
+    }
+    #endif
+    static int has_died(PyObject* ref) {
+    #if PY_VERSION_HEX >= 0x030D0000
+        PyObject* found = NULL;
+        PyWeakref_GetRef(ref, &found);
+        Py_XDECREF(found);
+        return found == NULL;
+    #else
+        return PyWeakref_GET_OBJECT(ref) == Py_None;
+    #endif
+    }
+    """
+    Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size)
+    bint has_died(PyObject* ref)
+
+cdef int KINDS = memories._KINDS
+cdef int MOST = storages._MOST
+cdef int MOST_BLOCKS = memories._MOST
+cdef int FACTS = tensors.FACTS
+
+
+def copy(pointer, Py_ssize_t size):
+    """The bytes at an address; None where nobody may read them any more, NotImplemented where the kernel copies none."""
+    cdef Py_ssize_t count
+    found = PyBytes_FromStringAndSize(NULL, size)
+    count = copied_by_kernel(<char*>found, <void*><intptr_t>PyLong_AsLongLong(pointer), size)
+    return found if count == size else None if count == -1 else NotImplemented
+
+
+foreign_memory.copied = copy
+
+
+cdef int length_of(unsigned long long number) noexcept:
+    """The bits of a number, as `int.bit_length` tells them."""
+    cdef int bits = 0
+    while number:
+        number >>= 1
+        bits += 1
+    return bits
+
+
+cdef class Owners:
+    """Tells where the bytes of new tensors lie, and forgets those of the dead.
+
+    Args:
+        seen: where tensors get their ids.
+    """
+
+    cdef object _storages
+    cdef dict _refs, _unasked
+    cdef list _sizes
+    cdef array.array _rows
+
+    def __init__(self, seen):
+        self._storages, self._refs, self._unasked = seen.storages, seen.refs, seen.storages.unasked
+        self._sizes, self._rows = seen.states.layouts.sizes, seen.tensors.rows
+
+    def place(self, memory, long long placed):
+        """Add the tensors met since `placed` whose storages nobody has asked for to those of a `Memory`."""
+        cdef dict stretches = memory._stretches
+        cdef unsigned long long kinds = 0
+        cdef long long count = 0
+        cdef PyObject* ref
+        for one in reversed(self._refs.values()):  # which tensors enter in the order of their ids
+            ref = <PyObject*>one
+            if PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) < placed:
+                break
+            count += self._add(memory, stretches, one, &kinds)
+        self._keep(memory, kinds, memory._count + count)
+        if memory._count > memory._most:
+            self._place_living(memory)
+
+    cdef int _place_living(self, memory) except -1:
+        """As `Memory._forget_dead`."""
+        cdef unsigned long long kinds = 0
+        cdef long long count = 0
+        cdef dict living = {}, stretches = {}
+        for there in memory._stretches.values():
+            for one in there if type(there) is list else (there,):
+                if not has_died(<PyObject*>one):
+                    living[<intptr_t><PyObject*>one] = one
+        memory._stretches = stretches
+        memory._kinds.clear()
+        memory._count = 0
+        for one in living.values():
+            if type(one) is TensorRef:
+                count += self._add(memory, stretches, one, &kinds)
+            else:
+                memory.add(one.pointer, self._storages._size_of(one), one)
+        self._keep(memory, kinds, memory._count + count)
+        memory._most = 2 * len(living) + MOST_BLOCKS
+        return 0
+
+    cdef int _keep(self, memory, unsigned long long kinds, count) except -1:
+        cdef int kind
+        for kind in range(KINDS):
+            if kinds >> kind & 1:
+                memory._kinds.add(kind)
+        memory._count = count
+        return 0
+
+    cdef int _add(self, memory, dict stretches, one, unsigned long long* kinds) except -1:
+        """Add the block of a tensor as `Memory.add` does, and its kind to `kinds`; 0 where it has none."""
+        cdef PyObject* ref = <PyObject*>one
+        cdef unsigned long long start, first, last
+        cdef long long size
+        cdef int kind
+        if slot(ref, LIVE_SLOT) != <PyObject*>None:
+            return 0
+        pointer = <object>slot(ref, POINTER_SLOT)
+        if PyDict_GetItemWithError(self._unasked, pointer) != ref:
+            return 0
+        size = self._rows.data.as_ints[PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + FACTS] >> LAYOUT
+        size = self._sizes[size]
+        start = PyLong_AsLongLong(pointer)
+        if not start or not size:
+            return 0
+        kind = length_of(size - 1)
+        kinds[0] |= 1ULL << kind
+        first, last = start >> kind, start + size - 1 >> kind
+        self._add_under(memory, stretches, first * KINDS + kind, one)
+        if last != first:
+            self._add_under(memory, stretches, last * KINDS + kind, one)
+        return 1
+
+    cdef int _add_under(self, memory, dict stretches, unsigned long long stretch, ref) except -1:
+        key = stretch
+        cdef PyObject* there = PyDict_GetItemWithError(stretches, key)
+        if there == NULL or (type(<object>there) is TensorRef and (there == <PyObject*>ref or has_died(there))):
+            stretches[key] = ref
+        else:
+            memory._add_under(key, ref)
+        return 0
+
+    cdef int forget_dead(self) except -1:
+        """As `Storages.forget_dead`."""
+        cdef list dead
+        if len(self._unasked) > self._storages._most:
+            dead = [pointer for pointer, ref in self._unasked.items() if has_died(<PyObject*>ref)]
+            for pointer in dead:
+                del self._unasked[pointer]
+            self._storages._most = 2 * len(self._unasked) + MOST
+        return 0
