@@ -20,6 +20,7 @@ import torch
 
 import inplace
 from inplace.capture.calls import mode
+from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.record import Recorder
 from inplace.facts.codec import to_json
 from tests.some import some
@@ -142,35 +143,57 @@ def test_a_random_program_has_the_same_trace(seed: int, tmp_path: Path) -> None:
 
 def test_it_notes_most_calls_of_a_training_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """What nothing keeps from it: forwards of modules and what is computed of what they give out."""
-    asked: list[bool] = []
-    ended: list[bool] = []
+    counted = {"begin": 0, "_end": 0}
 
-    class Counted:
-        def __init__(self, *tables: Any) -> None:
-            self._it = compiled(*tables)
+    def count(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
 
-        def begin(self, *facts: Any) -> int:
-            step: int = self._it.begin(*facts)
-            asked.append(step >= 0)
-            return step
+        def counting(*facts: Any) -> Any:
+            counted[name] += 1
+            return original(*facts)
 
-        def end(self, *facts: Any) -> bool:
-            done: bool = self._it.end(*facts)
-            ended.append(done)
-            return done
+        monkeypatch.setattr(owner, name, counting)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._it, name)
-
-    compiled = mode.Shorthand
-    monkeypatch.setattr(mode, "Shorthand", Counted)
+    count(CallNotes, "begin")  # what Python notes whole
+    count(mode.CallMode, "_end")  # and what it notes the end of
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
-    with inplace.record():
+    with inplace.record() as recording:
         for _ in range(20):
             (net(torch.ones(2, 4)) * 2).pow(2).mean().backward()
 
-    assert asked.count(True) > 0.75 * len(asked)
-    assert ended.count(True) > 0.75 * len(ended)
+    calls = len(recording.trace.calls)
+    assert calls >= 20 * 8
+    assert counted["begin"] < 0.35 * calls  # `ones`, `backward`, and the first of each
+    assert counted["_end"] < 0.1 * calls
+
+
+def test_it_tells_what_is_running() -> None:
+    """Within a call that runs code of the user's, and no more after one that has raised."""
+    found: list[list[int]] = []
+
+    class Reduction(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            assert Recorder._current is not None
+            steps = Recorder._current._mode.running()
+            if steps not in found:
+                found.append(steps)
+            if steps == [2]:
+                raise ArithmeticError
+            return str(self) == other
+
+    x = torch.ones(3)
+    with inplace.record() as recording:
+        for _ in range(3):
+            with contextlib.suppress(ArithmeticError):
+                torch.nn.functional.mse_loss(x, x, reduction=Reduction("sum"))
+        after = Recorder._current._mode.running()  # type: ignore[union-attr]
+
+    assert [call.function.label for call in recording.trace.calls] == ["mse_loss"] * 3
+    assert found == [[], [1], [2]]  # the first of a function is noted by Python
+    assert after == []
 
 
 def test_it_keeps_and_loses_no_reference() -> None:
@@ -184,19 +207,23 @@ def test_it_keeps_and_loses_no_reference() -> None:
             y = torch.nn.functional.relu(y, inplace=False)
             y.sum().item()
             y, _ = torch.broadcast_tensors(torch.from_numpy(values).unsqueeze(0), y)
+            with contextlib.suppress(RuntimeError):
+                y @ x[:3]
+            with contextlib.suppress(ValueError):
+                torch.nn.functional.dropout(y, 3.0)
 
     values = np.ones(4, np.float32)
     with inplace.record():
         run()
         gc.collect()
-        before, frames = [sys.getrefcount(one) for one in watched], len(_frames())
+        before, frames = [sys.getrefcount(one) for one in watched], len(_frames_and_errors())
         run()
         gc.collect()
         after = [sys.getrefcount(one) for one in watched]
 
         assert [abs(new - old) < 5 for old, new in zip(before, after, strict=True)] == [True] * len(watched)
-        assert len(_frames()) == frames
+        assert len(_frames_and_errors()) == frames
 
 
-def _frames() -> list[object]:
-    return [one for one in gc.get_objects() if type(one).__name__ == "frame"]
+def _frames_and_errors() -> list[object]:
+    return [one for one in gc.get_objects() if type(one).__name__ in {"frame", "RuntimeError", "ValueError"}]

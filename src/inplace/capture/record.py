@@ -14,7 +14,7 @@ import torch
 
 from inplace.capture.calls import mode as call_mode
 from inplace.capture.calls.functions import prepare
-from inplace.capture.calls.mode import CallMode
+from inplace.capture.calls.mode import NOTING, CallMode
 from inplace.capture.carried import Carried
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.code.tracebacks import strip_recording
@@ -335,8 +335,10 @@ class Recorder:
 
     def leave_calls(self, frame: FrameType | None) -> None:
         """Note that the calls which are running while `frame` does will not return: the process is about to end."""
+        for step in self._mode.running():
+            self._parts.notes.leave(step)
         while frame is not None:
-            if frame.f_code is CallMode.__torch_function__.__code__:
+            if frame.f_code is NOTING:
                 running = frame.f_locals
                 pending = running.get("pending")
                 self._parts.notes.leave(running.get("step", -1) if pending is None else pending[0])

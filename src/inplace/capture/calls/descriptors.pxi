@@ -40,7 +40,6 @@ cdef extern from *:
     int instruction_of(PyFrameObject* frame)
     PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
     PyFrameObject* PyFrame_GetBack(PyFrameObject* frame)
-    void PyObject_GC_UnTrack(object one)
     object PyObject_CallNoArgs(object function)
     object PyObject_CallOneArg(object function, object argument)
     long long PyLong_AsLongLong(object number) except? -1
@@ -93,12 +92,16 @@ cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
 cdef Py_ssize_t VERSION_SLOT = slot_named("version")
 
 cdef Py_ssize_t CHANGES_SLOT = slot_named("changes", Known)
+cdef Py_ssize_t DROPS_SLOT = slot_named("drops", Known)
 cdef Py_ssize_t FRESH_SLOT = slot_named("fresh", Known)
 cdef Py_ssize_t ID_SLOT = slot_named("id", Known)
 cdef Py_ssize_t IN_PLACE_SLOT = slot_named("in_place", Known)
 cdef Py_ssize_t NUMBERS_SLOT = slot_named("numbers", Known)
 cdef Py_ssize_t OPEN_SLOT = slot_named("open", Known)
 cdef Py_ssize_t OWN_SLOT = slot_named("own", Known)
+cdef Py_ssize_t PASSED_SLOT = slot_named("passed", Known)
+cdef Py_ssize_t QUICK_SLOT = slot_named("quick", Known)
+cdef Py_ssize_t SWITCHES_SLOT = slot_named("switches", Known)
 cdef Py_ssize_t VARIES_SLOT = slot_named("varies", Known)
 
 cdef Py_ssize_t DETAIL_SLOT = slot_named("detail", TensorsSeen)
@@ -148,7 +151,6 @@ cdef object new_ref(tensor, died, number, version, pointer, counter, live, state
     """What is known of a tensor that is met now, all but its node."""
     new = TensorRef(tensor, died)
     cdef PyObject* ref = <PyObject*>new
-    PyObject_GC_UnTrack(new)  # it is let go of when its tensor dies; the cyclic collector would look at each of them
     put(ref, KEY_SLOT, <intptr_t><PyObject*>tensor)
     put(ref, VERSION_SLOT, version)
     put(ref, POINTER_SLOT, pointer)

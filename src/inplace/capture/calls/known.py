@@ -79,6 +79,6 @@ class Known:
         self.asked = self.slot or self.label in _OF_MEMORY
         self.in_place = self.plain and self.aliases == 1 and not self.reread
         self.changes = self.open or self.in_place
-        self.quick = (self.brief or self.in_place) and not self.passed and not self.asked
+        self.quick = (self.brief or self.in_place) and not (self.passed or self.asked or self.backward)
         self.id = self.writing = -1
         self.last: dict[int, int] = {}

@@ -48,13 +48,14 @@ from inplace.capture.tables.call_log import OUTS, SEQ0, SEQ1, STACK, WIDTH
 from inplace.capture.tables.tensors import PLAIN
 from inplace.capture.tables.tensors_seen import TensorsSeen
 from inplace.facts.errors import OverwriteError
+from inplace.facts.model import StateId
 
 Shorthand: Any = None
 """What notes calls in short, compiled; None where it was not built, or nobody wants it."""
 # Where Python has no GIL, to load what counts on it would bring it back.
 if not os.environ.get("INPLACE_PURE") and "t" not in getattr(sys, "abiflags", ""):
     with contextlib.suppress(Exception):  # it was not built, or PyTorch is not as it knows it
-        from inplace.capture.calls.shorthand import Shorthand
+        from inplace.capture.calls.shorthand import Shorthand, entry_of
 
 _DISTRIBUTED = str(Path(torch.__file__).parent / "distributed")
 _NUMBERS = {bool, int, float}  # what a call gives out that gives out no tensor
@@ -68,6 +69,8 @@ class CallMode(TorchFunctionMode):
         stacks: where the user's stacks get their ids.
         hooks: what the recorder does around calls of other kinds than plain operations.
     """
+
+    __slots__ = ("_shorthand", "active")
 
     _notes: CallNotes
     _seen: TensorsSeen
@@ -117,18 +120,13 @@ class CallMode(TorchFunctionMode):
         if kwargs is None:
             kwargs = {}
         pending = known = None
-        asleep = quick = False
+        asleep = False
         notes = self._notes
         step = begun = -1
         try:
             if self.active:
                 known = notes.known.get(func) or notes.learn(func)
-                shorthand = self._shorthand
-                if known.quick and shorthand is not None:
-                    step = shorthand.begin(known, args, kwargs, sys._getframe(1))
-                if step >= 0:
-                    quick = True
-                elif not known.passed and not (known.asked and self._asks_itself(known, sys._getframe(1).f_code)):
+                if not known.passed and not (known.asked and self._asks_itself(known, sys._getframe(1).f_code)):
                     stacks, hooks = self._stacks, self._hooks
                     stack, module = stacks.key_of(sys._getframe(1))
                     count, noted = stacks.times[stack], None
@@ -194,8 +192,6 @@ class CallMode(TorchFunctionMode):
         except BaseException as error:
             if pending is None:
                 pending = step, tensor_arguments(args, kwargs), False, begun
-            if quick:
-                shorthand.was_compared(step)  # which lets go of it
             self._guarded(notes.end_raised, known, pending, error)
             # The traceback holds this frame, and must not hold the user's tensors with it.
             del args, kwargs, pending
@@ -207,43 +203,8 @@ class CallMode(TorchFunctionMode):
         try:
             if pending is not None:
                 notes.end(known, pending, result)
-            elif not quick or not shorthand.end(known, step, args, kwargs, result):
-                if quick:
-                    seen, log, hooks, asleep = self._seen, notes.log, self._hooks, shorthand.was_compared(step)
-                    calls = log.calls
-                    begun, count = calls[step * WIDTH + SEQ0], self._stacks.times[calls[step * WIDTH + STACK]] - 1
-                ended, made = sequence() - log.origin, -1
-                if ended != begun:
-                    calls[step * WIDTH + SEQ1] = ended
-                    if ended == begun + 1:
-                        made = begun + log.origin
-                    elif known.fresh:
-                        made = notes.last_made(known, result, begun, ended)
-                if seen.dead:
-                    seen.bury()
-                state = None
-                if not known.open and type(result) in PLAIN and id(result) not in seen.refs:
-                    if known.fresh:
-                        state = self._arrivals.meet_fresh(result, step, made, may_alias=False)
-                    if state is None and result._base is not None:
-                        state = self._arrivals.meet_based(result, result._base, step, made)
-                if state is not None:
-                    log.outputs.append(state)
-                    calls[step * WIDTH + OUTS] = 1  # now, since an interrupt may have come before
-                elif type(result) in _NUMBERS:
-                    if known.numbers and type(result) is not bool:
-                        log.results[step] = result
-                else:
-                    nodes = ended - begun
-                    notes.note_outcome(
-                        known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.changes
-                    )
-                if ended != begun and (samples := hooks.samples) is not None and (samples.is_on or count < FIRST):
-                    samples.take(known, step, tensor_arguments(args, kwargs), result, ended - begun)
-                if hooks.external or (known.changes and hooks.watched):
-                    hooks.settle()
-                if asleep:
-                    hooks.settle_at(tensor_arguments(args, kwargs), changed=False)
+            else:
+                self._end(known, step, args, kwargs, result, asleep)
             if (step if pending is None else pending[0]) >= notes.most:
                 self._hooks.full()
         except BaseException as fault:
@@ -253,6 +214,66 @@ class CallMode(TorchFunctionMode):
                 leave_whole(fault)
                 raise
         return result
+
+    def spares(self, fault: BaseException) -> bool:
+        """Leave off for a fault of ours in what is compiled; False where it is not one, and is to be raised."""
+        if not isinstance(fault, OverwriteError):
+            self._hooks.fault(fault)
+        return isinstance(fault, Exception) and not isinstance(fault, OverwriteError)
+
+    def raised(
+        self, known: Known, step: int, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
+    ) -> None:
+        """Note that a call has raised which what is compiled has noted."""
+        begun = self._notes.log.calls[step * WIDTH + SEQ0]
+        self._guarded(self._notes.end_raised, known, (step, tensor_arguments(args, kwargs), False, begun), error)
+
+    def running(self) -> list[int]:
+        """The steps of the calls that have not returned, of those that what is compiled has noted."""
+        return [] if self._shorthand is None else list(self._shorthand.running())
+
+    def _end(
+        self, known: Known, step: int, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, asleep: object
+    ) -> None:
+        """Note what a call has given out that was noted in short; `asleep` is whether it took what sleeps."""
+        notes, seen, hooks = self._notes, self._seen, self._hooks
+        log = notes.log
+        calls = log.calls
+        begun, count = calls[step * WIDTH + SEQ0], self._stacks.times[calls[step * WIDTH + STACK]] - 1
+        ended, made = sequence() - log.origin, -1
+        if ended != begun:
+            calls[step * WIDTH + SEQ1] = ended
+            if ended == begun + 1:
+                made = begun + log.origin
+            elif known.fresh:
+                made = notes.last_made(known, result, begun, ended)
+        if seen.dead:
+            seen.bury()
+        state = None if known.open else self._state_of(known, result, step, made)
+        if state is not None:
+            log.outputs.append(state)
+            calls[step * WIDTH + OUTS] = 1  # now, since an interrupt may have come before
+        elif type(result) in _NUMBERS:
+            if known.numbers and type(result) is not bool:
+                log.results[step] = result
+        else:
+            nodes = ended - begun
+            notes.note_outcome(known, step, tensor_arguments(args, kwargs), result, made, nodes, changes=known.changes)
+        if ended != begun and (samples := hooks.samples) is not None and (samples.is_on or count < FIRST):
+            samples.take(known, step, tensor_arguments(args, kwargs), result, ended - begun)
+        if hooks.external or (known.changes and hooks.watched):
+            hooks.settle()
+        if asleep:
+            hooks.settle_at(tensor_arguments(args, kwargs), changed=False)
+
+    def _state_of(self, known: Known, result: Any, step: int, made: int) -> StateId | None:
+        """The state of a new tensor or view that a call has given out; None, and nothing noted, where it is neither."""
+        if type(result) not in PLAIN or id(result) in self._seen.refs:
+            return None
+        state = self._arrivals.meet_fresh(result, step, made, may_alias=False) if known.fresh else None
+        if state is None and result._base is not None:
+            state = self._arrivals.meet_based(result, result._base, step, made)
+        return state
 
     def _asks_itself(self, known: Known, code: CodeType) -> bool:
         """Whether PyTorch asks for something that is of interest only where somebody else does.
@@ -288,3 +309,19 @@ class CallMode(TorchFunctionMode):
             self._hooks.fault(fault)
             if not isinstance(fault, Exception):
                 raise
+
+
+def in_frame(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function in a frame of ours, which has let go of its arguments where it raises."""
+    try:
+        return func(*args, **kwargs)
+    except BaseException:
+        del args, kwargs
+        raise
+
+
+NOTING = CallMode.__torch_function__.__code__
+"""What runs while a call does that Python has noted; its `step`, or the first of `pending`, is the call's."""
+
+if Shorthand is not None:
+    CallMode.__torch_function__ = entry_of(CallMode, in_frame)  # type: ignore[method-assign]

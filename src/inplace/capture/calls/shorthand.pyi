@@ -1,19 +1,21 @@
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 from inplace.capture.calls.call_notes import CallNotes
-from inplace.capture.calls.known import Known
 from inplace.capture.calls.listener import Listener
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.arrivals import Arrivals
 from inplace.capture.tables.tensors_seen import TensorsSeen
+from inplace.facts.model import StateId
 
 DIGEST: str
+
+def entry_of(kind: type, in_frame: Callable[[Any, Any, Any], Any]) -> Any: ...
 
 class Shorthand:
     def __init__(
         self, notes: CallNotes, seen: TensorsSeen, arrivals: Arrivals, stacks: Stacks, hooks: Listener
     ) -> None: ...
-    def begin(self, known: Known, args: Any, kwargs: dict[str, Any], frame: FrameType) -> int: ...
-    def end(self, known: Known, step: int, args: Any, kwargs: dict[str, Any], result: Any) -> bool: ...
-    def was_compared(self, step: int) -> bool: ...
+    def running(self) -> list[int]: ...
+    def meet_view(self, tensor: Any, base: Any, step: int, made: int) -> StateId | None: ...
+    def place(self, memory: Any, placed: int) -> None: ...

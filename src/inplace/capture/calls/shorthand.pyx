@@ -77,6 +77,7 @@ cdef set INDICES = call_notes._INDICES
 include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
+include "entry.pxi"
 
 
 cdef bint is_simple(values) except -1:
@@ -122,6 +123,10 @@ cdef class Shorthand:
     cdef PyObject* _codes[CODES]
     cdef int _roles[CODES]
     cdef long long _key[3 * FRAMES]
+    cdef long long _nested[NESTED_MOST]
+    cdef Py_ssize_t _depth
+    cdef dict _known
+    cdef long long _most
 
     def __init__(self, notes, seen, arrivals, stacks, hooks):
         cdef int place
@@ -137,32 +142,92 @@ cdef class Shorthand:
         self._times, self._running = stacks.times, notes.running
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
         self._live, self._plain, self._keys = seen.storages.live, tensors.PLAIN, {}
-        self._detailed = notes.detailed
+        self._detailed, self._most, self._known = notes.detailed, notes.most, notes.known
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
         for place in range(CODES):
             self._codes[place] = NULL
 
-    def begin(self, known, args, dict kwargs, frame):
-        """Note a call that is about to run.
+    def running(self):
+        """The steps of the calls that were noted here and have not returned, the outermost first."""
+        return [self._nested[place] for place in range(min(self._depth, NESTED_MOST))]
 
-        Args:
-            known: what is known of its function.
-            args: its positional arguments.
-            kwargs: the others.
-            frame: the frame that makes it.
+    cdef void push(self, Py_ssize_t step) noexcept:
+        if self._depth < NESTED_MOST:
+            self._nested[self._depth] = step
+        self._depth += 1
 
-        Returns:
-            Its step; -1 where nothing was noted of it.
+    cdef void pop(self) noexcept:
+        self._depth -= 1
+
+    cdef bint started(self, mode, known, PyObject* args, PyObject* kwargs, Py_ssize_t* step) noexcept:
+        """Note a call that is about to run; `step` is its own, -1 where Python notes it, -2 where nobody does.
+
+        False where an interrupt came, which is raised then.
         """
         cdef Beginning begun
-        begun.frame, begun.module = <PyObject*>frame, NULL
+        begun.frame, begun.module = PyEval_GetFrame(), NULL
         begun.stack = begun.owner = -1
+        step[0] = -1
         try:
-            return self._begin(known, args, kwargs, &begun)
+            if begun.frame != NULL:
+                step[0] = self._begin(known, <object>args, keywords(kwargs), &begun)
+            return True
+        except BaseException as error:
+            fault = error
+            step[0] = -2
         finally:
             Py_XDECREF(begun.module)
+        return self.spared(mode, fault)
+
+    cdef bint finished(
+        self, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs, PyObject* result
+    ) noexcept:
+        """Note what a call has given out; False where an interrupt came, which is raised then."""
+        try:
+            if not self._end(known, step, <object>args, keywords(kwargs), <object>result):
+                mode._end(known, step, <object>args, keywords(kwargs), <object>result, self.was_compared(step))
+            if step >= self._most:
+                self._hooks.full()
+            return True
+        except BaseException as error:
+            fault = error
+        return self.spared(mode, fault)
+
+    cdef bint spared(self, mode, fault) noexcept:
+        """Leave off for a fault of ours; False where it was an interrupt, which is raised then."""
+        try:
+            if mode.spares(fault):
+                return True
+            fault.__traceback__ = None  # it would have nothing but ours
+        except BaseException as error:
+            fault = error
+        set_error(fault)
+        return False
+
+    cdef void failed(self, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs) noexcept:
+        """Note that a call has raised what is raised now, and goes on being."""
+        cdef PyObject* kind
+        cdef PyObject* value
+        cdef PyObject* traceback
+        PyErr_Fetch(&kind, &value, &traceback)
+        PyErr_NormalizeException(&kind, &value, &traceback)
+        if traceback != NULL:
+            PyException_SetTraceback(value, traceback)
+        try:
+            self.was_compared(step)  # which lets go of it
+            mode.raised(known, step, <object>args, keywords(kwargs), <object>value)
+            fault = None
+        except BaseException as error:
+            fault = error
+        if fault is None or self.spared(mode, fault):
+            PyErr_Restore(kind, value, traceback)
+        else:
+            Py_XDECREF(kind)
+            Py_XDECREF(value)
+            Py_XDECREF(traceback)
 
     cdef Py_ssize_t _begin(self, known, args, dict kwargs, Beginning* begun) except? -2:
+        """Note a call that is about to run; its step, -1 where nothing was noted of it."""
         cdef int32_t row[CALL_WIDTH]
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
         cdef Py_ssize_t place, count = 0, step
@@ -367,19 +432,8 @@ cdef class Shorthand:
                 self._storages.leave(one, step)
         return 0
 
-    def end(self, known, Py_ssize_t step, args, dict kwargs, result):
-        """Note what a call has given out that `begin` has noted.
-
-        Args:
-            known: what is known of its function.
-            step: its step.
-            args: its positional arguments.
-            kwargs: the others.
-            result: what it has given out.
-
-        Returns:
-            Whether that was all; if not, nothing was noted of what it gave out.
-        """
+    cdef bint _end(self, known, Py_ssize_t step, args, dict kwargs, result) except -1:
+        """Note what a call has given out that `_begin` has noted; False where nothing was noted of it."""
         cdef long long begun = self._calls.data.as_ints[step * CALL_WIDTH + SEQ0]
         cdef long long made = -1
         cdef long long times
@@ -409,8 +463,8 @@ cdef class Shorthand:
             self._hooks.settle_over(taken)
         return True
 
-    def was_compared(self, Py_ssize_t step):
-        """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
+    cdef was_compared(self, Py_ssize_t step):
+        """What was compared before a call that `_begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
     def place(self, memory, placed):

@@ -35,10 +35,11 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inplace.capture.code.tracebacks import is_our_code, leave, leave_handed_over
+from inplace.capture.code.tracebacks import leave, leave_handed_over
 from inplace.capture.patches.ledger import Ledger, Replacement
 from inplace.capture.patches.mode_stack import Standing, height, modes_below, pop, push, put_on, take_off
 
+_OURS = __name__.partition(".")[0] + "."  # modules of this package
 _DYNAMO = "torch._dynamo.eval_frame"
 _SWITCH = "_maybe_set_eval_frame"
 _POPPED = "_pop_mode_temporarily"
@@ -64,7 +65,7 @@ class _Popped:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         push(self._mode)
-        if error is not None and is_our_code(type(self._mode).__torch_function__.__code__):
+        if error is not None and type(self._mode).__module__.startswith(_OURS):
             leave_handed_over(error)
 
 

@@ -1,0 +1,141 @@
+"""The way into the mode and out of it again, without a frame of Python's.
+
+NOTE [ No frame of ours ]
+PyTorch calls `__torch_function__` for every call of the user's. What is compiled has no frame: nothing of ours stands
+in a stack or traceback for the calls that are noted here or not at all, and no time goes into making one.
+A function of PyTorch's that is written in Python hands itself over by `handle_torch_function`, whose frame is there
+because of us. Between that and the function again a frame of ours is needed, by which theirs are told; see
+tracebacks.py, and warned.py for whose line warns.
+"""
+
+from cpython.dict cimport PyDict_CheckExact
+from cpython.exc cimport PyErr_Clear, PyErr_Fetch, PyErr_NormalizeException, PyErr_Restore, PyErr_SetObject
+
+from inplace.capture.code.tracebacks import HANDLE as handle
+
+cdef object HANDLE = handle
+
+cdef extern from *:
+    """
+    static PyMethodDef entry_def = {"__torch_function__", NULL, METH_FASTCALL | METH_KEYWORDS, NULL};
+    typedef PyObject* (*entry_function)(PyObject*, PyObject**, Py_ssize_t, PyObject*);
+    static PyObject* entry_method(PyObject* kind, entry_function entered) {
+        entry_def.ml_meth = (PyCFunction)(void (*)(void))entered;
+        return PyDescr_NewMethod((PyTypeObject*)kind, &entry_def);
+    }
+    """
+    ctypedef PyObject* (*entry_function)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
+    object entry_method(object kind, entry_function entered)
+    # Without a look at whether they have raised, for which Cython would put a frame into the traceback:
+    PyObject* raw_call "PyObject_Call"(PyObject* function, PyObject* args, PyObject* kwargs) noexcept
+    PyObject* raw_vectorcall "PyObject_Vectorcall"(
+        PyObject* function, PyObject** args, size_t count, PyObject* names
+    ) noexcept
+    PyObject* raw_item "PyDict_GetItemWithError"(PyObject* known, PyObject* key) noexcept
+    PyObject* PyEval_GetFrame() noexcept
+    int PyException_SetTraceback(PyObject* error, PyObject* traceback) noexcept
+    PyObject* PyException_GetTraceback(PyObject* error) noexcept
+
+cdef enum:
+    MOST_GIVEN = 8  # arguments of `__torch_function__`, itself among them
+    NESTED_MOST = 64  # calls within calls of which it is told that they are running
+
+cdef dict NO_KEYWORDS = {}  # which nobody changes
+cdef Py_ssize_t ACTIVE_SLOT = 0
+cdef Py_ssize_t SHORTHAND_SLOT = 0
+cdef object IN_PYTHON = None
+cdef object IN_FRAME = None
+
+
+def entry_of(kind, in_frame):
+    """The `__torch_function__` for a class of modes, which hands on to the one it has what is not noted here.
+
+    Args:
+        kind: the class.
+        in_frame: calls a function with its arguments in a frame of ours.
+    """
+    global ACTIVE_SLOT, SHORTHAND_SLOT, IN_PYTHON, IN_FRAME
+    IN_FRAME = in_frame
+    ACTIVE_SLOT, SHORTHAND_SLOT = slot_named("active", kind), slot_named("_shorthand", kind)
+    IN_PYTHON = kind.__torch_function__
+    return entry_method(kind, entered)
+
+
+cdef PyObject* entered(PyObject* mode, PyObject** given, Py_ssize_t count, PyObject* names) noexcept:
+    """`__torch_function__`: what is given is the function, the types it is overridden for, and its arguments."""
+    cdef PyObject* shorthand = slot(mode, SHORTHAND_SLOT)
+    cdef PyObject* kwargs = given[3] if count == 4 and given[3] != <PyObject*>None else NULL
+    cdef PyObject* known
+    if names != NULL or count < 3 or count > 4 or not flag(mode, ACTIVE_SLOT) or shorthand == NULL:
+        return in_python(mode, given, count, names)
+    if type(<object>shorthand) is not Shorthand or not PyTuple_CheckExact(<object>given[2]):
+        return in_python(mode, given, count, names)
+    if kwargs != NULL and not PyDict_CheckExact(<object>kwargs):
+        return in_python(mode, given, count, names)
+    known = raw_item(<PyObject*>(<Shorthand>shorthand)._known, given[0])
+    if known == NULL:
+        PyErr_Clear()
+    elif flag(known, QUICK_SLOT):
+        return called(<Shorthand>shorthand, mode, known, given, count, kwargs)
+    elif flag(known, PASSED_SLOT) and not flag(known, SWITCHES_SLOT) and not flag(known, DROPS_SLOT):
+        return made(given, kwargs)
+    return in_python(mode, given, count, names)
+
+
+cdef PyObject* made(PyObject** given, PyObject* kwargs) noexcept:
+    """Make a call that was handed over."""
+    cdef PyObject* frame = PyEval_GetFrame()
+    cdef PyObject* all[3]
+    cdef PyObject* code
+    if frame != NULL:
+        code = <PyObject*>PyFrame_GetCode(<PyFrameObject*>frame)
+        Py_DECREF(<object>code)  # its frame holds it
+        if code == <PyObject*>HANDLE:
+            all[0], all[1], all[2] = given[0], given[2], <PyObject*>NO_KEYWORDS if kwargs == NULL else kwargs
+            return raw_vectorcall(<PyObject*>IN_FRAME, all, 3, NULL)
+    return raw_call(given[0], given[2], kwargs)
+
+
+cdef PyObject* in_python(PyObject* mode, PyObject** given, Py_ssize_t count, PyObject* names) noexcept:
+    """Have Python note a call."""
+    cdef PyObject* all[MOST_GIVEN]
+    cdef Py_ssize_t place, others = count
+    if names != NULL:
+        others += PyTuple_GET_SIZE(<object>names)
+    all[0] = mode
+    for place in range(min(others, MOST_GIVEN - 1)):
+        all[place + 1] = given[place]
+    return raw_vectorcall(<PyObject*>IN_PYTHON, all, min(count, MOST_GIVEN - 1) + 1, names)
+
+
+cdef PyObject* called(
+    Shorthand shorthand, PyObject* mode, PyObject* known, PyObject** given, Py_ssize_t count, PyObject* kwargs
+) noexcept:
+    """Note a call and make it."""
+    cdef PyObject* result
+    cdef Py_ssize_t step
+    cdef bint is_noted = shorthand.started(<object>mode, <object>known, given[2], kwargs, &step)
+    if not is_noted:
+        return NULL
+    if step == -1:
+        return in_python(mode, given, count, NULL)
+    if step < 0:
+        return made(given, kwargs)
+    shorthand.push(step)
+    result = made(given, kwargs)
+    shorthand.pop()
+    if result == NULL:
+        shorthand.failed(<object>mode, <object>known, step, given[2], kwargs)
+    elif not shorthand.finished(<object>mode, <object>known, step, given[2], kwargs, result):
+        Py_DECREF(<object>result)
+        return NULL
+    return result
+
+
+cdef inline dict keywords(PyObject* kwargs):
+    return NO_KEYWORDS if kwargs == NULL else <dict>kwargs
+
+
+cdef void set_error(error) noexcept:
+    """Let an error be what is raised."""
+    PyErr_SetObject(type(error), error)
