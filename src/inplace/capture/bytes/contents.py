@@ -139,9 +139,9 @@ class Contents:
         """
         ref = self._seen.ref_of(tensor)
         size = self._seen.storages.sizes[ref.live.id] if ref is not None and ref.live is not None else 0
-        if ref is None or ref.live is None or not size or tensor.device.type == "meta":
+        if ref is None or ref.live is None or not size or tensor.is_meta:
             return
-        on_cpu = tensor.device.type == "cpu"
+        on_cpu = tensor.is_cpu
         if on_cpu:
             self.shared.meet(ref.live, since)
         if not on_cpu or size > _LARGEST:
@@ -152,7 +152,7 @@ class Contents:
             self._leave_out(watched.storage, _MOST, after, stack)
         elif self._spent > _AWAKE:
             self._take(watched, after)
-            self._sleep([watched])
+            self._sleep(watched)
         else:
             self._take(watched, after)
             self.watched[watched.storage] = watched
@@ -207,7 +207,7 @@ class Contents:
             watched.after = step - 1  # each call is looked at when it is over
             self._compare(self.watched, watched, step)
         if self._spent > _AWAKE:
-            self._sleep(list(self.watched.values()))
+            self._sleep(*self.watched.values())
             self.watched.clear()
 
     def settle(self, after: int) -> None:
@@ -260,9 +260,10 @@ class Contents:
                     self._leave_out(watched.storage, _MOST, step, watched.stack)
             self.asleep.clear()
 
-    def _sleep(self, some: list[_Watched]) -> None:
+    def _sleep(self, *some: _Watched) -> None:
         """Compare some storages around the calls that take them only."""
-        self.asleep.update({watched.storage: watched for watched in some})
+        for watched in some:
+            self.asleep[watched.storage] = watched
         if len(self.asleep) > self._idle:
             for watched in list(self.asleep.values()):
                 if not watched.live.refs:

@@ -1,4 +1,4 @@
-"""Whose bytes lie where, noted as `Memory.add` and `Storages` do, for tensors whose storages nobody has asked for."""
+"""Whose bytes lie where, noted as `Memory` and `Storages` do."""
 
 from inplace.capture.bytes import foreign_memory
 from inplace.capture.tables import memory as memories
@@ -70,23 +70,30 @@ cdef class Owners:
     cdef object _storages
     cdef dict _refs, _unasked
     cdef list _sizes
-    cdef array.array _rows
+    cdef array.array _rows, _bytes
 
     def __init__(self, seen):
+        self._bytes = seen.storages.sizes
         self._storages, self._refs, self._unasked = seen.storages, seen.refs, seen.storages.unasked
         self._sizes, self._rows = seen.states.layouts.sizes, seen.tensors.rows
 
-    def place(self, memory, long long placed):
-        """Add the tensors met since `placed` whose storages nobody has asked for to those of a `Memory`."""
+    def place(self, memory, list unplaced, long long placed):
+        """Add storages to those of a `Memory`, and the tensors met since `placed` whose storages nobody has asked for."""
         cdef dict stretches = memory._stretches
         cdef unsigned long long kinds = 0
         cdef long long count = 0
         cdef PyObject* ref
+        for one in unplaced:
+            ref = <PyObject*>one
+            if not has_died(ref):
+                size = self._bytes.data.as_longlongs[PyLong_AsLongLong(<object>slot(ref, LIVE_ID_SLOT))]
+                start = <object>slot(ref, LIVE_POINTER_SLOT)
+                count += self._add(memory, stretches, one, start, size, &kinds)
         for one in reversed(self._refs.values()):  # which tensors enter in the order of their ids
             ref = <PyObject*>one
             if PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) < placed:
                 break
-            count += self._add(memory, stretches, one, &kinds)
+            count += self._add_tensor(memory, stretches, one, &kinds)
         self._keep(memory, kinds, memory._count + count)
         if memory._count > memory._most:
             self._place_living(memory)
@@ -105,9 +112,9 @@ cdef class Owners:
         memory._count = 0
         for one in living.values():
             if type(one) is TensorRef:
-                count += self._add(memory, stretches, one, &kinds)
+                count += self._add_tensor(memory, stretches, one, &kinds)
             else:
-                memory.add(one.pointer, self._storages._size_of(one), one)
+                count += self._add(memory, stretches, one, one.pointer, self._storages._size_of(one), &kinds)
         self._keep(memory, kinds, memory._count + count)
         memory._most = 2 * len(living) + MOST_BLOCKS
         return 0
@@ -120,20 +127,25 @@ cdef class Owners:
         memory._count = count
         return 0
 
-    cdef int _add(self, memory, dict stretches, one, unsigned long long* kinds) except -1:
-        """Add the block of a tensor as `Memory.add` does, and its kind to `kinds`; 0 where it has none."""
+    cdef int _add_tensor(self, memory, dict stretches, one, unsigned long long* kinds) except -1:
+        """Add the block of a tensor, if nobody has asked for its storage."""
         cdef PyObject* ref = <PyObject*>one
-        cdef unsigned long long start, first, last
-        cdef long long size
-        cdef int kind
+        cdef long long layout
         if slot(ref, LIVE_SLOT) != <PyObject*>None:
             return 0
         pointer = <object>slot(ref, POINTER_SLOT)
         if PyDict_GetItemWithError(self._unasked, pointer) != ref:
             return 0
-        size = self._rows.data.as_ints[PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + FACTS] >> LAYOUT
-        size = self._sizes[size]
-        start = PyLong_AsLongLong(pointer)
+        layout = PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + FACTS
+        layout = self._rows.data.as_ints[layout] >> LAYOUT
+        return self._add(memory, stretches, one, pointer, self._sizes[layout], kinds)
+
+    cdef int _add(
+        self, memory, dict stretches, one, unsigned long long start, long long size, unsigned long long* kinds
+    ) except -1:
+        """Add a block as `Memory.add` does, and its kind to `kinds`; 0 where it is none."""
+        cdef unsigned long long first, last
+        cdef int kind
         if not start or not size:
             return 0
         kind = length_of(size - 1)
@@ -147,7 +159,7 @@ cdef class Owners:
     cdef int _add_under(self, memory, dict stretches, unsigned long long stretch, ref) except -1:
         key = stretch
         cdef PyObject* there = PyDict_GetItemWithError(stretches, key)
-        if there == NULL or (type(<object>there) is TensorRef and (there == <PyObject*>ref or has_died(there))):
+        if there == NULL or (type(<object>there) is not list and (there == <PyObject*>ref or has_died(there))):
             stretches[key] = ref
         else:
             memory._add_under(key, ref)

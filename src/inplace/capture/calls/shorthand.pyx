@@ -467,9 +467,9 @@ cdef class Shorthand:
         """What was compared before a call that `_begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
-    def place(self, memory, placed):
-        """Tell a `Memory` of the tensors met since `placed`, as `Storages` does."""
-        self._owners.place(memory, placed)
+    def place(self, memory, unplaced, placed):
+        """Tell a `Memory` of some storages and of the tensors met since `placed`, as `Storages` does."""
+        self._owners.place(memory, unplaced, placed)
 
     def meet_view(self, tensor, base, Py_ssize_t step, long long made):
         """The state of a view that a call has given out, as `Arrivals.meet_based` notes it; None where it does that."""

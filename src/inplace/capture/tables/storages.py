@@ -68,10 +68,10 @@ class Storages:
         live: the storages that were asked for, by the address of their `StorageImpl`.
         unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
         dead: those that have died since the last `bury`; they have to be buried before `live` is asked.
-        place: what tells a `Memory` of the tensors met since one, where it was compiled.
+        place: what tells a `Memory` of some storages and of the tensors met since one, where it was compiled.
     """
 
-    place: Callable[[Memory, int], None] | None = None
+    place: Callable[[Memory, list[LiveStorage], int], None] | None = None
 
     def __init__(self, tensors: Tensors, layouts: Layouts, refs: dict[int, TensorRef]) -> None:
         self.sizes = array("q")
@@ -288,14 +288,15 @@ class Storages:
 
     def _place(self) -> None:
         """Tell where the bytes are of what was met since the last time: each is looked at once, and nobody hurries."""
+        placed, self._placed = self._placed, self._tensors.count
+        if self.place is not None:
+            self.place(self._memory, self._unplaced, placed)
+            self._unplaced.clear()
+            return
         for live in self._unplaced:
             if live() is not None:
                 self._memory.add(live.pointer, self.sizes[live.id], live)
         self._unplaced.clear()
-        placed, self._placed = self._placed, self._tensors.count
-        if self.place is not None:
-            self.place(self._memory, placed)
-            return
         for ref in reversed(self._refs.values()):  # which tensors enter in the order of their ids
             if ref.tensor < placed:
                 break
