@@ -114,7 +114,7 @@ cdef PyObject* called(
     """Note a call and make it."""
     cdef PyObject* result
     cdef Py_ssize_t step
-    cdef bint is_noted = shorthand.started(<object>mode, <object>known, given[2], kwargs, &step)
+    cdef bint is_noted = started(shorthand, <object>mode, <object>known, given[2], kwargs, &step)
     if not is_noted:
         return NULL
     if step == -1:
@@ -125,8 +125,8 @@ cdef PyObject* called(
     result = made(given, kwargs)
     shorthand.pop()
     if result == NULL:
-        shorthand.failed(<object>mode, <object>known, step, given[2], kwargs)
-    elif not shorthand.finished(<object>mode, <object>known, step, given[2], kwargs, result):
+        failed(shorthand, <object>mode, <object>known, step, given[2], kwargs)
+    elif not finished(shorthand, <object>mode, <object>known, step, given[2], kwargs, result):
         Py_DECREF(<object>result)
         return NULL
     return result
@@ -139,3 +139,74 @@ cdef inline dict keywords(PyObject* kwargs):
 cdef void set_error(error) noexcept:
     """Let an error be what is raised."""
     PyErr_SetObject(type(error), error)
+
+
+cdef bint started(Shorthand shorthand, mode, known, PyObject* args, PyObject* kwargs, Py_ssize_t* step) noexcept:
+    """Note a call that is about to run; `step` is its own, -1 where Python notes it, -2 where nobody does.
+
+    False where an interrupt came, which is raised then.
+    """
+    cdef Beginning begun
+    begun.frame, begun.module = PyEval_GetFrame(), NULL
+    begun.stack = begun.owner = -1
+    step[0] = -1
+    try:
+        if begun.frame != NULL:
+            step[0] = shorthand.begin(known, <object>args, keywords(kwargs), &begun)
+        return True
+    except BaseException as error:
+        fault = error
+        step[0] = -2
+    finally:
+        Py_XDECREF(begun.module)
+    return spared(shorthand, mode, fault)
+
+
+cdef bint finished(
+    Shorthand shorthand, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs, PyObject* result
+) noexcept:
+    """Note what a call has given out; False where an interrupt came, which is raised then."""
+    try:
+        if not shorthand.end(known, step, <object>args, keywords(kwargs), <object>result):
+            mode._end(known, step, <object>args, keywords(kwargs), <object>result, shorthand.was_compared(step))
+        if step >= shorthand._most:
+            shorthand._hooks.full()
+        return True
+    except BaseException as error:
+        fault = error
+    return spared(shorthand, mode, fault)
+
+
+cdef bint spared(Shorthand shorthand, mode, fault) noexcept:
+    """Leave off for a fault of ours; False where it was an interrupt, which is raised then."""
+    try:
+        if mode.spares(fault):
+            return True
+        fault.__traceback__ = None  # it would have nothing but ours
+    except BaseException as error:
+        fault = error
+    set_error(fault)
+    return False
+
+
+cdef void failed(Shorthand shorthand, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs) noexcept:
+    """Note that a call has raised what is raised now, and goes on being."""
+    cdef PyObject* kind
+    cdef PyObject* value
+    cdef PyObject* traceback
+    PyErr_Fetch(&kind, &value, &traceback)
+    PyErr_NormalizeException(&kind, &value, &traceback)
+    if traceback != NULL:
+        PyException_SetTraceback(value, traceback)
+    try:
+        shorthand.was_compared(step)  # which lets go of it
+        mode.raised(known, step, <object>args, keywords(kwargs), <object>value)
+        fault = None
+    except BaseException as error:
+        fault = error
+    if fault is None or spared(shorthand, mode, fault):
+        PyErr_Restore(kind, value, traceback)
+    else:
+        Py_XDECREF(kind)
+        Py_XDECREF(value)
+        Py_XDECREF(traceback)

@@ -40,23 +40,14 @@ DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text and those beside it, whe
 
 
 cdef enum:
-    CODES = 1024  # codes whose role is found without asking a dictionary
-    FRAMES = 160  # frames of a key, more than are ever kept
     GIVEN_MOST = 64  # tensor arguments of a call that is noted here
     CALL_WIDTH = 9
     GIVEN_WIDTH = 3
     TENSOR_WIDTH = 6
 
-if (CALL_WIDTH, GIVEN_WIDTH, TENSOR_WIDTH) != (call_log.WIDTH, call_log.GIVEN_WIDTH, tensors.TENSOR) or (
-    FRAMES <= stacks._DEEPEST + 1
-):
+if (CALL_WIDTH, GIVEN_WIDTH, TENSOR_WIDTH) != (call_log.WIDTH, call_log.GIVEN_WIDTH, tensors.TENSOR):
     raise ImportError("built for rows of another width")
 
-cdef int USER = stacks.USER
-cdef int LIBRARY = stacks.LIBRARY
-cdef int STOP = stacks.STOP
-cdef int MODULE = stacks.MODULE
-cdef int DEEPEST = stacks._DEEPEST
 cdef int OWNED = call_notes.OWNED
 cdef int SAMPLED_FIRST = samples.FIRST
 cdef int LOOKS = call_notes._LOOKS
@@ -74,6 +65,7 @@ cdef int LAST = tensors.LAST
 cdef set INDICES = call_notes._INDICES
 
 
+include "frames.pxi"
 include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
@@ -113,23 +105,20 @@ cdef class Shorthand:
     cdef Owners _owners
     cdef Foreign _foreign
     cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died, _counters
-    cdef dict _refs, _unasked, _values, _asleep, _watched, _keys, _live
+    cdef dict _refs, _unasked, _values, _asleep, _watched, _live
     cdef list _times, _dead, _running, _external
     cdef set _plain
     cdef dict _compared
     cdef list _taken
     cdef array.array _calls, _given, _outputs, _rows, _states
     cdef long long _origin, _detailed
-    cdef PyObject* _codes[CODES]
-    cdef int _roles[CODES]
-    cdef long long _key[3 * FRAMES]
+    cdef Frames _frames
     cdef long long _nested[NESTED_MOST]
     cdef Py_ssize_t _depth
     cdef dict _known
     cdef long long _most
 
     def __init__(self, notes, seen, arrivals, stacks, hooks):
-        cdef int place
         self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
         self._met = LayoutsSeen(seen.states.layouts)
         self._views, self._owners, self._foreign = Views(seen, self._met), Owners(seen), Foreign(seen, self._met)
@@ -141,11 +130,10 @@ cdef class Shorthand:
         self._rows, self._origin = seen.tensors.rows, notes.log.origin
         self._times, self._running = stacks.times, notes.running
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
-        self._live, self._plain, self._keys = seen.storages.live, tensors.PLAIN, {}
+        self._live, self._plain = seen.storages.live, tensors.PLAIN
         self._detailed, self._most, self._known = notes.detailed, notes.most, notes.known
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
-        for place in range(CODES):
-            self._codes[place] = NULL
+        self._frames = Frames(stacks)
 
     def running(self):
         """The steps of the calls that were noted here and have not returned, the outermost first."""
@@ -159,74 +147,7 @@ cdef class Shorthand:
     cdef void pop(self) noexcept:
         self._depth -= 1
 
-    cdef bint started(self, mode, known, PyObject* args, PyObject* kwargs, Py_ssize_t* step) noexcept:
-        """Note a call that is about to run; `step` is its own, -1 where Python notes it, -2 where nobody does.
-
-        False where an interrupt came, which is raised then.
-        """
-        cdef Beginning begun
-        begun.frame, begun.module = PyEval_GetFrame(), NULL
-        begun.stack = begun.owner = -1
-        step[0] = -1
-        try:
-            if begun.frame != NULL:
-                step[0] = self._begin(known, <object>args, keywords(kwargs), &begun)
-            return True
-        except BaseException as error:
-            fault = error
-            step[0] = -2
-        finally:
-            Py_XDECREF(begun.module)
-        return self.spared(mode, fault)
-
-    cdef bint finished(
-        self, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs, PyObject* result
-    ) noexcept:
-        """Note what a call has given out; False where an interrupt came, which is raised then."""
-        try:
-            if not self._end(known, step, <object>args, keywords(kwargs), <object>result):
-                mode._end(known, step, <object>args, keywords(kwargs), <object>result, self.was_compared(step))
-            if step >= self._most:
-                self._hooks.full()
-            return True
-        except BaseException as error:
-            fault = error
-        return self.spared(mode, fault)
-
-    cdef bint spared(self, mode, fault) noexcept:
-        """Leave off for a fault of ours; False where it was an interrupt, which is raised then."""
-        try:
-            if mode.spares(fault):
-                return True
-            fault.__traceback__ = None  # it would have nothing but ours
-        except BaseException as error:
-            fault = error
-        set_error(fault)
-        return False
-
-    cdef void failed(self, mode, known, Py_ssize_t step, PyObject* args, PyObject* kwargs) noexcept:
-        """Note that a call has raised what is raised now, and goes on being."""
-        cdef PyObject* kind
-        cdef PyObject* value
-        cdef PyObject* traceback
-        PyErr_Fetch(&kind, &value, &traceback)
-        PyErr_NormalizeException(&kind, &value, &traceback)
-        if traceback != NULL:
-            PyException_SetTraceback(value, traceback)
-        try:
-            self.was_compared(step)  # which lets go of it
-            mode.raised(known, step, <object>args, keywords(kwargs), <object>value)
-            fault = None
-        except BaseException as error:
-            fault = error
-        if fault is None or self.spared(mode, fault):
-            PyErr_Restore(kind, value, traceback)
-        else:
-            Py_XDECREF(kind)
-            Py_XDECREF(value)
-            Py_XDECREF(traceback)
-
-    cdef Py_ssize_t _begin(self, known, args, dict kwargs, Beginning* begun) except? -2:
+    cdef Py_ssize_t begin(self, known, args, dict kwargs, Beginning* begun) except? -2:
         """Note a call that is about to run; its step, -1 where nothing was noted of it."""
         cdef int32_t row[CALL_WIDTH]
         cdef int32_t given[GIVEN_WIDTH * GIVEN_MOST]
@@ -280,7 +201,7 @@ cdef class Shorthand:
         put(<PyObject*>self._seen, STEP_SLOT, begun.step)
         if self._watched or PyList_GET_SIZE(self._external):
             self._hooks.look()
-        begun.stack = self._stack_of(<object>begun.frame, &begun.module)
+        begun.stack = self._frames.stack_of(<object>begun.frame, &begun.module)
         begun.times = self._times[begun.stack]
         if begun.module != NULL and begun.times < OWNED:
             begun.owner = self._hooks.module_of(<object>begun.module)
@@ -357,66 +278,6 @@ cdef class Shorthand:
             return NULL
         return ref
 
-    cdef long long _stack_of(self, frame, PyObject** module) except -1:
-        """The id of the user's stack at a frame, and the innermost that runs a module's forward: a new reference."""
-        cdef PyFrameObject* at = <PyFrameObject*><PyObject*>frame
-        cdef PyFrameObject* back
-        cdef PyObject* code
-        cdef PyObject* block
-        cdef PyObject* found
-        cdef long long entry = 0
-        cdef Py_ssize_t count = 0
-        cdef int role
-        block = slot(<PyObject*>self._stacks, BLOCK_SLOT)
-        Py_INCREF(frame)
-        try:
-            while at != NULL:
-                code = <PyObject*>PyFrame_GetCode(at)
-                Py_DECREF(<object>code)  # its frame holds it
-                role = self._role(code)
-                if role == LIBRARY:
-                    entry = <intptr_t>code
-                elif role == USER:
-                    self._key[count], self._key[count + 1] = <intptr_t>code, instruction_of(at)
-                    self._key[count + 2] = entry
-                    count += 3
-                    if <PyObject*>at == block:
-                        break  # what is outside of it stays what it was
-                    entry = 0
-                    if count > 3 * DEEPEST:
-                        break
-                elif role == STOP:
-                    break
-                elif role == MODULE:
-                    entry = <intptr_t>code
-                    if module[0] == NULL:
-                        Py_INCREF(<object><PyObject*>at)
-                        module[0] = <PyObject*>at
-                back = PyFrame_GetBack(at)
-                Py_DECREF(<object><PyObject*>at)
-                at = back
-            key = PyBytes_FromStringAndSize(<char*>self._key, 8 * count)
-            found = PyDict_GetItemWithError(self._keys, key)
-            if found != NULL:
-                return PyLong_AsLongLong(<object>found)
-            stack = self._keys[key] = self._stacks.key_of(frame)[0]
-            return stack
-        except BaseException:
-            if module[0] != NULL:
-                Py_DECREF(<object>module[0])
-                module[0] = NULL
-            raise
-        finally:
-            Py_XDECREF(<PyObject*>at)
-
-    cdef int _role(self, PyObject* code) except -1:
-        cdef Py_ssize_t place = (<intptr_t>code >> 4) & (CODES - 1)
-        if self._codes[place] != code:
-            role = self._stacks._roles.get(<intptr_t>code)
-            self._roles[place] = self._stacks._classify(<object>code) if role is None else role
-            self._codes[place] = code  # which is held there, so that its address stays its own
-        return self._roles[place]
-
     cdef int _bury(self) except -1:
         """Forget the tensors that have died, as `TensorsSeen.bury` does."""
         cdef long long step = PyLong_AsLongLong(<object>slot(<PyObject*>self._seen, STEP_SLOT))
@@ -432,8 +293,8 @@ cdef class Shorthand:
                 self._storages.leave(one, step)
         return 0
 
-    cdef bint _end(self, known, Py_ssize_t step, args, dict kwargs, result) except -1:
-        """Note what a call has given out that `_begin` has noted; False where nothing was noted of it."""
+    cdef bint end(self, known, Py_ssize_t step, args, dict kwargs, result) except -1:
+        """Note what a call has given out that `begin` has noted; False where nothing was noted of it."""
         cdef long long begun = self._calls.data.as_ints[step * CALL_WIDTH + SEQ0]
         cdef long long made = -1
         cdef long long times
@@ -464,7 +325,7 @@ cdef class Shorthand:
         return True
 
     cdef was_compared(self, Py_ssize_t step):
-        """What was compared before a call that `_begin` has noted and that has not ended yet; told once."""
+        """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
     def place(self, memory, unplaced, placed):
