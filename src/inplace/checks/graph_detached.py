@@ -27,6 +27,7 @@ from inplace.reading.missed import missed_leaves
 from inplace.reading.own_steps import own_step
 from inplace.reading.place import Place
 from inplace.reading.refused_asks import refused_ask
+from inplace.reading.replaced import replaced_leaves
 from inplace.reading.stopped import is_by_turns, stopped_leaves
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 from inplace.reading.zero_gradients import zero_by_definition
@@ -211,10 +212,13 @@ class _Lost:
 
     def _missed(self) -> Iterator[tuple[TensorId, list[Call]]]:
         """Each leaf that misses its gradient, with the backwards that may have been meant for it."""
-        index, told = self._index, reached_leaves(self._index)
+        index = self._index
+        left = {orphan for one in replaced_leaves(index) for orphan in one.orphans}  # another kind tells of those
+        told = reached_leaves(index) | left
         for leaf, backwards in missed_leaves(index):
-            told.add(leaf)
-            yield leaf, backwards
+            if leaf not in left:
+                told.add(leaf)
+                yield leaf, backwards
         firsts: dict[Stack, Call] = {}
         for call in index.history.calls_of(lambda function: function.kind is Kind.BACKWARD):
             firsts.setdefault(call.stack, call)

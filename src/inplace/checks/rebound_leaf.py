@@ -14,6 +14,7 @@ from inplace.reading.code import Code
 from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
 from inplace.reading.lineage import lineage
+from inplace.reading.loaded import is_over, load_of
 from inplace.reading.place import Place
 from inplace.reading.replaced import Replaced, replaced_leaves
 from inplace.reading.unanswered import LeafBehind, leaf_behind, unanswered
@@ -155,10 +156,11 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
         if place is None:
             continue
         put = (
-            _made_by_cell(index, one)
+            load_of(index, one)
+            or _made_by_cell(index, one)
             or _computed(index, one.now)
-            or _put_in_place(index, place, one)
-            or _replacement(index, place, one.now)
+            or _since(index, one, _put_in_place(index, place, one))
+            or _since(index, one, _replacement(index, place, one.now))
         )
         places = (put,) if put is not None else _filled(index, one) or (place,)
         if one.late and places == (place,) and put is None:
@@ -175,6 +177,11 @@ def _unknown_to_optimizer(index: Index) -> Iterator[Finding]:
             is_put=places != (place,) or put is not None,
             at=max((walk.step for walk in index.trace.walks if walk.is_backward), default=None),
         )
+
+
+def _since(index: Index, one: Replaced, place: Place | None) -> Place | None:
+    """A place, unless what ran there ran before the optimizer was built only: it put the old parameter there."""
+    return None if place is None or is_over(index, place, one.since) else place
 
 
 def _made_by_cell(index: Index, one: Replaced) -> Place | None:
@@ -252,7 +259,8 @@ def _filled(index: Index, one: Replaced) -> tuple[Place, ...]:
     for step in range(one.first_use.step - 1, one.since - 1, -1):
         number = columns.stack[step]
         if number not in makes:
-            makes[number] = _assigns_attribute(index, columns.stacks[number], parts)
+            is_set = _assigns_attribute(index, columns.stacks[number], parts)
+            makes[number] = is_set and not _fills_another(index, number, one)
         if makes[number]:
             break
     else:
@@ -262,6 +270,15 @@ def _filled(index: Index, one: Replaced) -> tuple[Place, ...]:
     others = (stack.frames for stack in columns.stacks if stack.frames and stack.frames[1:] != frames[1:])
     again = any(_statement_at(index, other[0]).spot == first.spot for other in others)
     return (first, _statement_at(index, frames[1])) if again and len(frames) > 1 else (first,)
+
+
+def _fills_another(index: Index, number: int, one: Replaced) -> bool:
+    """Whether the calls of a stack initialise parameters, and not this one: another object has such an attribute."""
+    columns, trace = index.history.columns, index.trace
+    calls = [trace.calls[step] for step, own in enumerate(columns.stack) if own == number and step >= one.since]
+    own = [call for call in calls if call.function.name.startswith("torch.nn.init.")]
+    filled = {trace.states[given.before].tensor for call in own for given in call.inputs}
+    return bool(filled) and one.now not in filled
 
 
 def _assigns_attribute(index: Index, stack: Stack, parts: set[str]) -> bool:
