@@ -38,6 +38,7 @@ from inplace.reading.sharing_names import sharing_names
 from inplace.reading.snapshots_written import written_snapshots
 from inplace.reading.swaps import swaps
 from inplace.reading.twins import Twins, twins
+from inplace.reading.vectors_shared import vectors_shared
 
 _MOST = 6
 
@@ -64,12 +65,14 @@ _How = Literal[
     "made once",
     "bucket",
     "groups",
+    "data",
 ]
 # Of a write that another has told more of, no more is said, nor of a line that takes one for two.
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "across", "result"})
 _COMPARED: frozenset[_How] = frozenset({"compared", "twins"})
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
+    "data": (),
     "foreign": (),
     "array": (),
     "across": (),
@@ -99,6 +102,7 @@ class SharedReference(Finding):
     its objects, and an `item` of a data set, where `keep` is the line that handed it over, made it, or took it out;
     `foreign` memory (of an array); several tensors over one `array` that live at once; `twins` (names for two things
     that are one); `modules` (an expression that repeats one module; `made once`, if it is a default);
+    `data` (parameters that `keep` gave the bytes of a vector, which they were to have the values of);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
@@ -136,6 +140,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept = [_kept_object(index, one, "compared") for one in objects.compared()]
     kept += [_read_back(index, one, "compared") for one in compared(index)]
     kept += [_read_back(index, one, "restored") for one in restored(index)]
+    kept += [_kept_object(index, one, "data") for one in vectors_shared(index)]
     kept += [_kept_object(index, one, "kept") for one in (*objects.read_in_turn(), *data_shared(index))]
     kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
     kept += [_kept_object(index, one, "kept") for one in gradients_of_two(index)]

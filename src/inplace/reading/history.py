@@ -13,6 +13,7 @@ from inplace.facts.model import (
     Call,
     ContentChange,
     Function,
+    Kind,
     StorageId,
     TensorId,
     TensorState,
@@ -23,6 +24,11 @@ from inplace.reading.sightings import Sightings
 
 SET_ITEM = "__setitem__"
 """The function that an item assignment calls."""
+
+
+def sets_data(call: Call) -> bool:
+    """Whether a call gives a tensor the bytes of another (`p.data = t`): it writes none."""
+    return call.function.kind is Kind.SETTER and call.function.label == "data"
 
 
 @dataclass(frozen=True, slots=True)

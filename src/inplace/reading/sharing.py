@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Kind, StateId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradient_events import reads_grad
-from inplace.reading.history import SET_ITEM, Write
+from inplace.reading.history import SET_ITEM, Write, sets_data
 from inplace.reading.index import Index
 from inplace.reading.items import part_of
 
@@ -197,7 +197,9 @@ def _first_read(index: Index, tensor: TensorId, keep: Call, writes: list[Write])
         if later == len(sightings):
             return None
         read = index.trace.calls[sightings[later][0]]
-        if derives(index, write.before.tensor, tensor) or not _reaches(index, write, state, sightings[later][1]):
+        if sets_data(write.call) or derives(index, write.before.tensor, tensor):
+            continue
+        if not _reaches(index, write, state, sightings[later][1]):
             continue
         if _same_statement(index, read, keep) or read.within is not None or _only_writes(index, read, tensor):
             return None
@@ -370,7 +372,9 @@ def writes_between(index: Index, state: TensorState, begin: int, end: int) -> li
     writes = index.history.writes_of(state)
     first = bisect_left(writes, begin + 1, key=lambda write: write.call.step)
     last = bisect_left(writes, end, key=lambda write: write.call.step)
-    return [write for write in writes[first:last] if index.overlaps.of(write.after, state)]
+    return [
+        write for write in writes[first:last] if not sets_data(write.call) and index.overlaps.of(write.after, state)
+    ]
 
 
 def _same_statement(index: Index, one: Call, two: Call) -> bool:

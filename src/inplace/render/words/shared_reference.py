@@ -24,6 +24,7 @@ _REMEDIES = {
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
     "across": "If the others are not to follow, write into a copy: `.clone()`.",
+    "data": "Set the parameters to a copy, `vector.clone()`, or copy the values: `p.data.copy_(part)`.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
 }
 
@@ -88,6 +89,11 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         what = f"{writer} makes tensors over one array, and several of them lived at once."
         given = f"{where(finding.victim.place, trace)} ({quote(finding.victim.place)}) was given each of them"
         return what, f"{given}: what is written into the array shows in all."
+    if finding.how == "data" and finding.keep is not None and finding.victim is not None:
+        gave = f"{where(finding.keep, trace)} ({quote(finding.keep)}) set `.data` of parameters to the bytes of"
+        read = "that line" if finding.victim.place == finding.keep else where(finding.victim.place, trace)
+        what = f"{gave} {name(finding)}, {_writers(finding, trace)} wrote them, and {read} reads {name(finding)} again."
+        return what, "Setting `.data` copies nothing: what writes the parameters writes what they were set to."
     if finding.keep is not None and finding.victim is not None:
         kept = f"{where(finding.keep, trace)} kept the same bytes ({quote(finding.keep)})"
         read = f"{where(finding.victim.place, trace)} {_READS[finding.how]}"
