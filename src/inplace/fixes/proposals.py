@@ -37,6 +37,7 @@ from inplace.fixes.editing import applied
 from inplace.fixes.leaves import becomes_leaf, updates_leaf
 from inplace.fixes.scopes import takes_over
 from inplace.fixes.statement import Statement
+from inplace.fixes.unbound import keeps_receivers, lacks_receiver
 
 _MOST = 8
 
@@ -132,16 +133,16 @@ def proposals(look: Look, finding: Finding) -> tuple[Proposal, ...]:
         for one in _RULES[cure](look, finding):
             rewrite = one.site.rewrite(one.edits, one.cure or cure)
             if rewrite.old != rewrite.new and _holds(one.site, rewrite):
-                found[rewrite] = found.get(rewrite, False) or one.fits
+                fits = one.fits and keeps_receivers(one.site.text, applied(one.site.text, rewrite))
+                found[rewrite] = found.get(rewrite, False) or fits
     return tuple(Proposal(rewrite, fits) for rewrite, fits in found.items())[:_MOST]
 
 
 def _holds(site: Statement, rewrite: Rewrite) -> bool:
     """Whether a source is Python still with a rewrite made, and each name in it means what it meant."""
-    text = "\n".join(site.source_code.lines)
-    changed = applied(text, rewrite)
+    text, changed = site.text, applied(site.text, rewrite)
     try:
         ast.parse(changed)
     except SyntaxError:
         return False
-    return not takes_over(text, changed)
+    return not takes_over(text, changed) and not lacks_receiver(text, changed)

@@ -36,6 +36,11 @@ class Statement:
             return None
         return cls(place.file, code, statement, source.node(place.position) or _link_at(statement, place.position))
 
+    @property
+    def text(self) -> str:
+        """The whole source, as edits are applied to it."""
+        return "\n".join(self.source_code.lines)
+
     def beside(self, statement: ast.stmt, node: ast.AST | None) -> Statement:
         """Another statement of the same source."""
         return Statement(self.file, self._code, statement, node)
