@@ -37,6 +37,23 @@ REFUSED = {
         "import copy\nw = torch.ones(3, requires_grad=True)\nh = w * 2\ncopy.deepcopy({'h': h})",
         [3],
     ),
+    **{
+        f"graph-detached: retain_grad of {style}": (
+            f"class Net:\n    def run(net, store):\n        net.x = torch.ones(3)\n        {name} = net.x * 2\n"
+            f"        {name}.retain_grad()\nNet().run({{}})",
+            [3],
+        )
+        for style, name in {"an attribute": "net.h", "an item": "store['h']", "a variable": "h"}.items()
+    },
+    **{
+        f"graph-detached: a view made under no_grad, {style}": (
+            f"class Net:\n    def run(self, store):\n        h = torch.ones(3, requires_grad=True) * 2\n"
+            f"        with torch.no_grad():\n            {name} = h[1:]\n        h += 1\n        {name}.grad_fn\n"
+            "Net().run({})",
+            [6],
+        )
+        for style, name in {"an attribute": "self.view", "an item": "store['view']", "a variable": "view"}.items()
+    },
     "result-does-not-fit: a larger shape": ("acc = torch.zeros(3)\nacc += torch.ones(2, 3)", [2]),
     "result-does-not-fit: no common shape": ("acc = torch.zeros(3)\nacc.add_(torch.ones(4))", [2]),
     "result-does-not-fit: integers divided": ("n = torch.tensor([3, 5])\nn /= n.sum()", [2]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -224,12 +224,25 @@ def _method(index: Index, place: Place) -> str | None:
 
 
 def _asked_of(index: Index, place: Place) -> list[TensorState]:
-    """The tensors that a line mentions, as they were last."""
-    mentioned = index.names.at(place)
-    found = [
-        state for state in index.history.last_states() if not set(index.names.of(state.tensor)).isdisjoint(mentioned)
+    """The tensors that a line mentions, as they were last; in front the one whose method it calls, if known."""
+    node = index.places.code(place).source_code.node(place.position)
+    receiver = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    asked = {state.tensor for path, state in _there(index) if receiver is not None and path == ast.unparse(receiver)}
+    return sorted(_mentioned(index, place), key=lambda state: (state.tensor not in asked, -state.tensor))
+
+
+def _mentioned(index: Index, place: Place) -> list[TensorState]:
+    """The tensors that a line mentions by a variable, or by an attribute of one when it failed, as they were last."""
+    mentioned, there = index.names.at(place), {state.tensor for _, state in _there(index)}
+    return [
+        state
+        for state in index.history.last_states()
+        if state.tensor in there or not set(index.names.of(state.tensor)).isdisjoint(mentioned)
     ]
-    return sorted(found, key=lambda state: -state.tensor)
+
+
+def _there(index: Index) -> Sequence[tuple[str, TensorState]]:
+    return () if index.ending is None else index.ending.there
 
 
 def _no_parameters(index: Index, place: Place) -> Unanswered | None:
@@ -393,12 +406,7 @@ def reads_of_results(index: Index) -> Iterator[Unanswered]:
 
 def _written_below(index: Index, place: Place) -> Unanswered | None:
     """A view that a line mentions was made under `no_grad`, and its base was written outside: the write."""
-    mentioned = set(index.names.at(place))
-    views = [
-        state
-        for state in index.history.last_states()
-        if state.creation == "no_grad_mode" and not mentioned.isdisjoint(index.names.of(state.tensor))
-    ]
+    views = [state for state in _mentioned(index, place) if state.creation == "no_grad_mode"]
     for write in index.history.writes if views else ():
         state, places = write.before, index.places.chain(write.call)
         for view in views:
