@@ -122,6 +122,30 @@ WARNED = {
         [3, 2],
         4,
     ),
+    "an array kept for a function within": (
+        "def outer(t):\n    before = t.numpy()\n    def step():\n        nonlocal t\n        t += 1\n"
+        "        return torch.tensor(t.numpy() - before)\n    return step()\nouter(torch.ones(4))",
+        [5, 2],
+        6,
+    ),
+    "an array of the module, read in a function": (
+        "t = torch.ones(4)\nbefore = t.numpy()\ndef moved():\n    return torch.tensor(t.numpy() - before)\n"
+        "t += 1\nmoved()",
+        [5, 2],
+        4,
+    ),
+    "an array in each turn, and none before": (
+        "before, t = None, torch.ones(4)\nfor _ in range(2):\n    before = t.numpy()\n    t += 1\n"
+        "    delta = torch.tensor(t.numpy() - before)\n    before = None",
+        [4, 3],
+        5,
+    ),
+    "an array or its copy": (
+        "t, flag = torch.ones(4), True\nif flag:\n    before = t.numpy()\nelse:\n    before = t.numpy().copy()\n"
+        "t += 1\ndelta = torch.tensor(t.numpy() - before)",
+        [6, 3],
+        7,
+    ),
     "dropout in place on what the caller keeps": (
         "class Head(nn.Module):\n    def forward(self, x):\n"
         "        x = nn.functional.dropout(x, 0.5, True, inplace=True)\n"
@@ -319,6 +343,19 @@ SOUND = {
     "counts of classes": "counts = torch.zeros(3)\nfor i in (0, 1, 0):\n    counts[i].add_(1)\n"
     "(counts / counts.sum()).sum()",
     "an array that is a copy": "t = torch.ones(4)\nbefore = t.numpy().copy()\nt += 1\ntorch.tensor(t.numpy() - before)",
+    "another array by then": "t = torch.ones(4)\nbefore = t.numpy()\nt += 1\nbefore = torch.zeros(4).numpy()\n"
+    "torch.tensor(t.numpy() - before)",
+    "another array by then, in the loop": (
+        "import numpy as np\nt = torch.ones(4)\nfor _ in range(3):\n    before = t.numpy()\n    t += 1\n"
+        "    before = np.zeros(4, np.float32)\n    torch.tensor(t.numpy() - before)"
+    ),
+    "another array of a function's own": "t = torch.ones(4)\nbefore = t.numpy()\ndef moved(before):\n"
+    "    return torch.tensor(t.numpy() - before)\nt += 1\nmoved(torch.zeros(4).numpy())",
+    "another array by a function within": (
+        "def outer(t):\n    before = t.numpy()\n    def fresh():\n        nonlocal before\n"
+        "        before = t.numpy().copy()\n    t += 1\n    fresh()\n    return torch.tensor(t.numpy() - before)\n"
+        "outer(torch.ones(4))"
+    ),
     "an array taken anew": "t = torch.ones(4)\nfor _ in range(2):\n    now = t.numpy()\n"
     "    torch.tensor(now).sum()\n    t += 1",
     "a loop over two lists": (

@@ -11,6 +11,7 @@ from inplace.reading.code import Code
 from inplace.reading.history import Write
 from inplace.reading.index import Index
 from inplace.reading.place import Place
+from inplace.reading.scopes import may_be_bound_between, sees
 
 _MOST = 64  # lines that hand memory to numpy of which the arrays are followed
 _NEAR = 8  # calls of the statement that reads an array
@@ -109,7 +110,7 @@ def collected_arrays(index: Index) -> Iterator[ArrayRead]:
 
 
 def _reader(index: Index, keep: Call, name: str, after: int, before: int) -> tuple[Call, Place] | None:
-    """The first call between two steps whose statement mentions a name in the scope in which an array was given it."""
+    """The first call between two steps whose statement reads the variable that an array was given, as it is still."""
     columns, frame = index.history.columns, keep.stack.frames[0]
     site = index.places.site(frame)
     code = index.places.codes[site.source]
@@ -123,11 +124,12 @@ def _reader(index: Index, keep: Call, name: str, after: int, before: int) -> tup
             for other in columns.stacks[stack].frames:
                 at = index.places.site(other)
                 inside = at.source == site.source and (
-                    not name.isidentifier() or code.source_code.function_around(at.position) is function
+                    not name.isidentifier() or sees(code.source_code, at.position, name, function)
                 )
                 statement = code.source_code.statement(at.position) if inside else None
                 if statement is not None and statement is not own and _reads(code, statement, name):
-                    known[stack] = index.places.at(other, step)
+                    if own is None or not may_be_bound_between(code.source_code, name, own, statement):
+                        known[stack] = index.places.at(other, step)
                     break
         place = known[stack]
         if place is not None:
