@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from inplace.capture.record import Recorder
 from inplace.render.words.text import to_text
+from inplace.shells.recorder import nothing_carried, recorder_of, windows_of
 from tests.recording import record_text
 from tests.windows import in_windows
 
@@ -246,3 +250,33 @@ def test_a_fault_between_windows_costs_the_rest_of_the_recording(point: str, mon
     assert found.told["complete"] is False
     assert "injected" in found.told["reason"]
     assert ("silent-corruption", (10,), 9) in found.lines("warning")
+
+
+def test_a_window_waits_for_no_cyclic_collection() -> None:
+    """Its tables go when the next one has begun: a collection may come after many of them."""
+    begun: list[list[Any]] = []
+    gone: list[bool] = []
+
+    def told(_session: Any, _run: Any) -> None:
+        if len(begun) > 1:  # the call that ends a window is still in its tables while it is looked at
+            gone.extend(ref() is None for ref in begun[-2])
+        tables = recorder._parts, recorder._parts.seen.tensors, recorder._parts.notes
+        begun.append([weakref.ref(one) for one in tables])
+
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    recorder = recorder_of([__file__], {}, title="", earlier=nothing_carried(), windows=windows_of(100, told))
+    gc.collect()
+    gc.disable()
+    try:
+        recorder.start()
+        for _ in range(200):
+            optimizer.zero_grad()
+            (model(torch.from_numpy(np.ones((2, 4), np.float32)))[:1] ** 2).sum().backward()
+            optimizer.step()
+        recorder.stop()
+    finally:
+        gc.enable()
+
+    assert len(gone) > 9
+    assert all(gone)

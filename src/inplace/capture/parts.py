@@ -139,9 +139,19 @@ class Parts:
         if self.samples is not None:
             self.samples.go_on(sampled)
 
+    def end_window(self) -> None:
+        """Reach no tensor of the user's any more, and be let go of at once: another window goes on."""
+        self.continued = None  # it has a method of ours
+        self._uncouple()
+
     def close(self) -> None:
         """Reach nothing of the user's any more."""
-        self.seen.close()
+        self._uncouple()
         self.samples = None
         self.naming.close()
         self.notes.known.clear()  # which has functions of theirs
+
+    def _uncouple(self) -> None:
+        self.seen.close()
+        # What is compiled has these tables: they would wait for a cyclic collection, which may come windows later.
+        self.arrivals.meet_view = self.seen.storages.place = None

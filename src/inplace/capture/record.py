@@ -283,11 +283,11 @@ class Recorder:
         run = self._closed(None, exported)
         session, carried = parts.continued.session(run, goes_on=True)
         self._open(carried, is_window=True)
-        parts.seen.close()
+        parts.end_window()
         self._stacks.begin_again()
         self._meet()
         self._parts.go_on(*known)
-        del known
+        del known, parts
         windows.told(session, run)
 
     def session(self) -> tuple[Trace, Carried]:

@@ -54,9 +54,7 @@ def may_be_bound_between(code: SourceCode, name: str, given: ast.stmt, read: ast
         start, loop = node_position(one).start, _loop_of(code, given)
         in_loop = loop is not None and node_position(loop).holds(node_position(one))
         if not (
-            (start < first and not in_loop)
-            or (is_near and first < last < start)
-            or _are_alternatives(code, given, one)
+            (start < first and not in_loop) or (is_near and first < last < start) or _are_alternatives(code, given, one)
         ):
             return True
     return False

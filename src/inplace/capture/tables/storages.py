@@ -105,7 +105,7 @@ class Storages:
         """Let go of everything that is known of live tensors and storages, without waiting for a cyclic collection."""
         for live in self.live.values():
             live.refs.clear()
-        self._memory = Memory(self._size_of)
+        self._memory = Memory(lambda _: 0)  # by which nobody reaches these tables
         self.live.clear()
         self.unasked.clear()
         self.dead.clear()
