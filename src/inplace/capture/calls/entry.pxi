@@ -34,7 +34,6 @@ cdef extern from *:
     PyObject* raw_item "PyDict_GetItemWithError"(PyObject* known, PyObject* key) noexcept
     PyObject* PyEval_GetFrame() noexcept
     int PyException_SetTraceback(PyObject* error, PyObject* traceback) noexcept
-    PyObject* PyException_GetTraceback(PyObject* error) noexcept
 
 cdef enum:
     MOST_GIVEN = 8  # arguments of `__torch_function__`, itself among them

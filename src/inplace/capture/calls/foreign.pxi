@@ -10,29 +10,27 @@ cdef class Foreign:
     Args:
         seen: where tensors get their ids.
         met: their layouts.
+        new: what notes their storages.
     """
 
-    cdef object _seen, _storages, _died, _storage_died, _devices
+    cdef object _seen, _storages, _died
     cdef LayoutsSeen _met
+    cdef NewStorages _new
     cdef dict _refs, _values, _live, _unasked
-    cdef list _dead, _external
-    cdef array.array _rows, _states, _sizes, _allocated, _facts
-    cdef int _cpu
+    cdef list _external
+    cdef array.array _rows, _states
 
-    def __init__(self, seen, met):
-        self._seen, self._storages, self._died, self._met = seen, seen.storages, seen.died, met
-        self._refs, self._values, self._rows, self._states = seen.refs, seen.states.values, seen.tensors.rows, seen.states._facts
-        self._live, self._unasked, self._dead = seen.storages.live, seen.storages.unasked, seen.storages.dead
-        self._sizes, self._allocated, self._facts = seen.storages.sizes, seen.storages.allocated, seen.storages._facts
-        self._external = seen.storages.external
-        self._storage_died, self._devices, self._cpu = seen.storages._died, seen.storages._devices, -1
+    def __init__(self, seen, met, new):
+        self._seen, self._storages, self._died, self._met, self._new = seen, seen.storages, seen.died, met, new
+        self._refs, self._values, self._rows = seen.refs, seen.states.values, seen.tensors.rows
+        self._states, self._external = seen.states._facts, seen.storages.external
+        self._live, self._unasked = seen.storages.live, seen.storages.unasked
 
     cdef bint meet(self, PyObject* bare, Py_ssize_t step) except -1:
         """Note a leaf that requires no grad; False, and nothing noted, where it has to be read otherwise."""
         cdef char* impl = impl_of(bare)
         cdef PyObject* found
         cdef Layout* layout
-        cdef int32_t facts[STORAGE_WIDTH]
         cdef int32_t row[TENSOR_WIDTH]
         cdef long long state[STATE_WIDTH]
         cdef long long number, begin
@@ -46,8 +44,7 @@ cdef class Foreign:
         begin = begin_at(impl)
         state[3] = (pointer_at(impl) - begin) // layout.itemsize
         key, pointer = word(impl, AT_STORAGE), begin
-        if PyList_GET_SIZE(self._dead):
-            self._storages.bury()
+        self._new.bury()
         found = PyDict_GetItemWithError(self._unasked, pointer)
         if PyDict_GetItemWithError(self._live, key) != NULL or (found != NULL and not has_died(found)):
             return False
@@ -57,31 +54,18 @@ cdef class Foreign:
         size = PyObject_CallOneArg(NBYTES, storage)
         if self._storages._same_memory(pointer, size) is not None:
             return False
-        if self._cpu < 0:
-            self._cpu = self._devices.of(tensor.device)
-        tensors, place = len(self._rows) // TENSOR_WIDTH, len(self._sizes)
-        live = LiveStorage(storage, self._storage_died)
-        found = <PyObject*>live
-        put(found, LIVE_ID_SLOT, place)
-        put(found, LIVE_KEY_SLOT, key)
-        put(found, LIVE_POINTER_SLOT, pointer)
-        put(found, LIVE_IMPLS_SLOT, 1)
-        put(found, LIVE_SPLIT_SLOT, False)
-        facts[0], facts[1], facts[2], facts[3], facts[4] = self._cpu, 1, step, ALIVE, tensors
-        self._sizes.append(size)
-        self._allocated.append(0)
-        array.extend_buffer(self._facts, <char*>facts, STORAGE_WIDTH)
-        self._live[key] = live
-        self._storages.unplaced(live)
+        tensors = len(self._rows) // TENSOR_WIDTH
+        live = self._new.add(storage, key, pointer, size, True, step, tensors)
         self._external.append(live)
         row[0], row[1], row[2], row[3], row[4], row[5] = 0, NO_STEP, step, NO_STEP, NONE, -1
         array.extend_buffer(self._rows, <char*>row, TENSOR_WIDTH)
         number = len(self._states) // STATE_WIDTH
         state[0] = state[2] = tensors
-        state[1], state[5], state[6], state[7], state[8] = place, version_at(impl), -1, -1, tensors + 1
+        state[1] = PyLong_AsLongLong(<object>slot(<PyObject*>live, LIVE_ID_SLOT))
+        state[5], state[6], state[7], state[8] = version_at(impl), -1, -1, tensors + 1
         array.extend_buffer(self._states, <char*>state, STATE_WIDTH)
         new = new_ref(tensor, self._died, tensors, version_at(impl), pointer_at(impl), tensors, live, number)
-        put(found, LIVE_REFS_SLOT, {tensors: new})
+        put(<PyObject*>live, LIVE_REFS_SLOT, {tensors: new})
         self._refs[<intptr_t>bare] = new
         if flag(<PyObject*>self._seen, DETAIL_SLOT):
             values = small_values(tensor)

@@ -66,6 +66,7 @@ cdef set INDICES = call_notes._INDICES
 
 
 include "frames.pxi"
+include "storages.pxi"
 include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
@@ -104,7 +105,7 @@ cdef class Shorthand:
     cdef LayoutsSeen _met
     cdef Owners _owners
     cdef Foreign _foreign
-    cdef object _notes, _seen, _arrivals, _stacks, _hooks, _storages, _log, _died, _counters
+    cdef object _seen, _arrivals, _hooks, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
     cdef list _times, _dead, _running, _external
     cdef set _plain
@@ -119,9 +120,11 @@ cdef class Shorthand:
     cdef long long _most
 
     def __init__(self, notes, seen, arrivals, stacks, hooks):
-        self._notes, self._seen, self._arrivals, self._stacks, self._hooks = notes, seen, arrivals, stacks, hooks
+        self._seen, self._arrivals, self._hooks = seen, arrivals, hooks
         self._met = LayoutsSeen(seen.states.layouts)
-        self._views, self._owners, self._foreign = Views(seen, self._met), Owners(seen), Foreign(seen, self._met)
+        new = NewStorages(seen.storages)
+        self._views, self._foreign = Views(seen, self._met, new), Foreign(seen, self._met, new)
+        self._owners, self._frames = Owners(seen), Frames(stacks)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._states, self._counters = seen.states._facts, seen.counters
@@ -133,7 +136,6 @@ cdef class Shorthand:
         self._live, self._plain = seen.storages.live, tensors.PLAIN
         self._detailed, self._most, self._known = notes.detailed, notes.most, notes.known
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
-        self._frames = Frames(stacks)
 
     def running(self):
         """The steps of the calls that were noted here and have not returned, the outermost first."""

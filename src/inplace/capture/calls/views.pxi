@@ -5,24 +5,15 @@ cdef object UNTYPED_STORAGE = torch._C.TensorBase.__dict__["untyped_storage"]
 cdef object IS_INFERENCE = torch._C.TensorBase.__dict__["is_inference"]
 cdef object CREATION_META = tensor_facts._creation_meta
 
-cdef Py_ssize_t LIVE_ID_SLOT = slot_named("id", LiveStorage)
-cdef Py_ssize_t LIVE_IMPLS_SLOT = slot_named("impls", LiveStorage)
-cdef Py_ssize_t LIVE_KEY_SLOT = slot_named("key", LiveStorage)
-cdef Py_ssize_t LIVE_POINTER_SLOT = slot_named("pointer", LiveStorage)
-cdef Py_ssize_t LIVE_REFS_SLOT = slot_named("refs", LiveStorage)
-cdef Py_ssize_t LIVE_SPLIT_SLOT = slot_named("split", LiveStorage)
-
 cdef enum:
     STATE_WIDTH = 9
-    STORAGE_WIDTH = 5
 
-if (STATE_WIDTH, STORAGE_WIDTH) != (tensor_states._WIDTH, storages._FACTS):
+if STATE_WIDTH != tensor_states._WIDTH:
     raise ImportError("built for rows of another width")
 
 cdef int NONE = tensors.NONE
 cdef int FIRST = tensors.FIRST
 cdef int CREATION = tensor_states._CREATION
-cdef int ALIVE = storages._ALIVE
 
 
 cdef class Views:
@@ -31,23 +22,19 @@ cdef class Views:
     Args:
         seen: where tensors get their ids.
         met: their layouts.
+        new: what notes their storages.
     """
 
-    cdef object _seen, _storages, _died, _storage_died, _devices
+    cdef object _seen, _died
     cdef LayoutsSeen _met
-    cdef dict _refs, _values, _live, _unasked, _asked
-    cdef list _dead
-    cdef array.array _rows, _states, _sizes, _allocated, _facts
-    cdef int _cpu
+    cdef NewStorages _new
+    cdef dict _refs, _values, _unasked, _asked
+    cdef array.array _rows, _states
 
-    def __init__(self, seen, met):
-        self._seen, self._storages, self._died, self._met = seen, seen.storages, seen.died, met
+    def __init__(self, seen, met, new):
+        self._seen, self._died, self._met, self._new = seen, seen.died, met, new
         self._refs, self._values, self._rows = seen.refs, seen.states.values, seen.tensors.rows
-        self._states = seen.states._facts
-        self._asked = seen.tensors.asked
-        self._live, self._unasked, self._dead = seen.storages.live, seen.storages.unasked, seen.storages.dead
-        self._sizes, self._allocated, self._facts = seen.storages.sizes, seen.storages.allocated, seen.storages._facts
-        self._storage_died, self._devices, self._cpu = seen.storages._died, seen.storages._devices, -1
+        self._states, self._unasked, self._asked = seen.states._facts, seen.storages.unasked, seen.tensors.asked
 
     cdef bint meet(self, tensor, base, Py_ssize_t step, long long made, int32_t* state) except -1:
         """Note a view that a call has given out; False, and nothing noted, where it has to be read otherwise.
@@ -94,8 +81,7 @@ cdef class Views:
                 if not self._ask(<object>below, storage, key):
                     return False
             live = slot(below, LIVE_SLOT)
-            if PyList_GET_SIZE(self._dead):
-                self._storages.bury()
+            self._new.bury()
             # A view stays over the memory that its base had: `base.data = other` moves the base alone.
             if live == <PyObject*>None or key != <object>slot(live, LIVE_KEY_SLOT):
                 return False
@@ -139,33 +125,15 @@ cdef class Views:
     cdef bint _ask(self, ref, storage, key) except -1:
         """Ask for the storage of a live tensor on the CPU, as `Storages.ask` does; False where that is not to be."""
         cdef PyObject* bare = <PyObject*>ref
-        cdef PyObject* at
-        cdef int32_t row[STORAGE_WIDTH]
         cdef long long tensor = PyLong_AsLongLong(<object>slot(bare, TENSOR_SLOT))
         pointer = <object>slot(bare, POINTER_SLOT)
         if PyDict_GetItemWithError(self._unasked, pointer) != bare:
             return False
-        if self._cpu < 0:
-            self._cpu = self._devices.of(storage.device)
-        if PyList_GET_SIZE(self._dead):
-            self._storages.bury()
         del self._unasked[pointer]
-        size, number = storage.nbytes(), len(self._sizes)
-        live = LiveStorage(storage, self._storage_died)
-        at = <PyObject*>live
-        put(at, LIVE_ID_SLOT, number)
-        put(at, LIVE_KEY_SLOT, key)
-        put(at, LIVE_POINTER_SLOT, pointer)
-        put(at, LIVE_IMPLS_SLOT, 1)
-        put(at, LIVE_REFS_SLOT, {tensor: ref})
-        put(at, LIVE_SPLIT_SLOT, False)
-        row[0], row[1], row[2] = self._cpu, 0, self._rows.data.as_ints[tensor * TENSOR_WIDTH + FIRST]
-        row[3], row[4] = ALIVE, tensor
-        self._sizes.append(size)
-        self._allocated.append(size)
-        array.extend_buffer(self._facts, <char*>row, STORAGE_WIDTH)
-        self._live[key] = live
-        self._storages.unplaced(live)
+        live = self._new.add(
+            storage, key, pointer, storage.nbytes(), False, self._rows.data.as_ints[tensor * TENSOR_WIDTH + FIRST], tensor
+        )
+        put(<PyObject*>live, LIVE_REFS_SLOT, {tensor: ref})
         put(bare, LIVE_SLOT, live)
-        self._asked[tensor] = number
+        self._asked[tensor] = <object>slot(<PyObject*>live, LIVE_ID_SLOT)
         return True

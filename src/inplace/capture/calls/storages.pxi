@@ -1,0 +1,66 @@
+"""Storages that are met or asked for, noted as `Storages._add` does."""
+
+cdef Py_ssize_t LIVE_ID_SLOT = slot_named("id", LiveStorage)
+cdef Py_ssize_t LIVE_IMPLS_SLOT = slot_named("impls", LiveStorage)
+cdef Py_ssize_t LIVE_KEY_SLOT = slot_named("key", LiveStorage)
+cdef Py_ssize_t LIVE_POINTER_SLOT = slot_named("pointer", LiveStorage)
+cdef Py_ssize_t LIVE_REFS_SLOT = slot_named("refs", LiveStorage)
+cdef Py_ssize_t LIVE_SPLIT_SLOT = slot_named("split", LiveStorage)
+
+cdef enum:
+    STORAGE_WIDTH = 5
+
+if STORAGE_WIDTH != storages._FACTS:
+    raise ImportError("built for rows of another width")
+
+cdef int ALIVE = storages._ALIVE
+
+
+cdef class NewStorages:
+    """Notes storages of the CPU.
+
+    Args:
+        storages: where they get their ids.
+    """
+
+    cdef object _storages, _died, _devices
+    cdef dict _live
+    cdef list _dead
+    cdef array.array _sizes, _allocated, _facts
+    cdef int _cpu
+
+    def __init__(self, storages):
+        self._storages, self._died, self._devices, self._cpu = storages, storages._died, storages._devices, -1
+        self._live, self._dead = storages.live, storages.dead
+        self._sizes, self._allocated, self._facts = storages.sizes, storages.allocated, storages._facts
+
+    cdef int bury(self) except -1:
+        """Forget those that have died, before `live` is asked."""
+        if PyList_GET_SIZE(self._dead):
+            self._storages.bury()
+        return 0
+
+    cdef object add(self, storage, key, pointer, size, bint is_external, long long first, long long tensor):
+        """What is known of a storage from now on: the tensors that reach it are yet to be told.
+
+        It was met at the step `first`, with a tensor; a call has made it, if it is not external.
+        """
+        cdef PyObject* at
+        cdef int32_t row[STORAGE_WIDTH]
+        if self._cpu < 0:
+            self._cpu = self._devices.of(storage.device)
+        self.bury()
+        live = LiveStorage(storage, self._died)
+        at = <PyObject*>live
+        put(at, LIVE_ID_SLOT, len(self._sizes))
+        put(at, LIVE_KEY_SLOT, key)
+        put(at, LIVE_POINTER_SLOT, pointer)
+        put(at, LIVE_IMPLS_SLOT, 1)
+        put(at, LIVE_SPLIT_SLOT, False)
+        row[0], row[1], row[2], row[3], row[4] = self._cpu, is_external, first, ALIVE, tensor
+        self._sizes.append(size)
+        self._allocated.append(0 if is_external else size)
+        array.extend_buffer(self._facts, <char*>row, STORAGE_WIDTH)
+        self._live[key] = live
+        self._storages.unplaced(live)
+        return live
