@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, Kind, Stack, TensorId, TensorState
+from inplace.facts.model import Call, Stack, TensorId, TensorState
+from inplace.reading.history import sets_data
 from inplace.reading.index import Index
 from inplace.reading.kept_objects import KeptObject
 from inplace.reading.sharing import outside
@@ -19,7 +20,7 @@ def data_shared(index: Index) -> Iterator[KeptObject]:
     Who wants one weight in two places gives an optimizer both, or gives the module the parameter itself.
     """
     seen: set[Stack] = set()
-    for call in index.history.calls_of(lambda function: function.kind is Kind.SETTER and function.label == "data"):
+    for call in index.history.calls_of(sets_data):
         if call.stack in seen or len(call.inputs) < 2:  # noqa: PLR2004  # the parameter, and what it is given
             continue
         found = _of(index, call)

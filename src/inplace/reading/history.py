@@ -26,9 +26,9 @@ SET_ITEM = "__setitem__"
 """The function that an item assignment calls."""
 
 
-def sets_data(call: Call) -> bool:
-    """Whether a call gives a tensor the bytes of another (`p.data = t`): it writes none."""
-    return call.function.kind is Kind.SETTER and call.function.label == "data"
+def sets_data(function: Function) -> bool:
+    """Whether a function gives a tensor the bytes of another (`p.data = t`): it writes none."""
+    return function.kind is Kind.SETTER and function.label == "data"
 
 
 @dataclass(frozen=True, slots=True)

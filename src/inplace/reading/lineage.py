@@ -11,6 +11,7 @@ from inplace.facts.collectives import is_collective
 from inplace.facts.model import Argument, Call, GradMode, Kind, StorageId, TensorId, TensorState
 from inplace.facts.rows import column
 from inplace.reading.gradient_events import reads_grad
+from inplace.reading.history import sets_data
 from inplace.reading.index import Index
 
 HowCut = Literal[
@@ -100,7 +101,7 @@ def _carrying(call: Call) -> Sequence[Argument]:
     label = call.function.label
     if label in _LIKE:
         return ()
-    if call.function.kind is Kind.SETTER and label == "data":
+    if sets_data(call.function):
         return call.inputs[1:]
     return call.inputs[:1] if label in _FIRST_ONLY else call.inputs
 
@@ -116,7 +117,7 @@ def _made_leaf(index: Index, tensor: TensorId, call: Call) -> bool:
 
 
 def _sets_data(call: Call) -> bool:
-    return call.function.kind is Kind.SETTER and call.function.label == "data" and len(call.inputs) > 1
+    return sets_data(call.function) and len(call.inputs) > 1
 
 
 def _maker(index: Index, tensor: TensorId, before: int) -> Call | None:

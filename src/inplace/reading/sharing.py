@@ -197,7 +197,7 @@ def _first_read(index: Index, tensor: TensorId, keep: Call, writes: list[Write])
         if later == len(sightings):
             return None
         read = index.trace.calls[sightings[later][0]]
-        if sets_data(write.call) or derives(index, write.before.tensor, tensor):
+        if sets_data(write.call.function) or derives(index, write.before.tensor, tensor):
             continue
         if not _reaches(index, write, state, sightings[later][1]):
             continue
@@ -373,7 +373,9 @@ def writes_between(index: Index, state: TensorState, begin: int, end: int) -> li
     first = bisect_left(writes, begin + 1, key=lambda write: write.call.step)
     last = bisect_left(writes, end, key=lambda write: write.call.step)
     return [
-        write for write in writes[first:last] if not sets_data(write.call) and index.overlaps.of(write.after, state)
+        write
+        for write in writes[first:last]
+        if not sets_data(write.call.function) and index.overlaps.of(write.after, state)
     ]
 
 

@@ -51,7 +51,7 @@ def _while_shared(index: Index, storage: StorageId, writes: list[Write]) -> list
     named = {name.path: name.tensor for name in _last_seen(index) if name.tensor in over}
     born = sorted(index.trace.tensors[tensor].first_seen for tensor in named.values())
     later = [write for write in writes if write.call.step >= born[:2][-1]]
-    return [write for write in later if not is_initial(write.call) and not sets_data(write.call)]
+    return [write for write in later if not is_initial(write.call) and not sets_data(write.call.function)]
 
 
 def _is_one_parameter(index: Index, storage: StorageId, paths: Iterable[str]) -> bool:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from inplace.facts.gradients import ACCUMULATED
-from inplace.facts.model import Argument, Call, Kind, StorageId, TensorId
+from inplace.facts.model import Argument, Call, StorageId, TensorId
 from inplace.reading.gradient_events import reads_grad
-from inplace.reading.history import Write
+from inplace.reading.history import Write, sets_data
 from inplace.reading.index import Index
 
 _ADDING = frozenset({"add_", "sub_", "addcdiv_", "addcmul_", "_foreach_add_", "_foreach_sub_", "_foreach_addcdiv_"})
@@ -67,7 +67,7 @@ def _gradients(index: Index) -> dict[TensorId, StorageId]:
 def _moved(index: Index) -> dict[TensorId, list[Call]]:
     """The calls that gave each tensor other memory (`.data = …`)."""
     found: dict[TensorId, list[Call]] = defaultdict(list)
-    for call in index.history.calls_of(lambda one: one.kind is Kind.SETTER and one.label == "data"):
+    for call in index.history.calls_of(sets_data):
         if len(call.inputs) > 1:
             found[index.trace.states[call.inputs[0].before].tensor].append(call)
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, Kind, Stack, TensorId
+from inplace.facts.model import Call, Stack, TensorId
 from inplace.reading.history import Write, sets_data
 from inplace.reading.index import Index
 from inplace.reading.kept_objects import KeptObject
@@ -27,7 +27,7 @@ def vectors_shared(index: Index) -> Iterator[KeptObject]:
     been given to them again, or it was given by a function of PyTorch's, and nobody has written it by its own name.
     """
     setters: dict[Stack, list[Call]] = {}
-    for call in index.history.calls_of(lambda function: function.kind is Kind.SETTER and function.label == "data"):
+    for call in index.history.calls_of(sets_data):
         if len(call.inputs) > 1:
             setters.setdefault(call.stack, []).append(call)
     for calls in setters.values():
@@ -45,7 +45,9 @@ def _of(index: Index, call: Call, setters: list[Call]) -> KeptObject | None:
     own, vector, keep = states[call.inputs[0].after], _vector(index, call), index.places.of(call)
     if vector is None or keep is None or index.trace.tensors[own.tensor].type != "Parameter":
         return None
-    later = [one for one in index.history.writes_of(own) if one.call.step > call.step and not sets_data(one.call)]
+    later = [
+        one for one in index.history.writes_of(own) if one.call.step > call.step and not sets_data(one.call.function)
+    ]
     if any(derives(index, one.before.tensor, vector) for one in later):
         return None
     write = next((one for one in later if one.before.tensor == own.tensor), None)
