@@ -124,11 +124,11 @@ def _reader(index: Index, keep: Call, name: str, after: int, before: int) -> tup
             for other in columns.stacks[stack].frames:
                 at = index.places.site(other)
                 inside = at.source == site.source and (
-                    not name.isidentifier() or sees(code.source_code, at.position, name, function)
+                    not name.isidentifier() or sees(code, at.position, name, function)
                 )
                 statement = code.source_code.statement(at.position) if inside else None
                 if statement is not None and statement is not own and _reads(code, statement, name):
-                    if own is None or not may_be_bound_between(code.source_code, name, own, statement):
+                    if own is None or not may_be_bound_between(code, name, own, statement):
                         known[stack] = index.places.at(other, step)
                     break
         place = known[stack]

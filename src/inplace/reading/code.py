@@ -205,15 +205,20 @@ class Code:
         return None
 
     def own_names(self, function: ast.stmt) -> frozenset[str]:
-        """The parameters of a function, and the variables that it gives a value."""
+        """The parameters of a function, and the variables that it gives a value, but for those of others around it."""
         found = self._own_names.get(function)
         if found is None:
             nodes = list(ast.walk(function))
             given = {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-            found = self._own_names[function] = frozenset(
-                given | {one.arg for one in nodes if isinstance(one, ast.arg)}
-            )
+            arguments = {one.arg for one in nodes if isinstance(one, ast.arg)}
+            found = self._own_names[function] = frozenset(given - self._declared_names(function) | arguments)
         return found
+
+    def _declared_names(self, function: ast.stmt) -> set[str]:
+        """The names that a function itself says are another's (`nonlocal`, `global`)."""
+        statements = (one for one in ast.walk(function) if isinstance(one, ast.Nonlocal | ast.Global))
+        own = [one for one in statements if self.source_code.function_around(node_position(one)) is function]
+        return {name for one in own for name in one.names}
 
     def is_set_before(self, name: str, position: Position) -> bool:
         """Whether a variable gets no value in the function around an assignment but there and above it."""

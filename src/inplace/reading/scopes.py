@@ -7,54 +7,42 @@ from collections.abc import Iterator
 
 from inplace.facts.model import Position
 from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, node_position
+from inplace.reading.code import Code
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-
-def sees(code: SourceCode, position: Position, name: str, function: _Function | None) -> bool:
+def sees(code: Code, position: Position, name: str, function: ast.stmt | None) -> bool:
     """Whether a name at some place is the variable of a function, or of the module for None.
 
     It is there, and in the functions within that have no variable of this name themselves.
     """
-    at = code.function_around(position)
-    for around in reversed([one for one in code.statements_around(position) if isinstance(one, FUNCTIONS)]):
-        if at is function:
-            return True
-        if around is at:
-            if _is_own(around, name):
-                return False
-            at = code.function_around(node_position(around))
-    return at is function
+    at: ast.stmt | None = code.source_code.function_around(position)
+    while at is not function:
+        if at is None or name in code.own_names(at):
+            return False
+        at = code.source_code.function_around(node_position(at))
+    return True
 
 
-def _is_own(function: _Function, name: str) -> bool:
-    """Whether a function has a variable of a name that is its own."""
-    arguments = function.args
-    given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    if any(one is not None and one.arg == name for one in given):
-        return True
-    inside = list(ast.walk(function))
-    if any(isinstance(one, ast.Nonlocal | ast.Global) and name in one.names for one in inside):
-        return False
-    return any(isinstance(one, ast.Name) and one.id == name and isinstance(one.ctx, ast.Store) for one in inside)
-
-
-def may_be_bound_between(code: SourceCode, name: str, given: ast.stmt, read: ast.stmt) -> bool:
+def may_be_bound_between(code: Code, name: str, given: ast.stmt, read: ast.stmt) -> bool:
     """Whether another statement may give a name another value after `given` has, and before `read` reads it.
 
     It may not where it stands before both, or behind both, and comes again in no loop with the first; or in another
     branch of the same `if`.
     """
+    source = code.source_code
     first, last = node_position(given).start, node_position(read).start
-    function = code.function_around(node_position(given))
-    is_near = code.function_around(node_position(read)) is function
-    for one in _binding(code, name):
+    function = source.function_around(node_position(given))
+    loop = _loop_of(source, given)
+    is_near = source.function_around(node_position(read)) is function
+    for one in _binding(source, name):
         if one is given or not sees(code, node_position(one), name, function):
             continue
-        start, loop = node_position(one).start, _loop_of(code, given)
+        start = node_position(one).start
         in_loop = loop is not None and node_position(loop).holds(node_position(one))
         if not (
-            (start < first and not in_loop) or (is_near and first < last < start) or _are_alternatives(code, given, one)
+            (start < first and not in_loop)
+            or (is_near and first < last < start)
+            or _are_alternatives(source, given, one)
         ):
             return True
     return False
