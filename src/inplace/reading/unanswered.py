@@ -206,7 +206,8 @@ def _of_line(index: Index, failure: Failure) -> Unanswered | None:
         return _no_parameters(index, place)
     if index.ending is not None and index.ending.what == "unreduced":
         return _unreduced(index, len(index.ending.parts[0].split()), place)
-    method = _method(index, place)
+    called = _method(index, place)
+    method = called.attr if called is not None else None
     if method == "retain_grad" and asked and not asked[0].requires_grad:
         return _plain(index, asked[0].tensor, end, place)
     if method == "register_post_accumulate_grad_hook" and asked and not asked[0].is_leaf:
@@ -218,16 +219,17 @@ def _of_line(index: Index, failure: Failure) -> Unanswered | None:
     return _none_read(index, failure, place)
 
 
-def _method(index: Index, place: Place) -> str | None:
+def _method(index: Index, place: Place) -> ast.Attribute | None:
+    """The method that a place calls."""
     node = index.places.code(place).source_code.node(place.position)
-    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    return node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
 
 
 def _asked_of(index: Index, place: Place) -> list[TensorState]:
     """The tensors that a line mentions, as they were last; in front the one whose method it calls, if known."""
-    node = index.places.code(place).source_code.node(place.position)
-    receiver = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
-    asked = {state.tensor for path, state in _there(index) if receiver is not None and path == ast.unparse(receiver)}
+    called = _method(index, place)
+    receiver = ast.unparse(called.value) if called is not None else None
+    asked = {state.tensor for path, state in _there(index) if path == receiver}
     return sorted(_mentioned(index, place), key=lambda state: (state.tensor not in asked, -state.tensor))
 
 
