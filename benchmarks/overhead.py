@@ -255,15 +255,15 @@ def chart(found: dict[str, list[Ratios]], large: dict[str, Any]) -> None:
     from matplotlib import pyplot as plt
 
     mpl.rcParams["svg.hashsalt"] = "inplace"
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.9), layout="constrained")
     width = 0.8 / len(OBSERVERS)
     for number, name in enumerate(OBSERVERS):
         places = [row + number * width for row in range(len(found))]
         left.bar(places, [row[number][0] for row in found.values()], width, label=name)
     left.axhline(1, color="black", linewidth=0.8)
-    left.set_xticks([row + 0.4 - width / 2 for row in range(len(found))], list(found))
+    left.set_xticks([row + 0.4 - width / 2 for row in range(len(found))], [name.replace(" ", "\n") for name in found])
     left.set_ylabel("time, ratio to plain")
-    left.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower left", ncols=len(OBSERVERS), frameon=False, fontsize=8)
     right.plot([(number + 1) * PART / 1e6 for number in range(len(large["costs"]))], large["costs"])
     right.set_ylim(bottom=0)
     right.set_xlabel("million calls in one cell")
