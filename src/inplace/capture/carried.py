@@ -18,12 +18,16 @@ from inplace.facts.model import TensorId, Trace
 
 
 class Living(NamedTuple):
-    """A tensor that may live on: its id in the trace, where its memory began, and whether others may write that."""
+    """A tensor that may live on: its id in the trace, where its memory began, and whether others may write that.
+
+    `is_gradient` is whether it is a gradient that the user's code has in hand.
+    """
 
     ref: weakref.ref[torch.Tensor]
     tensor: TensorId
     pointer: int
     watched: bool
+    is_gradient: bool = False
 
 
 @dataclass(eq=False, repr=False)
@@ -33,10 +37,12 @@ class Carried:
     Attributes:
         trace: what is kept of the runs so far; None where there was none.
         living: the tensors of it that may live on.
+        counters: the versions of the gradients of the parameters of each optimizer at its last step.
     """
 
     trace: Trace | None = None
     living: list[Living] = field(default_factory=list)
+    counters: dict[tuple[TensorId, ...], list[int]] = field(default_factory=dict)
     _ledger: Ledger = field(default_factory=Ledger, init=False)
 
     def rename(self, titles: Mapping[str, str]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import torch
 
+from inplace.capture.calls.accumulated import Accumulated
 from inplace.capture.carried import Carried, Living
 from inplace.capture.freeze import Raw
+from inplace.capture.gradients import Gradients
 from inplace.capture.graph.handles import saved_tensors
 from inplace.capture.graph.walk import LIMIT, NodesBelow, Walker
 from inplace.capture.tables.tensor_facts import node_of
@@ -30,6 +32,8 @@ class Continued:
         seen: where tensors get their ids.
         raw: what the recorder collects.
         walker: walks graphs.
+        gradients: what is noted of gradients.
+        accumulated: to which gradients backwards have added.
         watch: is told of a tensor whose bytes others may write.
         is_window: whether the run before goes on in this one: all that lives is the user's still.
         windows: how what is over is let go of, if it is.
@@ -44,12 +48,15 @@ class Continued:
         seen: TensorsSeen,
         raw: Raw,
         walker: Walker,
+        gradients: Gradients,
+        accumulated: Accumulated,
         watch: Callable[[torch.Tensor], None],
         *,
         is_window: bool = False,
         windows: Windows | None = None,
     ) -> None:
         self._earlier, self._seen, self._raw, self._walker, self._watch = earlier, seen, raw, walker, watch
+        self._gradients, self._accumulated = gradients, accumulated
         self._is_window, self._windows = is_window, windows
         nodes: AbstractSet[NodeId] = set() if earlier.trace is None else earlier.trace.node_by_id.keys()
         self.known = frozenset(node for node in nodes if node >= 0)
@@ -76,8 +83,11 @@ class Continued:
                 self._moved.add(number)
             elif known.watched and is_theirs:
                 self._watch(tensor)
+            if known.is_gradient:
+                self._accumulated.know(tensor)
             if tensor.requires_grad and seen.may_ask(tensor) and (node := node_of(tensor)) is not None:
                 roots.append(node)
+        self._gradients.go_on(_renumbered(self._earlier.counters, {one: now for now, one in self._again.items()}))
         if self.known:
             self._begun = True
             for node, _ in NodesBelow(roots, LIMIT):
@@ -105,10 +115,12 @@ class Continued:
             exported: the storages that others could write in the end.
         """
         self._run = run
+        gradients = self._accumulated.known
         for ref in list(self._seen.refs.values()):
             tensor, watched = ref(), ref.storage in exported
             if tensor is not None:
-                self._living.append(Living(weakref.ref(tensor), ref.tensor, ref.pointer, watched))
+                is_gradient = ref.tensor in gradients
+                self._living.append(Living(weakref.ref(tensor), ref.tensor, ref.pointer, watched, is_gradient))
         return alone(run, self._walks, self.known)
 
     def session(self, trace: Trace, *, goes_on: bool = False) -> tuple[Trace, Carried]:
@@ -135,9 +147,14 @@ class Continued:
             whole, places = joined(self._earlier.trace, self._run, again, run)
         remembered, numbers = kept(whole, None if windows is None else recent(whole))
         living, self._living = self._living, []
-        found = []
-        for one in living:
-            number = numbers.get(one.tensor if places is None else places[one.tensor])
-            if number is not None:
-                found.append(one._replace(tensor=number))
-        return whole, Carried(remembered, found)
+        now = numbers if places is None else {TensorId(own): numbers.get(one) for own, one in enumerate(places)}
+        found = [one._replace(tensor=number) for one in living if (number := now.get(one.tensor)) is not None]
+        return whole, Carried(remembered, found, _renumbered(self._gradients.counters, now))
+
+
+def _renumbered(
+    counters: Mapping[tuple[TensorId, ...], list[int]], numbers: Mapping[TensorId, TensorId | None]
+) -> dict[tuple[TensorId, ...], list[int]]:
+    """The versions of gradients by the ids that their leaves have in another trace, where all of them are there."""
+    found = {tuple([numbers.get(one) for one in leaves]): versions for leaves, versions in counters.items()}
+    return {leaves: versions for leaves, versions in found.items() if None not in leaves}  # type: ignore[misc]

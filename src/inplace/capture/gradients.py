@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -30,7 +30,7 @@ from inplace.capture.tables.numbers import Numbers
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN, TYPES
 from inplace.capture.tables.tensors_seen import TensorsSeen
-from inplace.facts.model import Act, GradientAct, Stack
+from inplace.facts.model import Act, GradientAct, Stack, TensorId
 
 _WIDTH = 5  # step, act, stack, parameters, what was found
 _ACTS = tuple(Act)
@@ -107,6 +107,16 @@ class Gradients:
             self._add(Act.ADDED, stack, known, found)
         had = max(before, default=-1) >= 0  # before the first step with a closure there is none
         self._counters[known] = None if looks == _SHOWN or (had and not found.strip("-")) else now
+
+    @property
+    def counters(self) -> dict[tuple[TensorId, ...], list[int]]:
+        """The versions that the gradients of some parameters had at the last step over them, where they are known."""
+        found = ((self._numbers.values[known], versions) for known, versions in self._counters.items())
+        return {tuple(map(TensorId, numbers)): versions for numbers, versions in found if versions is not None}
+
+    def go_on(self, counters: Mapping[tuple[TensorId, ...], list[int]]) -> None:
+        """Know the versions that they had at the last step of an earlier run."""
+        self._counters.update({self._numbers.of(leaves): versions for leaves, versions in counters.items()})
 
     def _has_option(self, optimizer: torch.optim.Optimizer) -> bool:
         """Whether one of PyTorch's own was given an attribute, since it was last asked, that is called as an option."""

@@ -93,7 +93,7 @@ class Parts:
         self.accumulated = Accumulated(self.notes, self.seen)
         self.continued: Continued | None = None
         if earlier is not None:
-            met = self.seen, self.raw, self.walker, self.watch
+            met = self.seen, self.raw, self.walker, self.gradients, self.accumulated, self.watch
             self.continued = Continued(earlier, *met, is_window=is_window, windows=windows)
         self.steps = OptimizerSteps(mode, self.notes, self.seen, stacks, shown=0 if light else SHOWN)
 

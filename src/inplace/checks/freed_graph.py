@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
@@ -29,13 +30,15 @@ class FreedGraph(Finding):
 
     The culprits are the backward that freed it and the line that made the shared part, in this order where the two
     backwards are different lines (`turns` is False), in the other where they are turns of one line. Where parameters
-    had been counted, they are the lines that used those.
+    had been counted, they are the lines that used those. With `again` the two are one line of a cell that was run
+    again, and the shared part was made by the run before of that cell (`carried`) or by another cell.
     """
 
     kind = "freed-graph"
     shared: tuple[TensorId, ...]
     turns: bool
     ready: bool = False
+    again: Literal["carried", "other"] | None = None
 
     def tensors(self) -> tuple[TensorId, ...]:
         """The tensors at which the freed part begins."""
@@ -45,6 +48,8 @@ class FreedGraph(Finding):
         """What is carried is detached; else one of two backwards stops at what they share, or the first keeps it."""
         if self.ready:
             return (Cure.NOT_REENTRANT,)
+        if self.again is not None:  # to keep the graph would add its gradient with each run
+            return (Cure.CARRIED_DETACHED,) if self.again == "carried" else ()
         return (Cure.CARRIED_DETACHED,) if self.turns else (Cure.USE_DETACHED, Cure.CREATE_GRAPH, Cure.RETAIN_GRAPH)
 
 
@@ -166,7 +171,17 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
         ),
         shared=shared,
         turns=turns,
+        again=None if turns else _again(index, second, first, made),
     )
+
+
+def _again(
+    index: Index, second: Place | None, first: Place | None, made: Sequence[Place]
+) -> Literal["carried", "other"] | None:
+    """Whether two backwards are one line in two runs of a cell, and whether its run before made what they share."""
+    if first is None or second is None or not index.places.are_one_line(first, second):
+        return None
+    return "carried" if made and index.places.are_in_one_source(made[0], second) else "other"
 
 
 def _top(index: Index, walk: GraphWalk, both: set[NodeId]) -> list[NodeId]:

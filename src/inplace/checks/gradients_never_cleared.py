@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
@@ -69,7 +70,7 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
     trace, events = index.trace, index.gradients
     added: dict[tuple[int, ...], list[GradientAct]] = defaultdict(list)
     for act in trace.acts:
-        if act.act is Act.ADDED and act.step >= events.since:
+        if act.act is Act.ADDED:
             added[act.numbers].append(act)
     if trace.goes_on or any(one.what is Look.HISTORY for one in trace.not_looked_at):
         return
@@ -85,8 +86,7 @@ def uncleared_gradients(index: Index) -> Iterator[Finding]:
         told.add(one.lines)
         yield one
     for numbers, acts in added.items():
-        turns = _turns(events, numbers)
-        followed = _followed(acts, turns)
+        followed, turns = _followed(acts, _turns(events, numbers), events.since)
         leaves = [leaf for leaf in map(TensorId, numbers) if leaf not in let_go and _grows(leaf, followed, turns)]
         finding = _finding(index, leaves, turns) if leaves else None
         if finding is not None and finding.lines not in told:
@@ -171,31 +171,46 @@ class _Turn:
 
 
 def _turns(events: GradientEvents, numbers: tuple[int, ...]) -> list[_Turn]:
-    """The steps that one optimizer made in the run."""
+    """The steps that one optimizer made, as far as they are known of earlier runs."""
     between = events.of("backward", "clip", "unscale", "scaler step")
     between = sorted([*between, *events.in_closures], key=lambda one: one.moment)
     moments, begin, found = [one.moment for one in between], 0, list[_Turn]()
     for step in events.of("step"):
-        if step.numbers == numbers and step.moment[0] + 1 >= events.since:
+        if step.numbers == numbers:
             end = bisect_left(moments, step.moment)
             found.append(_Turn(step, between[begin:end]))
             begin = end
     return found
 
 
-def _followed(acts: list[GradientAct], turns: list[_Turn]) -> list[tuple[GradientAct, _Turn]]:
-    """The longest row of steps that follow each other, each of which found the gradients of the one before."""
+def _followed(
+    acts: list[GradientAct], turns: list[_Turn], since: int
+) -> tuple[list[tuple[GradientAct, _Turn]], list[_Turn]]:
+    """The longest row of steps that follow each other, each of which found the gradients of the one before.
+
+    It goes on in the run that begins at `since`, and comes with the steps of that run and those of it before. Of
+    earlier runs some steps are kept whose backward is not: it begins behind them.
+    """
     places = {turn.step.moment[0] + 1: place for place, turn in enumerate(turns)}
-    rows: list[list[tuple[GradientAct, _Turn]]] = [[]]
+    rows: list[list[tuple[GradientAct, int]]] = [[]]
     last = -1
     for act in acts:
         place = places.get(act.step, -1)
         if place != last + 1:
             rows.append([])
         if place > 0:
-            rows[-1].append((act, turns[place]))
+            rows[-1].append((act, place))
         last = place
-    return max(rows, key=len)
+    own = [row for row in rows if row and row[-1][0].step >= since]
+    own = [[*dropwhile(lambda one: one[0].step < since and not _has_backward(turns[one[1]]), row)] for row in own]
+    longest = max(own, key=len, default=[])
+    begin = next((place for place, turn in enumerate(turns) if turn.step.moment[0] + 1 >= since), len(turns))
+    first = min([begin, *(place - 1 for _, place in longest[:1])])
+    return [(act, turns[place]) for act, place in longest], turns[first:]
+
+
+def _has_backward(turn: _Turn) -> bool:
+    return any(one.what == "backward" for one in turn.before)
 
 
 def _grows(leaf: TensorId, followed: list[tuple[GradientAct, _Turn]], turns: list[_Turn]) -> bool:

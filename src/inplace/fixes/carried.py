@@ -10,6 +10,7 @@ from inplace.facts.model import Call, Kind, NodeId, TensorId
 from inplace.facts.source_code import LOOPS, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_place_of
+from inplace.fixes.first_use import detaches_taken
 from inplace.fixes.ownership import operands_of
 from inplace.fixes.rules import with_keyword
 from inplace.fixes.statement import Statement
@@ -48,10 +49,11 @@ def _is_unwritten(look: Look, first: Call) -> bool:
 def detaches_carried(look: Look, finding: Finding) -> Candidates:
     """What a turn takes from the turn before gets rid of its graph: `h = h.detach()` at the end of the loop.
 
-    What is made once before a loop is detached where it is made.
+    What is made once before a loop is detached where it is made; what a cell takes from its run before, where it does.
     """
     second = _second_backward(look, finding)
     if second is None:
+        yield from _in_cell_again(look, finding)
         return
     call, first = second
     for depth, frame in enumerate(call.stack.frames[:_DEEPEST]):
@@ -64,6 +66,21 @@ def detaches_carried(look: Look, finding: Finding) -> Candidates:
         yield from _at_loop_end(look, place, loops[-1], carried, call)
         yield from _before_loop(look, place, loops[-1], carried, call)
         return
+
+
+def _in_cell_again(look: Look, finding: Finding) -> Candidates:
+    """The name by which a cell takes what its run before has left."""
+    second = look.call_of(finding.victim.place) if finding.victim is not None else None
+    calls = [call for place in finding.culprits if (call := look.call_of(place)) is not None]
+    first = next((call for call in calls if call.function.kind is Kind.BACKWARD), None)
+    if first is None or second is None or len(finding.tensors()) != 1 or first.step >= second.step:
+        return
+    shared = finding.tensors()[0]
+    state = look.index.history.last_state(shared)
+    if state is not None and state.node is not None:
+        carried = _Carried(frozenset({shared}), frozenset({state.node}), {}, named=True)
+        keeps = not _loses_gradient(look, carried, second)
+        yield from detaches_taken(look, first, second, shared, fits=keeps)
 
 
 def _second_backward(look: Look, finding: Finding) -> tuple[Call, Call] | None:

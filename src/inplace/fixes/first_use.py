@@ -40,6 +40,24 @@ def detaches_use(look: Look, finding: Finding) -> Candidates:
     yield from _detached(uses, fits=behind_second.are_done_with)
 
 
+def detaches_taken(look: Look, first: Call, second: Call, shared: TensorId, *, fits: bool) -> Candidates:
+    """`h = rnn(x, h.detach())` in a cell that is run again, where its run before was given a tensor there too."""
+    walk = next((one for one in look.index.trace.walks if one.is_backward and one.step == second.step), None)
+    if walk is not None:
+        uses = _uses(look, shared, range(first.step, second.step), walk)
+        calls = [look.index.trace.calls[step] for step, _ in look.index.history.sightings.get(shared, ())]
+        later = [call for call in calls if first.step < call.step < second.step]
+        yield from _detached(uses, fits=fits and bool(uses) and all(_was_given(look, one, first) for one in later))
+
+
+def _was_given(look: Look, call: Call, first: Call) -> bool:
+    """Whether the same line made the same call with as many tensors before."""
+    places = look.index.places
+    place, before = places.of(call), look.index.history.calls_of(lambda one: one == call.function, before=first.step)
+    alike = [one for one in before if place and (at := places.of(one)) is not None and places.are_one_line(at, place)]
+    return bool(alike) and all(len(one.inputs) == len(call.inputs) for one in alike)
+
+
 def _detached(uses: list[tuple[Statement, ast.Name | None]], *, fits: bool) -> Candidates:
     """The variables of one statement that stand for the shared tensor, without its graph."""
     sites = {id(site.statement): site for site, _ in uses}

@@ -77,19 +77,21 @@ def _begins_clear(look: Look, finding: Finding) -> bool:
 
 def clears_before_backward(look: Look, finding: Finding) -> Candidates:
     """`opt.zero_grad()` before the only backward, where `opt.step()` stands behind it in the same block."""
-    site = look.site(finding.culprits[0]) if len({place.spot for place in finding.culprits}) == 1 else None
+    first, *others = finding.culprits
+    is_one = all(look.index.places.are_one_line(first, place) for place in others)
+    site = look.site(first) if is_one else None
     user = look.site(finding.victim.place) if finding.victim is not None else None
     if site is None or user is None or user.file != site.file:
         return
-    source, first, last = site.source_code, site.statement, user.statement
-    block = source.block_of(first)
+    source, backward, last = site.source_code, site.statement, user.statement
+    block = source.block_of(backward)
     name = _stepped(last)
-    if name is None or last not in block or not source.is_alone(node_position(first)):
+    if name is None or last not in block or not source.is_alone(node_position(backward)):
         return
-    between = block[block.index(first) : block.index(last) + 1]
+    between = block[block.index(backward) : block.index(last) + 1]
     stored = {node.id for one in between for node in ast.walk(one) if _is_stored(node)}
     if between and between[-1] is last and name.partition(".")[0] not in stored:
-        yield Candidate(site, [in_front_of(first, f"{name}.zero_grad()\n{source.indent_of(first)}")], fits=True)
+        yield Candidate(site, [in_front_of(backward, f"{name}.zero_grad()\n{source.indent_of(backward)}")], fits=True)
 
 
 def _stepped(statement: ast.stmt) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from inplace.facts.model import Call, Position, Site, Stack, StackFrame, Trace
+from inplace.facts.model import Call, Position, Site, Source, Stack, StackFrame, Trace
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.place import Place
@@ -70,6 +70,15 @@ class Places:
         """Another range of the source that a place is in, where no recorded call was made."""
         return Place(place.label, place.file, position, self.code(place).text(position), None)
 
+    def are_one_line(self, one: Place, other: Place) -> bool:
+        """Whether two places are one piece of the source, of a cell that is run again too."""
+        return one.position == other.position and self.are_in_one_source(one, other)
+
+    def are_in_one_source(self, one: Place, other: Place) -> bool:
+        """Whether two places are in one file or cell. Each run of a cell may have a file, and is known by its text."""
+        first, second = self._source(one), self._source(other)
+        return first is second or (first.text is not None and first.text == second.text)
+
     def node_at(self, frame: StackFrame) -> ast.expr | ast.stmt | None:
         """The expression or statement at which a frame stands."""
         site = self.site(frame)
@@ -82,9 +91,15 @@ class Places:
 
     def code(self, place: Place) -> Code:
         """The parsed source a place is in."""
+        return self.codes[self._number_of(place)]
+
+    def _source(self, place: Place) -> Source:
+        return self._trace.sources[self._number_of(place)]
+
+    def _number_of(self, place: Place) -> int:
         for number, source in enumerate(self._trace.sources):
             if source.file == place.file and source.label == place.label:
-                return self.codes[number]
+                return number
         raise KeyError(place.file)
 
     def statement_of(self, call: Call) -> tuple[str, Position] | None:

@@ -5,7 +5,8 @@ An update adds to a leaf in place, or gives it the sum of itself and more, and t
 the backward before. Where the difference of two tensors has, or a copy that was kept of the gradient at an update
 before, the sum of all gradients may be what was meant: then it is none that is known.
 A gradient that was read is asked for its version before and after each backward (NOTE [ Gradients that are added to ]):
-where those follow each other without a gap, nothing that no call shows has written it in between.
+where those follow each other without a gap, nothing that no call shows has written it in between. Of earlier runs of
+cells those behind the last gap are looked at.
 """
 
 from __future__ import annotations
@@ -46,12 +47,20 @@ def updates_by_hand(index: Index, but: AbstractSet[TensorId]) -> Iterator[Update
     for leaf, gradient in _gradients(index).items():
         if leaf in but:
             continue
-        writes = [one for one in index.history.writes_to.get(gradient, ()) if one.call.step >= index.gradients.since]
+        every = index.history.writes_to.get(gradient, [])
+        writes = _behind_gaps(every)
         added = [one for one in writes if one.call.function.name == ACCUMULATED]
-        is_whole = all(one.after.version == two.before.version for one, two in pairwise(writes))
+        is_whole = all(one.call.step < index.gradients.since for one in every[: len(every) - len(writes)])
         if added and is_whole and not index.history.changes_of.get(gradient):
-            updates = tuple(_updates(index, leaf, gradient, added, moved[leaf]))
+            begin = 0 if len(writes) == len(every) else added[0].call.step
+            updates = tuple(_updates(index, leaf, gradient, begin, added, moved[leaf]))
             yield Updates(leaf, updates, tuple(one.call for one in added))
+
+
+def _behind_gaps(writes: list[Write]) -> list[Write]:
+    """The last writes of a tensor that follow each other."""
+    gaps = [place for place, (one, two) in enumerate(pairwise(writes), 1) if one.after.version != two.before.version]
+    return writes[gaps[-1] :] if gaps else writes
 
 
 def _gradients(index: Index) -> dict[TensorId, StorageId]:
@@ -59,7 +68,7 @@ def _gradients(index: Index) -> dict[TensorId, StorageId]:
     states = index.trace.states
     found: dict[TensorId, set[StorageId | None]] = defaultdict(set)
     for call in index.history.calls_of(reads_grad):
-        if call.inputs and call.step >= index.gradients.since:
+        if call.inputs:
             found[states[call.inputs[0].before].tensor].update(states[output].storage for output in call.outputs)
     return {leaf: one for leaf, met in found.items() if len(met) == 1 and (one := next(iter(met))) is not None}
 
@@ -74,10 +83,10 @@ def _moved(index: Index) -> dict[TensorId, list[Call]]:
 
 
 def _updates(
-    index: Index, leaf: TensorId, gradient: StorageId, added: list[Write], moved: list[Call]
+    index: Index, leaf: TensorId, gradient: StorageId, begin: int, added: list[Write], moved: list[Call]
 ) -> Iterator[Call]:
-    """The first update of a leaf before the first of the backwards that added to its gradient, and behind each."""
-    begins = [index.gradients.since, *(one.call.step for one in added)]
+    """The first update of a leaf from `begin` to the first backward that added to its gradient, and behind each."""
+    begins = [begin, *(one.call.step for one in added)]
     own = frozenset(state.storage for state in index.history.states_of(leaf))
     taken: set[int] = set()
     for call in _writes(index, own, moved):

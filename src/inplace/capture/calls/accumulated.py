@@ -10,6 +10,7 @@ moved are noted as written by a call of the backward's line.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 import torch
 
@@ -40,6 +41,11 @@ class Accumulated:
         ref = self._seen.ref_of(gradient)
         if ref is not None and ref.version is not None:
             self._known[ref.tensor] = ref
+
+    @property
+    def known(self) -> AbstractSet[TensorId]:
+        """The gradients that are known."""
+        return self._known.keys()
 
     def live(self) -> Iterator[torch.Tensor]:
         """Those of them that are alive, each to be let go of soon."""

@@ -32,7 +32,11 @@ def _remedy(finding: FreedGraph, trace: Trace) -> str:
     own = name(finding, ".detach()")
     if finding.turns:
         return f"Carry over the values only, {own}, or compute what is shared anew in each turn."
+    if finding.again == "carried":
+        return f"Carry over the values only, {own}: the cell takes them from its run before."
     made = finding.culprits[-1] if finding.culprits else None
+    if made is not None and finding.again is not None:
+        return f"Run the cell of {where(made, trace)} again first: a gradient needs a forward of its own."
     if made is not None and made.step is not None and finding.steps and made.step < trace.begin:
         return f"Run the cell of {where(made, trace)} again first, or give the first one `retain_graph=True`."
     return "Go backward once, from the sum of both, or give the first one `retain_graph=True`."
