@@ -76,6 +76,7 @@ class Cure(Enum):
     FORWARD_AGAIN = "the forward once more"
     WITHOUT_GRAD = "under no_grad"
     WITH_GRAD = "under enable_grad"
+    MODE_IN_BLOCK = "gradient mode off in a block"
     VIEW_RECORDED = "a view that is recorded"
     UPDATE_LEAF = "an update of the leaf"
     AS_LEAF = "a new leaf"

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
-from inplace.facts.model import Call, Kind, Stack, TensorId
+from inplace.facts.model import Call, GradMode, Kind, Stack, TensorId
 from inplace.reading.derivatives import constant_derivatives
 from inplace.reading.elsewhere import made_elsewhere
 from inplace.reading.exits import exits_into
-from inplace.reading.gradient_events import SwitchedOff
 from inplace.reading.gradients import reached_leaves
 from inplace.reading.idle import flags_behind
 from inplace.reading.index import Index
@@ -29,6 +28,7 @@ from inplace.reading.place import Place
 from inplace.reading.refused_asks import refused_ask
 from inplace.reading.replaced import replaced_leaves
 from inplace.reading.stopped import is_by_turns, stopped_leaves
+from inplace.reading.switched_off import SwitchedOff
 from inplace.reading.unanswered import HowRefused, Unanswered, leaf_behind, reads_of_results, unanswered
 from inplace.reading.zero_gradients import zero_by_definition
 
@@ -39,7 +39,8 @@ _MOST = 6
 _CURES: dict[str, tuple[Cure, ...]] = {
     **dict.fromkeys(["detach", "data", "rebuilt"], (Cure.UNCUT,)),
     "item": (Cure.TENSORS_KEPT, Cure.CUT_SHORT),
-    "no-grad": (Cure.WITH_GRAD,),
+    **dict.fromkeys(["no-grad", "inference"], (Cure.WITH_GRAD,)),
+    "left off": (Cure.MODE_IN_BLOCK,),
     "own step": (Cure.UPDATE_LEAF, Cure.AS_LEAF),
     "wrapped": (Cure.RESULT_USED,),
     **dict.fromkeys(["frozen", "plain"], (Cure.TRAINED,)),
@@ -64,18 +65,20 @@ class Cut(Finding):
     `until` is at how many steps of its optimizer it still had one, and at how many since it has none; None where it
     never had one.
     `beside` are other cuts that cost one of them a part of its gradient: to undo the culprits leaves that out.
+    `waits` is whether gradient mode is left off by a generator that waits within a block.
     `stepped` are the leaf and its update where the cut is a step of the user's own.
     """
 
     kind = "graph-detached"
     role = "cut"
     further_role = "cut"
-    how: HowCut | HowRefused | Literal["own step"]
+    how: HowCut | HowRefused | Literal["own step", "left off", "inference"]
     without_grad: tuple[str, ...]
     raised: bool
     lost: tuple[str, ...] = ()
     until: tuple[int, int] | None = None
     beside: tuple[Place, ...] = ()
+    waits: bool = False
     stepped: tuple[TensorId, ...] = ()
 
     def tensors(self) -> tuple[TensorId, ...]:
@@ -315,7 +318,7 @@ def _refused(index: Index, backward: Call, behind: Lineage) -> Iterator[Finding]
 
 def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised: bool) -> Cut:
     places: dict[object, Place] = {}
-    off = SwitchedOff(index.trace)
+    off = SwitchedOff(index)
     for cut in cuts:
         for place in _places(index, cut, off):
             places.setdefault((place.file, place.position), place)
@@ -330,12 +333,22 @@ def _finding(index: Index, cuts: list[CutCall], leaves: set[TensorId], *, raised
         names=index.names.told(
             tensors=[first.given.tensor], places=[index.places.of(first.call), *places.values(), lost_at], last=without
         ),
-        how="own step" if stepped else how_cut(first),
+        how="own step" if stepped else _how(first, off),
+        waits=off.waits(first.call),
         stepped=stepped,
         without_grad=without,
         raised=raised,
         lost=tuple(index.names.parameter(leaf) for leaf in sorted(leaves)),
     )
+
+
+def _how(cut: CutCall, off: SwitchedOff) -> HowCut | Literal["left off", "inference"]:
+    how = how_cut(cut)
+    if how != "no-grad":
+        return how
+    if off.left_off(cut.call) is not None:
+        return "left off"
+    return "inference" if cut.call.grad_mode is GradMode.INFERENCE else how
 
 
 def _had_path(index: Index, cut: CutCall) -> Place | None:
@@ -364,6 +377,9 @@ def _places(index: Index, cut: CutCall, off: SwitchedOff) -> list[Place]:
         return [index.places.beside(found[0], wrapping[0]), *found[1:]] if wrapping else found
     if how != "no-grad" or not found:
         return found
+    left = off.left_off(cut.call)
+    if left is not None:
+        return [left, *found]
     act = off.before(cut.call)
     if act is None:
         around = _library_around(index, cut.call)

@@ -277,9 +277,6 @@ def records_again(look: Look, finding: Finding) -> Candidates:
     for place, site in sites:
         yield from _whole_function(look, place, site)
         node = site.node
-        if isinstance(node, ast.Call) and called_name(node) == "set_grad_enabled":
-            yield from _switched(site)
-            return
         if isinstance(node, ast.Call) and called_name(node) == "checkpoint":
             edits = not_reentrant(site.source_code, node)
             if edits:
@@ -289,9 +286,10 @@ def records_again(look: Look, finding: Finding) -> Candidates:
     own = [(place, found) for place, found in beside if look.call_of(place) is not None and found.is_one_line]
     distinct = {node_position(site.statement): (place, site) for place, site in own}
     if distinct:
-        first = next(iter(distinct.values()))[1]
+        places, first = [place for place, _ in own], next(iter(distinct.values()))[1]
         is_all = len(own) == len({place.spot for place in finding.blamed() if place.step is not None})
-        fits = is_all and all(_is_last_cut(look, place, site) for place, site in distinct.values())
+        in_inference = any(call.grad_mode is GradMode.INFERENCE for place in places if (call := look.call_of(place)))
+        fits = is_all and not in_inference and all(_is_last_cut(look, *one) for one in distinct.values())
         edits = [edit for _, site in distinct.values() for edit in under_enable_grad(site)]
         yield Candidate(first, edits, fits)
 
@@ -327,8 +325,15 @@ def _is_last_cut(look: Look, place: Place, site: Statement) -> bool:
     return all(one.grad_mode is not GradMode.INFERENCE for one in calls)
 
 
-def _switched(site: Statement) -> Candidates:
+def switches_in_block(look: Look, finding: Finding) -> Candidates:
     """`torch.set_grad_enabled(False)` at the top of a function becomes a block of `torch.no_grad()` to its end."""
+    for _, site in look.culprits(finding):
+        if isinstance(site.node, ast.Call) and called_name(site.node) == "set_grad_enabled":
+            yield from _switched(site)
+            return
+
+
+def _switched(site: Statement) -> Candidates:
     source = site.source_code
     around = source.statements_around(node_position(site.statement))
     function = next((one for one in reversed(around) if isinstance(one, FUNCTIONS)), None)

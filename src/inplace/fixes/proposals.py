@@ -57,6 +57,7 @@ _RULES: dict[Cure, Callable[[Look, Finding], Candidates]] = {
     Cure.UNCUT: at_cut.leaves_cut_out,
     Cure.TENSORS_KEPT: at_cut.keeps_tensors,
     Cure.WITH_GRAD: at_cut.records_again,
+    Cure.MODE_IN_BLOCK: at_cut.switches_in_block,
     Cure.RESULT_USED: at_cut.uses_result,
     Cure.RETAIN_GRAD: at_request.retains_gradient,
     Cure.DETACHED: at_request.detaches_name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from inplace.facts.model import Act, Call, Function, GradientAct, GradMode, Kind, Stack, TensorId, Trace
+from inplace.facts.model import Act, Call, Function, GradMode, Kind, Stack, TensorId, Trace
 from inplace.reading.history import History
 from inplace.reading.places import Places
 
@@ -259,26 +259,6 @@ def is_in_step(stack: Stack, *, but_first: bool = False) -> bool:
     """Whether an optimizer's step was running, as where a closure goes backward."""
     frames = stack.frames[1:]
     return any(any(one in (frame.entry or "") for one in _STEP) for frame in (frames if but_first else stack.frames))
-
-
-class SwitchedOff:
-    """What switched gradient mode off, by when."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._acts = [act for act in trace.acts if act.act is Act.SWITCHED_OFF]
-        self._steps = [act.step for act in self._acts]
-
-    def before(self, call: Call) -> GradientAct | None:
-        """What had switched it off when a call was made; None where that is not known, as in a custom function."""
-        at = bisect_right(self._steps, call.step)
-        act = self._acts[at - 1] if at else None
-        if act is None or not act.stack.frames:
-            return None
-        if (act.stack.frames[0].entry or "").startswith("set_grad_enabled"):
-            return act  # to the end, or until somebody switches it on
-        outer, frames = act.stack.frames[1:], call.stack.frames
-        sites = [frame.site for frame in frames[len(frames) - len(outer) :]]
-        return act if len(frames) > len(outer) and sites == [frame.site for frame in outer] else None
 
 
 def optimized(trace: Trace) -> set[TensorId]:

@@ -36,6 +36,7 @@ _CURES: dict[Cure, tuple[str, str]] = {
         "the lines between assign nothing else, and the graph before them is still there",
     ),
     Cure.WITHOUT_GRAD: ("Put the update under torch.no_grad().", "no graph that is alive has saved the leaf"),
+    Cure.MODE_IN_BLOCK: ("Switch gradients off in a block only.", "the function goes backward nowhere below it"),
     Cure.WITH_GRAD: ("Have autograd record it again.", "its result goes into nothing else that isn't recorded"),
     Cure.VIEW_RECORDED: ("Make the view where autograd records.", "its base is no leaf, and no node has saved it"),
     Cure.UPDATE_LEAF: ("Update the leaf itself: {new}.", "shape and dtype stay, and no backward needs the old values"),

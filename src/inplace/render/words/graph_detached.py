@@ -15,6 +15,8 @@ _CUTS = {
     "numpy": "hands it to numpy",
     "rebuilt": "makes a new tensor of its values",
     **dict.fromkeys(["no-grad", "own step"], "runs under `no_grad`"),
+    "inference": "runs under `inference_mode`",
+    "left off": "leaves gradient mode off",
     "dtype": "gives a result that can't carry a gradient",
     "wrapped": "makes a new leaf of a result",
     "collective": "hands the values on, and no gradient comes back from other ranks",
@@ -27,6 +29,8 @@ _REMEDIES = {
     "numpy": "Stay in PyTorch for what the loss needs, and convert only copies for plotting.",
     "rebuilt": "Combine the tensors with `torch.stack(...)` or `torch.cat(...)`, which keep the path.",
     "no-grad": "Move it out of the `no_grad` block.",
+    "inference": "Move it out of `inference_mode`, which stays on until whoever entered it leaves it.",
+    "left off": "Switch gradients off in a block, `with torch.no_grad():`, which switches them on again at its end.",
     "own step": "Update the leaf in place (`-=`) under `no_grad`, or call `requires_grad_()` on the result.",
     "dtype": "Use a differentiable form (soft targets, probabilities) where the loss needs it.",
     "wrapped": "Use the result itself: an `nn.Parameter` has no path to what it was made of.",
@@ -133,8 +137,8 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
             "`backward()` raises: there is no gradient to compute."
         )
     what = f"{culprits(finding, trace)} {_CUTS[finding.how]}, so the autograd path through {name(finding)} ends there."
-    if finding.how == "collective":
-        what = _collected(finding, trace)
+    if finding.how in {"collective", "left off"}:
+        what = _two_lines(finding, trace)
     if finding.raised:
         return what, "`backward()` raises: the loss it starts from does not require grad."
     if finding.until is not None:
@@ -145,10 +149,14 @@ def _sentences(finding: Cut, trace: Trace) -> tuple[str, str]:
     return what, f"{lost} {gets} no gradient: `.grad` stays `None`."
 
 
-def _collected(finding: Cut, trace: Trace) -> str:
-    """What a collective cuts, and where what it collected was used."""
+def _two_lines(finding: Cut, trace: Trace) -> str:
+    """What a collective cuts, or a mode that is left off, and which line went on with it."""
     first, *rest = finding.culprits
     used = f"; {where(rest[0], trace)}: {quote(rest[0])} goes on with it" if rest else ""
+    if finding.how == "left off":
+        used = f", and {where(rest[0], trace)}: {quote(rest[0])} runs with it off" if rest else ""
+        off = f"{where(first, trace)}: {quote(first)} {_CUTS['left off']}{used}"
+        return f"{off}, so the autograd path through {name(finding)} ends there."
     cut = f"{where(first, trace)}: {quote(first)} {_CUTS['collective']}"
     return f"{cut}, so the autograd path through {name(finding)} ends there{used}."
 
@@ -158,6 +166,8 @@ def _filled(text: str, finding: Cut) -> str:
 
 
 def _remedy(finding: Cut, _: Trace) -> str:
+    if finding.how == "left off" and finding.waits:
+        return "Put `@torch.no_grad()` above the generator: it switches them on again whenever the generator waits."
     return _REFUSED_REMEDIES.get(finding.how) or _REMEDIES[finding.how]
 
 
