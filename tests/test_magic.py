@@ -251,6 +251,18 @@ def test_a_cell_without_tensors_gets_one_quiet_line(shell: Shell, cell: str) -> 
     assert (ran.notes, ran.stdout) == ([EMPTY], "")
 
 
+@pytest.mark.parametrize("above", ["", "%%inplace\n"])
+def test_a_cell_that_is_refused_without_a_call_is_told(shell: Shell, above: str) -> None:
+    """What an optimizer refuses comes of earlier cells; other errors of such a cell are no matter of ours."""
+    shell.run("%inplace on")
+    shell.run("w = torch.ones(3, requires_grad=True)")
+    shell.run("w = w.double()")
+    assert shell.run(f"{above}optimizer = torch.optim.SGD([nobody], lr=0.1)").notes == []
+    refused = shell.run(f"{above}optimizer = torch.optim.SGD([w], lr=0.1)")
+    assert "makes w the name of a result" in refused.notes[-1]
+    assert shell.run(f"{above}nobody").notes == []
+
+
 def test_a_syntax_error_gets_nothing_from_us(shell: Shell) -> None:
     """What never ran was never recorded, and the next cell is."""
     assert shell.run("%%inplace\nt = = 1").shown == []

@@ -228,11 +228,15 @@ class Session:
         with source_of_timed(plan.info.raw_cell):
             trace = plan.recorder.stop(error)
         session = self._hand_on(plan.recorder)
-        if not plan.asked and not trace.calls:
+        if not plan.asked and not trace.calls and error is None:
             return
         from inplace.shells.recording import Recording
 
         recording = Recording.of(trace, session, seen=plan.seen)
+        # PyTorch refuses what earlier cells have made without a call, too: the parameters of an optimizer.
+        is_refused = not trace.calls and error is not None and recording.report.worst == "error"
+        if not plan.asked and not trace.calls and not is_refused:
+            return
         keep_last(recording)
         is_shown = self.shows and not plan.options.quiet
         bar = Bar(is_kept=is_shown and is_moving(self._shell))
@@ -240,7 +244,7 @@ class Session:
             recording.prove(plan.copy, Progress(bar.show, "trying the changes", delay=0))
         if plan.options.quiet or not self.shows:
             return
-        if trace.calls or trace.notes:
+        if trace.calls or trace.notes or is_refused:
             show(recording, self._shell, bar)
         elif error is None:
             note(_EMPTY)
