@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -83,6 +84,34 @@ def test_a_leaf_that_requires_grad_is_not_bare() -> None:
     for tensor in (leaf, leaf * 2, torch.nn.Parameter(torch.ones(3))):
         assert not read(tensor, FOUND)[-1]
         assert read(tensor, FOUND) == told(tensor)
+
+
+VIEWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "index": lambda x: x[0],
+    "several": lambda x: x.unbind()[0],
+    "split": lambda x: x.split(1)[0],
+    "transposed": lambda x: x.transpose(0, -1),
+    "detached": lambda x: x.detach(),
+}
+MODES: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "plain": nullcontext,
+    "no_grad": torch.no_grad,
+    "inference": torch.inference_mode,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(VIEWS)), st.sampled_from(sorted(MODES))), min_size=1, max_size=3))
+def test_where_the_creation_meta_of_a_view_stands(steps: list[tuple[str, str]]) -> None:
+    """Of views of views that were taken in whatever mode."""
+    assert FOUND is not None
+    assert FOUND.creation is not None
+    tensor = torch.ones(2, 2, 2, 2, requires_grad=True) * 1
+    for view, mode in steps:
+        with MODES[mode]():
+            tensor = VIEWS[view](tensor)
+        if tensor._is_view():
+            found = at(at(impl_of(tensor) + FOUND.meta) + FOUND.creation, 1)
+            assert found == int(torch._C._autograd._get_creation_meta(tensor))
 
 
 OTHERS: dict[str, Callable[[], torch.Tensor]] = {

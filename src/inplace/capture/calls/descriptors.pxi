@@ -19,6 +19,13 @@ cdef extern from *:
     static PyObject* read_by(getter get, PyObject* tensor, void* closure) {
         return get(tensor, closure);
     }
+    /* A weak reference of a class of ours, made without `__init__`, which would read the same arguments again. */
+    static PyObject* weak_reference(PyObject* kind, PyObject* one, PyObject* died) {
+        PyObject* given = PyTuple_Pack(2, one, died);
+        PyObject* made = given == NULL ? NULL : ((PyTypeObject*)kind)->tp_new((PyTypeObject*)kind, given, NULL);
+        Py_XDECREF(given);
+        return made;
+    }
     static Py_ssize_t offset_of(PyObject* descriptor) {
         return ((PyMemberDescrObject*)descriptor)->d_member->offset;
     }
@@ -32,6 +39,7 @@ cdef extern from *:
     getter getter_of(object descriptor, void** closure)
     object read_by(getter get, PyObject* tensor, void* closure)
     Py_ssize_t offset_of(object descriptor)
+    object weak_reference(object kind, object one, object died)
     ctypedef struct PyFrameObject:
         pass
     ctypedef struct PyCodeObject:
@@ -75,10 +83,6 @@ cdef Getter BASE = getter_named("_base")
 cdef object DATA_PTR = torch._C.TensorBase.__dict__["data_ptr"]
 cdef object STRIDE = torch._C.TensorBase.__dict__["stride"]
 cdef object STORAGE_OFFSET = torch._C.TensorBase.__dict__["storage_offset"]
-cdef object SEQUENCE = call_notes.sequence
-cdef object TRANSFORMING = call_notes.transforming
-cdef object GRAD_ENABLED = call_notes.grad_enabled
-cdef object INFERENCE = call_notes.inference
 
 cdef Py_ssize_t COUNTER_SLOT = slot_named("counter")
 cdef Py_ssize_t GUESSED_SLOT = slot_named("guessed")
@@ -133,6 +137,11 @@ cdef inline bint flag(PyObject* one, Py_ssize_t offset):
     return <object>slot(one, offset) is True
 
 
+cdef inline bint is_plain(PyObject* value):
+    """Whether this is a tensor of no subclass."""
+    return <PyObject*>Py_TYPE(<object>value) == PLAIN_TENSOR
+
+
 cdef inline bint is_of_one_kind(PyObject* value):
     """Whether this is a tensor of a class whose getters are those above."""
     cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
@@ -149,7 +158,7 @@ cdef PyObject* layout_in(dict layouts, tensor) except? NULL:
 
 cdef object new_ref(tensor, died, number, version, pointer, counter, live, state):
     """What is known of a tensor that is met now, all but its node."""
-    new = TensorRef(tensor, died)
+    new = weak_reference(TensorRef, tensor, died)
     cdef PyObject* ref = <PyObject*>new
     put(ref, KEY_SLOT, <intptr_t><PyObject*>tensor)
     put(ref, VERSION_SLOT, version)

@@ -23,9 +23,65 @@ cdef extern from *:
         entry_def.ml_meth = (PyCFunction)(void (*)(void))entered;
         return PyDescr_NewMethod((PyTypeObject*)kind, &entry_def);
     }
+
+    /* `__torch_function__` of one mode; see NOTE [ Asked for by its name ]. */
+    typedef struct {
+        PyObject_HEAD
+        PyObject* mode;
+        vectorcallfunc call;
+    } Bound;
+    static entry_function bound_entered;
+
+    static PyObject* named(PyObject* one, const char* name) {
+        PyObject* word = PyUnicode_InternFromString(name);
+        PyObject* found = word == NULL ? NULL : Py_TYPE(one)->tp_getattro(one, word);
+        Py_XDECREF(word);
+        return found;
+    }
+    static PyObject* bound_call(PyObject* bound, PyObject* const* given, size_t count, PyObject* names) {
+        return bound_entered(((Bound*)bound)->mode, (PyObject**)given, PyVectorcall_NARGS(count), names);
+    }
+    static PyObject* bound_named(PyObject* bound, char* name) {
+        return strcmp(name, "__self__") == 0 ? Py_NewRef(((Bound*)bound)->mode) : named(bound, name);
+    }
+    static void bound_dealloc(PyObject* bound) {
+        Py_DECREF(((Bound*)bound)->mode);
+        PyObject_Free(bound);
+    }
+    static PyMemberDef bound_members[] = {
+        {"__self__", T_OBJECT_EX, offsetof(Bound, mode), READONLY, NULL},
+        {NULL},
+    };
+    static PyTypeObject bound_type = {
+        PyVarObject_HEAD_INIT(NULL, 0)
+        .tp_name = "inplace.capture.calls.shorthand.Bound",
+        .tp_basicsize = sizeof(Bound),
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+        .tp_vectorcall_offset = offsetof(Bound, call),
+        .tp_call = PyVectorcall_Call,
+        .tp_getattr = bound_named,
+        .tp_getattro = PyObject_GenericGetAttr,
+        .tp_members = bound_members,
+        .tp_dealloc = bound_dealloc,
+    };
+    static PyObject* mode_named(PyObject* mode, char* name) {
+        if (strcmp(name, "__torch_function__") != 0) return named(mode, name);
+        Bound* bound = PyObject_New(Bound, &bound_type);
+        if (bound == NULL) return NULL;
+        bound->mode = Py_NewRef(mode);
+        bound->call = bound_call;
+        return (PyObject*)bound;
+    }
+    static int answer_by_name(PyObject* kind, entry_function entered) {
+        bound_entered = entered;
+        if (PyType_Ready(&bound_type) < 0) return -1;
+        ((PyTypeObject*)kind)->tp_getattr = mode_named;
+        return 0;
+    }
     """
     ctypedef PyObject* (*entry_function)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
     object entry_method(object kind, entry_function entered)
+    int answer_by_name(object kind, entry_function entered) except -1
     # Without a look at whether they have raised, for which Cython would put a frame into the traceback:
     PyObject* raw_call "PyObject_Call"(PyObject* function, PyObject* args, PyObject* kwargs) noexcept
     PyObject* raw_vectorcall "PyObject_Vectorcall"(
@@ -57,6 +113,7 @@ def entry_of(kind, in_frame):
     IN_FRAME = in_frame
     ACTIVE_SLOT, SHORTHAND_SLOT = slot_named("active", kind), slot_named("_shorthand", kind)
     IN_PYTHON = kind.__torch_function__
+    answer_by_name(kind, entered)
     return entry_method(kind, entered)
 
 

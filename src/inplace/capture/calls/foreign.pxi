@@ -35,7 +35,7 @@ cdef class Foreign:
         cdef long long state[STATE_WIDTH]
         cdef long long number, begin
         tensor = <object>bare
-        if impl == NULL or word(impl, AT_META) or type(tensor) is not torch.Tensor:
+        if impl == NULL or word(impl, AT_META) or not is_plain(bare):
             return False
         layout = self._met.of(tensor, impl)
         if layout == NULL:

@@ -3,6 +3,7 @@
 cdef enum:
     CODES = 1024  # codes whose role is found without asking a dictionary
     FRAMES = 160  # frames of a key, more than are ever kept
+    FOUND = 1024  # keys whose stack is found without asking one
 
 if FRAMES <= stacks._DEEPEST + 1:
     raise ImportError("built for keys of fewer frames")
@@ -12,6 +13,11 @@ cdef int LIBRARY = stacks.LIBRARY
 cdef int STOP = stacks.STOP
 cdef int MODULE = stacks.MODULE
 cdef int DEEPEST = stacks._DEEPEST
+
+
+cdef struct FoundStack:
+    PyObject* key  # which a dictionary holds; NULL for none
+    long long stack
 
 
 cdef class Frames:
@@ -26,12 +32,15 @@ cdef class Frames:
     cdef PyObject* _codes[CODES]
     cdef int _roles[CODES]
     cdef long long _key[3 * FRAMES]
+    cdef FoundStack _found[FOUND]
 
     def __init__(self, stacks):
         cdef int place
         self._stacks, self._keys = stacks, {}
         for place in range(CODES):
             self._codes[place] = NULL
+        for place in range(FOUND):
+            self._found[place].key = NULL
 
     cdef long long stack_of(self, frame, PyObject** module) except -1:
         """The id of the user's stack at a frame, and the innermost that runs a module's forward: a new reference."""
@@ -39,7 +48,6 @@ cdef class Frames:
         cdef PyFrameObject* back
         cdef PyObject* code
         cdef PyObject* block
-        cdef PyObject* found
         cdef long long entry = 0
         cdef Py_ssize_t count = 0
         cdef int role
@@ -71,12 +79,7 @@ cdef class Frames:
                 back = PyFrame_GetBack(at)
                 Py_DECREF(<object><PyObject*>at)
                 at = back
-            key = PyBytes_FromStringAndSize(<char*>self._key, 8 * count)
-            found = PyDict_GetItemWithError(self._keys, key)
-            if found != NULL:
-                return PyLong_AsLongLong(<object>found)
-            stack = self._keys[key] = self._stacks.key_of(frame)[0]
-            return stack
+            return self._stack_of_key(frame, count)
         except BaseException:
             if module[0] != NULL:
                 Py_DECREF(<object>module[0])
@@ -84,6 +87,28 @@ cdef class Frames:
             raise
         finally:
             Py_XDECREF(<PyObject*>at)
+
+    cdef long long _stack_of_key(self, frame, Py_ssize_t count) except -1:
+        """The id of the stack at a frame, of which so many words are the key."""
+        cdef unsigned long long mixed = count
+        cdef FoundStack* one
+        cdef PyObject* known
+        cdef Py_ssize_t place
+        for place in range(count):
+            mixed = (mixed ^ <unsigned long long>self._key[place]) * 0x9E3779B97F4A7C15ULL
+            mixed ^= mixed >> 29
+        one = &self._found[mixed & (FOUND - 1)]
+        if one.key != NULL and PyBytes_GET_SIZE(<object>one.key) == 8 * count:
+            if memcmp(PyBytes_AS_STRING(<object>one.key), self._key, 8 * count) == 0:
+                return one.stack
+        key = PyBytes_FromStringAndSize(<char*>self._key, 8 * count)
+        known = PyDict_GetItemWithError(self._keys, key)
+        if known == NULL:
+            self._keys[key] = self._stacks.key_of(frame)[0]
+            known = PyDict_GetItemWithError(self._keys, key)
+            one.key, one.stack = <PyObject*>key, PyLong_AsLongLong(<object>known)
+            return one.stack
+        return PyLong_AsLongLong(<object>known)
 
     cdef int _role(self, PyObject* code) except -1:
         cdef Py_ssize_t place = (<intptr_t>code >> 4) & (CODES - 1)

@@ -26,6 +26,7 @@ _IMPL = 22 * _WORD  # bytes of a `TensorImpl` that are looked through, which eve
 _OBJECT = 6 * _WORD  # the same of the object that Python holds
 _STORAGE = 8 * _WORD  # of a `StorageImpl`
 _COUNTER = 3 * _WORD  # of a `VersionCounter`
+_META = 64 * _WORD  # of the `AutogradMeta` of a view
 INLINE = 5  # dimensions whose sizes lie in the `TensorImpl` itself, and their strides behind them
 _KINDS = [
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128),
@@ -49,6 +50,7 @@ class Offsets:
         keys: its key set.
         pointer: in the `StorageImpl`: where its bytes begin.
         count: in the `VersionCounter`: the version, of 32 bits.
+        creation: in the `AutogradMeta` of a view: the number of its creation meta, a byte; None where it isn't known.
         plain: the key set of dense tensors on the CPU.
         itemsizes: the bytes of an element, by the number of its dtype.
     """
@@ -64,6 +66,7 @@ class Offsets:
     keys: int
     pointer: int
     count: int
+    creation: int | None
     plain: int
     itemsizes: dict[int, int]
 
@@ -91,10 +94,11 @@ def _found() -> Offsets:
     version = _counter(tensors, impls)
     counters = [_read(_word(words, version), _COUNTER) for words in impls]
     dtype, itemsizes = _dtypes()
+    meta = _where(impls, tensors, lambda words, tensor, place: (_word(words, place) == 0) == _is_bare(tensor))
     return Offsets(
         impl=_value([_read(id(tensor), _OBJECT) for tensor in tensors], [tensor._cdata for tensor in tensors]),
         storage=_value(impls, [storage._cdata for storage in storages]),
-        meta=_where(impls, tensors, lambda words, tensor, place: (_word(words, place) == 0) == _is_bare(tensor)),
+        meta=meta,
         version=version,
         shape=_where(impls, tensors, _has_layout),
         offset=_value(impls, [int(tensor.storage_offset()) for tensor in tensors]),
@@ -103,6 +107,7 @@ def _found() -> Offsets:
         keys=_value(impls, keys),
         pointer=_value([_read(one._cdata, _STORAGE) for one in storages], [one.data_ptr() for one in storages]),
         count=_value(counters, [tensor._version for tensor in tensors], size=4),
+        creation=_creation(meta),
         plain=keys[0],
         itemsizes=itemsizes,
     )
@@ -192,3 +197,20 @@ def _dtypes() -> tuple[int, dict[int, int]]:
 
     place = _only([place for place in range(0, _IMPL, 2) if tells(place)])
     return place, {_word(words, place, 2): tensor.element_size() for words, tensor in zip(impls, tensors, strict=True)}
+
+
+def _creation(meta: int) -> int | None:
+    """Where the creation meta of a view stands in its `AutogradMeta`."""
+    base = torch.ones(3, 2, device="cpu", requires_grad=True) * 1
+    views = [base[1:], *base.unbind(), base.T]
+    with torch.no_grad():
+        views += [base[1:], base.T, *base.unbind()]
+    with torch.inference_mode():
+        views += [base[2:], base.view(6)]
+    try:
+        asked: Any = torch._C._autograd._get_creation_meta
+        numbers = [int(asked(view)) for view in views]
+        blocks = [_read(_word(_read(view._cdata, _IMPL), meta), _META) for view in views]
+        return _value(blocks, numbers, size=1)
+    except (_UnknownError, AttributeError):
+        return None

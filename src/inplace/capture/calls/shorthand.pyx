@@ -11,13 +11,14 @@ No tensor is kept, and no code of the user's runs in here.
 """
 
 from cpython cimport array
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.dict cimport PyDict_GetItemWithError
-from cpython.list cimport PyList_CheckExact, PyList_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Contains, PyDict_DelItem, PyDict_GetItemWithError
+from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, Py_TYPE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport int32_t, intptr_t
+from libc.string cimport memcmp
 
 from types import GetSetDescriptorType, MemberDescriptorType
 
@@ -35,6 +36,7 @@ from inplace.capture.tables.tensors_seen import TensorsSeen
 
 include "descriptors.pxi"
 include "words.pxi"
+include "thread.pxi"
 
 DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text and those beside it, when it was compiled
 
@@ -47,6 +49,9 @@ cdef enum:
 
 if (CALL_WIDTH, GIVEN_WIDTH, TENSOR_WIDTH) != (call_log.WIDTH, call_log.GIVEN_WIDTH, tensors.TENSOR):
     raise ImportError("built for rows of another width")
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(object some, Py_ssize_t low, Py_ssize_t high, PyObject* others) except -1
 
 cdef int OWNED = call_notes.OWNED
 cdef int SAMPLED_FIRST = samples.FIRST
@@ -70,6 +75,7 @@ include "storages.pxi"
 include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
+include "elements.pxi"
 include "entry.pxi"
 
 
@@ -105,6 +111,7 @@ cdef class Shorthand:
     cdef LayoutsSeen _met
     cdef Owners _owners
     cdef Foreign _foreign
+    cdef NewStorages _new
     cdef object _seen, _arrivals, _hooks, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
     cdef list _times, _dead, _running, _external
@@ -122,8 +129,8 @@ cdef class Shorthand:
     def __init__(self, notes, seen, arrivals, stacks, hooks):
         self._seen, self._arrivals, self._hooks = seen, arrivals, hooks
         self._met = LayoutsSeen(seen.states.layouts)
-        new = NewStorages(seen.storages)
-        self._views, self._foreign = Views(seen, self._met, new), Foreign(seen, self._met, new)
+        self._new = NewStorages(seen.storages)
+        self._views, self._foreign = Views(seen, self._met, self._new), Foreign(seen, self._met, self._new)
         self._owners, self._frames = Owners(seen), Frames(stacks)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
@@ -158,7 +165,7 @@ cdef class Shorthand:
         cdef int function = PyLong_AsLongLong(<object>slot(facts, ID_SLOT))
         if function < 0 or not PyTuple_CheckExact(args) or PyTuple_GET_SIZE(args) > POSITIONS:
             return -1
-        if PyObject_CallNoArgs(TRANSFORMING) is not None:
+        if is_transforming():
             return -1
         if flag(facts, VARIES_SLOT) and variant_of(known.facts.name, args, kwargs):
             return -1
@@ -183,8 +190,8 @@ cdef class Shorthand:
         step = begun.step
         self._times[begun.stack] = begun.times + 1
         row[0], row[1], row[3] = function, begun.stack, begun.owner
-        row[2] = 2 if PyObject_CallNoArgs(INFERENCE) else 0 if PyObject_CallNoArgs(GRAD_ENABLED) else 1
-        row[4] = row[5] = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
+        row[2] = grad_mode()
+        row[4] = row[5] = sequence() - self._origin
         row[6], row[7], row[8] = len(self._given), len(self._outputs), 0
         array.extend_buffer(self._calls, <char*>row, CALL_WIDTH)
         array.extend_buffer(self._given, <char*>given, GIVEN_WIDTH * count)
@@ -283,16 +290,23 @@ cdef class Shorthand:
     cdef int _bury(self) except -1:
         """Forget the tensors that have died, as `TensorsSeen.bury` does."""
         cdef long long step = PyLong_AsLongLong(<object>slot(<PyObject*>self._seen, STEP_SLOT))
+        cdef list dead = self._dead
+        cdef Py_ssize_t place = 0
+        cdef long long tensor
         cdef PyObject* ref
-        while PyList_GET_SIZE(self._dead):
-            one = self._dead.pop()
-            ref = <PyObject*>one
+        cdef PyObject* known
+        while place < PyList_GET_SIZE(dead):  # to which are added those that die meanwhile
+            ref = PyList_GET_ITEM(dead, place)
+            place += 1
             key = <object>slot(ref, KEY_SLOT)
-            if PyDict_GetItemWithError(self._refs, key) == ref:
-                del self._refs[key]
-            self._rows.data.as_ints[PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + LAST] = step
+            known = PyDict_GetItemWithError(self._refs, key)
+            if known == ref:
+                PyDict_DelItem(self._refs, key)
+            tensor = PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT))
+            self._rows.data.as_ints[tensor * TENSOR_WIDTH + LAST] = step
             if slot(ref, LIVE_SLOT) != <PyObject*>None:
-                self._storages.leave(one, step)
+                self._new.leave(slot(ref, LIVE_SLOT), <object>slot(ref, TENSOR_SLOT), step)
+        PyList_SetSlice(dead, 0, place, NULL)
         return 0
 
     cdef bint end(self, known, Py_ssize_t step, args, dict kwargs, result) except -1:
@@ -300,7 +314,7 @@ cdef class Shorthand:
         cdef long long begun = self._calls.data.as_ints[step * CALL_WIDTH + SEQ0]
         cdef long long made = -1
         cdef long long times
-        cdef long long ended = PyLong_AsLongLong(PyObject_CallNoArgs(SEQUENCE)) - self._origin
+        cdef long long ended = sequence() - self._origin
         cdef PyObject* facts = <PyObject*>known
         cdef bint is_open = flag(facts, OPEN_SLOT), changes = flag(facts, CHANGES_SLOT)
         if ended == begun + 1:
@@ -459,7 +473,7 @@ cdef class Shorthand:
         cdef char* impl = impl_of(<PyObject*>tensor)
         base = None if impl != NULL and not word(impl, AT_META) else read(BASE, <PyObject*>tensor)
         if base is None:
-            if not (is_open or flag(<PyObject*>known, FRESH_SLOT)) or type(tensor) is not torch.Tensor:
+            if not (is_open or flag(<PyObject*>known, FRESH_SLOT)) or not is_plain(<PyObject*>tensor):
                 return False
             try:
                 return self._meet_fresh(tensor, impl, step, made, is_open, state)

@@ -14,6 +14,7 @@ if STORAGE_WIDTH != storages._FACTS:
     raise ImportError("built for rows of another width")
 
 cdef int ALIVE = storages._ALIVE
+cdef int LAST_OF_STORAGE = storages._LAST
 
 
 cdef class NewStorages:
@@ -40,6 +41,15 @@ cdef class NewStorages:
             self._storages.bury()
         return 0
 
+    cdef int leave(self, PyObject* live, tensor, long long step) except -1:
+        """One recorded tensor less reaches a storage, as `Storages.leave` notes it."""
+        cdef dict refs = <dict>slot(live, LIVE_REFS_SLOT)
+        if PyDict_Contains(refs, tensor):
+            PyDict_DelItem(refs, tensor)
+        if not refs:
+            self._facts.data.as_ints[PyLong_AsLongLong(<object>slot(live, LIVE_ID_SLOT)) * STORAGE_WIDTH + LAST_OF_STORAGE] = step
+        return 0
+
     cdef object add(self, storage, key, pointer, size, bint is_external, long long first, long long tensor):
         """What is known of a storage from now on: the tensors that reach it are yet to be told.
 
@@ -50,7 +60,7 @@ cdef class NewStorages:
         if self._cpu < 0:
             self._cpu = self._devices.of(storage.device)
         self.bury()
-        live = LiveStorage(storage, self._died)
+        live = weak_reference(LiveStorage, storage, self._died)
         at = <PyObject*>live
         put(at, LIVE_ID_SLOT, len(self._sizes))
         put(at, LIVE_KEY_SLOT, key)

@@ -16,6 +16,13 @@ cdef int FIRST = tensors.FIRST
 cdef int CREATION = tensor_states._CREATION
 
 
+cdef inline int creation_of(tensor, char* impl) except -1:
+    """The number of the creation meta of a view."""
+    if impl != NULL and AT_CREATION >= 0:
+        return <unsigned char>(<char*>word(impl, AT_META))[AT_CREATION]
+    return PyLong_AsLongLong(int(PyObject_CallOneArg(CREATION_META, tensor)))
+
+
 cdef class Views:
     """Notes views of tensors that are in the state which was noted last.
 
@@ -55,7 +62,7 @@ cdef class Views:
         cdef int32_t row[TENSOR_WIDTH]
         cdef long long facts[STATE_WIDTH]
         cdef long long flags, node = -1, offset, itemsize, number_of_layout
-        if type(tensor) is not torch.Tensor or below == NULL or slot(below, VERSION_SLOT) == <PyObject*>None:
+        if not is_plain(bare) or below == NULL or slot(below, VERSION_SLOT) == <PyObject*>None:
             return False
         if CREATION_META is None or <object>slot(below, LOST_SLOT):
             return False
@@ -93,7 +100,7 @@ cdef class Views:
                 return False  # it has to be asked which one is its own
             else:
                 flags, node = 1, made
-            flags |= (PyLong_AsLongLong(int(PyObject_CallOneArg(CREATION_META, tensor))) + 1) << CREATION
+            flags |= (creation_of(tensor, impl) + 1) << CREATION
             offset = PyLong_AsLongLong(pointer)
             if offset and itemsize:
                 offset = (offset - PyLong_AsLongLong(<object>slot(live, LIVE_POINTER_SLOT))) // itemsize

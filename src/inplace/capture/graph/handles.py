@@ -94,6 +94,16 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
     return found
 
 
+def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
+    """The tensor that a node has saved under a name; None where it has none, has lost it, or a hook has packed it."""
+    try:
+        one = handle(node, _RAW + name)
+    except (RuntimeError, AttributeError):
+        return None
+    saved = shown(one)
+    return saved if not is_packed(one) and isinstance(saved, torch.Tensor) else None
+
+
 def overwritten_version(error: BaseException) -> int | None:
     """The version now of the save that autograd refuses with this error; None where the error says something else."""
     said = _OVERWRITTEN.search(str(error)) if type(error) is RuntimeError else None

@@ -7,71 +7,62 @@ is not a number. So what is found here is told of only where a gradient turned o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from inplace.capture.graph.handles import saved_tensors
+from inplace.capture.bytes.readable import is_readable
+from inplace.capture.graph.handles import saved_tensor
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
 
 _NODES = 2000  # looked at before one backward
-_ELEMENTS = 1 << 16  # of one saved tensor up to which it is looked at
-
-Test = Callable[[torch.Tensor, Any], torch.Tensor]
+ELEMENTS = 1 << 16  # of one saved tensor up to which it is looked at
 
 
-def _at_zero(saved: torch.Tensor, _node: Any) -> torch.Tensor:
-    return saved == 0
+class Test(NamedTuple):
+    """Where a derivative is not finite: `holds` says it of elements, its number is how what is compiled knows it."""
+
+    number: int
+    holds: Callable[[torch.Tensor], torch.Tensor]
 
 
-def _not_positive(saved: torch.Tensor, _node: Any) -> torch.Tensor:
-    return ~(saved > 0)
+_AT_ZERO = Test(0, lambda saved: saved == 0)
+_NOT_POSITIVE = Test(1, lambda saved: ~(saved > 0))
+_AT_MINUS_ONE = Test(2, lambda saved: ~(saved > -1))
+_AT_ONE = Test(3, lambda saved: ~(saved.abs() < 1))
+_NOT_FINITE = Test(4, lambda saved: ~saved.isfinite())
+TESTS = (_AT_ZERO, _NOT_POSITIVE, _AT_MINUS_ONE, _AT_ONE, _NOT_FINITE)
 
+has_any: Callable[[torch.Tensor, int], bool | None] | None = None
+"""Whether an element of a tensor is as the test of a number asks, read where it lies; None where it can't be.
 
-def _at_minus_one(saved: torch.Tensor, _node: Any) -> torch.Tensor:
-    return ~(saved > -1)
-
-
-def _at_one(saved: torch.Tensor, _node: Any) -> torch.Tensor:
-    return ~(saved.abs() < 1)
-
-
-def _can_be(node: Any) -> bool:
-    """Whether a node's derivative can be infinite: that of a power only where its exponent is below one."""
-    if not str(node.name()).startswith("Pow"):
-        return True
-    exponent = getattr(node, "_saved_exponent", None)  # a number: no tensor is unpacked
-    return isinstance(exponent, float) and exponent < 1
-
-
-def _infinite(saved: torch.Tensor, _node: Any) -> torch.Tensor:
-    return ~saved.isfinite()
-
+It is compiled, and None itself where it was not: to ask PyTorch takes three calls.
+"""
 
 # By the name of the node, without `Backward0`: the save that is looked at, and where its derivative is not finite.
-_TESTS: dict[str, tuple[str, Test]] = {
-    "Log": ("self", _not_positive),
-    "Log2": ("self", _not_positive),
-    "Log10": ("self", _not_positive),
-    "Log1P": ("self", _at_minus_one),
-    "Sqrt": ("result", _not_positive),
-    "Rsqrt": ("result", _infinite),
-    "Reciprocal": ("result", _infinite),
-    "Div": ("other", _at_zero),
-    "Pow": ("self", _at_zero),
-    "Acos": ("self", _at_one),
-    "Asin": ("self", _at_one),
-    "Atanh": ("self", _at_one),
-    "Acosh": ("self", _at_one),
-    "Exp": ("result", _infinite),
-    "Xlogy": ("other", _at_zero),
-    "LinalgVectorNorm": ("result", _at_zero),
-    "Norm": ("result", _at_zero),
-    "Std": ("result", _at_zero),
+_OF_NODES: dict[str, tuple[str, Test]] = {
+    "Log": ("self", _NOT_POSITIVE),
+    "Log2": ("self", _NOT_POSITIVE),
+    "Log10": ("self", _NOT_POSITIVE),
+    "Log1P": ("self", _AT_MINUS_ONE),
+    "Sqrt": ("result", _NOT_POSITIVE),
+    "Rsqrt": ("result", _NOT_FINITE),
+    "Reciprocal": ("result", _NOT_FINITE),
+    "Div": ("other", _AT_ZERO),
+    "Pow": ("self", _AT_ZERO),
+    "Acos": ("self", _AT_ONE),
+    "Asin": ("self", _AT_ONE),
+    "Atanh": ("self", _AT_ONE),
+    "Acosh": ("self", _AT_ONE),
+    "Exp": ("result", _NOT_FINITE),
+    "Xlogy": ("other", _AT_ZERO),
+    "LinalgVectorNorm": ("result", _AT_ZERO),
+    "Norm": ("result", _AT_ZERO),
+    "Std": ("result", _AT_ZERO),
 }
+_known: dict[type, tuple[str, Test] | None] = {}  # the same by classes of nodes that serve one function each
 
 
 def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
@@ -82,8 +73,9 @@ def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
     if is_watched():
         return [], False
     found, may_be = [], False
-    for node, _ in NodesBelow(roots, _NODES):
-        test = _test_of(node.name())
+    for node in NodesBelow(roots, _NODES).nodes():
+        kind = type(node)
+        test = _known[kind] if kind in _known else _learn(node)
         if test is not None and _can_be(node):
             may_be = True
             if _is_singular(node, *test):
@@ -91,20 +83,40 @@ def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
     return sorted(found), may_be
 
 
-@lru_cache(1024)
-def _test_of(name: str) -> tuple[str, Test] | None:
-    """Which save of a node by this name is looked at, and how; None for others, such as custom functions."""
-    stem, _, number = name.removeprefix("torch::autograd::").partition("Backward")
-    return _TESTS.get(stem) if number.isdigit() else None
+def _learn(node: Any) -> tuple[str, Test] | None:
+    """Which save of a node is looked at, and how; None for others, such as custom functions.
+
+    It is kept for PyTorch's own classes: to ask a node for its name takes long.
+    """
+    kind = type(node)
+    if issubclass(kind, torch.autograd.function.BackwardCFunction):
+        return None  # whoever remembers its class keeps the script's variables
+    name = str(node.name()).removeprefix("torch::autograd::")
+    stem, _, number = name.partition("Backward")
+    test = _OF_NODES.get(stem) if number.isdigit() else None
+    if kind.__name__ == name:
+        _known[kind] = test
+    return test
+
+
+def _can_be(node: Any) -> bool:
+    """Whether a node's derivative can be infinite: that of a power only where its exponent is below one."""
+    if not type(node).__name__.startswith("Pow"):
+        return True
+    exponent = getattr(node, "_saved_exponent", None)  # a number: no tensor is unpacked
+    return isinstance(exponent, float) and exponent < 1
 
 
 def _is_singular(node: Any, wanted: str, test: Test) -> bool:
-    for name, saved in saved_tensors(node):
-        if name == wanted and type(saved) in PLAIN and _is_small(saved):
-            return bool(test(saved.detach(), node).any())
-    return False
+    saved = saved_tensor(node, wanted)
+    if saved is None or type(saved) not in PLAIN:
+        return False
+    found = None if has_any is None else has_any(saved, test.number)
+    if found is None:
+        return _is_small(saved) and is_readable(saved) and bool(test.holds(saved.detach()).any())
+    return found
 
 
 def _is_small(saved: torch.Tensor) -> bool:
     real = saved.dtype.is_floating_point and saved.layout is torch.strided
-    return real and saved.device.type == "cpu" and 0 < saved.numel() <= _ELEMENTS
+    return real and saved.device.type == "cpu" and 0 < saved.numel() <= ELEMENTS

@@ -63,6 +63,16 @@ class NodesBelow:
                     edges.append((place, number))
             yield node, edges
 
+    def nodes(self) -> Iterator[Any]:
+        """The nodes without their edges."""
+        met, places = self.met, self._places
+        for node in islice(met, self._limit):
+            yield node
+            for target, _ in node.next_functions:
+                if target is not None and target not in places:
+                    places[target] = len(met)
+                    met.append(target)
+
     def depth_first(self) -> Iterator[Any]:
         """The nodes in the order of the edges: one more node on a path changes nothing in the order of the others."""
         begun = len(self.met)
