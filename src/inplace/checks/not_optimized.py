@@ -86,7 +86,7 @@ def unoptimized_parameters(index: Index) -> Iterator[Finding]:
     for one in unfrozen_leaves(index):
         yield _finding(index, "unfrozen", one.leaves, one.built, index.places.chain(one.switch))
     if escaped:
-        unused = [*_unused(index, events, escaped)]
+        unused = [*_unused(index, events, escaped - replaced)]  # of the others rebound-leaf tells
         idle = [*_idle(index, events, escaped - replaced)] if not unused else []
         yield from unused or idle or _double(index, events)
 
@@ -113,7 +113,7 @@ def _late(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Itera
 
 def _unused(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[Finding]:
     """The optimizers none of whose parameters was used, while others got gradients that nobody applies."""
-    built = [act for act in index.trace.acts if act.act is Act.BUILT]
+    built = [act for act in index.trace.acts if act.act is Act.BUILT] if escaped else []
     for act in built:
         own = frozenset(map(TensorId, act.numbers))
         steps = [one for one in events.of("step") if one.leaves is not None and own <= one.leaves]

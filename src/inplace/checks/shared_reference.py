@@ -315,7 +315,7 @@ def _of_array(index: Index, one: OneArray) -> SharedReference:
 
 def _twins(index: Index, one: Twins) -> SharedReference:
     """Two names that were meant for two things, and stand for the same."""
-    places = *index.places.chain(one.write.call), one.keep
+    places = *index.places.chain(one.write.call), *([] if one.keep is None else [one.keep])
     return _told(index, "twins", "warning", one.write.before, places, one.reader, [one.shown], one.keep)
 
 

@@ -292,17 +292,17 @@ def _wraps(call: ast.Call) -> bool:
 
 
 def made_apart(look: Look, finding: Finding) -> Candidates:
-    """`target = net` -> `target = copy.deepcopy(net)`, where the two are meant for two modules."""
+    """`target = net` -> `target = copy.deepcopy(net)`, where two modules are meant; so for `copy.copy(net)`."""
     keep = finding.kept_at()
     site = look.site(keep)
     statement = site.statement if site is not None else None
-    if (
-        site is None
-        or not isinstance(statement, ast.Assign)
-        or not isinstance(statement.value, ast.Name | ast.Attribute)
-    ):
+    if site is None or not isinstance(statement, ast.Assign):
         return
-    source = site.source_code
+    source, value = site.source_code, statement.value
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "copy.copy":
+        yield Candidate(site, [in_place_of(value.func, "copy.deepcopy")], fits=True)
+    if not isinstance(value, ast.Name | ast.Attribute):
+        return
     known = any(isinstance(one, ast.Import) and any(a.name == "copy" for a in one.names) for one in source.statements)
     edits = [in_place_of(statement.value, f"copy.deepcopy({source.text_of(statement.value)})")]
     edits += [] if known else [in_front_of(statement, f"import copy\n{source.indent_of(statement)}")]

@@ -23,9 +23,12 @@ _MOST = 200  # loops over two things, and second names of modules, that are look
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Tensors that two names had alike: where the second was given, a write to them, and where both are used."""
+    """Tensors that two names had alike: where the second was given, a write to them, and where both are used.
 
-    keep: Place
+    The first is None where it is not known.
+    """
+
+    keep: Place | None
     write: Write
     reader: Place
     tensor: TensorId
@@ -102,30 +105,34 @@ def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins
     tensor = runs[0][-1]
     place = _kept_at(index, pair)
     writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not is_first(one)]
-    if writes and place is not None:
+    if writes:
         at = max(last, key=lambda one: one.step)
         reader = index.places.in_source(pair.source, at.position, at.step)
         yield Twins(place, writes[0], reader, tensor, root_of(pair.origins[0]))
 
 
 def _kept_at(index: Index, pair: _Pair) -> Place | None:
-    """Where one of the two things that a loop goes through was given its name; the loop itself if that isn't found."""
-    code = index.places.codes[pair.source]
+    """Where one of the two things that a loop goes through was given its name, by a line of its source or of a cell."""
+    sources, codes = index.trace.sources, index.places.codes
+    cells = [number for number, one in enumerate(sources) if one.is_cell and sources[pair.source].is_cell]
     for origin in pair.origins:
         holder = origin.partition("(")[0].rpartition(".")[0] or origin
-        for position in code.assignments(holder):
-            statement = code.statement(position)
-            value = statement.value if isinstance(statement, ast.Assign) else None
-            if value is not None and (is_path(value) or _lists(value)):
-                return index.places.in_source(pair.source, position)
-    iteration = Position(pair.position.line, pair.position.column, pair.position.line, pair.position.column)
-    statement = code.statement(iteration)
-    at = node_position(statement.iter) if isinstance(statement, ast.For) else pair.position
-    return index.places.in_source(pair.source, at)
+        for number in dict.fromkeys([pair.source, *reversed(cells)]):
+            for position in codes[number].assignments(holder):
+                statement = codes[number].statement(position)
+                value = statement.value if isinstance(statement, ast.Assign) else None
+                is_there = number == pair.source or codes[number].source_code.function_around(position) is None
+                if value is not None and is_there and (is_path(value) or _copies_nothing(value)):
+                    return index.places.in_source(number, position)
+    return None
 
 
-def _lists(value: ast.expr) -> bool:
-    return isinstance(value, ast.Call) and ast.unparse(value.func) in {"list", "tuple", "dict"}
+def _copies_nothing(value: ast.expr) -> bool:
+    """Whether a call gives out a new container, or object, that holds the same tensors."""
+    if not isinstance(value, ast.Call):
+        return False
+    called = ast.unparse(value.func)
+    return called in {"list", "tuple", "dict", "copy.copy", "copy"} or (called.endswith(".copy") and not value.args)
 
 
 # ---------------------------------------------------------------- modules

@@ -38,9 +38,10 @@ def _remedy(finding: ReboundLeaf, trace: Trace) -> str:
 def _cell_of_optimizer(finding: ReboundLeaf, trace: Trace) -> str | None:
     """The earlier run of a cell that built the optimizer which goes on with the old parameter."""
     built = [act for act in trace.acts if act.act is Act.BUILT and finding.leaf in act.numbers and act.stack.frames]
-    if not built or built[-1].step >= trace.begin:
-        return None
-    return trace.sources[trace.site(built[-1].stack.frames[-1]).source].label
+    # By the cell and not by the step: a cell that builds it and calls nothing ends where the next begins.
+    frames = built[-1].stack.frames if built and trace.is_session else ()
+    cells = [source.label for frame in frames if (source := trace.sources[trace.site(frame).source]).is_cell]
+    return None if cells[-1:] in ([], [trace.title]) else cells[-1]
 
 
 def _did(finding: ReboundLeaf) -> str:

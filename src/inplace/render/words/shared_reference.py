@@ -56,6 +56,15 @@ _OF_ARGUMENTS = {
 }
 
 
+_OF_OTHERS = {
+    "foreign": ("is memory of an array", "Whoever has the array finds it changed."),
+    "across": (
+        "lies in memory that other processes can share",
+        "A process that has the same tensor finds it changed, and its version counter does not tell.",
+    ),
+}
+
+
 def _writers(finding: SharedReference, trace: Trace) -> str:
     first = finding.culprits[0]
     return "that line" if first == finding.keep else f"{where(first, trace)} ({quote(first)})"
@@ -101,11 +110,12 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
             f"{kept}, {_writers(finding, trace)} wrote them, and {read}.",
             "What was kept is a reference, not a copy: it shows what was written since.",
         )
-    if finding.how == "foreign":
-        return f"{writer} wrote {names}, which is memory of an array.", "Whoever has the array finds it changed."
-    if finding.how == "across":
-        what = f"{writer} wrote {names}, which lies in memory that other processes can share."
-        return what, "A process that has the same tensor finds it changed, and its version counter does not tell."
+    if finding.how == "twins":
+        what = f"{victim(finding, trace)} takes for two what are the same tensors, which {writer} wrote."
+        return what, "One of the two is a reference, not a copy: it shows what was written since."
+    if finding.how in _OF_OTHERS:
+        lies, because = _OF_OTHERS[finding.how]
+        return f"{writer} wrote {names}, which {lies}.", because
     if finding.how == "swap":
         what = f"{culprits(finding, trace)} copies from a view that the same statement has overwritten already."
         return what, "`x[0]` and `x[1]` are views, not copies, so both ends of the swap read the same bytes."

@@ -1,0 +1,86 @@
+"""What one cell makes and another goes on with: optimizers, second models, parameters that were put in their place."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.checks.rebound_leaf import ReboundLeaf
+from inplace.checks.shared_reference import SharedReference
+from inplace.fixes.editing import applied
+from inplace.render.words.telling import fix_summary, headline
+from tests.sessions import Run, play
+
+NET = "import copy\nnet = nn.Linear(2, 1)\nx = torch.ones(3, 2)"
+TRAIN = (
+    "for _ in range(3):\n    loss = net(x).square().mean()\n    opt.zero_grad()\n    loss.backward()\n    opt.step()\n"
+)
+SGD = "opt = torch.optim.SGD(net.parameters(), lr=0.1)"
+DRIFT = "drift = sum((a - b).abs().sum() for a, b in zip(net.parameters(), old.parameters()))"
+
+
+def _told(run: Run) -> list[str]:
+    return [one.kind for one in run.report.findings if one.severity != "info"]
+
+
+# ---------------------------------------------------------------- second models
+
+
+@pytest.mark.parametrize(
+    ("second", "fixed"),
+    [
+        ("old = copy.copy(net)\nold(x)", "old = copy.deepcopy(net)\nold(x)\n"),
+        ("old = net\nold(x)", "import copy\nold = copy.deepcopy(net)\nold(x)\n"),
+    ],
+)
+def test_the_cell_that_copied_nothing_is_named_and_mended(second: str, fixed: str) -> None:
+    """A loop over both compares each parameter with itself."""
+    *_, last = play(NET, second, SGD, TRAIN, DRIFT)
+
+    (finding,) = [one for one in last.report.findings if isinstance(one, SharedReference) and one.severity != "info"]
+    assert finding.keep is not None
+    assert (finding.keep.label, finding.keep.code) == ("In[2]", second.splitlines()[0])
+    assert finding.rewrite is not None
+    assert applied(second, finding.rewrite) == fixed
+    assert [_told(run) for run in play(NET, fixed, SGD, TRAIN, DRIFT)] == [[]] * 5
+
+
+def test_where_no_line_is_known_that_kept_it_none_is_named() -> None:
+    """A cell that calls nothing leaves no source; the loop itself has kept nothing."""
+    *_, last = play(NET, "old = copy.copy(net)", SGD, TRAIN, DRIFT)
+
+    (finding,) = [one for one in last.report.findings if isinstance(one, SharedReference) and one.severity != "info"]
+    assert finding.keep is None
+    assert headline(finding, last.session).startswith("line 1 takes for two what are the same tensors, which In[4]")
+
+
+# ---------------------------------------------------------------- optimizers of earlier cells
+
+
+@pytest.mark.parametrize(
+    "replacing",
+    [
+        "net.load_state_dict(copy.deepcopy(net.state_dict()), assign=True)",
+        "net.weight = nn.Parameter(net.weight.detach().clone())",
+    ],
+)
+def test_what_was_replaced_is_told_once(replacing: str) -> None:
+    """The optimizer of an earlier cell has the old parameters: one finding says so, and which cell to run again."""
+    *_, last = play(NET, SGD, replacing, TRAIN)
+
+    assert _told(last) == ["rebound-leaf"]
+    (finding,) = last.report.of_type(ReboundLeaf)
+    assert finding.culprits[0].label == "In[3]"
+    assert "In[2]" in fix_summary(finding, last.session)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (NET, "net.load_state_dict(copy.deepcopy(net.state_dict()), assign=True)", SGD, TRAIN),
+        (NET, SGD, "net.load_state_dict(copy.deepcopy(net.state_dict()))", TRAIN),
+        (NET, SGD, "net.load_state_dict(copy.deepcopy(net.state_dict()), assign=True)", SGD, TRAIN),
+    ],
+)
+def test_an_optimizer_that_has_them_is_fine(order: tuple[str, ...]) -> None:
+    """It was built after them, or again, or they were written into."""
+    assert [_told(run) for run in play(*order)] == [[]] * len(order)
