@@ -55,6 +55,23 @@ body.requires_grad_(True)  # here
 step(opt)
 step(opt)
 """,
+    "unfrozen before the first step": """
+body.requires_grad_(False)
+opt = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+for p in body.parameters():
+    p.requires_grad = True  # here
+for _ in range(3):
+    step(opt)
+""",
+    "unfrozen by a function before the first step": """
+def freeze(module, on):
+    for p in module.parameters():
+        p.requires_grad_(not on)  # here
+freeze(body, True)
+opt = torch.optim.Adam(filter(lambda p: p.requires_grad, net.parameters()))
+freeze(body, False)
+step(opt)
+""",
     "unfrozen by a method of the trainer's": """
 class Trainer:
     def __init__(self):
@@ -131,6 +148,38 @@ for _ in range(2):
         for p in body.parameters():
             p -= 0.01 * p.grad
             p.grad = None
+""",
+    "unfrozen before the first step, in a group of its own": """
+body.requires_grad_(False)
+opt = torch.optim.SGD(head.parameters(), lr=0.1)
+body.requires_grad_(True)
+opt.add_param_group({"params": body.parameters()})
+step(opt)
+""",
+    "unfrozen before the first step, for an optimizer beside": """
+body.requires_grad_(False)
+opt = torch.optim.SGD(head.parameters(), lr=0.1)
+body.requires_grad_(True)
+slow = torch.optim.SGD(body.parameters(), lr=0.01)
+for _ in range(3):
+    step(opt)
+    slow.step()
+    slow.zero_grad()
+""",
+    "unfrozen before the first step, to read the gradients": """
+body.requires_grad_(False)
+opt = torch.optim.SGD(head.parameters(), lr=0.1)
+body.requires_grad_(True)
+for _ in range(3):
+    step(opt)
+    print([p.grad.norm() > 0 for p in body.parameters()])
+""",
+    "unfrozen and frozen again before the first step": """
+body.requires_grad_(False)
+opt = torch.optim.SGD(head.parameters(), lr=0.1)
+body.requires_grad_(True)
+body.requires_grad_(False)
+step(opt)
 """,
     "unfrozen behind the last step": """
 body.requires_grad_(False)

@@ -4,7 +4,7 @@ NOTE [ Meant to be trained ]
 Most parameters that no optimizer has are left out on purpose: a frozen backbone, an attacked image, a teacher. So it is
 told only of those that escaped it: parameters in a plain list, dict or attribute, which nobody registers; parameters
 that were made after the optimizer was built, whose line goes backward to the optimizer's own too, or that a line
-unfroze between two of its steps; and an optimizer over parameters that nothing is ever computed from, or not from some
+unfroze before one of its steps; and an optimizer over parameters that nothing is ever computed from, or not from some
 point on. What the user updates or reads the gradient of by hand is left alone.
 """
 

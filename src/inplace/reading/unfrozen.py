@@ -1,4 +1,4 @@
-"""Parameters that were frozen when an optimizer was built, and that a line unfroze between two of its steps."""
+"""Parameters that were frozen when an optimizer was built, and that a line unfroze before one of its steps."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Unfrozen:
 
 
 def unfrozen_leaves(index: Index) -> Iterator[Unfrozen]:
-    """Yield the parameters that a line unfroze between two steps of an optimizer, once for each optimizer.
+    """Yield the parameters that a line unfroze between the making and a step of an optimizer, once for each optimizer.
 
-    Whoever switches the flag on in the middle of a training wants them trained with the rest, unless their gradients
-    are used by hand.
+    Whoever switches the flag on of what the loss comes from wants it trained with the rest, unless its gradients are
+    used by hand.
     """
     switched = _switched_on(index)
     if not switched:
@@ -38,7 +38,9 @@ def unfrozen_leaves(index: Index) -> Iterator[Unfrozen]:
         own = frozenset(map(TensorId, act.numbers))
         steps = [one for one in made if one.leaves is not None and own <= one.leaves]
         late = {
-            leaf: call for leaf, call in switched.items() if act.step <= call.step and _is_between(call.step, steps)
+            leaf: call
+            for leaf, call in switched.items()
+            if act.step <= call.step and any(one.moment[0] >= call.step for one in steps)
         }
         last = _last_before(backwards, steps) if late else None
         reached = _reached(index, last) if last is not None else frozenset()
@@ -62,10 +64,6 @@ def _switched_on(index: Index) -> dict[TensorId, Call]:
             if index.trace.tensors[leaf].type == "Parameter" and not is_moved_by_hand(index, leaf):
                 found[leaf] = call
     return found
-
-
-def _is_between(step: int, steps: list[Event]) -> bool:
-    return any(one.moment[0] < step for one in steps) and any(one.moment[0] >= step for one in steps)
 
 
 def _last_before(backwards: list[Event], steps: list[Event]) -> Event | None:
