@@ -226,6 +226,10 @@ class Finding:
         """What may mend it, the likeliest first."""
         return ()
 
+    def reads_what_it_writes(self) -> bool:
+        """Whether one call read a part of what it wrote, so that a copy under the same name would be read as well."""
+        return False
+
     def kept_at(self) -> Place | None:
         """Where a second reference to the bytes that it is about was kept, or handed over, if that is its matter."""
         return None

@@ -32,6 +32,10 @@ class OverlappingWrite(Finding):
         """The tensor that was written to."""
         return (self.tensor,)
 
+    def reads_what_it_writes(self) -> bool:
+        """Whether what is read is another part of the bytes."""
+        return self.how == "partial"
+
     def cures(self) -> tuple[Cure, ...]:
         """Copies of what is read or written, before the write or where it was made."""
         if self.how == "indices":

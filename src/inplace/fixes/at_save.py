@@ -10,7 +10,8 @@ from inplace.facts.model import Call, Kind, StorageId, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
-from inplace.fixes.rules import clone_where_made, clone_where_saved, cloned
+from inplace.fixes.read_first import reads_itself
+from inplace.fixes.rules import clone_where_made, clone_where_saved, cloned, has_twin
 from inplace.fixes.statement import MODULES, Statement, is_module
 
 
@@ -126,6 +127,7 @@ def clones_made(look: Look, finding: Finding) -> Candidates:
         site = look.site(place)
         if site is not None and maker is not None:
             fits = _is_base_done_with(look, site, finding, tensor) and not isinstance(site.statement, ast.Expr)
+            fits = fits and not reads_itself(look.site(finding.culprits[0]), finding)
             yield from (Candidate(site, edits, fits) for edits in clone_where_made(site))
 
 
@@ -189,6 +191,8 @@ def _piece(site: Statement, loop: ast.For) -> tuple[str, str] | None:
         links = [
             one.attr for one in ast.walk(statement.value) if isinstance(one, ast.Attribute) and one.attr.endswith("_")
         ]
+        if not links or not all(has_twin(link) and f".{link}(" in new for link in links):
+            return None
         for link in links:
             new = new.replace(f".{link}(", f".{link[:-1]}(")
     else:

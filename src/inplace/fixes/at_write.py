@@ -10,10 +10,9 @@ from inplace.facts.model import Kind, TensorId, TensorState
 from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_front_of, in_place_of
+from inplace.fixes.read_first import clone_index, clone_value, reads_itself
 from inplace.fixes.rules import (
     clone_before,
-    clone_index,
-    clone_value,
     has_twin,
     no_flag,
     operand,
@@ -58,6 +57,7 @@ def clones_before(look: Look, finding: Finding) -> Candidates:
             continue
         name = site.written_name()
         fits = name is not None and not site.is_array(name) and _is_harmless(look, finding, site, name)
+        fits = fits and not reads_itself(site, finding)
         yield from (Candidate(site, edits, fits) for edits in clone_before(site))
 
 

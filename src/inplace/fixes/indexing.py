@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from inplace.checks.finding import Finding
+from inplace.facts.called import ItemWrite, item_write
 from inplace.facts.source_code import SourceCode, called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
@@ -75,11 +76,15 @@ def _indexed(source: SourceCode, node: ast.expr) -> tuple[str, str, bool] | None
 
 def _merged(source: SourceCode, index: ast.expr) -> list[str] | None:
     """The further indices of what was indexed along its first dimension, whose own index is `:`; None for others."""
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    rest = _beside_whole(index.elts if isinstance(index, ast.Tuple) else [index])
+    return None if rest is None else [source.text_of(one) for one in rest]
+
+
+def _beside_whole(parts: list[ast.expr]) -> list[ast.expr] | None:
     first, *rest = parts
     whole = isinstance(first, ast.Slice) and first.lower is None and first.upper is None and first.step is None
     plain = all(isinstance(one, ast.Slice) or _is_number(one) for one in rest)
-    return [source.text_of(one) for one in rest] if whole and plain else None
+    return rest if whole and plain else None
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -93,6 +98,10 @@ def _is_number(node: ast.expr) -> bool:
 def _called(site: Statement, call: ast.Call, *, fits: bool) -> Candidates:
     """`x[i].add_(v)` -> `x[i] += v`, `x[i].relu_()` -> `x[i] = x[i].relu()`, `x[i].zero_()` -> `x[i] = 0`."""
     source = site.source_code
+    item = item_write(call)
+    if item is not None:
+        yield from _item_called(site, item, fits=fits)
+        return
     written = written_expression(call)
     if written is None:
         return
@@ -119,6 +128,18 @@ def _called(site: Statement, call: ast.Call, *, fits: bool) -> Candidates:
             return
         text = f"{place} = {_new_value(source, call, written, place)}"
     yield Candidate(site, [in_place_of(site.statement, text)], fits)
+
+
+def _item_called(site: Statement, item: ItemWrite, *, fits: bool) -> Candidates:
+    """`x[mask].__setitem__((slice(None), 0), v)` -> `x[mask, 0] = v`."""
+    source, inner = site.source_code, _indexed(site.source_code, item.held)
+    rest = [] if inner is None else _beside_whole(item.parts)
+    if inner is None or rest is None or inner[2]:
+        return
+    indices = [inner[1], *map(ast.unparse, rest)]
+    yield Candidate(
+        site, [in_place_of(site.statement, f"{inner[0]}[{', '.join(indices)}] = {source.text_of(item.value)}")], fits
+    )
 
 
 def _place(source: SourceCode, written: ast.expr) -> str | None:

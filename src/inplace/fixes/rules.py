@@ -236,24 +236,6 @@ def _line_before(site: Statement, text: str) -> Edit:
     return in_front_of(site.statement, f"{text}\n{site.source_code.indent_of(site.statement)}")
 
 
-def clone_value(site: Statement) -> Iterator[Edits]:
-    """`x[1:] = x[:-1]` -> `x[1:] = x[:-1].clone()`: what is read is copied before anything is written."""
-    statement, node, source = site.statement, site.node, site.source_code
-    value: ast.expr | None = statement.value if isinstance(statement, ast.Assign | ast.AugAssign) else None
-    if value is None and isinstance(node, ast.Call):
-        value = next((one for one in node.args if not isinstance(one, ast.Constant)), None)
-    if value is not None:
-        yield [cloned(source, value)]
-
-
-def clone_index(site: Statement) -> Iterator[Edits]:
-    """`m[m] = x` -> `m[m.clone()] = x`: the index is read while the tensor is written."""
-    statement = site.statement
-    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Tuple | ast.Slice):
-        yield [cloned(site.source_code, target.slice)]
-
-
 def put_accumulated(site: Statement, dtype: str) -> Iterator[Edits]:
     """`x[i] += v` -> `x.index_put_((i,), v, accumulate=True)`, which adds once for each time an index comes up."""
     statement, source = site.statement, site.source_code

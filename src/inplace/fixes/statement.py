@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inplace.checks.finding import Cure, Rewrite
+from inplace.facts.called import given_to, method_called
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, called_name, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
@@ -129,10 +130,7 @@ def _has_only(outer: ast.stmt, statement: ast.stmt) -> bool:
 
 
 def _receiver(call: ast.Call) -> ast.expr | None:
-    function = call.func
-    if not isinstance(function, ast.Attribute) or is_module(function.value):
-        return call.args[0] if call.args else None
-    return function.value
+    return next(iter(given_to(call)), None)
 
 
 def is_module(node: ast.expr) -> bool:
@@ -156,7 +154,7 @@ def written_expression(node: ast.AST) -> ast.expr | None:
     if isinstance(node, ast.Call):
         out = next((keyword.value for keyword in node.keywords if keyword.arg == "out"), None)
         found = out if out is not None else _receiver(node)
-        while isinstance(found, ast.Call) and called_name(found).endswith("_"):
+        while isinstance(found, ast.Call) and method_called(found).endswith("_"):
             found = _receiver(found)
         return found
     return node if isinstance(node, ast.Name | ast.Attribute) else None

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
+from inplace.facts.called import item_write
 from inplace.facts.model import Position, Source
 from inplace.facts.source_code import LOOPS, SourceCode, node_position
 from inplace.reading.loops import items_given
@@ -90,13 +91,12 @@ class Code:
 
         The latter are none where what is assigned is no item of the same variable (`buf[:, n:] = buf[:, :-n]`).
         """
-        statement = self.statement(position)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
-        if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Subscript):
+        written = item_write(self.statement(position))
+        if written is None:
             return [], []
-        value = statement.value
-        same = isinstance(value, ast.Subscript) and ast.unparse(value.value) == ast.unparse(target.value)
-        return _indices(target), _indices(value) if isinstance(value, ast.Subscript) and same else []
+        value = written.value
+        same = isinstance(value, ast.Subscript) and ast.unparse(value.value) == ast.unparse(written.held)
+        return written.parts, _indices(value) if isinstance(value, ast.Subscript) and same else []
 
     def whole(self, position: Position) -> Position:
         """The statement whose only target is that range, so that an item assignment is told with its value."""

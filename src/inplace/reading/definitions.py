@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from inplace.facts.called import writes_by_name
 from inplace.facts.model import Position, Trace
 from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.reading.place import Place
@@ -124,10 +125,9 @@ def parameters(one: Defined) -> list[str]:
 
 
 def is_write(node: ast.AST) -> bool:
-    """Whether a statement or call writes in place by its form: `a += b`, `a[0] = b`, `a.add_(b)`."""
+    """Whether a statement or call writes in place by its form: `a += b`, `a[0] = b`, `a.add_(b)`, `iadd(a, b)`."""
     if isinstance(node, ast.AugAssign):
         return True
     if isinstance(node, ast.Assign):
         return any(isinstance(target, ast.Subscript) for target in node.targets)
-    name = called_name(node) if isinstance(node, ast.Call) else ""
-    return name.endswith("_") and not name.startswith("_") and not name.endswith("__")
+    return isinstance(node, ast.Call) and writes_by_name(node)

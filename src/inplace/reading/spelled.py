@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 
+from inplace.facts.called import given_to, method_called
 from inplace.facts.model import Call, Function
 from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
@@ -111,9 +112,8 @@ def _is_tensor(node: ast.expr) -> bool:
 
 
 def _of_call(node: ast.Call, function: Function) -> dict[str, ast.expr]:
-    given = node.args
-    if function.name.startswith(_METHODS) and isinstance(node.func, ast.Attribute) and _is_method(node.func):
-        given = [node.func.value, *given]
+    is_method = function.name.startswith(_METHODS) or isinstance(node.func, ast.Call)
+    given = given_to(node) if is_method else node.args
     found: dict[str, ast.expr] = {}
     for number, one in enumerate(given):
         if isinstance(one, ast.Starred):
@@ -137,6 +137,6 @@ def is_path(node: ast.expr) -> bool:
 
 def chained_from(node: ast.expr) -> ast.expr:
     """What a chain of calls in place begins with, which is what each of them gives back: `b` of `b.mul_(2).add_(g)`."""
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
-        node = node.func.value
+    while isinstance(node, ast.Call) and method_called(node).endswith("_") and given_to(node):
+        node = given_to(node)[0]
     return node
