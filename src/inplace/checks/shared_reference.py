@@ -31,6 +31,7 @@ from inplace.reading.kept_objects import KeptObject, KeptObjects
 from inplace.reading.one_array import OneArray, tensors_of_one_array
 from inplace.reading.one_gradient import gradients_of_two
 from inplace.reading.place import Place
+from inplace.reading.refilled import Refilled, refilled_arrays
 from inplace.reading.repeated import Repeated, repeated_modules
 from inplace.reading.shared_defaults import written_for_all
 from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
@@ -59,6 +60,7 @@ _How = Literal[
     "cached",
     "foreign",
     "array",
+    "refilled",
     "across",
     "twins",
     "modules",
@@ -100,7 +102,8 @@ class SharedReference(Finding):
     wrote in place for its own use, one whose `result` has another name, one that was `handed` to a function which gave
     it back as if it were another, a `default` one that it wrote in each of its calls, one that a `class` has for all
     its objects, and an `item` of a data set, where `keep` is the line that handed it over, made it, or took it out;
-    `foreign` memory (of an array); several tensors over one `array` that live at once; `twins` (names for two things
+    `foreign` memory (of an array); several tensors over one `array` that live at once, or that was `refilled`
+    between them; `twins` (names for two things
     that are one); `modules` (an expression that repeats one module; `made once`, if it is a default);
     `data` (parameters that `keep` gave the bytes of a vector, which they were to have the values of);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
@@ -161,13 +164,14 @@ def shared_references(index: Index) -> Iterator[Finding]:
     ]
     kept += [_read_back(index, one, "kept") for one in written_snapshots(index)]
     kept += [_foreign(index, one) for one in foreign_writes(index)]
-    kept += [_of_array(index, one) for one in tensors_of_one_array(index)]
+    kept += _over_arrays(index, refilled := list(refilled_arrays(index)))
     kept += [_written_argument(index, one, "result") for one in in_place_results(index)]
     kept += [replace(_written_argument(index, one, "argument"), severity="info") for one in changed_again(index)]
     once: dict[object, SharedReference] = {}
     spots: set[object] = set()
     reads: set[object] = set()
-    first = [_repeated(index, one) for one in joined_items(index, objects)]
+    anew = {one.state.storage for one in refilled}
+    first = [_repeated(index, one) for one in joined_items(index, objects) if one.storage not in anew]
     first += [_finding(index, one.after.storage, [one, two], [], "swap", "warning") for one, two in swaps(index)]
     for finding, storages in _joined((*first, *kept)):
         writer = finding.culprits[0].spot if finding.culprits else None
@@ -311,6 +315,15 @@ def _of_array(index: Index, one: OneArray) -> SharedReference:
     """Tensors that a loop made over one array; whether they were meant to follow it nobody knows."""
     read = index.places.of(one.read)
     return _told(index, "array", "info", one.state, [one.keep], read, index.names.at(one.keep), one.keep)
+
+
+def _over_arrays(index: Index, refilled: list[Refilled]) -> Iterator[SharedReference]:
+    """Tensors over one array that was filled anew between them; only where there are none, others that a loop made."""
+    for one in refilled:
+        read, names = index.places.of(one.read), index.names.at(one.keep)
+        yield _told(index, "refilled", "warning", one.state, [one.fill, one.keep], read, names, one.keep)
+    if not refilled:
+        yield from (_of_array(index, one) for one in tensors_of_one_array(index))
 
 
 def _twins(index: Index, one: Twins) -> SharedReference:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.shared_reference import SharedReference
 from inplace.facts.model import Trace
+from inplace.reading.place import Place
 from inplace.render.words.parts import culprits, joined, name, quote, victim, where
 from inplace.render.words.telling import Words
 
@@ -20,6 +21,7 @@ _REMEDIES = {
     "item": "Clone the item before it is changed, or change it out of place.",
     "repeated": "Make each item its own tensor: `[torch.zeros(2) for _ in range(3)]`, or store `t.detach().clone()`.",
     "array": "Make each its own: `torch.tensor(array)`, or `torch.from_numpy(array.copy())`.",
+    "refilled": "Make each its own: `torch.tensor(array)`, or `torch.from_numpy(array.copy())`.",
     "swap": "Swap with one indexed assignment, `x[[0, 1]] = x[[1, 0]]`, or clone the right side.",
     "snapshot": "If each is to be its own, keep a copy: `.clone()` of a tensor, `copy.deepcopy` of a `state_dict`.",
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
@@ -70,6 +72,15 @@ def _writers(finding: SharedReference, trace: Trace) -> str:
     return "that line" if first == finding.keep else f"{where(first, trace)} ({quote(first)})"
 
 
+def _over_array(finding: SharedReference, trace: Trace, writer: str, read: Place) -> tuple[str, str]:
+    given = f"{where(read, trace)} ({quote(read)})"
+    if finding.how == "array" or finding.keep is None:
+        what = f"{writer} makes tensors over one array, and several of them lived at once."
+        return what, f"{given} was given each of them: what is written into the array shows in all."
+    made = f"{where(finding.keep, trace)} ({quote(finding.keep)}) makes tensors of it that are no copies"
+    return f"{writer} fills the array anew, and {made}.", f"{given} finds the values that it got last in all of them."
+
+
 def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
     names = joined(finding.reaching or finding.names[:2])
     writer = f"{where(finding.culprits[0], trace)}: {quote(finding.culprits[0])}" if finding.culprits else "a call"
@@ -94,10 +105,8 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
         wrote = f"{_writers(finding, trace)} wrote them"
         what = f"{victim(finding, trace)} joins items that are the same bytes: {kept}, {wrote}."
         return what, "A write through one of them shows in all of them."
-    if finding.how == "array" and finding.victim is not None:
-        what = f"{writer} makes tensors over one array, and several of them lived at once."
-        given = f"{where(finding.victim.place, trace)} ({quote(finding.victim.place)}) was given each of them"
-        return what, f"{given}: what is written into the array shows in all."
+    if finding.how in {"array", "refilled"} and finding.victim is not None and finding.victim.place is not None:
+        return _over_array(finding, trace, writer, finding.victim.place)
     if finding.how == "data" and finding.keep is not None and finding.victim is not None:
         gave = f"{where(finding.keep, trace)} ({quote(finding.keep)}) set `.data` of parameters to the bytes of"
         read = "that line" if finding.victim.place == finding.keep else where(finding.victim.place, trace)
