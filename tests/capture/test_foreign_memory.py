@@ -80,3 +80,24 @@ def test_copies(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reader.copy(address, 3) == b"\7\7\7"
     monkeypatch.setattr(foreign_memory, "_kernels_read", lambda: None)
     assert foreign_memory.kernels_copy(address, 2) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can be asked whether memory is mapped")
+def test_a_copy_is_of_the_heap_or_of_the_kernel() -> None:
+    """What `malloc` gave out is there to be read; of what lies elsewhere it is asked."""
+    if foreign_memory.copied is None:
+        pytest.skip("nothing was compiled")
+    c = ctypes.CDLL(None)
+    c.malloc.restype, c.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    c.free.argtypes, c.sbrk.restype, c.sbrk.argtypes = [ctypes.c_void_p], ctypes.c_void_p, [ctypes.c_long]
+    for size in (8, 5_000, 1 << 24):
+        address = c.malloc(size)
+        ctypes.memset(address, 7, size)
+        assert foreign_memory.copied(address, size) == b"\7" * size
+        c.free(address)
+
+    assert foreign_memory.copied(c.sbrk(0) + (1 << 20), 64) is None  # beyond the end of the heap nothing is mapped
+    c, address = mapped(2)
+    assert foreign_memory.copied(address, 2 * PAGE) == bytes(2 * PAGE)
+    c.munmap(address, 2 * PAGE)
+    assert foreign_memory.copied(address, 2 * PAGE) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import io
@@ -23,6 +24,7 @@ from inplace.capture.calls import mode
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.record import Recorder
 from inplace.facts.codec import to_json
+from inplace.facts.model import Act
 from tests.some import some
 from tests.unnoticed.programs import random_program
 
@@ -194,6 +196,40 @@ def test_it_tells_what_is_running() -> None:
     assert [call.function.label for call in recording.trace.calls] == ["mse_loss"] * 3
     assert found == [[], [1], [2]]  # the first of a function is noted by Python
     assert after == []
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="its C API is asked")
+def test_what_c_asks_by_name_is_what_python_does() -> None:
+    """PyTorch's C++ asks for `__torch_function__` by its name in C, and for the `__self__` of that."""
+    asked = ctypes.pythonapi.PyObject_GetAttrString
+    asked.restype, asked.argtypes = ctypes.py_object, (ctypes.py_object, ctypes.c_char_p)
+
+    with inplace.record():
+        assert Recorder._current is not None
+        theirs = Recorder._current._mode
+        before = sys.getrefcount(theirs)
+        bound = asked(theirs, b"__torch_function__")
+        assert asked(bound, b"__self__") is bound.__self__ is theirs.__torch_function__.__self__ is theirs
+        assert bound(torch.neg, (), (torch.ones(2),)).tolist() == [-1.0, -1.0]
+        assert asked(theirs, b"active") is theirs.active
+        for one, name in ((theirs, b"nothing"), (bound, b"nothing")):
+            with pytest.raises(AttributeError):
+                asked(one, name)
+        del bound, one
+        assert sys.getrefcount(theirs) == before
+
+
+def test_gradient_mode_is_told_where_it_is_switched_off() -> None:
+    """And only there: to switch on what is on, or off what is off, is nothing."""
+    with inplace.record() as recording:
+        with torch.enable_grad():
+            pass
+        with torch.no_grad(), torch.no_grad():
+            torch._C._set_grad_enabled(False)
+        torch.set_grad_enabled(mode=False)
+        torch.set_grad_enabled(mode=True)
+
+    assert [act.act for act in recording.trace.acts] == [Act.SWITCHED_OFF] * 2
 
 
 def test_it_keeps_and_loses_no_reference() -> None:

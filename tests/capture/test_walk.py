@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from inplace.capture.graph import postmortem
+from inplace.capture.graph import postmortem, walk
 from inplace.capture.graph.walk import NodesBelow
 
 
@@ -48,6 +48,21 @@ def test_a_limit_says_that_it_was_reached() -> None:
 
     assert [len(list(below)) for below in found.values()] == [3, whole - 1, whole, whole]
     assert [below.is_complete for below in found.values()] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3, 100])
+def test_nodes_without_their_edges(limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same nodes in the same order, with what is compiled and without."""
+    x = torch.ones(3, requires_grad=True)
+    y = (x.exp() * x + x.exp()).log().sum() + x.sum()
+    expected = [node for node, _ in NodesBelow([y.grad_fn], limit)]
+
+    for is_compiled in (True, False):
+        if not is_compiled:
+            monkeypatch.setattr(walk, "meet_all", None)
+        below = NodesBelow([y.grad_fn], limit)
+        assert list(below.nodes()) == expected
+        assert below.is_complete is (limit in (None, 100))
 
 
 def test_depth_first_is_the_order_of_the_edges() -> None:

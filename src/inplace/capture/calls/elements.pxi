@@ -1,8 +1,8 @@
-"""Elements of floating-point tensors, read where they lie, as `singular_nodes` asks for them."""
+"""Graphs that are gone through, and elements of floating-point tensors, read where they lie, for `singular_nodes`."""
 
 from libc.math cimport isfinite
 
-from inplace.capture.graph import singular
+from inplace.capture.graph import singular, walk
 
 cdef enum:
     AT_ZERO = 0
@@ -90,4 +90,17 @@ def has_any(tensor, int test):
             return False
 
 
+def meet_all(list met, dict places, limit):
+    """Add to the nodes of a `NodesBelow` those that they reach, as `NodesBelow.nodes` does."""
+    cdef Py_ssize_t place = 0, most = PY_SSIZE_T_MAX if limit is None else limit
+    while place < most and place < PyList_GET_SIZE(met):
+        for edge in <tuple>(<object>PyList_GET_ITEM(met, place)).next_functions:
+            target = (<tuple>edge)[0]
+            if target is not None and target not in places:
+                places[target] = PyList_GET_SIZE(met)
+                met.append(target)
+        place += 1
+
+
 singular.has_any = has_any
+walk.meet_all = meet_all

@@ -133,9 +133,17 @@ cdef PyObject* entered(PyObject* mode, PyObject** given, Py_ssize_t count, PyObj
         PyErr_Clear()
     elif flag(known, QUICK_SLOT):
         return called(<Shorthand>shorthand, mode, known, given, count, kwargs)
-    elif flag(known, PASSED_SLOT) and not flag(known, SWITCHES_SLOT) and not flag(known, DROPS_SLOT):
-        return made(given, kwargs)
+    elif flag(known, PASSED_SLOT) and not flag(known, DROPS_SLOT):
+        if not flag(known, SWITCHES_SLOT) or not switches_off(given[2]):
+            return made(given, kwargs)
     return in_python(mode, given, count, names)
+
+
+cdef bint switches_off(PyObject* args) noexcept:
+    """Whether a call that sets the gradient mode may switch it off."""
+    if IS_EXPORTED and not TELL_GRAD():
+        return False
+    return PyTuple_GET_SIZE(<object>args) != 1 or <object>PyTuple_GET_ITEM(<object>args, 0) is not True
 
 
 cdef PyObject* made(PyObject** given, PyObject* kwargs) noexcept:

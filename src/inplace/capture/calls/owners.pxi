@@ -1,4 +1,10 @@
-"""Whose bytes lie where, noted as `Memory` and `Storages` do."""
+"""Whose bytes lie where, noted as `Memory` and `Storages` do.
+
+NOTE [ Bytes of the heap ]
+What `malloc` gives out for a small array lies in the heap of the process, between where that began and where it ends
+now: all of that is there to be read, whoever has it. To ask the kernel for a copy takes longer than all else that is
+done about such an array. So it is asked for what lies elsewhere, which may be a file that was cut, or be unmapped.
+"""
 
 from inplace.capture.bytes import foreign_memory
 from inplace.capture.tables import memory as memories
@@ -7,16 +13,37 @@ cdef extern from *:
     """
     #ifdef __linux__
     #include <errno.h>
+    #include <stdio.h>
     #include <sys/uio.h>
     #include <unistd.h>
+    static uintptr_t heap_begin = 0;
+    static void find_heap(void) {
+        char line[512];
+        unsigned long begin, end;
+        FILE* maps = fopen("/proc/self/maps", "r");
+        while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+            if (strstr(line, "[heap]") == NULL || sscanf(line, "%lx-%lx", &begin, &end) != 2) continue;
+            heap_begin = begin;
+            break;
+        }
+        if (maps != NULL) fclose(maps);
+    }
+    static int is_in_heap(uintptr_t begin, Py_ssize_t size) {
+        return heap_begin && begin >= heap_begin && begin + size <= (uintptr_t)sbrk(0);
+    }
     /* The bytes copied; -1 where nobody may read all of them; -2 where the kernel doesn't copy any. */
-    static Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size) {
+    static Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size) {
+        if (is_in_heap((uintptr_t)there, size)) {
+            memcpy(here, there, size);
+            return size;
+        }
         struct iovec mine = {here, (size_t)size}, theirs = {there, (size_t)size};
         ssize_t count = process_vm_readv(getpid(), &mine, 1, &theirs, 1, 0);
         return count == size ? count : count >= 0 || errno == EFAULT ? -1 : -2;
     }
     #else
-    static Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size) {
+    static void find_heap(void) {}
+    static Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size) {
         return -2;
     }
     #endif
@@ -31,11 +58,11 @@ cdef extern from *:
     #endif
     }
     """
-    Py_ssize_t copied_by_kernel(char* here, void* there, Py_ssize_t size)
+    void find_heap()
+    Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size)
     bint has_died(PyObject* ref)
 
 cdef int KINDS = memories._KINDS
-cdef int MOST = storages._MOST
 cdef int MOST_BLOCKS = memories._MOST
 cdef int FACTS = tensors.FACTS
 
@@ -44,10 +71,11 @@ def copy(pointer, Py_ssize_t size):
     """The bytes at an address; None where nobody may read them any more, NotImplemented where the kernel copies none."""
     cdef Py_ssize_t count
     found = PyBytes_FromStringAndSize(NULL, size)
-    count = copied_by_kernel(<char*>found, <void*><intptr_t>PyLong_AsLongLong(pointer), size)
+    count = copied_bytes(<char*>found, <void*><intptr_t>PyLong_AsLongLong(pointer), size)
     return found if count == size else None if count == -1 else NotImplemented
 
 
+find_heap()
 foreign_memory.copied = copy
 
 
@@ -97,6 +125,31 @@ cdef class Owners:
         self._keep(memory, kinds, memory._count + count)
         if memory._count > memory._most:
             self._place_living(memory)
+
+    def owner_of(self, memory, unsigned long long start, unsigned long long size):
+        """As `Memory.owner_of`."""
+        cdef PyObject* there
+        if not start or not size:
+            return None
+        for kind in memory._kinds:
+            there = PyDict_GetItemWithError(memory._stretches, (start >> <int>kind) * KINDS + <int>kind)
+            if there == NULL:
+                continue
+            if type(<object>there) is list:
+                for one in <list>there:
+                    if self._holds(one, start, size):
+                        return one
+            elif self._holds(<object>there, start, size):
+                return <object>there
+        return None
+
+    cdef bint _holds(self, one, unsigned long long start, unsigned long long size) except -1:
+        """Whether an owner lives and has so many bytes at an address."""
+        cdef unsigned long long begin
+        if has_died(<PyObject*>one):
+            return False
+        begin = one.pointer
+        return begin <= start and start + size <= begin + <unsigned long long>self._storages._size_of(one)
 
     cdef int _place_living(self, memory) except -1:
         """As `Memory._forget_dead`."""

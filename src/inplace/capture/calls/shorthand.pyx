@@ -26,6 +26,7 @@ import torch
 
 from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
+from inplace.capture.calls import functions
 from inplace.capture.calls.functions import variant_of
 from inplace.capture.calls.known import Known
 from inplace.capture.code import stacks
@@ -51,6 +52,7 @@ if (CALL_WIDTH, GIVEN_WIDTH, TENSOR_WIDTH) != (call_log.WIDTH, call_log.GIVEN_WI
     raise ImportError("built for rows of another width")
 
 cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
     int PyList_SetSlice(object some, Py_ssize_t low, Py_ssize_t high, PyObject* others) except -1
 
 cdef int OWNED = call_notes.OWNED
@@ -68,6 +70,7 @@ cdef int LEAF = tensors_seen._LEAF
 cdef int LAST = tensors.LAST
 
 cdef set INDICES = call_notes._INDICES
+cdef dict BUFFERS = functions._BUFFERS
 
 
 include "frames.pxi"
@@ -167,7 +170,7 @@ cdef class Shorthand:
             return -1
         if is_transforming():
             return -1
-        if flag(facts, VARIES_SLOT) and variant_of(known.facts.name, args, kwargs):
+        if flag(facts, VARIES_SLOT) and self._may_vary(known, kwargs) and variant_of(known.facts.name, args, kwargs):
             return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
@@ -201,6 +204,10 @@ cdef class Shorthand:
             self._hooks.look_over(taken)
             self._compared[step] = taken
         return step
+
+    cdef bint _may_vary(self, known, dict kwargs) except -1:
+        """Whether the flags of a call are to be looked at; most that may have `inplace` have it not set."""
+        return kwargs.get("inplace") is True or known.facts.name in BUFFERS
 
     cdef int _look_around(self, Beginning* begun) except -1:
         """What comes before anything is noted of a call, once."""
@@ -306,6 +313,10 @@ cdef class Shorthand:
             self._rows.data.as_ints[tensor * TENSOR_WIDTH + LAST] = step
             if slot(ref, LIVE_SLOT) != <PyObject*>None:
                 self._new.leave(slot(ref, LIVE_SLOT), <object>slot(ref, TENSOR_SLOT), step)
+            elif PyLong_AsLongLong(<object>slot(ref, NODE_SLOT)) < 0:
+                pointer = <object>slot(ref, POINTER_SLOT)
+                if PyDict_GetItemWithError(self._unasked, pointer) == ref:
+                    PyDict_DelItem(self._unasked, pointer)
         PyList_SetSlice(dead, 0, place, NULL)
         return 0
 
@@ -344,9 +355,10 @@ cdef class Shorthand:
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
 
-    def place(self, memory, unplaced, placed):
-        """Tell a `Memory` of some storages and of the tensors met since `placed`, as `Storages` does."""
-        self._owners.place(memory, unplaced, placed)
+    @property
+    def owners(self):
+        """What tells whose bytes lie where, as `Storages` and `Memory` do."""
+        return self._owners
 
     def meet_view(self, tensor, base, Py_ssize_t step, long long made):
         """The state of a view that a call has given out, as `Arrivals.meet_based` notes it; None where it does that."""

@@ -13,6 +13,7 @@ cdef enum:
 if STORAGE_WIDTH != storages._FACTS:
     raise ImportError("built for rows of another width")
 
+cdef int MOST = storages._MOST
 cdef int ALIVE = storages._ALIVE
 cdef int LAST_OF_STORAGE = storages._LAST
 
@@ -25,20 +26,33 @@ cdef class NewStorages:
     """
 
     cdef object _storages, _died, _devices
-    cdef dict _live
-    cdef list _dead
+    cdef dict _live, _seconds
+    cdef list _dead, _unplaced
+    cdef Py_ssize_t _limit
     cdef array.array _sizes, _allocated, _facts
     cdef int _cpu
 
     def __init__(self, storages):
         self._storages, self._died, self._devices, self._cpu = storages, storages._died, storages._devices, -1
-        self._live, self._dead = storages.live, storages.dead
+        self._live, self._dead, self._seconds = storages.live, storages.dead, storages._seconds
+        self._unplaced, self._limit = storages._unplaced, MOST
         self._sizes, self._allocated, self._facts = storages.sizes, storages.allocated, storages._facts
 
     cdef int bury(self) except -1:
         """Forget those that have died, before `live` is asked."""
-        if PyList_GET_SIZE(self._dead):
-            self._storages.bury()
+        cdef PyObject* ref
+        while PyList_GET_SIZE(self._dead):
+            one = self._dead[-1]
+            ref = <PyObject*>one
+            if type(one) is not LiveStorage:
+                self._storages.bury()
+                return 0
+            key = <object>slot(ref, LIVE_KEY_SLOT)
+            self._live.pop(key, None)
+            self._seconds.pop(key, None)
+            put(ref, LIVE_IMPLS_SLOT, <object>slot(ref, LIVE_IMPLS_SLOT) - 1)
+            put(ref, LIVE_KEY_SLOT, 0)
+            self._dead.pop()
         return 0
 
     cdef int leave(self, PyObject* live, tensor, long long step) except -1:
@@ -72,5 +86,9 @@ cdef class NewStorages:
         self._allocated.append(0 if is_external else size)
         array.extend_buffer(self._facts, <char*>row, STORAGE_WIDTH)
         self._live[key] = live
-        self._storages.unplaced(live)
+        if PyList_GET_SIZE(self._unplaced) < self._limit:
+            self._unplaced.append(live)
+        else:
+            self._storages.unplaced(live)
+            self._limit = self._storages._limit
         return live

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -29,6 +29,10 @@ Noted = tuple[int, str, list[tuple[int, int]], list[_Kept], int | None, bool]
 
 An edge is the place of a node in the walk, and the number of its input.
 """
+
+
+meet_all: Callable[[list[Any], dict[Any, int], int | None], None] | None = None
+"""What meets the nodes that some reach, up to a limit, compiled; None where it was not."""
 
 
 class NodesBelow:
@@ -65,13 +69,10 @@ class NodesBelow:
 
     def nodes(self) -> Iterator[Any]:
         """The nodes without their edges."""
-        met, places = self.met, self._places
-        for node in islice(met, self._limit):
-            yield node
-            for target, _ in node.next_functions:
-                if target is not None and target not in places:
-                    places[target] = len(met)
-                    met.append(target)
+        if meet_all is None:
+            return (node for node, _ in self)
+        meet_all(self.met, self._places, self._limit)
+        return islice(self.met, self._limit)
 
     def depth_first(self) -> Iterator[Any]:
         """The nodes in the order of the edges: one more node on a path changes nothing in the order of the others."""

@@ -15,7 +15,7 @@ What is known of it is in the tensor's reference and row; see NOTE [ New tensors
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
@@ -68,10 +68,11 @@ class Storages:
         live: the storages that were asked for, by the address of their `StorageImpl`.
         unasked: the tensors whose storages were not, dead ones too, by the address of their memory.
         dead: those that have died since the last `bury`; they have to be buried before `live` is asked.
-        place: what tells a `Memory` of some storages and of the tensors met since one, where it was compiled.
+        owners: what tells a `Memory` of some storages and of the tensors met since one (`place`), and asks it
+            (`owner_of`), where that was compiled.
     """
 
-    place: Callable[[Memory, list[LiveStorage], int], None] | None = None
+    owners: Any = None
 
     def __init__(self, tensors: Tensors, layouts: Layouts, refs: dict[int, TensorRef]) -> None:
         self.sizes = array("q")
@@ -167,6 +168,11 @@ class Storages:
         if not live.refs:
             self._facts[live.id * _FACTS + _LAST] = step
 
+    def drop(self, ref: TensorRef) -> None:
+        """Forget a dead tensor that no node has given out, and that has kept its storage to itself: nobody has that."""
+        if self.unasked.get(ref.pointer) is ref:
+            del self.unasked[ref.pointer]
+
     def _leave_unasked(self, ref: TensorRef, step: int) -> None:
         """A tensor has moved away from a storage that nobody has asked for, and now nobody can."""
         del self.unasked[ref.pointer]
@@ -239,7 +245,7 @@ class Storages:
         """Nobody has looked yet where the bytes of a storage are."""
         self._unplaced.append(live)
         if len(self._unplaced) > self._limit:
-            self._unplaced = [one for one in self._unplaced if one() is not None]
+            self._unplaced[:] = [one for one in self._unplaced if one() is not None]
             self._limit = 2 * len(self._unplaced) + _MOST
 
     def _add_second(self, storage: Any, key: int, pointer: int, size: int, live: LiveStorage) -> None:
@@ -268,7 +274,10 @@ class Storages:
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         """The storage that was known of some bytes before."""
         self._place()
-        owner = self._memory.owner_of(pointer, size)
+        if self.owners is not None:
+            owner = self.owners.owner_of(self._memory, pointer, size)
+        else:
+            owner = self._memory.owner_of(pointer, size)
         if not isinstance(owner, TensorRef):
             return None if owner is None else owner.live
         tensor = owner()
@@ -289,8 +298,8 @@ class Storages:
     def _place(self) -> None:
         """Tell where the bytes are of what was met since the last time: each is looked at once, and nobody hurries."""
         placed, self._placed = self._placed, self._tensors.count
-        if self.place is not None:
-            self.place(self._memory, self._unplaced, placed)
+        if self.owners is not None:
+            self.owners.place(self._memory, self._unplaced, placed)
             self._unplaced.clear()
             return
         for live in self._unplaced:

@@ -194,6 +194,8 @@ class TensorsSeen:
             rows[ref.tensor * TENSOR + LAST] = step
             if ref.live is not None:
                 self.storages.leave(ref, step)
+            elif ref.node < 0:
+                self.storages.drop(ref)
 
     def close(self) -> None:
         """Let go of everything that is known of live tensors."""
@@ -304,7 +306,7 @@ class TensorsSeen:
         known.key = id(tensor)
         known.tensor = self.tensors.add(type(tensor), origin, self.step)
         known.live = known.counter = known.version = None
-        known.pointer = 0
+        known.pointer, known.node = 0, -1
         known.guessed = known.lost = False
         self.refs[known.key] = known
         return known
