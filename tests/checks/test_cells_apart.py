@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from inplace.checks.graph_detached import Cut
 from inplace.checks.rebound_leaf import ReboundLeaf
 from inplace.checks.shared_reference import SharedReference
 from inplace.fixes.editing import applied
 from inplace.render.words.telling import fix_summary, headline
-from tests.sessions import Run, play
+from tests.sessions import Run, Session, play
 
 NET = "import copy\nnet = nn.Linear(2, 1)\nx = torch.ones(3, 2)"
 TRAIN = (
@@ -51,6 +52,91 @@ def test_where_no_line_is_known_that_kept_it_none_is_named() -> None:
     (finding,) = [one for one in last.report.findings if isinstance(one, SharedReference) and one.severity != "info"]
     assert finding.keep is None
     assert headline(finding, last.session).startswith("line 1 takes for two what are the same tensors, which In[4]")
+
+
+TARGET = "target = net\nr = target(x)"
+QLEARNING = """
+for _ in range(3):
+    with torch.no_grad():
+        goal = 0.9 * target(x)
+    loss = (net(x) - goal).square().mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+"""
+
+
+def test_a_second_name_of_a_module_is_followed_into_other_cells() -> None:
+    """One cell gives it, another trains one and takes the goal from the other."""
+    *_, last = play(NET, SGD, TARGET, QLEARNING)
+
+    (finding,) = [one for one in last.report.findings if isinstance(one, SharedReference) and one.severity != "info"]
+    assert finding.keep is not None
+    assert (finding.keep.label, finding.keep.code) == ("In[3]", "target = net")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (NET, SGD, "target = copy.deepcopy(net)\nr = target(x)", QLEARNING),
+        (NET, SGD, TARGET, "target = copy.deepcopy(net)", QLEARNING),
+        (NET, SGD, TARGET, TRAIN),
+        (NET, SGD, TARGET, TRAIN.replace("net(x)", "target(x)"), "print(net(x).mean())"),
+    ],
+)
+def test_a_copy_or_a_habit_is_no_matter(cells: tuple[str, ...]) -> None:
+    """A copy, in the same cell or in a later one; and two names that are never taken for two."""
+    assert [_told(run) for run in play(*cells)] == [[]] * len(cells)
+
+
+# ---------------------------------------------------------------- numbers
+
+TOTAL = "total = torch.tensor(losses).mean()"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ("losses = [(net(one) - 1).square().item() for one in x]", "(net(one) - 1).square().item()"),
+        ("out = net(x).square()\nlosses = [one.item() for one in out]", "one.item()"),
+        ("losses = []\nfor one in x:\n    losses.append(net(one).square().item())", "net(one).square().item()"),
+        ("losses = net(x).square().flatten().tolist()", "net(x).square().flatten().tolist()"),
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_numbers_that_another_cell_makes_a_loss_of_are_followed_back(numbers: str, code: str, *, apart: bool) -> None:
+    """The line that read them is to blame, in its cell; the tensor that was made of them is not to be a leaf."""
+    *_, last = play(NET, *([numbers, TOTAL] if apart else [f"{numbers}\n{TOTAL}"]), "total.backward()")
+
+    (cut,) = last.report.of_type(Cut)
+    assert cut.how == "item"
+    assert (cut.culprits[0].label, cut.culprits[0].code) == ("In[2]", code)
+    assert cut.rewrite is None or "requires_grad" not in cut.rewrite.new
+
+
+def test_of_numbers_whose_origin_is_not_known_no_leaf_is_made() -> None:
+    """They may have come of tensors in a cell that was not recorded."""
+    session = Session()
+    session.run(NET)
+    session.wait("losses = [net(one).item() for one in x]")
+    session.run(TOTAL)
+    last = session.run("total.backward()")
+
+    (cut,) = last.report.of_type(Cut)
+    assert cut.rewrite is None
+
+
+# ---------------------------------------------------------------- statistics
+
+
+@pytest.mark.parametrize("forward", ["later = norm(x).square().mean()", "for _ in range(2):\n    norm(x)"])
+def test_a_copy_of_the_input_does_not_mend_what_a_module_writes_of_its_own(forward: str) -> None:
+    """Batch norm writes its statistics: `x = x.clone()` before it would leave all as it is."""
+    begin = "norm = nn.BatchNorm1d(2).eval()\nx = torch.arange(6.0).reshape(3, 2)"
+    *_, last = play(begin, "loss = norm(x).square().mean()", f"norm.train()\n{forward}", "loss.backward()")
+
+    (finding,) = [one for one in last.report.findings if one.kind == "silent-corruption"]
+    assert finding.rewrite is None or "x.clone()" not in finding.rewrite.new
 
 
 # ---------------------------------------------------------------- optimizers of earlier cells

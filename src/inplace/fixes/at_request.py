@@ -13,6 +13,7 @@ from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand, runs_backward, under_enable_grad, with_keyword
 from inplace.fixes.statement import Statement, function_around
 
+_OF_VALUES = frozenset({"tensor", "full"})
 _FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "tensor", "full", "linspace", "empty", "eye"})
 
 
@@ -91,6 +92,7 @@ def makes_leaf(look: Look, finding: Finding) -> Candidates:
         is_float = bool(dtypes) and all("float" in one for one in dtypes)
         names = {ast.unparse(one) for one in getattr(site.statement, "targets", [])}
         leads = call is not None and len(call.outputs) == 1 and _leads_on(look, call, finding)
+        leads = leads and not _may_come_of_tensors(look, call, node)
         found.append((site, node, is_float and leads, names))
     read = [one for one in found if any(_reads_gradient(one[0].source_code, name) for name in one[3])]
     wanted = read or found
@@ -98,6 +100,13 @@ def makes_leaf(look: Look, finding: Finding) -> Candidates:
         plain = not any(keyword.arg == "requires_grad" for keyword in node.keywords)
         fits = len(wanted) == 1 and is_float and plain and site.statement.__class__ is ast.Assign
         yield Candidate(site, [with_keyword(site.source_code, node, "requires_grad=True")], fits)
+
+
+def _may_come_of_tensors(look: Look, call: Call | None, node: ast.Call) -> bool:
+    """Whether a tensor was made of values of an earlier run, of which it isn't known where they came from."""
+    given = [part for one in (*node.args, *node.keywords) for part in ast.walk(one)]
+    is_named = called_name(node) in _OF_VALUES and any(isinstance(one, ast.Name) for one in given)
+    return is_named and call is not None and call.step < look.index.trace.begin
 
 
 def _leads_on(look: Look, made: Call, finding: Finding) -> bool:

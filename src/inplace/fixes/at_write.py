@@ -57,8 +57,18 @@ def clones_before(look: Look, finding: Finding) -> Candidates:
             continue
         name = site.written_name()
         fits = name is not None and not site.is_array(name) and _is_harmless(look, finding, site, name)
-        fits = fits and not reads_itself(site, finding)
+        fits = fits and not reads_itself(site, finding) and not _writes_own(look, place, name)
         yield from (Candidate(site, edits, fits) for edits in clone_before(site))
+
+
+def _writes_own(look: Look, place: Place, name: str | None) -> bool:
+    """Whether a call of a library's writes what it has itself, and not what a name stands for: `net(x)` statistics."""
+    call = look.call_of(place)
+    if call is None or not call.stack.frames or call.stack.frames[0].entry is None:
+        return False
+    written = [look.index.trace.states[one.before].storage for one in look.index.trace.writes(call)]
+    named = {known for one in written for known in look.index.names.over(one)}
+    return bool(named) and name not in named
 
 
 def clones_value(look: Look, finding: Finding) -> Candidates:

@@ -52,7 +52,8 @@ def twins(index: Index) -> Iterator[Twins]:
     modules = [pair for number, code in enumerate(index.places.codes) for pair in _renamed(number, code)]
     wanted: dict[int, set[str]] = {}
     for pair in (*loops, *modules):
-        wanted.setdefault(pair.source, set()).update(pair.names)
+        for number in (pair.source, *_others(index, pair)):
+            wanted.setdefault(number, set()).update(pair.names)
     mentions = Mentions(index, wanted)
     for pair in loops:
         yield from _same_items(index, mentions, pair)
@@ -160,11 +161,16 @@ def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twin
 
     A second name alone is a habit (`net = model`), and two branches with one module are trained together (siamese).
     """
-    code = index.places.codes[pair.source]
-    found = [
-        [one for one in mentions.of(pair.source, name) if _is_there(code, pair, one) and _calls(code, one, name)]
-        for name in pair.names
-    ]
+    found, sources = [], dict[int, int]()
+    for name in pair.names:
+        called = [
+            (one, number)
+            for number in (pair.source, *_others(index, pair))
+            for one in mentions.of(number, name)
+            if _is_there(index, pair, number, one) and _calls(index.places.codes[number], one, name)
+        ]
+        sources.update({one.step: number for one, number in called})
+        found.append(sorted([one for one, _ in called], key=lambda one: one.step))
     used = [_parameters(index, mentions, own) for own in found]
     for tensor in used[0]:
         writes = [one for one in index.history.writes_of(index.history.last_state(tensor)) if not is_first(one)]
@@ -174,7 +180,7 @@ def _same_module(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twin
             if meeting(index, [one.step for one in found[0]], [one.step for one in found[1]], writes) is None:
                 return
             keep = index.places.in_source(pair.source, pair.position)
-            reader = index.places.in_source(pair.source, read.position, read.step)
+            reader = index.places.in_source(sources[read.step], read.position, read.step)
             yield Twins(keep, written, reader, tensor, pair.names[0])
             return
 
@@ -190,10 +196,20 @@ def _calls(code: Code, mention: Mention, name: str) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node.func) == name
 
 
-def _is_there(code: Code, pair: _Pair, mention: Mention) -> bool:
+def _others(index: Index, pair: _Pair) -> list[int]:
+    """The sources of other cells, where it is a cell that gave a variable a second name: they have that too."""
+    sources = index.trace.sources
+    is_global = sources[pair.source].is_cell and pair.function is None and pair.names[0].isidentifier()
+    return [number for number, one in enumerate(sources) if is_global and one.is_cell and number != pair.source]
+
+
+def _is_there(index: Index, pair: _Pair, source: int, mention: Mention) -> bool:
     """Whether a variable in a mention is that of the function of an assignment; attributes are told by their text."""
     if not pair.names[0].isidentifier():
         return True
+    code = index.places.codes[source]
+    if source != pair.source:
+        return code.source_code.function_around(mention.position) is None
     function = code.source_code.function_around(mention.position)
     if function is pair.function or not isinstance(pair.function, FUNCTIONS):
         return function is pair.function
