@@ -13,11 +13,12 @@ from inplace.facts.source_code import node_position
 from inplace.reading.code import Code
 from inplace.reading.gradient_events import reads_grad
 from inplace.reading.index import Index
+from inplace.reading.leaf_behind import LeafBehind, leaf_behind
 from inplace.reading.lineage import lineage
 from inplace.reading.loaded import is_over, load_of
 from inplace.reading.place import Place
 from inplace.reading.replaced import Replaced, replaced_leaves
-from inplace.reading.unanswered import LeafBehind, leaf_behind, unanswered
+from inplace.reading.unanswered import unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

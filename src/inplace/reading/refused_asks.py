@@ -8,7 +8,7 @@ from inplace.facts.model import TensorState
 from inplace.reading.ending import Ending
 from inplace.reading.index import Index
 from inplace.reading.place import Place
-from inplace.reading.unanswered import HowRefused, Unanswered
+from inplace.reading.requests import HowRefused, Unanswered
 
 # What a text says of the line itself.
 _SAID: dict[str, HowRefused] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from inplace.facts.model import GraphWalk, NodeId, TensorId
 from inplace.reading.gradients import reached_leaves, read_leaves, wanted_leaves
 from inplace.reading.index import Index
-from inplace.reading.unanswered import Unanswered
+from inplace.reading.requests import Unanswered
 
 _SAMPLED = frozenset({"Bernoulli", "Normal", "Poisson"})  # of what the numbers are drawn by
 _FLAT = frozenset({"Round", "Floor", "Ceil", "Trunc", "Fix", "Sign", "Sgn", "Heaviside", "FloorDivide"})

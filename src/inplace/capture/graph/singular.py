@@ -16,6 +16,7 @@ from inplace.capture.graph.handles import saved_tensor
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
+from inplace.facts.pause import no_collection
 
 _NODES = 2000  # looked at before one backward
 ELEMENTS = 1 << 16  # of one saved tensor up to which it is looked at
@@ -65,6 +66,7 @@ _OF_NODES: dict[str, tuple[str, Test]] = {
 _known: dict[type, tuple[str, Test] | None] = {}  # the same by classes of nodes that serve one function each
 
 
+@no_collection()  # for the objects that stand for the nodes, which go at once
 def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
     """The sequence numbers of the nodes below some roots whose derivative is not finite, the first made first.
 
