@@ -35,6 +35,18 @@ def function(forward: str, backward: str, given: str = "x") -> str:
 
 LEAF = "x = torch.ones(3, requires_grad=True)\n"
 MENDED = {
+    "rows of a bank that come from the loop": """
+net = nn.Linear(4, 4)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+bank = torch.zeros(6, 4)
+for step in range(3):
+    rows = torch.tensor([step, step + 1])
+    z = nn.functional.normalize(net(torch.randn(2, 4)), dim=1)
+    bank[rows] = z
+    loss = (z @ bank.t()).logsumexp(1).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()""",
     "numpy of one tensor twice in a line": "p = nn.Linear(2, 1)(torch.rand(3, 2)).sigmoid()\n"
     "score = 2 * p.numpy().max() / (p.numpy().sum() + 1)",
     "numpy of a parameter twice in a function": "def spread(t):\n    return t.numpy().max() - t.numpy().min()\n"
@@ -375,18 +387,6 @@ HELD = {
         loss = torch.tensor(p.sum(), requires_grad=True)
         loss.backward()
         opt.step()""",
-    "rows of a bank that come from the loop": """
-        net = nn.Linear(4, 4)
-        opt = torch.optim.SGD(net.parameters(), lr=0.1)
-        bank = torch.zeros(6, 4)
-        for step in range(3):
-            rows = torch.tensor([step, step + 1])
-            z = nn.functional.normalize(net(torch.randn(2, 4)), dim=1)
-            bank[rows] = z
-            loss = (z @ bank.t()).logsumexp(1).mean()
-            opt.zero_grad()
-            loss.backward()
-            opt.step()""",
     "a sum above the loop that is added to in a function": """
         def add(total, value):
             total.add_(value)

@@ -11,6 +11,7 @@ from inplace.facts.source_code import LOOPS, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_place_of
 from inplace.fixes.first_use import detaches_taken
+from inplace.fixes.kept_values import detaches_kept, written_into
 from inplace.fixes.ownership import operands_of
 from inplace.fixes.rules import with_keyword
 from inplace.fixes.statement import Statement
@@ -56,6 +57,8 @@ def detaches_carried(look: Look, finding: Finding) -> Candidates:
         yield from _in_cell_again(look, finding)
         return
     call, first = second
+    keeps = not _loses_gradient(look, _carried(look, call, first, 0), call)
+    yield from detaches_kept(look, first, call, fits=keeps)
     for depth, frame in enumerate(call.stack.frames[:_DEEPEST]):
         place = look.index.places.at(frame, call.step)
         source = look.index.places.code(place).source_code
@@ -146,7 +149,9 @@ def _taken_by(look: Look, call: Call, function: str) -> list[str]:
 def _at_loop_end(look: Look, place: Place, loop: ast.stmt, carried: _Carried, call: Call) -> Candidates:
     """The names that the loop assigns and takes over."""
     body = getattr(loop, "body", [])
+    source = look.index.places.code(place).source_code
     assigned = {ast.unparse(part) for one in body for part in _assigned(one)}
+    assigned |= {text for one in body if (text := written_into(source, one)) is not None}
     given = {name: name if name in assigned else name.partition(".")[0] for name in carried.names}
     own = {
         name: many
@@ -154,7 +159,6 @@ def _at_loop_end(look: Look, place: Place, loop: ast.stmt, carried: _Carried, ca
         if given[name] in assigned and _is_taken_over(body, given[name])
     }
     last = body[-1]
-    source = look.index.places.code(place).source_code
     if not own or not source.is_alone(node_position(last)):
         return
     indent = source.indent_of(body[0])
