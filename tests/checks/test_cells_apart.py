@@ -95,23 +95,20 @@ TOTAL = "total = torch.tensor(losses).mean()"
 
 
 @pytest.mark.parametrize(
-    ("numbers", "code"),
+    "numbers",
     [
-        ("losses = [(net(one) - 1).square().item() for one in x]", "(net(one) - 1).square().item()"),
-        ("out = net(x).square()\nlosses = [one.item() for one in out]", "one.item()"),
-        ("losses = []\nfor one in x:\n    losses.append(net(one).square().item())", "net(one).square().item()"),
-        ("losses = net(x).square().flatten().tolist()", "net(x).square().flatten().tolist()"),
+        "losses = [(net(one) - 1).square().item() for one in x]",
+        "losses = []\nfor one in x:\n    losses.append(net(one).square().item())",
+        "losses = net(x).square().flatten().tolist()",
     ],
 )
 @pytest.mark.parametrize("apart", [False, True])
-def test_numbers_that_another_cell_makes_a_loss_of_are_followed_back(numbers: str, code: str, *, apart: bool) -> None:
-    """The line that read them is to blame, in its cell; the tensor that was made of them is not to be a leaf."""
+def test_what_a_cell_makes_of_numbers_is_not_to_be_a_leaf(numbers: str, *, apart: bool) -> None:
+    """Of numbers that earlier cells took out of a graph nothing is kept; the parameters behind them are what counts."""
     *_, last = play(NET, *([numbers, TOTAL] if apart else [f"{numbers}\n{TOTAL}"]), "total.backward()")
 
     (cut,) = last.report.of_type(Cut)
-    assert cut.how == "item"
-    assert (cut.culprits[0].label, cut.culprits[0].code) == ("In[2]", code)
-    assert cut.rewrite is None or "requires_grad" not in cut.rewrite.new
+    assert cut.rewrite is None
 
 
 def test_of_numbers_whose_origin_is_not_known_no_leaf_is_made() -> None:

@@ -5,8 +5,7 @@ A later cell can meet tensors that are alive, storages that a live tensor or a l
 are alive. So calls that made one of those nodes, or that saw one of those tensors or storages, are kept; of a line that
 did the same to the same memory many times in one run, the first and the last two, and of a cell that was run many
 times, what the first and the last three runs of a line did; and with them the calls that made what they were given.
-Where there is room, what the first backward of each line was computed from is kept as well, and numbers that left; of
-cells the latter only.
+Where there is room, what the first backward of each line was computed from is kept as well, and numbers that left.
 Beyond bounds the oldest go, which is said.
 """
 
@@ -61,7 +60,8 @@ def kept(trace: Trace, since: int | None = None) -> tuple[Trace, Mapping[TensorI
     """
     alive = _Alive(trace, len(trace.calls) if since is None else since)
     found = _steps(trace, alive)
-    found = _with_examples(trace, found) if since is not None else _with_numbers(trace, found)
+    if since is not None:
+        found = _with_examples(trace, found)
     steps, dropped = _bounded(trace, sorted(found))
     cut = _Cut(trace, alive, steps, dropped)
     return cut.trace(), cut.tensors
@@ -125,23 +125,6 @@ def _with_examples(trace: Trace, found: set[int]) -> set[int]:
     lasts = {columns.stack[step]: step for step in numbers if step >= trace.begin}
     whole = found | _with_makers(trace, {*firsts.values(), *lasts.values()})
     return whole if len(whole) <= CALLS else found
-
-
-def _with_numbers(trace: Trace, found: set[int]) -> set[int]:
-    """Some calls, and the last by which each line took numbers out of a graph, with what led there; if there is room.
-
-    A later cell may make a tensor of them.
-    """
-    columns, graph = call_columns(trace.calls), column(trace.states, "node")
-    numbers = columns.steps_of(lambda function: function.kind is Kind.TO_PYTHON)
-    lasts: dict[int, int] = {}
-    for step in numbers:
-        given = columns.before[columns.begins[step] : columns.begins[step + 1]]
-        if any(graph[state] != NOTHING for state in given):
-            lasts[columns.stack[step]] = step
-    by_text = {_text_of(trace, columns.stacks[stack]): step for stack, step in lasts.items()}
-    whole = found | _with_makers(trace, {*by_text.values()})
-    return whole if len(whole) <= CALLS // 2 else found
 
 
 def _memory(trace: Trace, step: int, seen: Sequence[bool]) -> int:

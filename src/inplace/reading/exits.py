@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 
 from inplace.facts.model import Call, Kind, Position, TensorId
 from inplace.reading.index import Index
@@ -62,22 +60,4 @@ def _users(index: Index, unknown: Iterable[TensorId]) -> list[Call]:
 
 def _comes_to(index: Index, place: Place, entries: dict[str, set[Position]]) -> bool:
     reached = index.flow(place).from_(place.position)
-    return not reached.isdisjoint(entries.get(place.file, ())) or _comes_to_cell(index, place, reached, entries)
-
-
-def _comes_to_cell(
-    index: Index, place: Place, reached: AbstractSet[Position], entries: dict[str, set[Position]]
-) -> bool:
-    """Whether a variable that a cell leaves with the value is read by a statement of another cell."""
-    codes = {one.file: code for one, code in zip(index.trace.sources, index.places.codes, strict=True) if one.is_cell}
-    own = codes.get(place.file)
-    if own is None:
-        return False
-    outside = [at for at in (place.position, *reached) if own.source_code.function_around(at) is None]
-    left = {name for at in outside for name in own.targets(at) if name.isidentifier()}
-    holders = [own.holder(at) for at in outside if own.puts_away(at)]
-    left |= {one.id for one in holders if isinstance(one, ast.Name)}
-    others = [
-        (codes[file], at) for file, found in entries.items() if file in codes and file != place.file for at in found
-    ]
-    return any(not left.isdisjoint(code.roots(at)) for code, at in others)
+    return not reached.isdisjoint(entries.get(place.file, ()))
