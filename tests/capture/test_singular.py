@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,11 +11,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inplace.capture.calls import mode
+from inplace.capture.calls import mode, offsets
 from inplace.capture.graph import singular
+from inplace.capture.graph.handles import UNPACKED
 from inplace.capture.graph.singular import ELEMENTS, TESTS, singular_nodes
 
-compiled = pytest.mark.skipif(mode.Shorthand is None, reason="nothing was compiled")
+compiled = pytest.mark.skipif(
+    mode.Shorthand is None or offsets.find() is None, reason="nothing was compiled, or nobody knows where elements lie"
+)
+
+
+@pytest.fixture(autouse=True)
+def _unpacked() -> Iterator[None]:
+    """What nodes save is seen, as in a recording; see NOTE [ Handles that show nothing ]."""
+    UNPACKED.begin()
+    yield
+    UNPACKED.end()
+
 
 VALUES = st.sampled_from([-2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, math.inf, -math.inf, math.nan])
 
