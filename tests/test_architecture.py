@@ -43,6 +43,17 @@ def test_no_arrow_runs_up(drawer: ModuleType) -> None:
     assert [pair for pair in arrows if top[pair[0]] > top[pair[1]]] == []
 
 
+def test_no_arrow_runs_up_within_reading(drawer: ModuleType) -> None:
+    """Its folders stand on each other as its own words say: each imports those before it only."""
+    order = ("source", "trace", "gradients", "sharing", "writes", "ranks")
+    folder = drawer.SOURCE / "reading"
+    assert {path.name for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(order)
+    for path in folder.rglob("*.py"):
+        rooms = [name.split(".")[2] for name in drawer._imported(path) if name.startswith("inplace.reading.")]
+        above = order[order.index(path.parent.name) + 1 :] if path.parent != folder else order
+        assert set(rooms).isdisjoint(above), path
+
+
 def test_a_wrong_arrow_is_noticed(drawer: ModuleType) -> None:
     """The comparison can fail: a drawing without one of its arrows is another one."""
     text = drawer.TARGET.read_text()

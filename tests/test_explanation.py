@@ -12,7 +12,7 @@ import pytest
 import inplace
 from inplace.facts.codec import dump
 from inplace.fixes import diagnose
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from inplace.render.picture import diagram as drawing
 from inplace.shells import explanation
 from inplace.shells.explanation import Explanation

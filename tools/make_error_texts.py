@@ -52,7 +52,7 @@ class Entry:
 def entries() -> Iterator[Entry]:
     """The texts that are raised, in the order of the page."""
     sys.path.insert(0, str(ROOT))  # here, since mkdocs puts the path back behind loading its hooks
-    from inplace.reading.ending import recognized
+    from inplace.reading.trace.ending import recognized
     from inplace.render.words.custom_function import REFUSED
     from inplace.render.words.meanings import MEANINGS, Meaning
     from tests.texts import custom, leaves, others

@@ -41,8 +41,8 @@ from inplace.facts.model import (
     Trace,
 )
 from inplace.fixes.diagnose import analyze
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 README = """\
 import torch

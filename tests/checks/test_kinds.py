@@ -15,7 +15,7 @@ import pytest
 from inplace.checks.finding import Finding
 from inplace.checks.kinds import KINDS, FindingKind
 from inplace.facts.model import Trace
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from inplace.render.picture.diagram import diagram
 from inplace.render.words.contract import diagnoses
 from inplace.render.words.telling import Words, _words_of

@@ -9,7 +9,7 @@ import torch
 
 from inplace.capture.record import Recorder
 from inplace.checks.thrift import FLAGS, TWINS, Thrift, advise
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from inplace.render.words.thrift import size, thrift_text
 from tests.oracle import thrift
 from tests.recording import record_text

@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Look
 from inplace.fixes.diagnose import analyze
 from inplace.fixes.editing import applied, difference
 from inplace.fixes.proposals import proposals
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from inplace.render.picture.diagram import diagram
 from tests.recording import record_text
 

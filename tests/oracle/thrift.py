@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from inplace.checks.thrift import advise
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from tests.oracle.judge import close, recorded, run
 
 _ALONE = [

@@ -14,7 +14,7 @@ import torch
 from inplace.facts.codec import dump, from_json, to_json
 from inplace.facts.model import Process, Trace
 from inplace.fixes.diagnose import analyze
-from inplace.reading.written_elsewhere import told_of_each_other
+from inplace.reading.ranks.written_elsewhere import told_of_each_other
 from inplace.render.words.contract import diagnoses
 from tests.commands import POSIX
 from tests.ranks.test_command import SCHEMA, started

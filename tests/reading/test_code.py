@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inplace.facts.model import Position, Source
-from inplace.reading.code import Code
+from inplace.reading.source.code import Code
 
 
 def code_and_place(text: str, piece: str) -> tuple[Code, Position]:

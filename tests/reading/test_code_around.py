@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from inplace.facts.model import Position, Source
-from inplace.reading.code import Code
+from inplace.reading.source.code import Code
 
 TEXT = """\
 h = f(1)

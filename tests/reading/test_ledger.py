@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from inplace.reading.index import Index
-from inplace.reading.ledger import Ledger, ledger
+from inplace.reading.gradients.ledger import Ledger, ledger
+from inplace.reading.trace.index import Index
 from tests.recording import record_text
 
 HEAD = "from torch import nn\ntorch.manual_seed(0)\nx, y = torch.randn(8, 3), torch.randn(8, 1)\n"  # 3 lines

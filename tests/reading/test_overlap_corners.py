@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inplace.facts.model import Layout
-from inplace.reading.overlaps import Overlaps
+from inplace.reading.trace.overlaps import Overlaps
 
 
 def layout(shape: tuple[int, ...], strides: tuple[int, ...] | None, itemsize: int = 4) -> Layout:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inplace.facts.model import Layout
-from inplace.reading.overlaps import Overlaps
+from inplace.reading.trace.overlaps import Overlaps
 
 
 def layout(shape: list[int], strides: list[int], itemsize: int) -> Layout:

@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 
 from inplace.facts.model import TensorId
-from inplace.reading.history import History
+from inplace.reading.trace.history import History
 from tests.oracle.programs import random_program
 from tests.recording import record_text
 

@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from inplace.facts.model import Layout
-from inplace.reading.extents import pieces, shared_ranges
+from inplace.reading.trace.extents import pieces, shared_ranges
 from inplace.render.picture.diagram import Diagram, diagram
 from inplace.render.picture.dot import to_dot
 from inplace.render.picture.html import to_html

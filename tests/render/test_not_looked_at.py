@@ -9,7 +9,7 @@ import pytest
 
 from inplace.checks.report import Report
 from inplace.facts.model import Look, NotLookedAt, Trace
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 from inplace.render.picture.diagram import diagram
 from inplace.render.picture.svg import to_svg
 from inplace.render.words.contract import diagnoses
@@ -83,7 +83,7 @@ def test_a_question_of_bytes_that_took_too_long_is_told(monkeypatch: pytest.Monk
     def too_hard(*_: object, **__: object) -> bool:
         raise np.exceptions.TooHardError
 
-    monkeypatch.setattr("inplace.reading.overlaps.np.shares_memory", too_hard)
+    monkeypatch.setattr("inplace.reading.trace.overlaps.np.shares_memory", too_hard)
     report = record_text(text).report
 
     assert [one.what for one in report.not_looked_at] == [Look.OVERLAP]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from inplace.reading.ending import _TEXTS, recognized
+from inplace.reading.trace.ending import _TEXTS, recognized
 from inplace.render.words.custom_function import REFUSED
 from inplace.render.words.meanings import MEANINGS
 from tests.texts import custom, leaves, others

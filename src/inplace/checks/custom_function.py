@@ -8,13 +8,13 @@ from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Node, NodeId
-from inplace.reading.custom_endings import custom_ending, marked_results, partial_hooks
-from inplace.reading.definitions import Defined
-from inplace.reading.history import Write
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.refusals import Why, refusals
-from inplace.reading.saves import (
+from inplace.reading.trace.custom_endings import custom_ending, marked_results, partial_hooks
+from inplace.reading.trace.definitions import Defined
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.refusals import Why, refusals
+from inplace.reading.writes.saves import (
     Use,
     counted_writes,
     culprits_of,

@@ -8,8 +8,8 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Function, TensorId, TensorState
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 _How = Literal["numpy", "dlpack", "process"]
 _ENDINGS: dict[str, _How] = {"numpy": "numpy", "dlpack": "dlpack", "serialized": "process"}

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import ClassVar, Literal
 
 from inplace.facts.model import NodeId, StorageId, TensorId, Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 
 Severity = Literal["error", "warning", "info"]
 Role = Literal["culprit", "cut", "alias"]

@@ -16,9 +16,9 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.saves import refused_uses
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.saves import refused_uses
 
 _MOST = 4  # shared tensors looked for
 _COUNTED = re.compile(r"with name (\S+) has been marked as ready twice")

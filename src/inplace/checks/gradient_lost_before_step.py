@@ -10,9 +10,9 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Stack, TensorId
-from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.gradient_events import Event, GradientEvents
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 _MOST = 4
 

@@ -21,13 +21,13 @@ from itertools import dropwhile
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.gradients import ACCUMULATED
 from inplace.facts.model import Act, GradientAct, Look, Stack, StorageId, TensorId
-from inplace.reading.closures import summed_in_closures
-from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
-from inplace.reading.gradients import storages_of
-from inplace.reading.history import Write
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.updates import Updates, updates_by_hand
+from inplace.reading.gradients.closures import summed_in_closures
+from inplace.reading.gradients.reached import storages_of
+from inplace.reading.gradients.updates import Updates, updates_by_hand
+from inplace.reading.trace.gradient_events import Event, GradientEvents, reads_grad
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 _FEWEST = 3  # steps: one or two are a demonstration of what a step does
 _MOST = 4

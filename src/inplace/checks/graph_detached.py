@@ -15,22 +15,22 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, TensorId
-from inplace.reading.cut_places import HowLost, how_lost, path_before, places_of_cut
-from inplace.reading.derivatives import constant_derivatives
-from inplace.reading.elsewhere import made_elsewhere
-from inplace.reading.exits import exits_into
-from inplace.reading.idle import flags_behind
-from inplace.reading.index import Index
-from inplace.reading.leaf_behind import leaf_behind
-from inplace.reading.lineage import CutCall, Lineage, lineage
-from inplace.reading.lost_gradients import Lost, leaves_behind
-from inplace.reading.own_steps import own_step
-from inplace.reading.place import Place
-from inplace.reading.refused_asks import refused_ask
-from inplace.reading.requests import HowRefused, Unanswered
-from inplace.reading.switched_off import SwitchedOff
-from inplace.reading.unanswered import reads_of_results, unanswered
-from inplace.reading.zero_gradients import zero_by_definition
+from inplace.reading.gradients.cut_places import HowLost, how_lost, path_before, places_of_cut
+from inplace.reading.gradients.derivatives import constant_derivatives
+from inplace.reading.gradients.elsewhere import made_elsewhere
+from inplace.reading.gradients.exits import exits_into
+from inplace.reading.gradients.leaf_behind import leaf_behind
+from inplace.reading.gradients.lost import Lost, leaves_behind
+from inplace.reading.gradients.own_steps import own_step
+from inplace.reading.gradients.refused_asks import refused_ask
+from inplace.reading.gradients.requests import HowRefused, Unanswered
+from inplace.reading.gradients.switched_off import SwitchedOff
+from inplace.reading.gradients.unanswered import reads_of_results, unanswered
+from inplace.reading.gradients.zero import zero_by_definition
+from inplace.reading.trace.idle import flags_behind
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.lineage import CutCall, Lineage, lineage
+from inplace.reading.trace.place import Place
 
 _MOST = 6
 _CURES: dict[str, tuple[Cure, ...]] = {

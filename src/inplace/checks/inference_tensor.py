@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GradMode, TensorId, TensorState
-from inplace.reading.ending import Ending
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.refusals import Why, refusals
+from inplace.reading.trace.ending import Ending
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.refusals import Why, refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from inplace.checks.shared_reference import SharedReference, shared_references
 from inplace.checks.silent_corruption import UnseenWrite, unseen_writes
 from inplace.checks.view_impossible import ViewImpossible, impossible_views
 from inplace.checks.view_of_leaf_inplace import LeafViewWrite, leaf_view_writes
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId, TensorState
-from inplace.reading.index import Index
-from inplace.reading.refusals import Why, refusals
+from inplace.reading.trace.index import Index
+from inplace.reading.writes.refusals import Why, refusals
 
 _BY_LABEL = {"data": "data", "resize_": "size", "resize_as_": "size"}
 # What is told of the texts that no recorded call stands for; those about `data` and `grad` are about a leaf only.

@@ -8,13 +8,13 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId
-from inplace.reading.array_copies import lost_array_copies
-from inplace.reading.dropped import dropped_results
-from inplace.reading.idle import How, flags_behind, idle_statements
-from inplace.reading.index import Index
-from inplace.reading.rebound import rebound
-from inplace.reading.returned_copies import returned_copies
-from inplace.reading.temporaries import lost_copies
+from inplace.reading.trace.idle import How, flags_behind, idle_statements
+from inplace.reading.trace.index import Index
+from inplace.reading.writes.array_copies import lost_array_copies
+from inplace.reading.writes.dropped import dropped_results
+from inplace.reading.writes.rebound import rebound
+from inplace.reading.writes.returned_copies import returned_copies
+from inplace.reading.writes.temporaries import lost_copies
 
 _WAYS = {
     "copy": Cure.INDEXED_ONCE,

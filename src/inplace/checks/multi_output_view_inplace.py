@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, TensorId, TensorState
-from inplace.reading.history import Write
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.refusals import Why, refusals
-from inplace.reading.unanswered import is_single_view
+from inplace.reading.gradients.unanswered import is_single_view
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.refusals import Why, refusals
 
 _SEVERAL = frozenset({"multi_output_node", "multi_output_safe"})
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Act, Call, Kind, TensorId
-from inplace.reading.gradient_events import Event, GradientEvents, reads_grad
-from inplace.reading.index import Index
-from inplace.reading.lineage import lineage
+from inplace.reading.trace.gradient_events import Event, GradientEvents, reads_grad
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.lineage import lineage
 
 _MOST = 3
 

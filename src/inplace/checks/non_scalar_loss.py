@@ -8,7 +8,7 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, Kind, TensorId, TensorState
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 
 # Where the gradients to begin with are given (`torch/autograd/__init__.py`): to `grad`, and to the others.
 _TO_GRAD, _TO_BACKWARD = frozenset({"2", "grad_outputs"}), frozenset({"1", "gradient", "grad_tensors"})

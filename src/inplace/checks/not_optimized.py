@@ -19,13 +19,13 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import BEFORE, Act, Call, GradientAct, Stack, StorageId, TensorId
-from inplace.reading.gradient_events import Event, GradientEvents
-from inplace.reading.gradients import reached_leaves, storages_of
-from inplace.reading.index import Index
-from inplace.reading.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
-from inplace.reading.place import Place
-from inplace.reading.replaced import replaced_leaves
-from inplace.reading.unfrozen import unfrozen_leaves
+from inplace.reading.gradients.reached import reached_leaves, storages_of
+from inplace.reading.gradients.replaced import replaced_leaves
+from inplace.reading.gradients.unfrozen import unfrozen_leaves
+from inplace.reading.trace.gradient_events import Event, GradientEvents
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.lineage import is_made_of_result, is_moved_by_hand, wrapped_call
+from inplace.reading.trace.place import Place
 
 _MOST = 4
 

@@ -9,11 +9,11 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.collectives import may_lie_within
 from inplace.facts.model import GradMode, TensorId, TensorState
-from inplace.reading.collectives import is_own_part
-from inplace.reading.history import SET_ITEM, Write
-from inplace.reading.index import Index
-from inplace.reading.items import part_of, value_of
-from inplace.reading.repeated_indices import repeats_indices
+from inplace.reading.ranks.collectives import is_own_part
+from inplace.reading.trace.history import SET_ITEM, Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.items import part_of, value_of
+from inplace.reading.writes.repeated_indices import repeats_indices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

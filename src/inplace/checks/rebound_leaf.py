@@ -10,15 +10,15 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, Kind, Stack, StackFrame, TensorId, TensorState
 from inplace.facts.source_code import node_position
-from inplace.reading.code import Code
-from inplace.reading.gradient_events import reads_grad
-from inplace.reading.index import Index
-from inplace.reading.leaf_behind import LeafBehind, leaf_behind
-from inplace.reading.lineage import lineage
-from inplace.reading.loaded import is_over, load_of
-from inplace.reading.place import Place
-from inplace.reading.replaced import Replaced, replaced_leaves
-from inplace.reading.unanswered import unanswered
+from inplace.reading.gradients.leaf_behind import LeafBehind, leaf_behind
+from inplace.reading.gradients.loaded import is_over, load_of
+from inplace.reading.gradients.replaced import Replaced, replaced_leaves
+from inplace.reading.gradients.unanswered import unanswered
+from inplace.reading.source.code import Code
+from inplace.reading.trace.gradient_events import reads_grad
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.lineage import lineage
+from inplace.reading.trace.place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import TensorId, TensorState
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 
 # What a call of PyTorch's may raise for what it was given.
 _TYPES = frozenset({"RuntimeError", "IndexError", "ValueError", "TypeError", "NotImplementedError", "AttributeError"})

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from inplace.checks.finding import Finding, Severity
 from inplace.facts.model import BEFORE, Look, NotLookedAt, Trace
-from inplace.reading.index import Index
-from inplace.reading.ledger import Ledger, ledger
+from inplace.reading.gradients.ledger import Ledger, ledger
+from inplace.reading.trace.index import Index
 
 F = TypeVar("F", bound=Finding)
 

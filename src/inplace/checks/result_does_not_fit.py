@@ -8,13 +8,13 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import TensorId, TensorState
-from inplace.reading.definitions import is_write
-from inplace.reading.ending import Ending
-from inplace.reading.history import SET_ITEM, Write
-from inplace.reading.index import Index
-from inplace.reading.items import fits, shape_of, value_of
-from inplace.reading.place import Place
-from inplace.reading.refusals import Why, refusals
+from inplace.reading.trace.definitions import is_write
+from inplace.reading.trace.ending import Ending
+from inplace.reading.trace.history import SET_ITEM, Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.items import fits, shape_of, value_of
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.refusals import Why, refusals
 
 # Functions of which each element of the result comes from the elements at the same place.
 _ELEMENTWISE = frozenset(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Finding, Victim
 from inplace.facts.model import Node, StorageId
-from inplace.reading.history import Write
-from inplace.reading.index import Index
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
 
 _MOST = 24  # different lines that are told
 

@@ -9,11 +9,11 @@ from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import NodeId, StorageId
-from inplace.reading.checkpoints import Checkpoint, checkpoints, frame_of, written_since
-from inplace.reading.history import Write
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.saves import (
+from inplace.reading.trace.checkpoints import Checkpoint, checkpoints, frame_of, written_since
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.saves import (
     Use,
     counted_writes,
     culprits_of,
@@ -23,7 +23,7 @@ from inplace.reading.saves import (
     touches,
     writes_after,
 )
-from inplace.reading.unrecorded_writes import unrecorded_writers
+from inplace.reading.writes.unrecorded_writes import unrecorded_writers
 
 _MOST = 4  # calls told of one refusal of which no node is known
 _ENDINGS = {

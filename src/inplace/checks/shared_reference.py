@@ -9,37 +9,37 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Severity, Victim
 from inplace.facts.model import Call, StorageId, TensorState
-from inplace.reading.aliases import AliasRead, alias_reads
-from inplace.reading.arguments import WrittenArgument, written_arguments, written_defaults, written_items
-from inplace.reading.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
-from inplace.reading.buckets import kept_gradients
-from inplace.reading.cached_results import written_results
-from inplace.reading.changed_again import changed_again
-from inplace.reading.code import root_of
-from inplace.reading.collected import collected_by_name
-from inplace.reading.data_shared import data_shared
-from inplace.reading.followed import followed
-from inplace.reading.handed import kept_twice
-from inplace.reading.history import Write
-from inplace.reading.in_place_results import in_place_results
-from inplace.reading.index import Index
-from inplace.reading.items_kept import kept_items
-from inplace.reading.items_taken import changed_items
-from inplace.reading.joined_items import JoinedItems, joined_items, put_there
-from inplace.reading.kept_modules import kept_modules
-from inplace.reading.kept_objects import KeptObject, KeptObjects
-from inplace.reading.one_array import OneArray, tensors_of_one_array
-from inplace.reading.one_gradient import gradients_of_two
-from inplace.reading.place import Place
-from inplace.reading.refilled import Refilled, refilled_arrays
-from inplace.reading.repeated import Repeated, repeated_modules
-from inplace.reading.shared_defaults import written_for_all
-from inplace.reading.sharing import KeptBytes, compared, gradients_read_back, read_back, restored
-from inplace.reading.sharing_names import sharing_names
-from inplace.reading.snapshots_written import written_snapshots
-from inplace.reading.swaps import swaps
-from inplace.reading.twins import Twins, twins
-from inplace.reading.vectors_shared import vectors_shared
+from inplace.reading.ranks.buckets import kept_gradients
+from inplace.reading.sharing.aliases import AliasRead, alias_reads
+from inplace.reading.sharing.arguments import WrittenArgument, written_arguments, written_defaults, written_items
+from inplace.reading.sharing.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
+from inplace.reading.sharing.cached_results import written_results
+from inplace.reading.sharing.changed_again import changed_again
+from inplace.reading.sharing.collected import collected_by_name
+from inplace.reading.sharing.data_shared import data_shared
+from inplace.reading.sharing.followed import followed
+from inplace.reading.sharing.handed import kept_twice
+from inplace.reading.sharing.in_place_results import in_place_results
+from inplace.reading.sharing.items_kept import kept_items
+from inplace.reading.sharing.items_taken import changed_items
+from inplace.reading.sharing.joined_items import JoinedItems, joined_items, put_there
+from inplace.reading.sharing.kept_bytes import KeptBytes, compared, gradients_read_back, read_back, restored
+from inplace.reading.sharing.kept_modules import kept_modules
+from inplace.reading.sharing.kept_objects import KeptObject, KeptObjects
+from inplace.reading.sharing.one_array import OneArray, tensors_of_one_array
+from inplace.reading.sharing.one_gradient import gradients_of_two
+from inplace.reading.sharing.refilled import Refilled, refilled_arrays
+from inplace.reading.sharing.repeated import Repeated, repeated_modules
+from inplace.reading.sharing.shared_defaults import written_for_all
+from inplace.reading.sharing.sharing_names import sharing_names
+from inplace.reading.sharing.snapshots_written import written_snapshots
+from inplace.reading.sharing.twins import Twins, twins
+from inplace.reading.sharing.vectors_shared import vectors_shared
+from inplace.reading.source.code import root_of
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.swaps import swaps
 
 _MOST = 6
 

@@ -9,13 +9,13 @@ from typing import Literal
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import ContentChange, Kind, NodeId, StorageId
 from inplace.facts.rows import some
-from inplace.reading.gradient_events import is_in_step
-from inplace.reading.index import Index
-from inplace.reading.place import Place
-from inplace.reading.receivers import ChangedReceiver, changed_receivers
-from inplace.reading.recomputed import Recomputed, recomputed_otherwise
-from inplace.reading.saves import Escape, Unseen, culprits_of, names_of_use, unseen_uses
-from inplace.reading.unfollowed import Unfollowed, unfollowed_writes
+from inplace.reading.trace.gradient_events import is_in_step
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
+from inplace.reading.writes.receivers import ChangedReceiver, changed_receivers
+from inplace.reading.writes.recomputed import Recomputed, recomputed_otherwise
+from inplace.reading.writes.saves import Escape, Unseen, culprits_of, names_of_use, unseen_uses
+from inplace.reading.writes.unfollowed import Unfollowed, unfollowed_writes
 
 _NEAR = 1_000  # calls among which one is looked for that was given what has changed
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from inplace.facts.model import Call, GraphWalk, Kind, Node, NodeId, Position, StorageId, TensorState, Trace
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 # Functions with a twin `name_` that gives the same values and gradients (`torch/_torch_docs.py`).
 TWINS = frozenset(

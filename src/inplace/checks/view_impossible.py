@@ -8,9 +8,9 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import Call, TensorId, TensorState
-from inplace.reading.ending import Ending
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.ending import Ending
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 _How = Literal["strides", "count", "storage", "foreign", "graph"]
 _ENDINGS: dict[str, _How] = {

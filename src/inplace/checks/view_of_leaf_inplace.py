@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.model import TensorId
-from inplace.reading.index import Index
-from inplace.reading.refusals import Why, refusals
+from inplace.reading.trace.index import Index
+from inplace.reading.writes.refusals import Why, refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from inplace.fixes.copies import stands_for_several
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
 from inplace.fixes.statement import Statement
-from inplace.reading.code import is_putting, leaves_kept_by
-from inplace.reading.place import Place
+from inplace.reading.source.code import is_putting, leaves_kept_by
+from inplace.reading.trace.place import Place
 
 _APART = frozenset({"detach", "data"})  # what is no step of the graph any more
 _DETERMINISTIC = frozenset(

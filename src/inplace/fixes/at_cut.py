@@ -19,7 +19,7 @@ from inplace.fixes.rules import (
     without_statement,
 )
 from inplace.fixes.statement import FUNCTIONS, MODULES, Statement
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 
 _CUTTING = frozenset({"detach", "clone", "cpu"})
 _EXPORTS = frozenset({"numpy", "__array__", "__dlpack__", "to_dlpack", "__array_interface__"})

@@ -22,8 +22,8 @@ from inplace.fixes.rules import (
     under_no_grad,
 )
 from inplace.fixes.statement import Statement, written_expression
-from inplace.reading.history import Write
-from inplace.reading.place import Place
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.place import Place
 
 _INDENT = "    "  # what `with` adds
 _AWAY = frozenset({"grad", "data", "detach"})  # what is no view of a leaf that autograd records

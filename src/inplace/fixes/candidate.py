@@ -14,9 +14,9 @@ from inplace.facts.source_code import node_position
 from inplace.fixes.editing import Edit
 from inplace.fixes.ownership import Ownership
 from inplace.fixes.statement import Statement, written_expression
-from inplace.reading.history import Write
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 _TENSORS = 2000  # over the bytes of one that are looked at; where there are more, nothing is said
 _CUTS = frozenset({"detach", "detach_", "data"})

@@ -15,7 +15,7 @@ from inplace.fixes.kept_values import detaches_kept, written_into
 from inplace.fixes.ownership import operands_of
 from inplace.fixes.rules import with_keyword
 from inplace.fixes.statement import Statement
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 
 _DEEPEST = 4  # frames looked at
 

@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.custom import are_constants, with_nones
 from inplace.fixes.editing import Edit, in_place_of, lines_gone
 from inplace.fixes.statement import Statement
-from inplace.reading.definitions import Defined, parameters
+from inplace.reading.trace.definitions import Defined, parameters
 
 _CONTEXT_CALLS = frozenset(
     ["save_for_backward", "mark_dirty", "mark_non_differentiable", "set_materialize_grads", "save_for_forward"]

@@ -11,8 +11,8 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import Edits, cloned
 from inplace.fixes.statement import Statement
-from inplace.reading.code import leaves_kept_by, parts_written, root_of
-from inplace.reading.place import Place
+from inplace.reading.source.code import leaves_kept_by, parts_written, root_of
+from inplace.reading.trace.place import Place
 
 _KEEPING = frozenset({"append", "add", "insert", "appendleft", "setdefault"})
 _NUMBERS = frozenset({"float", "int", "bool", "str", "len", "item", "tolist"})

@@ -11,8 +11,8 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of, line_gone, lines_gone
 from inplace.fixes.rules import IN_PLACE
 from inplace.fixes.statement import Statement, function_around
-from inplace.reading.definitions import parameters
-from inplace.reading.ending import Ending
+from inplace.reading.trace.definitions import parameters
+from inplace.reading.trace.ending import Ending
 
 _ARRAY = "numpy.ndarray"
 

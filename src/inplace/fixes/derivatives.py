@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.rules import operand
 from inplace.fixes.statement import Statement, is_module
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 
 _LEAST = {"log": "1e-8", "log2": "1e-8", "log10": "1e-8", "sqrt": "1e-12", "rsqrt": "1e-12"}
 _FLAT = frozenset({"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside"})

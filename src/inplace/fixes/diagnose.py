@@ -13,7 +13,7 @@ from inplace.facts.progress import Tell, silent
 from inplace.facts.recent import whole_from
 from inplace.fixes.candidate import Look
 from inplace.fixes.fitting import fitted
-from inplace.reading.index import Index
+from inplace.reading.trace.index import Index
 
 _REWRITTEN = 20  # findings for which a rewrite is looked for
 _ORDER = {"error": 0, "warning": 1, "info": 2}

@@ -10,7 +10,7 @@ from inplace.facts.spelling import FLAG, is_nearly_flag
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_front_of, in_place_of
 from inplace.fixes.statement import Statement
-from inplace.reading.code import root_of
+from inplace.reading.source.code import root_of
 
 _WITHOUT_ARGUMENTS = frozenset(
     [

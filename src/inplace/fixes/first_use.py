@@ -10,8 +10,8 @@ from inplace.facts.model import Act, Call, GraphWalk, TensorId
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind
 from inplace.fixes.statement import Statement
-from inplace.reading.gradient_events import reads_grad
-from inplace.reading.zero_gradients import leaves_below
+from inplace.reading.gradients.zero import leaves_below
+from inplace.reading.trace.gradient_events import reads_grad
 
 
 def detaches_use(look: Look, finding: Finding) -> Candidates:

@@ -17,8 +17,8 @@ from inplace.facts.model import NodeId
 from inplace.fixes.candidate import Look
 from inplace.fixes.editing import joined
 from inplace.fixes.proposals import proposals
-from inplace.reading.index import Index
-from inplace.reading.saves import changes_after, counted_writes, refused_uses, touches, writes_after
+from inplace.reading.trace.index import Index
+from inplace.reading.writes.saves import changes_after, counted_writes, refused_uses, touches, writes_after
 
 _ALONE = frozenset({Cure.FORWARD_AGAIN, Cure.CARRIED_DETACHED})  # they mean another loss, and go with no other change
 

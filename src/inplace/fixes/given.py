@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, behind, in_place_of, lines_gone
 from inplace.fixes.rules import operand
 from inplace.fixes.statement import Statement
-from inplace.reading.code import root_of
+from inplace.reading.source.code import root_of
 
 _FLOATS = ("float", "bfloat", "complex")
 _APPLYING = frozenset({"apply_", "map_", "map2_"})

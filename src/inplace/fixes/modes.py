@@ -11,9 +11,9 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import Edit, in_place_of, line_gone
 from inplace.fixes.rules import not_reentrant
 from inplace.fixes.statement import Statement, function_around
-from inplace.reading.code import Code
-from inplace.reading.definitions import keyword
-from inplace.reading.place import Place
+from inplace.reading.source.code import Code
+from inplace.reading.trace.definitions import keyword
+from inplace.reading.trace.place import Place
 
 _INFERENCE = "inference_mode"
 _CALLERS = 6  # frames looked at

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Position, StackFrame, TensorId
 from inplace.facts.source_code import LOOPS, SourceCode, node_position
 from inplace.fixes.statement import FUNCTIONS, Statement
-from inplace.reading.code import root_of
-from inplace.reading.history import Write
-from inplace.reading.index import Index
+from inplace.reading.source.code import root_of
+from inplace.reading.trace.history import Write
+from inplace.reading.trace.index import Index
 
 _MOST = 2000  # tensors over the bytes of one that are looked at; where there are more, nothing is said
 _DEEPEST = 6  # calls of the user's functions that a tensor is followed through

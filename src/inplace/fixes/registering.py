@@ -9,7 +9,7 @@ from inplace.facts.source_code import called_name
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import behind, in_place_of
 from inplace.fixes.statement import Statement, function_around
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 
 
 def registers(look: Look, finding: Finding) -> Candidates:

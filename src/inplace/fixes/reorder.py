@@ -11,7 +11,7 @@ from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of
 from inplace.fixes.rules import behind_backward, runs_backward
 from inplace.fixes.statement import Statement
-from inplace.reading.code import root_of
+from inplace.reading.source.code import root_of
 
 _CALLERS = 4  # frames looked at
 

@@ -10,7 +10,7 @@ from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, called_name, node_position
 from inplace.fixes.editing import Edit, behind, in_front_of, in_place_of
 from inplace.fixes.statement import Statement, is_module
-from inplace.reading.forms import MADE_LIKE
+from inplace.reading.source.forms import MADE_LIKE
 
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",

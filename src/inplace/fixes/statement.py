@@ -11,9 +11,9 @@ from inplace.facts.called import given_to, method_called
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, called_name, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
-from inplace.reading.code import Code
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.source.code import Code
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 
 MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
 _ARRAYS = frozenset({"np", "numpy"})

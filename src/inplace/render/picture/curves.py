@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from inplace.facts.model import BEFORE, StorageId, Trace
 from inplace.facts.rows import NOTHING, column
-from inplace.reading.history import History
+from inplace.reading.trace.history import History
 
 _POINTS = 1_000  # steps at which a curve may turn, twice
 

@@ -8,7 +8,7 @@ from inplace.checks.report import Report
 from inplace.facts.model import Trace
 from inplace.facts.pause import no_collection
 from inplace.facts.progress import Tell, silent
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.picture.findings import about, lessons, verdicts
 from inplace.render.picture.graph import Graph
 from inplace.render.picture.ledger import ledger_pane

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inplace.facts.model import Call, Kind, Layout, NodeId, SavedTensor, StorageId, TensorId, TensorState, Trace
-from inplace.reading.extents import pieces
-from inplace.reading.names import Names
+from inplace.reading.trace.extents import pieces
+from inplace.reading.trace.names import Names
 from inplace.render.picture.film_model import BACKWARD, KEPT, MADE, SHARED, TAKEN, UNSEEN, WRITTEN, Film, Hold, NameSpan
 from inplace.render.picture.timeline_model import steps_apart
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from inplace.checks.report import Report
-from inplace.reading.ledger import CALM, Ledger, Mark, State
-from inplace.reading.place import Place
+from inplace.reading.gradients.ledger import CALM, Ledger, Mark, State
+from inplace.reading.trace.place import Place
 from inplace.render.picture.ledger_model import NO_LEDGER, LedgerColumn, LedgerMark, LedgerPane, LedgerRow, LedgerState
 from inplace.render.picture.source import Texts
 from inplace.render.words.ledger import DID, MEANINGS, heading, label, state

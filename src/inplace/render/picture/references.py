@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from inplace.facts.model import BEFORE, Call, CounterId, NodeId, StateId, StorageId, TensorId, TensorState
 from inplace.facts.rows import NOTHING, column
-from inplace.reading.extents import elements, pieces, shared_ranges
-from inplace.reading.index import Index
+from inplace.reading.trace.extents import elements, pieces, shared_ranges
+from inplace.reading.trace.index import Index
 from inplace.render.picture.film import Films, names_over_time
 from inplace.render.picture.film_model import Film, NameSpan
 from inplace.render.picture.findings import About

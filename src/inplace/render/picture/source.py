@@ -9,8 +9,8 @@ from itertools import pairwise
 from inplace.checks.report import Report
 from inplace.facts.model import Position, Site, Stack
 from inplace.facts.source_code import LOOPS
-from inplace.reading.index import Index
-from inplace.reading.place import Place
+from inplace.reading.trace.index import Index
+from inplace.reading.trace.place import Place
 from inplace.render.picture.model import Mark, Role, SourcePane
 from inplace.render.picture.spot import Spot
 from inplace.render.words.telling import bounds_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from inplace.facts.model import Call, GradMode, Kind, Position, Stack
-from inplace.reading.history import History
+from inplace.reading.trace.history import History
 from inplace.render.picture.curves import kept_bytes, live_bytes
 from inplace.render.picture.source import Loop, Texts
 from inplace.render.picture.timeline_model import CallPlace, Calls, Folds, Form, Scalar, steps_apart

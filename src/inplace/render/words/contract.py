@@ -9,7 +9,7 @@ from typing import Any
 from inplace.checks.finding import Finding
 from inplace.checks.report import Report
 from inplace.facts.model import NotLookedAt, Process, Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.ledger import ledger_json
 from inplace.render.words.not_looked_at import sentences
 from inplace.render.words.processes import compared, process_facts

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from inplace.checks.finding import Broken, Finding
 from inplace.facts.model import Layout, StorageId, Trace
-from inplace.reading.extents import Span, pieces, shared_ranges
+from inplace.reading.trace.extents import Span, pieces, shared_ranges
 
 _MOST = 3  # ranges told of one tensor
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inplace.checks.finding import Finding, Rewrite
 from inplace.facts.model import Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.changes import changed_lines
 from inplace.render.words.cures import how_known
 from inplace.render.words.setting import MARKS, WIDEST, WIDTH, columns, safe, wrapped

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from inplace.facts.model import Trace
-from inplace.reading.ledger import Cell, Column, Ledger, Mark, Row, State, What
-from inplace.reading.place import Place
+from inplace.reading.gradients.ledger import Cell, Column, Ledger, Mark, Row, State, What
+from inplace.reading.trace.place import Place
 from inplace.render.words.parts import where
 from inplace.render.words.setting import columns, safe
 

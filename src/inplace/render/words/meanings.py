@@ -1,6 +1,6 @@
 """What PyTorch means by its texts: the text, one sentence, the usual causes, and what to do.
 
-The keys are those of `reading/ending.py`. The page `docs/error-texts.md` is made of this table
+The keys are those of `reading/trace/ending.py`. The page `docs/error-texts.md` is made of this table
 (`python tools/make_error_texts.py`), and what the tool shows of each is tested by `tests/texts`.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.phrase import code
 
 _NOTEBOOK = ".ipynb"  # as the title of a recording: a whole notebook, which is called by its cells

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from inplace.facts.model import Process
-from inplace.reading.compared import MOST, CollectiveCall, Compared
-from inplace.reading.index import Index
+from inplace.reading.ranks.compared import MOST, CollectiveCall, Compared
+from inplace.reading.trace.index import Index
 
 
 def process_facts(process: Process | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.shared_reference import SharedReference
 from inplace.facts.model import Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.parts import culprits, joined, name, quote, victim, where
 from inplace.render.words.telling import Words
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from inplace.checks.finding import Finding
 from inplace.facts.model import Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.cures import change_summary
 from inplace.render.words.evidence import evidence
 from inplace.render.words.phrase import Runs, plain, runs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from inplace.checks.thrift import Thrift
 from inplace.facts.model import Trace
-from inplace.reading.place import Place
+from inplace.reading.trace.place import Place
 from inplace.render.words.keeps import keeps
 from inplace.render.words.parts import quote, where
 from inplace.render.words.phrase import plain

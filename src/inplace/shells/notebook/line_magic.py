@@ -30,7 +30,7 @@ USAGE = (
 def _meaning(text: str) -> str:
     """What an error text of PyTorch's means and what to do, where no worked example raises it; empty if unknown."""
     from inplace.examples import find
-    from inplace.reading.ending import recognized
+    from inplace.reading.trace.ending import recognized
     from inplace.render.words.meanings import meaning_of
 
     found = None if find(text) else meaning_of(recognized(text)[0])

@@ -41,7 +41,7 @@ def as_one_of_several(trace: Trace) -> Trace:
 
 def told_of_each_other(traces: Sequence[Trace]) -> list[Trace]:
     """The traces of several processes, in which what one wrote into memory of another is noted."""
-    from inplace.reading.written_elsewhere import told_of_each_other
+    from inplace.reading.ranks.written_elsewhere import told_of_each_other
 
     return told_of_each_other(traces)
 

@@ -20,7 +20,7 @@ _NO_PICTURES = "a page is drawn from traces: give files that were written with -
 def merge(files: Sequence[str], outputs: Outputs) -> int:
     """Merge reports or traces, each of one process, and write what was asked for; gives the exit status."""
     from inplace.facts.model import Trace
-    from inplace.reading.written_elsewhere import told_of_each_other
+    from inplace.reading.ranks.written_elsewhere import told_of_each_other
     from inplace.shells.explanation import Explanation
 
     read: list[dict[str, Any] | Trace] = []

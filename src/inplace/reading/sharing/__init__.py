@@ -1,0 +1,1 @@
+"""Who else reaches the same bytes, and what that does."""

@@ -1,0 +1,1 @@
+"""What every question asks of a trace: who made and wrote what, where, and under which names."""
