@@ -88,7 +88,7 @@ cdef extern from *:
         PyObject* function, PyObject** args, size_t count, PyObject* names
     ) noexcept
     PyObject* raw_item "PyDict_GetItemWithError"(PyObject* known, PyObject* key) noexcept
-    PyObject* PyEval_GetFrame() noexcept
+    PyFrameObject* PyEval_GetFrame() noexcept
     int PyException_SetTraceback(PyObject* error, PyObject* traceback) noexcept
 
 cdef enum:
@@ -148,7 +148,7 @@ cdef bint switches_off(PyObject* args) noexcept:
 
 cdef PyObject* made(PyObject** given, PyObject* kwargs) noexcept:
     """Make a call that was handed over."""
-    cdef PyObject* frame = PyEval_GetFrame()
+    cdef PyObject* frame = <PyObject*>PyEval_GetFrame()
     cdef PyObject* all[3]
     cdef PyObject* code
     if frame != NULL:
@@ -211,7 +211,7 @@ cdef bint started(Shorthand shorthand, mode, known, PyObject* args, PyObject* kw
     False where an interrupt came, which is raised then.
     """
     cdef Beginning begun
-    begun.frame, begun.module = PyEval_GetFrame(), NULL
+    begun.frame, begun.module = <PyObject*>PyEval_GetFrame(), NULL
     begun.stack = begun.owner = -1
     step[0] = -1
     try:
