@@ -113,3 +113,13 @@ def test_of_inference_mode_the_words_are_its_own() -> None:
     assert cut.rewrite is None
     assert "inference_mode" in message(cut, last.session)
     assert "no_grad" not in message(cut, last.session)
+
+
+def test_a_line_behind_which_gradients_were_recorded_is_no_matter() -> None:
+    """A guard that was left by hand has no part in what inference mode did later, of which no switch is seen."""
+    left = RESTORED["left by hand"] + "\nprint(net(x))"
+    *_, last = play(BEGIN, left, "with torch.inference_mode():\n    loss = net(x).mean()\nloss.backward()")
+
+    (cut,) = _cuts(last)
+    assert cut.how == "inference"
+    assert {place.label for place in cut.culprits} == {"In[3]"}
