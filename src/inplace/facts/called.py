@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from inplace.facts.source_code import called_name
 
-_MODULES = frozenset(
-    {"torch", "Tensor", "F", "nn", "functional", "init", "np", "numpy", "math", "operator", "functools"}
-)
+MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
+"""By what modules are called whose functions take and give tensors, arrays and numbers."""
+_NO_RECEIVERS = MODULES | {"Tensor", "operator", "functools"}
 _OPERATORS = {
     **{name: f"__{name}__" for name in ("setitem", "getitem")},
     **{f"i{name}": f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")},
@@ -76,7 +76,7 @@ def _resolved(call: ast.Call) -> tuple[str, list[ast.expr]]:
     root: ast.expr = function.value
     while isinstance(root, ast.Attribute):
         root = root.value
-    if not isinstance(root, ast.Name) or root.id not in _MODULES:
+    if not isinstance(root, ast.Name) or root.id not in _NO_RECEIVERS:
         return name, [function.value, *given]
     return _OPERATORS.get(name, name) if root.id == "operator" else name, given
 

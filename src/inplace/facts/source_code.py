@@ -206,6 +206,11 @@ def _inside(statement: ast.stmt) -> Iterator[ast.stmt]:
             yield from child.body
 
 
+def positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """The parameters of a function that take arguments by position."""
+    return [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+
+
 def called_name(call: ast.Call) -> str:
     """The last part of the name of what a call calls, `step` of `self.optimizer.step()`; empty where it has none."""
     if isinstance(call.func, ast.Attribute):

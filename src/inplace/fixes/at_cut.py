@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
+from inplace.facts.called import MODULES
 from inplace.facts.model import Call, GradMode, Kind, Position, TensorId
 from inplace.facts.source_code import called_name, node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
@@ -18,7 +19,7 @@ from inplace.fixes.rules import (
     without_line,
     without_statement,
 )
-from inplace.fixes.statement import FUNCTIONS, MODULES, Statement
+from inplace.fixes.statement import FUNCTIONS, Statement
 from inplace.reading.trace.place import Place
 
 _CUTTING = frozenset({"detach", "clone", "cpu"})

@@ -6,13 +6,14 @@ import ast
 from collections.abc import Sequence
 
 from inplace.checks.finding import Finding
+from inplace.facts.called import MODULES
 from inplace.facts.model import Call, Kind, StorageId, TensorId
 from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.read_first import reads_itself
 from inplace.fixes.rules import clone_where_made, clone_where_saved, cloned, has_twin
-from inplace.fixes.statement import MODULES, Statement, is_module
+from inplace.fixes.statement import Statement, is_module
 
 
 def clones_saved(look: Look, finding: Finding) -> Candidates:

@@ -149,9 +149,10 @@ def _taken_by(look: Look, call: Call, function: str) -> list[str]:
 def _at_loop_end(look: Look, place: Place, loop: ast.stmt, carried: _Carried, call: Call) -> Candidates:
     """The names that the loop assigns and takes over."""
     body = getattr(loop, "body", [])
-    source = look.index.places.code(place).source_code
+    code = look.index.places.code(place)
+    source = code.source_code
     assigned = {ast.unparse(part) for one in body for part in _assigned(one)}
-    assigned |= {text for one in body if (text := written_into(source, one)) is not None}
+    assigned |= {text for one in body if (text := written_into(code, one)) is not None}
     given = {name: name if name in assigned else name.partition(".")[0] for name in carried.names}
     own = {
         name: many

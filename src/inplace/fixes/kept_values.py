@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from inplace.facts.called import given_to, item_write, method_called
 from inplace.facts.model import Call, TensorState
-from inplace.facts.source_code import SourceCode, node_position
+from inplace.facts.source_code import node_position
 from inplace.fixes.candidate import Candidate, Candidates, Look
 from inplace.fixes.editing import in_place_of
 from inplace.fixes.rules import operand
 from inplace.fixes.statement import Statement
+from inplace.reading.source.code import Code
 
 _VALUE = {"copy_": 1, "index_copy_": 3}  # where a method is given what it keeps
 _WRITING = frozenset({"__setitem__", "copy_", "index_copy_"})
@@ -88,14 +89,12 @@ def _put(look: Look, second: Call, taken: list[tuple[Call, set[str]]]) -> tuple[
     return (statement, value) if is_behind and is_item and is_kept else (None, None)
 
 
-def written_into(source: SourceCode, statement: ast.stmt) -> str | None:
+def written_into(code: Code, statement: ast.stmt) -> str | None:
     """The variable that a statement writes items of, where its function may give it another value."""
     written = item_write(statement)
     if written is None or not isinstance(written.held, ast.Name | ast.Attribute):
         return None
-    function, held = source.function_around(node_position(statement)), written.held
+    function, held = code.source_code.function_around(node_position(statement)), written.held
     if function is None or not isinstance(held, ast.Name):
         return ast.unparse(held)
-    own = {one.arg for one in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
-    stored = {one.id for one in ast.walk(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-    return held.id if held.id in own | stored else None
+    return held.id if held.id in code.own_names(function) else None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, StackFrame, TensorId
-from inplace.facts.source_code import LOOPS, SourceCode, node_position
+from inplace.facts.source_code import LOOPS, SourceCode, node_position, positional
 from inplace.fixes.statement import FUNCTIONS, Statement
 from inplace.reading.source.code import root_of
 from inplace.reading.trace.history import Write
@@ -259,7 +259,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> list[
     """The positional parameters of a function, without the instance of a method."""
     if function is None:
         return []
-    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    names = positional(function)
     return names[1:] if names[:1] and names[0] in _LIKE_SELF else names
 
 

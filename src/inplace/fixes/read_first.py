@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from inplace.checks.finding import Finding
-from inplace.facts.called import given_to, item_write
+from inplace.facts.called import MODULES, given_to, item_write
 from inplace.fixes.rules import Edits, cloned
-from inplace.fixes.statement import MODULES, Statement, written_expression
+from inplace.fixes.statement import Statement, written_expression
 
 
 def clone_value(site: Statement) -> Iterator[Edits]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inplace.checks.finding import Cure, Rewrite
-from inplace.facts.called import given_to, method_called
+from inplace.facts.called import MODULES, given_to, method_called
 from inplace.facts.model import Position
 from inplace.facts.source_code import SourceCode, called_name, is_simple, node_position
 from inplace.fixes.editing import Edit, rewritten
@@ -15,7 +15,6 @@ from inplace.reading.source.code import Code
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.place import Place
 
-MODULES = frozenset({"torch", "F", "nn", "functional", "init", "np", "numpy", "math"})
 _ARRAYS = frozenset({"np", "numpy"})
 _PLAIN = frozenset({"float", "int", "bool", "str", "len", "list", "tuple", "dict", "set", "range"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

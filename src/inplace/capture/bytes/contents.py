@@ -78,15 +78,13 @@ class _Watched:
     def read(self, memory: ForeignMemory) -> bytes | int | None:
         """The contents now, None where no recorded tensor reaches them any more, or nobody may read them."""
         tensor = self.ref()
-        place, pointer, size = self.fixed
-        if tensor is not None and place and tensor.data_ptr() == place and size <= _WHOLE:
-            return memory.copy(pointer, size)
         if tensor is None:
             tensor = self.seen.over(self.live)
             found = self.seen.ref_of(tensor) if tensor is not None else None
             if tensor is None or found is None:
                 return None
             self.ref = found
+        place, pointer, size = self.fixed
         if not place or tensor.data_ptr() != place:
             storage = tensor.untyped_storage()
             pointer, size = reach_of(storage)

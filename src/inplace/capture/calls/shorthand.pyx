@@ -26,7 +26,6 @@ import torch
 
 from inplace.capture.bytes import samples
 from inplace.capture.calls import call_notes
-from inplace.capture.calls import functions
 from inplace.capture.calls.functions import variant_of
 from inplace.capture.calls.known import Known
 from inplace.capture.code import stacks
@@ -70,7 +69,6 @@ cdef int LEAF = tensors_seen._LEAF
 cdef int LAST = tensors.LAST
 
 cdef set INDICES = call_notes._INDICES
-cdef dict BUFFERS = functions._BUFFERS
 
 
 include "frames.pxi"
@@ -170,7 +168,7 @@ cdef class Shorthand:
             return -1
         if is_transforming():
             return -1
-        if flag(facts, VARIES_SLOT) and self._may_vary(known, kwargs) and variant_of(known.facts.name, args, kwargs):
+        if flag(facts, VARIES_SLOT) and variant_of(known.facts.name, args, kwargs):
             return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
@@ -204,10 +202,6 @@ cdef class Shorthand:
             self._hooks.look_over(taken)
             self._compared[step] = taken
         return step
-
-    cdef bint _may_vary(self, known, dict kwargs) except -1:
-        """Whether the flags of a call are to be looked at; most that may have `inplace` have it not set."""
-        return kwargs.get("inplace") is True or known.facts.name in BUFFERS
 
     cdef int _look_around(self, Beginning* begun) except -1:
         """What comes before anything is noted of a call, once."""

@@ -88,8 +88,8 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
     found = []
     for name, handles in raw_saves(node):
         for one in handles if isinstance(handles, tuple | list) else (handles,):
-            saved = shown(one)
-            if not is_packed(one) and isinstance(saved, torch.Tensor):
+            saved = _tensor_of(one)
+            if saved is not None:
                 found.append((name, saved))
     return found
 
@@ -97,9 +97,13 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
 def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
     """The tensor that a node has saved under a name; None where it has none, has lost it, or a hook has packed it."""
     try:
-        one = handle(node, _RAW + name)
+        return _tensor_of(handle(node, _RAW + name))
     except (RuntimeError, AttributeError):
         return None
+
+
+def _tensor_of(one: Any) -> torch.Tensor | None:
+    """The saved tensor of a handle that no hook has packed, if it has one."""
     saved = shown(one)
     return saved if not is_packed(one) and isinstance(saved, torch.Tensor) else None
 

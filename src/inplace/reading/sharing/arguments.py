@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, Site, StackFrame
-from inplace.facts.source_code import FUNCTIONS, node_position
+from inplace.facts.source_code import FUNCTIONS, node_position, positional
 from inplace.reading.sharing.arrays import kept_arrays
 from inplace.reading.source.code import Code
 from inplace.reading.trace.changes import SPARING, changes_values
@@ -59,7 +59,7 @@ def _handed_over(index: Index, call: Call) -> str | None:
         return None
     code = index.places.codes[site.source]
     function, written = code.source_code.function_around(site.position), _written(code, site.position)
-    parameters = _parameters(function) if function is not None else []
+    parameters = positional(function) if function is not None else []
     if function is None or not isinstance(written, ast.Name) or written.id not in parameters:
         return None
     if _gives_back(function, {written.id, *code.targets(site.position)}, site.position):
@@ -78,10 +78,6 @@ def _written(code: Code, position: Position) -> ast.expr | None:
     if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_") and not node.args:
         return node.func.value
     return node.args[0] if node.args else None
-
-
-def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    return [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
 
 
 def _gives_back(function: ast.stmt, names: set[str], position: Position) -> bool:
@@ -150,7 +146,7 @@ def _defaults(code: Code) -> Iterator[tuple[Position, ast.stmt, str]]:
 def defaults_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[Position, str]]:
     """The default arguments of a function that are calls: where they stand, and of which parameter they are."""
     given = function.args
-    pairs = list(zip(reversed(_parameters(function)), reversed(given.defaults), strict=False))
+    pairs = list(zip(reversed(positional(function)), reversed(given.defaults), strict=False))
     named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
     pairs += [(one.arg, default) for one, default in named if default is not None]
     for name, default in pairs:

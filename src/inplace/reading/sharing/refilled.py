@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from inplace.facts.model import Call, StorageId, TensorId, TensorState
-from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, called_name, node_position
+from inplace.facts.source_code import FUNCTIONS, LOOPS, SourceCode, called_name, node_position, positional
 from inplace.reading.sharing.arrays import wraps
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.place import Place
@@ -228,7 +228,7 @@ def _fills_argument(code: SourceCode, call: ast.Call, number: int) -> bool:
     if len(named) != 1 or not isinstance(call.func, ast.Name):
         return False
     (function,) = named
-    parameters = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    parameters = positional(function)
     if number >= len(parameters):
         return False
     before: list[ast.stmt] = []

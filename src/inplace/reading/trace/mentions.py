@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from inplace.facts.model import Call, Position, Stack, TensorId
-from inplace.facts.source_code import node_position
+from inplace.facts.source_code import node_position, positional
 from inplace.reading.source.code import Code
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.spelled import is_path
@@ -118,7 +118,7 @@ class Mentions:
         function = code.source_code.function_around(site.position)
         if not isinstance(node, ast.Call) or function is None:
             return None
-        parameters = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+        parameters = positional(function)
         parameters = parameters[1:] if parameters[:1] == ["self"] else parameters
         texts = [ast.unparse(one) for one in node.args]
         if text not in texts or texts.index(text) >= len(parameters):
