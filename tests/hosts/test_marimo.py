@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.jupyter.conftest import wait_until_served
 from tests.recording import record_text
 
 NOTEBOOK = """\
@@ -90,6 +91,7 @@ def _serving(mode: str, folder: Path) -> Iterator[str]:
             assert server.stdout is not None
             said = iter(server.stdout.readline, "")
             assert any(f":{port}" in line for line in said), "it does not serve"
+            wait_until_served(f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()

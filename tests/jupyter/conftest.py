@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 Opened = Callable[[Path, Path, str], Any]
 
@@ -43,10 +44,20 @@ def serving(folder: Path, home: Path, app: str = "jupyterlab") -> Iterator[str]:
     try:
         address = _address(server)
         threading.Thread(target=server.stderr.read if server.stderr else str, daemon=True).start()  # so it never fills
+        wait_until_served(f"{address}/api?token=here")
         yield address
     finally:
         server.terminate()
         server.wait(timeout=60)
+
+
+def wait_until_served(address: str) -> None:
+    """Ask for an address until it answers: Jupyter and marimo tell theirs before they listen there.
+
+    Raises:
+        urllib3.exceptions.MaxRetryError: nothing listens there for more than a minute.
+    """
+    urllib3.request("GET", address, retries=urllib3.Retry(connect=10, backoff_factor=0.1))
 
 
 def _address(server: subprocess.Popen[str]) -> str:
