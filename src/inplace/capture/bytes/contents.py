@@ -48,6 +48,12 @@ _LINES = 20_000  # line events after which tracing stops
 _IDLE = 64  # storages that sleep, from which on those that have died are forgotten
 
 
+is_as_it_was: Callable[[Any], bool] | None = None
+"""Whether a small storage has the bytes that it had when it was compared last, compiled; None where it was not.
+
+False as well where that can't be told without `Watched.read`.
+"""
+
 Change = tuple[StorageId, int, int, int | None, int, int, bool]
 
 
@@ -55,7 +61,7 @@ def _nobody() -> None:
     """What a weak reference gives whose tensor has died."""
 
 
-class _Watched:
+class Watched:
     """One storage, and its contents when they were last compared: by then the call `after` was over.
 
     `stack` is the line that gave others access to it, None where that was no call's. Where it is in `flight`, which is
@@ -114,21 +120,22 @@ class Contents:
         changes: (storage, last step before, first step after, stack or None, first byte, byte after the last, whether
             it was found in a sample) of each change found; see samples.py.
         shared: what is known of the shared memory that storages lie in.
+        spent: the bytes that were compared.
     """
 
     def __init__(
         self, seen: TensorsSeen, stacks: Stacks, ledger: Ledger, left_out: LeftOut, calls: Callable[[], int]
     ) -> None:
         self.changes: list[Change] = []
-        self.watched: dict[StorageId, _Watched] = {}
-        self.asleep: dict[StorageId, _Watched] = {}
+        self.watched: dict[StorageId, Watched] = {}
+        self.asleep: dict[StorageId, Watched] = {}
         self._seen, self._stacks, self._ledger, self._left_out = seen, stacks, ledger, left_out
         self._calls = calls
         self._memory = ForeignMemory()
         self.shared = SharedMemory()
         self._line: int | None = None
         self._lines = 0
-        self._spent = 0  # bytes that were compared
+        self.spent = 0
         self._idle = _IDLE
         self._tracer: LinesTraced | None = None
 
@@ -147,12 +154,12 @@ class Contents:
         if not on_cpu or size > _LARGEST:
             self._leave_out(ref.live.id, _LARGEST if on_cpu else 0, after, stack)
             return
-        watched = _Watched(ref.live, ref, self._seen, stack)
-        if self._spent > _MOST:
+        watched = Watched(ref.live, ref, self._seen, stack)
+        if self.spent > _MOST:
             self._leave_out(watched.storage, _MOST, after, stack)
-        elif self._spent > _AWAKE:
+        elif self.spent > _AWAKE:
             self._take(watched, after)
-            self._sleep(watched)
+            self.sleep(watched)
         else:
             self._take(watched, after)
             self.watched[watched.storage] = watched
@@ -161,11 +168,11 @@ class Contents:
     def fly(self, tensor: torch.Tensor, after: int, stack: int) -> None:
         """The call `after`, made from `stack`, has begun to write a tensor; see NOTE [ Storages in flight ]."""
         ref = self._seen.ref_of(tensor)
-        if ref is None or ref.live is None or tensor.device.type != "cpu" or self._spent > _MOST:
+        if ref is None or ref.live is None or tensor.device.type != "cpu" or self.spent > _MOST:
             return
         known = ref.live.id in self.watched or ref.live.id in self.asleep
         if not known and 0 < self._seen.storages.sizes[ref.live.id] <= _LARGEST:
-            watched = self.asleep[ref.live.id] = _Watched(ref.live, ref, self._seen, stack, flight=True)
+            watched = self.asleep[ref.live.id] = Watched(ref.live, ref, self._seen, stack, flight=True)
             self._take(watched, after)
 
     def land(self, tensor: torch.Tensor, step: int) -> bool | None:
@@ -206,8 +213,8 @@ class Contents:
         for watched in list(self.watched.values()):
             watched.after = step - 1  # each call is looked at when it is over
             self._compare(self.watched, watched, step)
-        if self._spent > _AWAKE:
-            self._sleep(*self.watched.values())
+        if self.spent > _AWAKE:
+            self.sleep(*self.watched.values())
             self.watched.clear()
 
     def settle(self, after: int) -> None:
@@ -219,7 +226,7 @@ class Contents:
         """Note what changed in storages that sleep; `step` is the next call's."""
         self._look_asleep(list(self.asleep.values()), step)
 
-    def under(self, tensors: Iterable[torch.Tensor]) -> list[_Watched]:
+    def under(self, tensors: Iterable[torch.Tensor]) -> list[Watched]:
         """What sleeps under some tensors."""
         refs, asleep, found = self._seen.refs, self.asleep, {}
         for tensor in tensors:
@@ -228,13 +235,13 @@ class Contents:
                 found[watched.storage] = watched
         return list(found.values())
 
-    def look_over(self, some: list[_Watched], step: int) -> None:
+    def look_over(self, some: list[Watched], step: int) -> None:
         """The same for some of them, which are about to go into a call."""
         self._look_asleep(some, step)
         for watched in some:
             watched.taken = watched.flight  # by then the bytes were as they had been, or it is in flight no more
 
-    def settle_over(self, some: list[_Watched], after: int, *, changed: bool) -> None:
+    def settle_over(self, some: list[Watched], after: int, *, changed: bool) -> None:
         """Take the present contents of those that sleep still as known: the recorded call `after` has just run.
 
         Where it is one that has `changed` none of its arguments, they are as they were before it.
@@ -251,16 +258,19 @@ class Contents:
             else:  # it may have ended before the call came to the bytes
                 del self.asleep[watched.storage]
 
-    def _look_asleep(self, some: Iterable[_Watched], step: int) -> None:
+    def _look_asleep(self, some: Iterable[Watched], step: int) -> None:
         for watched in some:
-            self._compare(self.asleep, watched, step)
-        if self._spent > _MOST:
+            if watched.live.refs:
+                self._compare(self.asleep, watched, step)
+            else:
+                self.asleep.pop(watched.storage, None)
+        if self.spent > _MOST:
             for watched in self.asleep.values():
                 if watched.live.refs and not watched.flight:
                     self._leave_out(watched.storage, _MOST, step, watched.stack)
             self.asleep.clear()
 
-    def _sleep(self, *some: _Watched) -> None:
+    def sleep(self, *some: Watched) -> None:
         """Compare some storages around the calls that take them only."""
         for watched in some:
             self.asleep[watched.storage] = watched
@@ -275,14 +285,18 @@ class Contents:
 
     # ------------------------------------------------------------ comparing
 
-    def _take(self, watched: _Watched, after: int) -> None:
+    def _take(self, watched: Watched, after: int) -> None:
         watched.contents, watched.after = self._read(watched), after
 
-    def _read(self, watched: _Watched) -> bytes | int | None:
-        self._spent += max(self._seen.storages.sizes[watched.storage], _LEAST)
+    def _read(self, watched: Watched) -> bytes | int | None:
+        self.spent += max(self._seen.storages.sizes[watched.storage], _LEAST)
         return watched.read(self._memory)
 
-    def _compare(self, among: dict[StorageId, _Watched], watched: _Watched, step: int) -> None:
+    def _compare(self, among: dict[StorageId, Watched], watched: Watched, step: int) -> None:
+        if is_as_it_was is not None and is_as_it_was(watched):
+            self.spent += _LEAST
+            watched.after = step - 1
+            return
         now = self._read(watched)
         if now is None:
             del among[watched.storage]
@@ -294,7 +308,7 @@ class Contents:
                 return
         watched.after = step - 1
 
-    def _changed(self, watched: _Watched, now: bytes | int, step: int) -> None:
+    def _changed(self, watched: Watched, now: bytes | int, step: int) -> None:
         start, stop = 0, self._seen.storages.sizes[watched.storage]
         old = watched.contents
         if isinstance(old, bytes) and isinstance(now, bytes) and len(old) == len(now):
@@ -304,7 +318,7 @@ class Contents:
         line = self._line if self._tracer is not None and self._tracer.is_made else None
         line = watched.stack if watched.flight else line
         if line is None:
-            bound = _AWAKE if self._spent > _AWAKE else _LINES if self._lines > _LINES else 0
+            bound = _AWAKE if self.spent > _AWAKE else _LINES if self._lines > _LINES else 0
             self._left_out.note(Look.LINES, bound, step, storage=watched.storage)
         self.shared.look_for(watched.live)
         self.changes.append((watched.storage, watched.after, step, line, start, stop, False))

@@ -24,7 +24,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import takewhile
 from typing import Any
@@ -193,21 +193,21 @@ class Samples:
         pointer, size = tensor.data_ptr(), tensor.nbytes
         if not tensor.is_contiguous() and operator.sub(*reversed(reach(tensor))) != size:  # it has gaps, or overlaps
             return
-        if size and pointer and _is_there(tensor, pointer, size):
+        block = _block(tensor, pointer, size) if size and pointer else None
+        if block is not None:
             live = ref.live
             if self._seen.storages.is_external(live) if live is not None else not tensor.untyped_storage().resizable():
                 return
             self._spent += 1
-            block = _sampled(pointer, size)
             self._samples[ref.tensor] = _Sample(ref, tensor._version, pointer, size, block, after)
 
     def _look(self, sample: _Sample, tensor: torch.Tensor, after: int) -> None:
         """Compare a sample of a tensor with what is there now, when the call `after` is over."""
-        if not _is_there(tensor, sample.pointer, sample.size):
+        block = _block(tensor, sample.pointer, sample.size)
+        if block is None:
             del self._samples[sample.ref.tensor]
             return
         self._spent += 1
-        block = _sampled(sample.pointer, sample.size)
         if block != sample.block:
             self._differs(sample, tensor, block, after)
             sample.block = block
@@ -292,6 +292,18 @@ def _is_one_of_many() -> bool:
 
 
 # ---------------------------------------------------------------- the bytes of a sample
+
+
+block_of: Callable[[torch.Tensor, int, int], bytes | None] | None = None
+"""What `_block` reads, compiled; NotImplemented where it doesn't. None where it was not compiled."""
+
+
+def _block(tensor: torch.Tensor, pointer: int, size: int) -> bytes | None:
+    """What is kept of so many bytes of a tensor that begin at an address; None where they are not there."""
+    found = NotImplemented if block_of is None else block_of(tensor, pointer, size)
+    if found is not NotImplemented:
+        return found
+    return _sampled(pointer, size) if _is_there(tensor, pointer, size) else None
 
 
 def _sampled(pointer: int, size: int) -> bytes:

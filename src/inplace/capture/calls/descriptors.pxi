@@ -95,6 +95,7 @@ cdef Py_ssize_t STATE_SLOT = slot_named("state")
 cdef Py_ssize_t TENSOR_SLOT = slot_named("tensor")
 cdef Py_ssize_t VERSION_SLOT = slot_named("version")
 
+cdef Py_ssize_t BUFFERS_SLOT = slot_named("buffers", Known)
 cdef Py_ssize_t CHANGES_SLOT = slot_named("changes", Known)
 cdef Py_ssize_t DROPS_SLOT = slot_named("drops", Known)
 cdef Py_ssize_t FRESH_SLOT = slot_named("fresh", Known)

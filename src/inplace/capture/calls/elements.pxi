@@ -1,6 +1,8 @@
-"""Graphs that are gone through, and elements of floating-point tensors, read where they lie, for `singular_nodes`."""
+"""Elements of tensors, read where they lie, and graphs that are gone through for `singular_nodes`."""
 
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.math cimport isfinite
+from libc.string cimport memset
 
 from inplace.capture.graph import singular, walk
 
@@ -10,29 +12,31 @@ cdef enum:
     AT_MINUS_ONE = 2
     AT_ONE = 3
     NOT_FINITE = 4
+    MOST_FOREIGN = 2048  # bytes of others that are copied here
+    WORD = 8
 
 if [AT_ZERO, NOT_POSITIVE, AT_MINUS_ONE, AT_ONE, NOT_FINITE] != [one.number for one in singular.TESTS]:
     raise ImportError("built for other tests")
 
 cdef int MOST_ELEMENTS = singular.ELEMENTS
-cdef int FLOAT = -1
-cdef int DOUBLE = -1
+cdef int WHOLE = samples.WHOLE
+cdef int WORDS = samples.WORDS
+cdef int SMALL = tensor_facts.SMALL
+cdef int SMALL_INDEX = tensor_facts.SMALL_INDEX
 
 
-cdef int _keep_dtypes() except -1:
-    """Find the numbers of the dtypes that are read here."""
-    global FLOAT, DOUBLE
-    cdef char* impl
-    single, double = torch.zeros(1, dtype=torch.float32, device="cpu"), torch.zeros(1, dtype=torch.float64, device="cpu")
-    impl = impl_of(<PyObject*>single)
-    if impl != NULL:
-        FLOAT = dtype_at(impl)
-    impl = impl_of(<PyObject*>double)
-    if impl != NULL:
-        DOUBLE = dtype_at(impl)
-    return 0
+cdef int number_of(dtype) except -2:
+    """The number of a dtype, -1 where it isn't known."""
+    one = torch.zeros(1, dtype=dtype, device="cpu")
+    cdef char* impl = impl_of(<PyObject*>one)
+    return -1 if impl == NULL else dtype_at(impl)
 
-_keep_dtypes()
+
+cdef int FLOAT = number_of(torch.float32)
+cdef int DOUBLE = number_of(torch.float64)
+cdef int LONG = number_of(torch.int64)
+cdef int INT = number_of(torch.int32)
+cdef int BOOL = number_of(torch.bool)
 
 
 cdef inline bint is_so(double value, int test) noexcept:
@@ -48,46 +52,126 @@ cdef inline bint is_so(double value, int test) noexcept:
     return not isfinite(value)
 
 
+cdef inline bint advance(int64_t* index, int64_t* facts, int64_t* at) noexcept:
+    """Turn to the next element in row order, `at` so many elements behind the first; False where there is none."""
+    cdef int place = facts[0] - 1
+    while place >= 0:
+        index[place] += 1
+        at[0] += facts[1 + INLINE + place]
+        if index[place] < facts[1 + place]:
+            return True
+        at[0] -= facts[1 + INLINE + place] * facts[1 + place]
+        index[place] = 0
+        place -= 1
+    return False
+
+
+cdef Py_ssize_t bytes_over(char* impl) noexcept:
+    """Bytes from the first element to behind the last; -1 where the storage was cut, or has more dimensions."""
+    cdef int64_t* facts = <int64_t*>(impl + AT_SHAPE)
+    cdef int64_t last = 0, itemsize = ITEMSIZES[dtype_at(impl)]
+    cdef int place
+    if AT_RESIZABLE < 0 or facts[0] > INLINE:
+        return -1
+    for place in range(facts[0]):
+        last += facts[1 + INLINE + place] * (facts[1 + place] - 1)
+    if (word(impl, AT_OFFSET) + last + 1) * itemsize > word(<char*>word(impl, AT_STORAGE), AT_SIZE):
+        return -1
+    return (last + 1) * itemsize
+
+
+cdef inline bint is_ours(char* impl) noexcept:
+    """Whether the bytes of a tensor belong to PyTorch: others may have given theirs back."""
+    return (<char*>word(impl, AT_STORAGE))[AT_RESIZABLE] != 0
+
+
 def has_any(tensor, int test):
     """Whether an element of a tensor is as a test asks; None where it is not read here."""
     cdef char* impl
     cdef char* block
-    cdef int64_t* facts
     cdef int64_t index[INLINE]
-    cdef int64_t last, at = 0
-    cdef int dtype, dims, place
+    cdef int64_t at = 0
+    cdef int dtype
     if not is_of_one_kind(<PyObject*>tensor):
         return None
     impl = impl_of(<PyObject*>tensor)
     if impl == NULL:
         return None
-    dtype, facts = dtype_at(impl), <int64_t*>(impl + AT_SHAPE)
-    if (dtype != FLOAT and dtype != DOUBLE) or facts[0] > INLINE or word(impl, AT_NUMEL) > MOST_ELEMENTS:
+    dtype = dtype_at(impl)
+    if (dtype != FLOAT and dtype != DOUBLE) or word(impl, AT_NUMEL) > MOST_ELEMENTS:
         return None
-    dims, last = facts[0], word(impl, AT_OFFSET)
-    for place in range(dims):
-        index[place] = 0
-        last += facts[1 + INLINE + place] * (facts[1 + place] - 1)
-    storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
-    if not PyObject_CallOneArg(IS_RESIZABLE, storage):
-        return None  # others own it, who may have given it back
-    if (last + 1) * ITEMSIZES[dtype] > PyLong_AsLongLong(PyObject_CallOneArg(NBYTES, storage)):
-        return None  # it was cut
+    if bytes_over(impl) < 0 or not is_ours(impl):
+        return None
     block = <char*>pointer_at(impl)
+    memset(index, 0, sizeof(index))
     while True:
         if is_so((<float*>block)[at] if dtype == FLOAT else (<double*>block)[at], test):
             return True
-        place = dims - 1
-        while place >= 0:
-            index[place] += 1
-            at += facts[1 + INLINE + place]
-            if index[place] < facts[1 + place]:
-                break
-            at -= facts[1 + INLINE + place] * facts[1 + place]
-            index[place] = 0
-            place -= 1
-        if place < 0:
+        if not advance(index, <int64_t*>(impl + AT_SHAPE), &at):
             return False
+
+
+cdef object values_of(tensor, char* impl):
+    """The elements of a small tensor, whose `TensorImpl` is `impl` or not known, as `small_values` gives them out."""
+    cdef char room[MOST_FOREIGN]
+    cdef char* block
+    cdef int64_t index[INLINE]
+    cdef int64_t at = 0
+    cdef object one
+    cdef int dtype
+    cdef Py_ssize_t place, count, size
+    if impl == NULL:
+        return small_values(tensor)
+    dtype, count = dtype_at(impl), word(impl, AT_NUMEL)
+    if count > (SMALL_INDEX if dtype == LONG else SMALL):
+        return None
+    if dtype != FLOAT and dtype != DOUBLE and dtype != LONG and dtype != INT and dtype != BOOL:
+        return small_values(tensor)
+    size, block = bytes_over(impl), <char*>pointer_at(impl)
+    if size < 0:
+        return small_values(tensor)
+    if not is_ours(impl):
+        if size > MOST_FOREIGN or copied_bytes(room, block, size) != size:
+            return small_values(tensor)
+        block = room
+    memset(index, 0, sizeof(index))
+    values = PyTuple_New(count)
+    for place in range(count):
+        if dtype == FLOAT:
+            one = (<float*>block)[at]
+        elif dtype == DOUBLE:
+            one = (<double*>block)[at]
+        elif dtype == LONG:
+            one = (<int64_t*>block)[at]
+        elif dtype == INT:
+            one = (<int32_t*>block)[at]
+        else:
+            one = block[at] != 0
+        Py_INCREF(one)
+        PyTuple_SET_ITEM(values, place, one)
+        advance(index, <int64_t*>(impl + AT_SHAPE), &at)
+    return values
+
+
+def block_of(tensor, pointer, Py_ssize_t size):
+    """What is kept of so many bytes of a tensor, as `samples.py` reads it; NotImplemented where it is not read here."""
+    cdef char* impl = impl_of(<PyObject*>tensor) if is_of_one_kind(<PyObject*>tensor) else NULL
+    cdef long long begin = PyLong_AsLongLong(pointer)
+    cdef long long start
+    cdef Py_ssize_t step, place, count
+    if impl == NULL or AT_RESIZABLE < 0:
+        return NotImplemented
+    start = begin_at(impl)
+    if begin < start or begin + size > start + word(<char*>word(impl, AT_STORAGE), AT_SIZE):
+        return None
+    if size <= WHOLE:
+        return PyBytes_FromStringAndSize(<char*>begin, size)
+    step = max((size // WORD - 1) // (WORDS - 1), 1)
+    count = (size // WORD - 1) // step + 1
+    found = PyBytes_FromStringAndSize(NULL, count * WORD)
+    for place in range(count):
+        (<int64_t*>PyBytes_AS_STRING(found))[place] = (<int64_t*>begin)[place * step]
+    return found
 
 
 def meet_all(list met, dict places, limit):
@@ -103,4 +187,5 @@ def meet_all(list met, dict places, limit):
 
 
 singular.has_any = has_any
+samples.block_of = block_of
 walk.meet_all = meet_all

@@ -12,8 +12,11 @@ from cpython.dict cimport PyDict_CheckExact
 from cpython.exc cimport PyErr_Clear, PyErr_Fetch, PyErr_NormalizeException, PyErr_Restore, PyErr_SetObject
 
 from inplace.capture.code.tracebacks import HANDLE as handle
+from inplace.capture.patches import mode_off, mode_stack
 
 cdef object HANDLE = handle
+cdef object POP = mode_stack.pop
+cdef object PUSH = mode_stack.push
 
 cdef extern from *:
     """
@@ -90,6 +93,24 @@ cdef extern from *:
     PyObject* raw_item "PyDict_GetItemWithError"(PyObject* known, PyObject* key) noexcept
     PyFrameObject* PyEval_GetFrame() noexcept
     int PyException_SetTraceback(PyObject* error, PyObject* traceback) noexcept
+
+
+cdef class Popped:
+    """As `mode_off.Popped`, without frames of ours."""
+
+    cdef object _mode
+
+    def __enter__(self):
+        self._mode = PyObject_CallNoArgs(POP)
+        return self._mode
+
+    def __exit__(self, kind, error, traceback):
+        PyObject_CallOneArg(PUSH, self._mode)
+        if error is not None:
+            mode_off.left(self._mode, error)
+
+
+mode_off.Popped = Popped
 
 cdef enum:
     MOST_GIVEN = 8  # arguments of `__torch_function__`, itself among them

@@ -11,20 +11,22 @@ cdef class Foreign:
         seen: where tensors get their ids.
         met: their layouts.
         new: what notes their storages.
+        owners: what tells whose bytes lie where.
     """
 
-    cdef object _seen, _storages, _died
+    cdef object _seen, _died
     cdef LayoutsSeen _met
     cdef NewStorages _new
+    cdef Owners _owners
     cdef dict _refs, _values, _live, _unasked
     cdef list _external
     cdef array.array _rows, _states
 
-    def __init__(self, seen, met, new):
-        self._seen, self._storages, self._died, self._met, self._new = seen, seen.storages, seen.died, met, new
+    def __init__(self, seen, met, new, owners):
+        self._seen, self._died, self._met, self._new = seen, seen.died, met, new
         self._refs, self._values, self._rows = seen.refs, seen.states.values, seen.tensors.rows
         self._states, self._external = seen.states._facts, seen.storages.external
-        self._live, self._unasked = seen.storages.live, seen.storages.unasked
+        self._live, self._unasked, self._owners = seen.storages.live, seen.storages.unasked, owners
 
     cdef bint meet(self, PyObject* bare, Py_ssize_t step) except -1:
         """Note a leaf that requires no grad; False, and nothing noted, where it has to be read otherwise."""
@@ -52,7 +54,7 @@ cdef class Foreign:
         if PyObject_CallOneArg(IS_RESIZABLE, storage):
             return False
         size = PyObject_CallOneArg(NBYTES, storage)
-        if self._storages._same_memory(pointer, size) is not None:
+        if self._owners.owner_of_new(pointer, size) is not None:
             return False
         tensors = len(self._rows) // TENSOR_WIDTH
         live = self._new.add(storage, key, pointer, size, True, step, tensors)
@@ -68,7 +70,7 @@ cdef class Foreign:
         put(<PyObject*>live, LIVE_REFS_SLOT, {tensors: new})
         self._refs[<intptr_t>bare] = new
         if flag(<PyObject*>self._seen, DETAIL_SLOT):
-            values = small_values(tensor)
+            values = values_of(tensor, impl)
             if values is not None:
                 self._values[number] = values
         return True

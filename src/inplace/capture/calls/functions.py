@@ -107,7 +107,7 @@ SETTERS = frozenset({"data", "grad", "requires_grad", "real", "imag"})
 
 # batch_norm and instance_norm change their running statistics without an alias annotation in the schema, and without
 # moving `_version` (FACTS.md); position and keyword of the flag that decides, and the arguments that change then.
-_BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
+BUFFERS: dict[str, tuple[int, str, bool, tuple[str, ...]]] = {
     "torch.nn.functional.batch_norm": (5, "training", False, ("1", "2", "running_mean", "running_var")),
     "torch.batch_norm": (5, "training", False, ("3", "4", "running_mean", "running_var")),
     "torch.nn.functional.instance_norm": (5, "use_input_stats", True, ("1", "2", "running_mean", "running_var")),
@@ -184,7 +184,7 @@ def _kept_facts(func: Called) -> FunctionFacts:
 def _read_facts(func: Called) -> FunctionFacts:
     name = name_of(func)
     function = describe(func, name, variant=False)
-    varies = name in _BUFFERS or isinstance(func, FunctionType)
+    varies = name in BUFFERS or isinstance(func, FunctionType)
     pure = function.kind is Kind.OP and not varies and is_pure(func, function.label)
     is_open = isinstance(func, FunctionType) and (name.startswith(_FUNCTIONAL) or func.__module__ == _OPEN)
     inplace = function.kind is Kind.OP and is_inplace(func, function.label)
@@ -267,7 +267,7 @@ def name_of(func: Called) -> str:
 
 def variant_of(name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
     """Whether this call of a function whose flags decide what it changes does change it (`training`, `inplace`)."""
-    buffers = _BUFFERS.get(name)
+    buffers = BUFFERS.get(name)
     if buffers is not None:
         position, keyword, default, _ = buffers
         return bool(args[position]) if len(args) > position else bool(kwargs.get(keyword, default))
@@ -297,8 +297,8 @@ def _kind_of(name: str, label: str) -> Kind:
 def _written_arguments(name: str, label: str, *, variant: bool) -> tuple[str, ...]:
     if is_collective(name):
         return written_by(name)
-    if name in _BUFFERS:
-        return _BUFFERS[name][3] if variant else ()
+    if name in BUFFERS:
+        return BUFFERS[name][3] if variant else ()
     if variant:
         return ("0", "input")
     if label in _FLAGS:
@@ -331,7 +331,7 @@ def path_of(label: str, saved: str) -> str | None:
 
 def is_counted(function: Function) -> bool:
     """Whether what a function changes moves the version counter; running statistics do not."""
-    return function.name not in _BUFFERS and function.label not in _APPLIED
+    return function.name not in BUFFERS and function.label not in _APPLIED
 
 
 def _schema_writes(label: str) -> tuple[str, ...]:

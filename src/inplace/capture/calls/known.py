@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inplace.capture.calls.functions import FunctionFacts, drops
+from inplace.capture.calls.functions import BUFFERS, FunctionFacts, drops
 from inplace.facts.collectives import is_collective
 from inplace.facts.model import Kind
 
@@ -22,6 +22,7 @@ class Known:
         slot: whether it reads or sets a gradient.
         asked: whether it is passed where PyTorch itself calls it.
         numbers: whether it gives out numbers of Python.
+        buffers: whether it may change those of a module, as a flag among its arguments says.
         brief: whether its calls may be noted in short.
         quick: whether they may by what is compiled: such as nobody but the user makes.
         in_place: whether it changes its first argument and no other.
@@ -35,6 +36,7 @@ class Known:
         "asked",
         "backward",
         "brief",
+        "buffers",
         "changes",
         "collective",
         "drops",
@@ -65,6 +67,7 @@ class Known:
         self.kind, self.label = facts.function.kind, facts.function.label
         self.passed, self.pure, self.varies = facts.is_question, facts.is_pure, facts.varies
         self.fresh, self.open, self.aliases = facts.is_fresh, facts.is_open, facts.aliases
+        self.buffers = facts.name in BUFFERS
         self.switches = self.label == "_set_grad_enabled"
         self.drops = drops(self.label)
         self.short = self.fresh or self.open

@@ -49,6 +49,8 @@ class Offsets:
         dtype: the number of its dtype, of 16 bits.
         keys: its key set.
         pointer: in the `StorageImpl`: where its bytes begin.
+        size: how many they are.
+        resizable: whether PyTorch may resize it, a byte; None where it isn't known.
         count: in the `VersionCounter`: the version, of 32 bits.
         creation: in the `AutogradMeta` of a view: the number of its creation meta, a byte; None where it isn't known.
         plain: the key set of dense tensors on the CPU.
@@ -65,6 +67,8 @@ class Offsets:
     dtype: int
     keys: int
     pointer: int
+    size: int
+    resizable: int | None
     count: int
     creation: int | None
     plain: int
@@ -94,6 +98,7 @@ def _found() -> Offsets:
     version = _counter(tensors, impls)
     counters = [_read(_word(words, version), _COUNTER) for words in impls]
     dtype, itemsizes = _dtypes()
+    stored = [_read(storage._cdata, _STORAGE) for storage in storages]
     meta = _where(impls, tensors, lambda words, tensor, place: (_word(words, place) == 0) == _is_bare(tensor))
     return Offsets(
         impl=_value([_read(id(tensor), _OBJECT) for tensor in tensors], [tensor._cdata for tensor in tensors]),
@@ -105,7 +110,9 @@ def _found() -> Offsets:
         numel=_value(impls, [tensor.numel() for tensor in tensors]),
         dtype=dtype,
         keys=_value(impls, keys),
-        pointer=_value([_read(one._cdata, _STORAGE) for one in storages], [one.data_ptr() for one in storages]),
+        pointer=_value(stored, [storage.data_ptr() for storage in storages]),
+        size=_value(stored, [storage.nbytes() for storage in storages]),
+        resizable=_known(stored, [storage.resizable() for storage in storages]),
         count=_value(counters, [tensor._version for tensor in tensors], size=4),
         creation=_creation(meta),
         plain=keys[0],
@@ -159,6 +166,14 @@ def _where(
     return _only([place for place in places if all(map(holds, blocks, facts, repeat(place)))])
 
 
+def _known(blocks: Sequence[bytes], values: Sequence[int]) -> int | None:
+    """The one byte of each block that has its value; None where there is none, or are several."""
+    try:
+        return _value(blocks, values, size=1)
+    except _UnknownError:
+        return None
+
+
 def _is_bare(tensor: torch.Tensor) -> bool:
     return not tensor.requires_grad and tensor._base is None
 
@@ -210,7 +225,6 @@ def _creation(meta: int) -> int | None:
     try:
         asked: Any = torch._C._autograd._get_creation_meta
         numbers = [int(asked(view)) for view in views]
-        blocks = [_read(_word(_read(view._cdata, _IMPL), meta), _META) for view in views]
-        return _value(blocks, numbers, size=1)
+        return _known([_read(_word(_read(view._cdata, _IMPL), meta), _META) for view in views], numbers)
     except (_UnknownError, AttributeError):
         return None

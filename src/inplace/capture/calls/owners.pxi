@@ -47,6 +47,18 @@ cdef extern from *:
         return -2;
     }
     #endif
+    /* The object that a weak reference is to; None where it has died. */
+    static PyObject* living(PyObject* ref) {
+        PyObject* found = NULL;
+    #if PY_VERSION_HEX >= 0x030D0000
+        if (PyWeakref_GetRef(ref, &found) < 0) return NULL;
+        return found == NULL ? Py_NewRef(Py_None) : found;
+    #else
+        found = PyWeakref_GET_OBJECT(ref);
+        Py_INCREF(found);
+        return found;
+    #endif
+    }
     static int has_died(PyObject* ref) {
     #if PY_VERSION_HEX >= 0x030D0000
         PyObject* found = NULL;
@@ -61,6 +73,7 @@ cdef extern from *:
     void find_heap()
     Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size)
     bint has_died(PyObject* ref)
+    object living(PyObject* ref)
 
 cdef int KINDS = memories._KINDS
 cdef int MOST_BLOCKS = memories._MOST
@@ -149,7 +162,31 @@ cdef class Owners:
         if has_died(<PyObject*>one):
             return False
         begin = one.pointer
-        return begin <= start and start + size <= begin + <unsigned long long>self._storages._size_of(one)
+        return begin <= start and start + size <= begin + <unsigned long long>self._size_of(one)
+
+    cdef long long _size_of(self, one) except -1:
+        """As `Storages._size_of`."""
+        cdef PyObject* ref = <PyObject*>one
+        cdef long long layout
+        if type(one) is LiveStorage:
+            return self._bytes.data.as_longlongs[PyLong_AsLongLong(<object>slot(ref, LIVE_ID_SLOT))]
+        if type(one) is not TensorRef:
+            return self._storages._size_of(one)
+        if slot(ref, LIVE_SLOT) != <PyObject*>None:
+            return 0
+        if PyDict_GetItemWithError(self._unasked, <object>slot(ref, POINTER_SLOT)) != ref:
+            return 0
+        layout = PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + FACTS
+        layout = self._rows.data.as_ints[layout] >> LAYOUT
+        return self._sizes[layout]
+
+    cdef object owner_of_new(self, pointer, size):
+        """As `Storages._same_memory` finds it, before anything is noted of it."""
+        placed, self._storages._placed = self._storages._placed, len(self._rows) // TENSOR_WIDTH
+        memory, unplaced = self._storages._memory, self._storages._unplaced
+        self.place(memory, unplaced, placed)
+        unplaced.clear()
+        return self.owner_of(memory, pointer, size)
 
     cdef int _place_living(self, memory) except -1:
         """As `Memory._forget_dead`."""
@@ -167,7 +204,7 @@ cdef class Owners:
             if type(one) is TensorRef:
                 count += self._add_tensor(memory, stretches, one, &kinds)
             else:
-                count += self._add(memory, stretches, one, one.pointer, self._storages._size_of(one), &kinds)
+                count += self._add(memory, stretches, one, one.pointer, self._size_of(one), &kinds)
         self._keep(memory, kinds, memory._count + count)
         memory._most = 2 * len(living) + MOST_BLOCKS
         return 0
@@ -182,16 +219,8 @@ cdef class Owners:
 
     cdef int _add_tensor(self, memory, dict stretches, one, unsigned long long* kinds) except -1:
         """Add the block of a tensor, if nobody has asked for its storage."""
-        cdef PyObject* ref = <PyObject*>one
-        cdef long long layout
-        if slot(ref, LIVE_SLOT) != <PyObject*>None:
-            return 0
-        pointer = <object>slot(ref, POINTER_SLOT)
-        if PyDict_GetItemWithError(self._unasked, pointer) != ref:
-            return 0
-        layout = PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) * TENSOR_WIDTH + FACTS
-        layout = self._rows.data.as_ints[layout] >> LAYOUT
-        return self._add(memory, stretches, one, pointer, self._sizes[layout], kinds)
+        pointer = <object>slot(<PyObject*>one, POINTER_SLOT)
+        return self._add(memory, stretches, one, pointer, self._size_of(one), kinds)
 
     cdef int _add(
         self, memory, dict stretches, one, unsigned long long start, long long size, unsigned long long* kinds

@@ -77,6 +77,7 @@ include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
 include "elements.pxi"
+include "sleeping.pxi"
 include "entry.pxi"
 
 
@@ -112,6 +113,7 @@ cdef class Shorthand:
     cdef LayoutsSeen _met
     cdef Owners _owners
     cdef Foreign _foreign
+    cdef Sleeping _sleeping
     cdef NewStorages _new
     cdef object _seen, _arrivals, _hooks, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
@@ -131,8 +133,9 @@ cdef class Shorthand:
         self._seen, self._arrivals, self._hooks = seen, arrivals, hooks
         self._met = LayoutsSeen(seen.states.layouts)
         self._new = NewStorages(seen.storages)
-        self._views, self._foreign = Views(seen, self._met, self._new), Foreign(seen, self._met, self._new)
         self._owners, self._frames = Owners(seen), Frames(stacks)
+        self._views, self._foreign = Views(seen, self._met, self._new), Foreign(seen, self._met, self._new, self._owners)
+        self._sleeping = Sleeping(hooks.parts.contents, seen)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._states, self._counters = seen.states._facts, seen.counters
@@ -168,8 +171,9 @@ cdef class Shorthand:
             return -1
         if is_transforming():
             return -1
-        if flag(facts, VARIES_SLOT) and variant_of(known.facts.name, args, kwargs):
-            return -1
+        if flag(facts, VARIES_SLOT) and (flag(facts, BUFFERS_SLOT) or kwargs.get("inplace") is True):
+            if variant_of(known.facts.name, args, kwargs):
+                return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
         self._taken = None
@@ -199,7 +203,8 @@ cdef class Shorthand:
         if PyList_GET_SIZE(self._running):
             self._log.within[step] = self._running[-1]
         if taken is not None:
-            self._hooks.look_over(taken)
+            if not self._sleeping.look_over(taken, step):
+                self._hooks.look_over(taken)
             self._compared[step] = taken
         return step
 
@@ -340,14 +345,25 @@ cdef class Shorthand:
             if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
                 sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
         if PyList_GET_SIZE(self._external) or (changes and self._watched):
-            self._hooks.settle()
+            if self._watched or not self._take_external():
+                self._hooks.settle()
         if self._compared and (taken := self.was_compared(step)):
-            self._hooks.settle_over(taken)
+            if not self._sleeping.settle_over(taken, len(self._calls) // CALL_WIDTH - 1):
+                self._hooks.settle_over(taken)
         return True
+
+    cdef bint _take_external(self) except -1:
+        """Have storages sleep that were met lately; False where Python does it."""
+        cdef Py_ssize_t last = len(self._calls) // CALL_WIDTH - 1
+        return self._sleeping.take(self._external, last, self._calls.data.as_ints[last * CALL_WIDTH + STACK])
 
     cdef was_compared(self, Py_ssize_t step):
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""
         return self._compared.pop(step, None)
+
+    def bury(self):
+        """Forget the tensors that have died."""
+        self._bury()
 
     @property
     def owners(self):
@@ -439,7 +455,7 @@ cdef class Shorthand:
             array.extend_buffer(self._states, <char*>row, STATE_WIDTH)
             put(ref, STATE_SLOT, state)
             if flag(<PyObject*>self._seen, DETAIL_SLOT):
-                values = small_values(result)
+                values = values_of(result, impl)
                 if values is not None:
                     self._values[state] = values
         number = state
@@ -547,7 +563,7 @@ cdef class Shorthand:
         if not number & 255:
             self._owners.forget_dead()
         if flag(<PyObject*>self._seen, DETAIL_SLOT):
-            values = small_values(tensor)
+            values = values_of(tensor, impl)
             if values is not None:
                 self._values[first] = values
         state[0] = first

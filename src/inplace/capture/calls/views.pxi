@@ -124,7 +124,7 @@ cdef class Views:
         self._refs[<intptr_t>bare] = new
         (<dict>slot(live, LIVE_REFS_SLOT))[number] = new
         if flag(<PyObject*>self._seen, DETAIL_SLOT):
-            values = small_values(tensor)
+            values = values_of(tensor, impl)
             if values is not None:
                 self._values[state[0]] = values
         return True

@@ -15,18 +15,19 @@ if INLINE != offsets.INLINE:
 OFFSETS = offsets.find()
 cdef bint IS_DIRECT = OFFSETS is not None
 cdef Py_ssize_t AT_IMPL, AT_STORAGE, AT_META, AT_VERSION, AT_SHAPE, AT_OFFSET, AT_NUMEL, AT_DTYPE, AT_KEYS
-cdef Py_ssize_t AT_POINTER, AT_COUNT, AT_CREATION
+cdef Py_ssize_t AT_POINTER, AT_SIZE, AT_RESIZABLE, AT_COUNT, AT_CREATION
 cdef uint64_t PLAIN_KEYS = 0
 cdef int64_t ITEMSIZES[DTYPES]
 
 
 cdef int _keep_offsets() except -1:
     global AT_IMPL, AT_STORAGE, AT_META, AT_VERSION, AT_SHAPE, AT_OFFSET, AT_NUMEL, AT_DTYPE, AT_KEYS
-    global AT_POINTER, AT_COUNT, AT_CREATION, PLAIN_KEYS
+    global AT_POINTER, AT_SIZE, AT_RESIZABLE, AT_COUNT, AT_CREATION, PLAIN_KEYS
     cdef int dtype
     AT_IMPL, AT_STORAGE, AT_META, AT_VERSION = OFFSETS.impl, OFFSETS.storage, OFFSETS.meta, OFFSETS.version
     AT_SHAPE, AT_OFFSET, AT_NUMEL, AT_DTYPE = OFFSETS.shape, OFFSETS.offset, OFFSETS.numel, OFFSETS.dtype
     AT_KEYS, AT_POINTER, AT_COUNT, PLAIN_KEYS = OFFSETS.keys, OFFSETS.pointer, OFFSETS.count, OFFSETS.plain
+    AT_SIZE, AT_RESIZABLE = OFFSETS.size, -1 if OFFSETS.resizable is None else OFFSETS.resizable
     AT_CREATION = -1 if OFFSETS.creation is None else OFFSETS.creation
     for dtype in range(DTYPES):
         ITEMSIZES[dtype] = OFFSETS.itemsizes.get(dtype, 0)

@@ -104,8 +104,8 @@ def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
 
 def _tensor_of(one: Any) -> torch.Tensor | None:
     """The saved tensor of a handle that no hook has packed, if it has one."""
-    saved = shown(one)
-    return saved if not is_packed(one) and isinstance(saved, torch.Tensor) else None
+    saved = getattr(one, "data", None)
+    return saved if getattr(one, "unpack_hook", None) is None and isinstance(saved, torch.Tensor) else None
 
 
 def overwritten_version(error: BaseException) -> int | None:

@@ -29,6 +29,14 @@ class Test(NamedTuple):
     holds: Callable[[torch.Tensor], torch.Tensor]
 
 
+class _Look(NamedTuple):
+    """Which save of a node is looked at, where its derivative is not finite, and whether it is that of a power."""
+
+    save: str
+    test: Test
+    is_power: bool
+
+
 _AT_ZERO = Test(0, lambda saved: saved == 0)
 _NOT_POSITIVE = Test(1, lambda saved: ~(saved > 0))
 _AT_MINUS_ONE = Test(2, lambda saved: ~(saved > -1))
@@ -43,7 +51,7 @@ It is compiled, and None itself where it was not: to ask PyTorch takes three cal
 """
 
 # By the name of the node, without `Backward0`: the save that is looked at, and where its derivative is not finite.
-_OF_NODES: dict[str, tuple[str, Test]] = {
+_OF_NODES = {
     "Log": ("self", _NOT_POSITIVE),
     "Log2": ("self", _NOT_POSITIVE),
     "Log10": ("self", _NOT_POSITIVE),
@@ -63,7 +71,7 @@ _OF_NODES: dict[str, tuple[str, Test]] = {
     "Norm": ("result", _AT_ZERO),
     "Std": ("result", _AT_ZERO),
 }
-_known: dict[type, tuple[str, Test] | None] = {}  # the same by classes of nodes that serve one function each
+_known: dict[type, _Look | None] = {}  # the same by classes of nodes that serve one function each
 
 
 @no_collection()  # for the objects that stand for the nodes, which go at once
@@ -77,16 +85,16 @@ def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
     found, may_be = [], False
     for node in NodesBelow(roots, _NODES).nodes():
         kind = type(node)
-        test = _known[kind] if kind in _known else _learn(node)
-        if test is not None and _can_be(node):
+        look = _known[kind] if kind in _known else _learn(node)
+        if look is not None and not (look.is_power and _is_finite_power(node)):
             may_be = True
-            if _is_singular(node, *test):
+            if _is_singular(node, look):
                 found.append(int(node._sequence_nr()))
     return sorted(found), may_be
 
 
-def _learn(node: Any) -> tuple[str, Test] | None:
-    """Which save of a node is looked at, and how; None for others, such as custom functions.
+def _learn(node: Any) -> _Look | None:
+    """How a node is looked at; None for others, such as custom functions.
 
     It is kept for PyTorch's own classes: to ask a node for its name takes long.
     """
@@ -95,27 +103,25 @@ def _learn(node: Any) -> tuple[str, Test] | None:
         return None  # whoever remembers its class keeps the script's variables
     name = str(node.name()).removeprefix("torch::autograd::")
     stem, _, number = name.partition("Backward")
-    test = _OF_NODES.get(stem) if number.isdigit() else None
+    look = _Look(*_OF_NODES[stem], stem == "Pow") if number.isdigit() and stem in _OF_NODES else None
     if kind.__name__ == name:
-        _known[kind] = test
-    return test
+        _known[kind] = look
+    return look
 
 
-def _can_be(node: Any) -> bool:
-    """Whether a node's derivative can be infinite: that of a power only where its exponent is below one."""
-    if not type(node).__name__.startswith("Pow"):
-        return True
+def _is_finite_power(node: Any) -> bool:
+    """Whether the exponent of a power is none below one: then its derivative is finite everywhere."""
     exponent = getattr(node, "_saved_exponent", None)  # a number: no tensor is unpacked
-    return isinstance(exponent, float) and exponent < 1
+    return not (isinstance(exponent, float) and exponent < 1)
 
 
-def _is_singular(node: Any, wanted: str, test: Test) -> bool:
-    saved = saved_tensor(node, wanted)
+def _is_singular(node: Any, look: _Look) -> bool:
+    saved = saved_tensor(node, look.save)
     if saved is None or type(saved) not in PLAIN:
         return False
-    found = None if has_any is None else has_any(saved, test.number)
+    found = None if has_any is None else has_any(saved, look.test.number)
     if found is None:
-        return _is_small(saved) and is_readable(saved) and bool(test.holds(saved.detach()).any())
+        return _is_small(saved) and is_readable(saved) and bool(look.test.holds(saved.detach()).any())
     return found
 
 

@@ -53,8 +53,8 @@ _UNSEEN: tuple[tuple[Any, str], ...] = (
 )
 
 
-class _Popped:
-    """The topmost mode is off in the block."""
+class Popped:
+    """The topmost mode is off in the block, as `torch.overrides._pop_mode_temporarily` has it; compiled, if that is."""
 
     __slots__ = ("_mode",)
 
@@ -65,8 +65,14 @@ class _Popped:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         push(self._mode)
-        if error is not None and type(self._mode).__module__.startswith(_OURS):
-            leave_handed_over(error)
+        if error is not None:
+            left(self._mode, error)
+
+
+def left(mode: TorchFunctionMode, error: BaseException) -> None:
+    """A block in which a mode is off was left by an error; see NOTE [ Functions that hand themselves over ]."""
+    if type(mode).__module__.startswith(_OURS):
+        leave_handed_over(error)
 
 
 def _writes_zeros(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -105,7 +111,7 @@ class ModeOff:
         for owner in (torch.optim.Optimizer, torch.nn.Module):
             self.patch(owner, "zero_grad", self._clearing)
         if hasattr(torch.overrides, _POPPED):
-            self.patch(torch.overrides, _POPPED, lambda _: _Popped)
+            self.patch(torch.overrides, _POPPED, lambda _: Popped)
         self.patch(torch.overrides, "_pop_mode", self._pop_mode)
         # What asks which modes are on, as `torch.get_default_device` and autocast do, is told of the user's.
         self.patch(torch.overrides, "_len_torch_function_stack", self._height)
