@@ -33,23 +33,38 @@ def impl_of(tensor: torch.Tensor) -> int:
 
 
 def read(tensor: torch.Tensor, where: Offsets) -> tuple[object, ...]:
-    """Version, address, shape, strides, storage offset, elements and bytes of one, and whether it is bare."""
+    """What stands there: see `told`."""
     impl = impl_of(tensor)
     dims = at(impl + where.shape)
     sizes = tuple(at(impl + where.shape + 8 * (1 + place)) for place in range(dims))
     strides = tuple(at(impl + where.shape + 8 * (1 + INLINE + place)) for place in range(dims))
     itemsize = where.itemsizes[at(impl + where.dtype, 2)]
-    begin, offset = at(at(impl + where.storage) + where.pointer), at(impl + where.offset)
+    storage, offset = at(impl + where.storage), at(impl + where.offset)
+    assert where.resizable is not None
+    of_storage = at(storage + where.size), at(storage + where.resizable, 1) == 1
+    begin = at(storage + where.pointer)
     version = at(at(impl + where.version) + where.count, 4)
     bare = at(impl + where.meta) == 0
-    return version, begin + offset * itemsize, sizes, strides, offset, at(impl + where.numel), itemsize, bare
+    return (
+        version,
+        begin + offset * itemsize,
+        sizes,
+        strides,
+        offset,
+        at(impl + where.numel),
+        itemsize,
+        *of_storage,
+        bare,
+    )
 
 
 def told(tensor: torch.Tensor) -> tuple[object, ...]:
-    """The same, asked."""
+    """Version, address, shape, strides, offset, elements, bytes of one and of all, whether it is resizable and bare."""
     place = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
     bare = not tensor.requires_grad and tensor._base is None
-    return tensor._version, *place, tensor.numel(), tensor.element_size(), bare
+    storage = tensor.untyped_storage()
+    sizes = tensor.element_size(), storage.nbytes(), storage.resizable()
+    return tensor._version, *place, tensor.numel(), *sizes, bare
 
 
 KINDS = st.sampled_from([torch.float32, torch.float64, torch.int64, torch.int16, torch.uint8, torch.bool])
@@ -62,6 +77,7 @@ STEPS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "flat": lambda x: x.reshape(-1),
     "data": lambda x: x.data,
     "detached": lambda x: x.detach(),
+    "of an array": lambda x: torch.from_numpy(x.numpy()),
 }
 
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import inplace
+from inplace.capture.bytes import contents, samples
 from inplace.capture.calls import mode
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.record import Recorder
@@ -135,6 +136,102 @@ def test_a_call_in_place_has_the_same_trace(name: str, tmp_path: Path) -> None:
         f"def run(x):\n    for _ in range(4):\n{body}\nrun(torch.ones(2, 2))\nx = torch.ones(2, 2)\nx.add_(1)\nrun(x)\n"
     )
     assert_same(text, "<program>", tmp_path)
+
+
+SLEEPERS = {
+    "read again": "for _ in range(3):\n    y = z * 2; w = z + y",
+    "written between calls": "y = z * 2\na[1] = 7\nw = z + 1\na[0] = 8\nw = z[1:] * 2",
+    "written before the first call": "a[1] = 7\ny = z * 2",
+    "written before backward": "p = torch.ones(4, requires_grad=True)\ny = (p * z).sum()\na[1] = 7\ny.backward()",
+    "written by a call": "z.add_(1)\ny = z * 2\na[1] = 7\ny = z * 2",
+    "another size": "b = np.zeros((40, 40), np.float32); big = torch.from_numpy(b)\ny = big + 1\nb[3] = 1\ny = big + 1",
+    "a view of it": "v = z[1:]\nd = z.detach()\na[2] = 3\ny = v + 1\na[3] = 3\ny = d * v.sum()",
+    "the tensor is gone": "p = torch.ones(4, requires_grad=True)\ny = (p * z).sum()\ndel z\na[1] = 7\ny.backward()",
+    "two over one array": "u = torch.from_numpy(a)\ny = z * 2\na[1] = 7\ny = u * z",
+    "part of another": "u = torch.from_numpy(a[1:])\ny = z[1:] * u\na[1] = 7\ny = u * 2",
+    "memory of PyTorch's": "t = torch.ones(4); n = t.numpy(); u = torch.from_numpy(n)\ny = u * 2\nn[1] = 7\ny = t * 2",
+    "in a list": "y = torch.cat([z, z])\na[1] = 7\ny = torch.stack([z, z])",
+    "elsewhere": "z.data = torch.ones(4); y = z * 2\na[1] = 7\ny = z * 2",
+}
+
+
+@pytest.mark.parametrize("name", SLEEPERS)
+def test_arrays_that_sleep_have_the_same_trace(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens to one when so many have been compared that they are only around the calls that take them."""
+    monkeypatch.setattr(contents, "_AWAKE", 10 * contents._LEAST)
+    text = (
+        "import numpy as np\nimport torch\n"
+        "for _ in range(9):\n    torch.from_numpy(np.ones(4, np.float32)).unsqueeze(0)\n"
+        f"for _ in range(2):\n    a = np.ones(4, np.float32)\n    z = torch.from_numpy(a)\n"
+        f"{textwrap.indent(SLEEPERS[name], '    ')}\n"
+    )
+    assert_same(text, "<program>", tmp_path)
+
+
+def test_arrays_sleep_after_so_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the programs above are about."""
+    monkeypatch.setattr(contents, "_AWAKE", 10 * contents._LEAST)
+    recorder = Recorder(title="program", is_cell=lambda _: False)
+    recorder.start()
+    try:
+        for _ in range(9):
+            kept = torch.from_numpy(np.ones(4, np.float32)).unsqueeze(0)
+        found = recorder._listening.parts.contents
+        assert found.asleep
+        assert not found.watched
+        del kept
+    finally:
+        recorder.stop(None)
+
+
+DTYPES = (
+    torch.float32,
+    torch.float64,
+    torch.int64,
+    torch.int32,
+    torch.bool,
+    torch.float16,
+    torch.uint8,
+    torch.complex64,
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_small_values_are_those_that_python_reads(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tensors in any order, with gaps, over memory of others, and of just so many elements."""
+
+    def values() -> list[Any]:
+        with inplace.record() as recording:
+            whole = torch.arange(12).reshape(3, 4).to(dtype)
+            array = np.arange(12).reshape(3, 4).astype(whole.numpy().dtype)
+            shared = torch.from_numpy(array)
+            made = [
+                *(whole.T, whole[1:, ::2], whole[1, 2], whole.clone(), whole.expand(2, 3, 4), whole[:, None, :1, None]),
+                *(whole.reshape(1, 3, 1, 2, 1, 2), torch.zeros(16).to(dtype), torch.zeros(17).to(dtype)),
+                *(torch.zeros(256).to(dtype), torch.zeros(257).to(dtype), shared[::2], shared.T, shared * 1, whole[:0]),
+            ]
+        del made
+        return [state.values for state in recording.trace.states]
+
+    compiled = values()
+    monkeypatch.setattr(mode, "Shorthand", None)
+
+    assert list(map(repr, compiled)) == list(map(repr, values()))
+    assert len([one for one in compiled if one is not None]) > 2
+
+
+@pytest.mark.parametrize("bytes_", [4, 60, samples.WHOLE, samples.WHOLE + 4, 100_000])
+def test_samples_are_the_bytes_that_python_reads(bytes_: int) -> None:
+    """All of a small tensor, some words of a larger one, and none of one that was cut."""
+    assert samples.block_of is not None
+    tensor = torch.arange(bytes_ // 4, dtype=torch.int32)[1:]
+    pointer, size = tensor.data_ptr(), tensor.nbytes
+
+    assert samples.block_of(tensor, pointer, size) == samples._sampled(pointer, size)
+    assert samples.block_of(tensor.to_sparse(), pointer, size) is NotImplemented
+
+    tensor.untyped_storage().resize_(bytes_ - 1)
+    assert samples.block_of(tensor, tensor.data_ptr(), size) is None
 
 
 @pytest.mark.parametrize("seed", list(some(range(200), 20)))

@@ -11,7 +11,6 @@ cdef Py_ssize_t REF_SLOT = slot_named("ref", WATCHED)
 cdef Py_ssize_t TAKEN_SLOT = slot_named("taken", WATCHED)
 cdef Py_ssize_t WATCHED_ID_SLOT = slot_named("storage", WATCHED)
 
-cdef long long AWAKE = contents_of_others._AWAKE
 cdef long long MOST_COMPARED = contents_of_others._MOST
 cdef long long LEAST = contents_of_others._LEAST
 
@@ -59,10 +58,12 @@ cdef class Sleeping:
 
     cdef object _contents, _seen
     cdef dict _asleep
+    cdef long long _awake
     cdef array.array _sizes
 
     def __init__(self, contents, seen):
         self._contents, self._seen, self._asleep, self._sizes = contents, seen, contents.asleep, seen.storages.sizes
+        self._awake = contents_of_others._AWAKE
 
     cdef bint look_over(self, list some, Py_ssize_t step) except -1:
         """Note that storages are as they were before the call at a step, which takes them; False where Python looks."""
@@ -101,7 +102,7 @@ cdef class Sleeping:
         cdef char* impl
         cdef Py_ssize_t size
         cdef long long spent = self._contents.spent
-        if spent <= AWAKE or spent > MOST_COMPARED:
+        if spent <= self._awake or spent > MOST_COMPARED:
             return False
         tensor = None
         for one in (<dict>slot(bare, LIVE_REFS_SLOT)).values():
