@@ -220,7 +220,7 @@ def test_small_values_are_those_that_python_reads(dtype: torch.dtype, monkeypatc
     assert len([one for one in compiled if one is not None]) > 2
 
 
-@pytest.mark.parametrize("bytes_", [4, 60, samples.WHOLE, samples.WHOLE + 4, 100_000])
+@pytest.mark.parametrize("bytes_", [8, 60, samples.WHOLE + 4, samples.WHOLE + 8, 100_000])
 def test_samples_are_the_bytes_that_python_reads(bytes_: int) -> None:
     """All of a small tensor, some words of a larger one, and none of one that was cut."""
     assert samples.block_of is not None

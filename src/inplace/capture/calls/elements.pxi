@@ -21,6 +21,7 @@ if [AT_ZERO, NOT_POSITIVE, AT_MINUS_ONE, AT_ONE, NOT_FINITE] != [one.number for 
 cdef int MOST_ELEMENTS = singular.ELEMENTS
 cdef int WHOLE = samples.WHOLE
 cdef int WORDS = samples.WORDS
+cdef object PROFILING = tensor_facts._profiling
 cdef int SMALL = tensor_facts.SMALL
 cdef int SMALL_INDEX = tensor_facts.SMALL_INDEX
 
@@ -120,7 +121,7 @@ cdef object values_of(tensor, char* impl):
     cdef object one
     cdef int dtype
     cdef Py_ssize_t place, count, size
-    if impl == NULL:
+    if impl == NULL or PyObject_CallNoArgs(PROFILING) is True:
         return small_values(tensor)
     dtype, count = dtype_at(impl), word(impl, AT_NUMEL)
     if count > (SMALL_INDEX if dtype == LONG else SMALL):
