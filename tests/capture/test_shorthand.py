@@ -360,3 +360,54 @@ def test_it_keeps_and_loses_no_reference() -> None:
 
 def _frames_and_errors() -> list[object]:
     return [one for one in gc.get_objects() if type(one).__name__ in {"frame", "RuntimeError", "ValueError"}]
+
+
+def _collections(program: Any) -> int:
+    """How often the cyclic collector came by itself while a program ran."""
+    came: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            came.append(info["generation"])
+
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        program()
+    finally:
+        gc.callbacks.remove(note)
+    return len(came)
+
+
+def test_the_collector_comes_as_often_as_without_us() -> None:
+    """What we keep of each tensor is not counted among the objects that have it come."""
+    base = torch.ones(4)
+
+    def program() -> None:
+        kept = [base * number for number in range(7000)]
+        del kept
+
+    plain = _collections(program)
+    with inplace.record():
+        program()  # what is made once
+        recorded = _collections(program)
+
+    assert 5 <= plain <= recorded <= plain + 2
+
+
+@pytest.mark.parametrize("name", ["cat", "stack", "by keyword", "nested", "mixed", "none", "empty", "many", "refused"])
+def test_lists_of_tensors_have_the_same_trace(name: str, tmp_path: Path) -> None:
+    """Those that are noted in short, and those that are not."""
+    body = {
+        "cat": "y = torch.cat([x, w]); y = torch.cat((x, y[:2]), 1); torch.cat([y, y], dim=0).sum().backward()",
+        "stack": "torch.stack([x, w, x]).exp().sum().backward(); x = x.detach() * 2",
+        "by keyword": "y = torch.cat(tensors=[x, w]); y = torch.cat([x, x], out=torch.empty(0))",
+        "nested": "torch.autograd.backward([(x * w).sum(), (w * 2).sum()]); torch.block_diag(x, w)",
+        "mixed": "y = torch.ops.aten.index(x, [torch.tensor([0]), None]); y = x[[0, 1]]; y = x[torch.tensor([1]), 0]",
+        "none": "y = torch.einsum('ij,jk->ik', [x, w]); y = torch.broadcast_tensors(x, w)",
+        "empty": "try:\n    torch.cat([])\nexcept Exception:\n    pass",
+        "many": "y = torch.cat([x * n for n in range(70)]); y = torch.cat([x * n for n in range(63)])",
+        "refused": "try:\n    torch.cat([x, w[:, :1], x[:1]])\nexcept RuntimeError:\n    pass",
+    }[name]
+    text = "import torch\nw = torch.ones(2, 2, requires_grad=True)\nx = torch.ones(2, 2)\nfor _ in range(3):\n"
+    assert_same(text + textwrap.indent(body, "    ") + "\n", "<program>", tmp_path)

@@ -121,6 +121,7 @@ class Contents:
             it was found in a sample) of each change found; see samples.py.
         shared: what is known of the shared memory that storages lie in.
         spent: the bytes that were compared.
+        idle: as many sleep when those that have died are forgotten.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Contents:
         self._line: int | None = None
         self._lines = 0
         self.spent = 0
-        self._idle = _IDLE
+        self.idle = _IDLE
         self._tracer: LinesTraced | None = None
 
     def watch(self, tensor: torch.Tensor, after: int, stack: int | None, *, since: int = 0) -> None:
@@ -274,11 +275,11 @@ class Contents:
         """Compare some storages around the calls that take them only."""
         for watched in some:
             self.asleep[watched.storage] = watched
-        if len(self.asleep) > self._idle:
+        if len(self.asleep) > self.idle:
             for watched in list(self.asleep.values()):
                 if not watched.live.refs:
                     del self.asleep[watched.storage]
-            self._idle = 2 * len(self.asleep) + _IDLE
+            self.idle = 2 * len(self.asleep) + _IDLE
 
     def _leave_out(self, storage: StorageId, bound: int, step: int, stack: int | None) -> None:
         self._left_out.note(Look.CONTENTS, bound, step, stack=stack, storage=storage)

@@ -102,7 +102,7 @@ class Samples:
         refs, samples, after = self._seen.refs, self._samples, len(self._log) - 1
         gives = keeps = False
         if len(samples) < _MOST:
-            gives, keeps = self._saves_of(known, result, nodes)
+            gives, keeps = self._saves.get((known, nodes)) or self._saves_of(known, result, nodes)
         self._spent += 1
         if self.is_on and START + (after + 1) // EACH < self._spent:
             self.is_on, self._need = False, 2 * (self._spent - self._begun)
@@ -131,11 +131,9 @@ class Samples:
 
     def _saves_of(self, known: Known, result: Any, nodes: int) -> tuple[bool, bool]:
         """Whether the nodes that a call has made may have saved its result, and whether something else."""
-        found = self._saves.get((known, nodes))
-        if found is None:
-            found = _saves_of(result, nodes)
-            if known.fresh:  # others make one node or another, as on a view
-                self._saves[known, nodes] = found
+        found = _saves_of(result, nodes)
+        if known.fresh:  # others make one node or another, as on a view
+            self._saves[known, nodes] = found
         return found
 
     def forget(self, tensor: torch.Tensor) -> None:

@@ -44,8 +44,15 @@ Pending = tuple[int, "list[torch.Tensor]", bool, int]
 
 
 def tensor_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
-    """The arguments that are tensors."""
-    return [value for value in (*args, *kwargs.values()) if type(value) in PLAIN]
+    """The arguments that are tensors, and those in lists of tensors, of a call that is noted in short."""
+    found: list[torch.Tensor] = []
+    for value in (*args, *kwargs.values()):
+        kind = type(value)
+        if kind in PLAIN:
+            found.append(value)
+        elif (kind is list or kind is tuple) and value and type(value[0]) in PLAIN:
+            found += value
+    return found
 
 
 class CallNotes:

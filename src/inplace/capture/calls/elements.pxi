@@ -2,7 +2,6 @@
 
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.math cimport isfinite
-from libc.string cimport memset
 
 from inplace.capture.graph import singular, walk
 

@@ -43,6 +43,9 @@ cdef extern from *:
     }
     #else
     static void find_heap(void) {}
+    static int is_in_heap(uintptr_t begin, Py_ssize_t size) {
+        return 0;
+    }
     static Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size) {
         return -2;
     }
@@ -71,6 +74,7 @@ cdef extern from *:
     }
     """
     void find_heap()
+    bint is_in_heap(uintptr_t begin, Py_ssize_t size)
     Py_ssize_t copied_bytes(char* here, void* there, Py_ssize_t size)
     bint has_died(PyObject* ref)
     object living(PyObject* ref)
@@ -161,7 +165,10 @@ cdef class Owners:
         cdef unsigned long long begin
         if has_died(<PyObject*>one):
             return False
-        begin = one.pointer
+        if type(one) is LiveStorage:
+            begin = <object>slot(<PyObject*>one, LIVE_POINTER_SLOT)
+        else:
+            begin = one.pointer
         return begin <= start and start + size <= begin + <unsigned long long>self._size_of(one)
 
     cdef long long _size_of(self, one) except -1:
@@ -204,7 +211,8 @@ cdef class Owners:
             if type(one) is TensorRef:
                 count += self._add_tensor(memory, stretches, one, &kinds)
             else:
-                count += self._add(memory, stretches, one, one.pointer, self._size_of(one), &kinds)
+                pointer = <object>slot(<PyObject*>one, LIVE_POINTER_SLOT) if type(one) is LiveStorage else one.pointer
+                count += self._add(memory, stretches, one, pointer, self._size_of(one), &kinds)
         self._keep(memory, kinds, memory._count + count)
         memory._most = 2 * len(living) + MOST_BLOCKS
         return 0

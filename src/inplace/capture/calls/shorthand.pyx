@@ -17,8 +17,8 @@ from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, Py_TYPE
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from libc.stdint cimport int32_t, intptr_t
-from libc.string cimport memcmp
+from libc.stdint cimport int32_t, intptr_t, uintptr_t
+from libc.string cimport memcmp, memset
 
 from types import GetSetDescriptorType, MemberDescriptorType
 
@@ -43,6 +43,7 @@ DIGEST = SOURCE_DIGEST.decode()  # SHA-256 of this text and those beside it, whe
 
 cdef enum:
     GIVEN_MOST = 64  # tensor arguments of a call that is noted here
+    LISTING = 4  # positions at which such a call may take a list of them
     CALL_WIDTH = 9
     GIVEN_WIDTH = 3
     TENSOR_WIDTH = 6
@@ -73,6 +74,7 @@ cdef set INDICES = call_notes._INDICES
 
 include "frames.pxi"
 include "storages.pxi"
+include "refs.pxi"
 include "views.pxi"
 include "owners.pxi"
 include "foreign.pxi"
@@ -121,10 +123,12 @@ cdef class Shorthand:
     cdef set _plain
     cdef dict _compared
     cdef list _taken
+    cdef bint _has_list
     cdef array.array _calls, _given, _outputs, _rows, _states
     cdef long long _origin, _detailed
     cdef Frames _frames
     cdef long long _nested[NESTED_MOST]
+    cdef int32_t _listed[LISTING][GIVEN_MOST]  # the numbers of the paths of what is in a list, -1 before one is given
     cdef Py_ssize_t _depth
     cdef dict _known
     cdef long long _most
@@ -146,6 +150,7 @@ cdef class Shorthand:
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
         self._live, self._plain = seen.storages.live, tensors.PLAIN
         self._detailed, self._most, self._known = notes.detailed, notes.most, notes.known
+        memset(self._listed, 255, sizeof(self._listed))
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
 
     def running(self):
@@ -176,18 +181,18 @@ cdef class Shorthand:
                 return -1
         if PyList_GET_SIZE(self._dead):
             self._bury()
-        self._taken = None
+        self._taken, self._has_list = None, False
         for place in range(PyTuple_GET_SIZE(args)):
             if not self._note_given(PyTuple_GET_ITEM(args, place), place, given, &count, begun):
                 return -1
         for name, value in kwargs.items():
             if name == "out":
                 return -1
-            place = self._log.path(name) if type(value) in self._plain else 0
+            place = self._log.path(name) if type(value) in self._plain else LISTING
             if not self._note_given(<PyObject*>value, place, given, &count, begun):
                 return -1
         taken = self._taken
-        if not count or (taken is not None and flag(facts, CHANGES_SLOT)):
+        if not count or (flag(facts, CHANGES_SLOT) and (taken is not None or self._has_list)):
             return -1
         if flag(facts, IN_PLACE_SLOT) and (self._hooks.strict or not self._is_asked(args)):
             return -1
@@ -252,8 +257,26 @@ cdef class Shorthand:
             count[0] += 1
             return True
         if PyTuple_CheckExact(<object>value) or PyList_CheckExact(<object>value):
-            return is_simple(<object>value)
+            return is_simple(<object>value) or self._note_listed(<object>value, place, given, count, begun)
         return type(<object>value) not in self._plain
+
+    cdef bint _note_listed(
+        self, values, Py_ssize_t place, int32_t* given, Py_ssize_t* count, Beginning* begun
+    ) except -1:
+        """Add the rows of an argument that is a list of tensors; False where it is none, or the call is not for us."""
+        cdef Py_ssize_t number = 0
+        if place >= LISTING or not len(values) or len(values) > GIVEN_MOST - count[0]:
+            return False
+        self._has_list = True
+        for value in values:
+            if not is_of_one_kind(<PyObject*>value):
+                return False
+            if self._listed[place][number] < 0:
+                self._listed[place][number] = self._log.path(f"{place}[{number}]")
+            if not self._note_given(<PyObject*>value, self._listed[place][number], given, count, begun):
+                return False
+            number += 1
+        return True
 
     cdef bint _is_asked(self, tuple args) except -1:
         """Whether somebody has asked for the storage of the first argument, a tensor, that is about to be written."""
@@ -343,7 +366,7 @@ cdef class Shorthand:
             sampled = self._hooks.samples
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
             if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
-                sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
+                sampled.take(known, step, self._tensors_in(args, kwargs), result, ended - begun)
         if PyList_GET_SIZE(self._external) or (changes and self._watched):
             if self._watched or not self._take_external():
                 self._hooks.settle()
@@ -356,6 +379,16 @@ cdef class Shorthand:
         """Have storages sleep that were met lately; False where Python does it."""
         cdef Py_ssize_t last = len(self._calls) // CALL_WIDTH - 1
         return self._sleeping.take(self._external, last, self._calls.data.as_ints[last * CALL_WIDTH + STACK])
+
+    cdef list _tensors_in(self, tuple args, dict kwargs):
+        """As `tensor_arguments`."""
+        found = []
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if type(value) in self._plain:
+                found.append(value)
+            elif (type(value) is list or type(value) is tuple) and len(value) and type(value[0]) in self._plain:
+                found += value
+        return found
 
     cdef was_compared(self, Py_ssize_t step):
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""

@@ -120,11 +120,15 @@ cdef class Sleeping:
         block = PyBytes_FromStringAndSize(NULL, size)
         if copied_bytes(PyBytes_AS_STRING(block), <void*>begin_at(impl), size) != size:
             return False
-        self._contents.shared.meet(live, 0)
+        if not is_in_heap(begin_at(impl), size):  # which nobody shares
+            self._contents.shared.meet(live, 0)
         watched = WATCHED(live, <object>ref, self._seen, stack)
         put(<PyObject*>watched, CONTENTS_SLOT, block)
         put(<PyObject*>watched, AFTER_SLOT, after)
         put(<PyObject*>watched, FIXED_SLOT, (pointer_at(impl), begin_at(impl), size))
         self._contents.spent = spent + LEAST
-        self._contents.sleep(watched)
+        if len(self._asleep) < self._contents.idle:
+            self._asleep[number] = watched
+        else:
+            self._contents.sleep(watched)
         return True

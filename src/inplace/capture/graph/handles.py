@@ -97,9 +97,11 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
 def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
     """The tensor that a node has saved under a name; None where it has none, has lost it, or a hook has packed it."""
     try:
-        return _tensor_of(handle(node, _RAW + name))
+        one = handle(node, _RAW + name)
+        saved, packed = one.data, one.unpack_hook
     except (RuntimeError, AttributeError):
         return None
+    return saved if packed is None and isinstance(saved, torch.Tensor) else None
 
 
 def _tensor_of(one: Any) -> torch.Tensor | None:
