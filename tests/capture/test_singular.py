@@ -32,6 +32,13 @@ def _unpacked() -> Iterator[None]:
 VALUES = st.sampled_from([-2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, math.inf, -math.inf, math.nan])
 
 
+def has_any(tensor: torch.Tensor, number: int) -> bool | None:
+    """What is told of it where it lies."""
+    from inplace.capture.calls import shorthand
+
+    return shorthand.has_any(tensor, number)
+
+
 def holds(tensor: torch.Tensor, number: int) -> bool:
     """What PyTorch tells of it."""
     return bool(TESTS[number].holds(tensor.detach()).any())
@@ -46,7 +53,6 @@ def holds(tensor: torch.Tensor, number: int) -> bool:
 )
 def test_elements_are_read_as_pytorch_does(values: list[float], number: int, dtype: torch.dtype, way: str) -> None:
     """Where they lie, in whichever order and with whichever gaps."""
-    assert singular.has_any is not None
     whole = torch.tensor(values, dtype=dtype)
     tensor = {
         "plain": lambda: whole,
@@ -57,13 +63,12 @@ def test_elements_are_read_as_pytorch_does(values: list[float], number: int, dty
         "transposed": lambda: torch.stack([whole, whole.flip(0)])[:, : max(1, len(values) // 2)].T,
         "later": lambda: torch.cat([torch.zeros(3, dtype=dtype), whole])[3:],
     }[way]()
-    assert singular.has_any(tensor, number) == holds(tensor, number)
+    assert has_any(tensor, number) == holds(tensor, number)
 
 
 @compiled
 def test_what_is_not_read_where_it_lies() -> None:
     """Other dtypes, memory that others own or that was taken away, and more elements than are looked at."""
-    assert singular.has_any is not None
     cut = torch.zeros(4)
     cut.untyped_storage().resize_(8)
     for tensor in (
@@ -78,7 +83,7 @@ def test_what_is_not_read_where_it_lies() -> None:
         torch.zeros(1, 1, 1, 1, 1, 1),
         cut,
     ):
-        assert singular.has_any(tensor, 0) is None
+        assert has_any(tensor, 0) is None
 
 
 class _Doubled(torch.autograd.Function):
@@ -115,7 +120,7 @@ PROGRAMS = {
 def test_singular_nodes(name: str, is_compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
     """The first made first, and whether other values would have one; the same a second time, when classes are known."""
     if not is_compiled:
-        monkeypatch.setattr(singular, "has_any", None)
+        monkeypatch.setattr(singular, "saves_any", None)
     program, is_found, may_be = PROGRAMS[name]
     x = torch.tensor([0.0, 0.5], requires_grad=True)
     for _ in range(2):

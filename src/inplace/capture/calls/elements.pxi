@@ -111,6 +111,15 @@ def has_any(tensor, int test):
             return False
 
 
+def saves_any(node, attribute, int test):
+    """Whether an element of what a node has saved, by its handle, is as a test asks; None where it is not read here."""
+    try:
+        one = getattr(node, attribute)
+        return has_any(one.data, test) if one.unpack_hook is None else None
+    except (AttributeError, RuntimeError):  # it was released, or the handles of this PyTorch show nothing
+        return None
+
+
 cdef object values_of(tensor, char* impl):
     """The elements of a small tensor, whose `TensorImpl` is `impl` or not known, as `small_values` gives them out."""
     cdef char room[MOST_FOREIGN]
@@ -186,6 +195,6 @@ def meet_all(list met, dict places, limit):
         place += 1
 
 
-singular.has_any = has_any
+singular.saves_any = saves_any
 samples.block_of = block_of
 walk.meet_all = meet_all

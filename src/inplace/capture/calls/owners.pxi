@@ -220,6 +220,8 @@ cdef class Owners:
     cdef int _keep(self, memory, unsigned long long kinds, count) except -1:
         cdef int kind
         for kind in range(KINDS):
+            if kinds >> kind == 0:
+                break
             if kinds >> kind & 1:
                 memory._kinds.add(kind)
         memory._count = count

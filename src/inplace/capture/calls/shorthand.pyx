@@ -117,7 +117,7 @@ cdef class Shorthand:
     cdef Foreign _foreign
     cdef Sleeping _sleeping
     cdef NewStorages _new
-    cdef object _seen, _arrivals, _hooks, _storages, _log, _died, _counters
+    cdef object _seen, _arrivals, _hooks, _samples, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
     cdef list _times, _dead, _running, _external
     cdef set _plain
@@ -134,7 +134,7 @@ cdef class Shorthand:
     cdef long long _most
 
     def __init__(self, notes, seen, arrivals, stacks, hooks):
-        self._seen, self._arrivals, self._hooks = seen, arrivals, hooks
+        self._seen, self._arrivals, self._hooks, self._samples = seen, arrivals, hooks, hooks.samples
         self._met = LayoutsSeen(seen.states.layouts)
         self._new = NewStorages(seen.storages)
         self._owners, self._frames = Owners(seen), Frames(stacks)
@@ -363,7 +363,7 @@ cdef class Shorthand:
             return False
         self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
         if ended != begun:
-            sampled = self._hooks.samples
+            sampled = self._samples
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
             if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
                 sampled.take(known, step, self._tensors_in(args, kwargs), result, ended - begun)

@@ -76,16 +76,11 @@ cdef class Views:
             if layout == NULL:
                 return False
             number_of_layout, itemsize = layout.number, layout.itemsize
-            storage = None
-            if impl != NULL and slot(below, LIVE_SLOT) != <PyObject*>None:
-                key = word(impl, AT_STORAGE)
-            else:
-                storage = PyObject_CallOneArg(UNTYPED_STORAGE, tensor)
-                key = storage._cdata
+            key = storage_of(tensor, impl)
             if slot(below, LIVE_SLOT) == <PyObject*>None:
-                if key != PyObject_CallOneArg(UNTYPED_STORAGE, base)._cdata or not read(IS_CPU, bare):
+                if key != storage_of(base, base_impl) or (impl == NULL and not read(IS_CPU, bare)):
                     return False
-                if not self._ask(<object>below, storage, key):
+                if not self._ask(<object>below, tensor, impl, key):
                     return False
             live = slot(below, LIVE_SLOT)
             self._new.bury()
@@ -129,16 +124,21 @@ cdef class Views:
                 self._values[state[0]] = values
         return True
 
-    cdef bint _ask(self, ref, storage, key) except -1:
-        """Ask for the storage of a live tensor on the CPU, as `Storages.ask` does; False where that is not to be."""
+    cdef bint _ask(self, ref, view, char* impl, key) except -1:
+        """Ask for the storage of a live tensor on the CPU, as `Storages.ask` does; False where that is not to be.
+
+        It is asked of a view of it, whose `TensorImpl` is `impl` or not known.
+        """
         cdef PyObject* bare = <PyObject*>ref
         cdef long long tensor = PyLong_AsLongLong(<object>slot(bare, TENSOR_SLOT))
         pointer = <object>slot(bare, POINTER_SLOT)
         if PyDict_GetItemWithError(self._unasked, pointer) != bare:
             return False
         del self._unasked[pointer]
+        storage = PyObject_CallOneArg(UNTYPED_STORAGE, view)
+        size = storage.nbytes() if impl == NULL else word(<char*>word(impl, AT_STORAGE), AT_SIZE)
         live = self._new.add(
-            storage, key, pointer, storage.nbytes(), False, self._rows.data.as_ints[tensor * TENSOR_WIDTH + FIRST], tensor
+            storage, key, pointer, size, False, self._rows.data.as_ints[tensor * TENSOR_WIDTH + FIRST], tensor
         )
         put(<PyObject*>live, LIVE_REFS_SLOT, {tensor: ref})
         put(bare, LIVE_SLOT, live)

@@ -88,6 +88,11 @@ cdef inline object offset_of_storage(tensor, char* impl):
     return PyObject_CallOneArg(STORAGE_OFFSET, tensor) if impl == NULL else word(impl, AT_OFFSET)
 
 
+cdef inline object storage_of(tensor, char* impl):
+    """The address of the `StorageImpl` of a tensor."""
+    return PyObject_CallOneArg(UNTYPED_STORAGE, tensor)._cdata if impl == NULL else word(impl, AT_STORAGE)
+
+
 cdef struct Layout:
     long long number  # -1 where there is none
     long long size  # of a storage that holds one tensor of it and no more, 0 where it has gaps

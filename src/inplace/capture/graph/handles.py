@@ -33,7 +33,8 @@ NOT_SHOWN = (
     f"PyTorch {torch.__version__} shows what a node has saved only of nodes that were made while recording, and with "
     "no saved-tensor hooks on: what others have saved was not looked at."
 )
-_RAW = "_raw_saved_"
+RAW = "_raw_saved_"
+"""What the attributes of nodes are called that have handles, in front of the name of the save."""
 _NUMBERED = 1 << 62  # nodes with greater sequence numbers were given none
 # "is at version 1; expected version 0": no other error of a node has two versions in it.
 _OVERWRITTEN = re.compile(r"version (\d+)\D+version \d+")
@@ -50,7 +51,7 @@ def saving_attributes(kind: type) -> tuple[str, ...]:
 
 
 def _handles_of(kind: type) -> tuple[str, ...]:
-    return tuple(name for name in dir(kind) if name.startswith(_RAW))
+    return tuple(name for name in dir(kind) if name.startswith(RAW))
 
 
 _known_handles_of = lru_cache(4096)(_handles_of)
@@ -58,7 +59,7 @@ _known_handles_of = lru_cache(4096)(_handles_of)
 
 def name_of(attribute: str) -> str:
     """The name of a save, of the attribute of its handle."""
-    return attribute.removeprefix(_RAW)
+    return attribute.removeprefix(RAW)
 
 
 def raw_saves(node: Any) -> list[tuple[str, Any]]:
@@ -97,7 +98,7 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
 def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
     """The tensor that a node has saved under a name; None where it has none, has lost it, or a hook has packed it."""
     try:
-        one = handle(node, _RAW + name)
+        one = handle(node, RAW + name)
         saved, packed = one.data, one.unpack_hook
     except (RuntimeError, AttributeError):
         return None

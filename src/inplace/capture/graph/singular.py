@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from inplace.capture.bytes.readable import is_readable
-from inplace.capture.graph.handles import saved_tensor
+from inplace.capture.graph.handles import RAW, saved_tensor
 from inplace.capture.graph.walk import NodesBelow
 from inplace.capture.tables.tensor_facts import is_watched
 from inplace.capture.tables.tensors import PLAIN
@@ -44,10 +44,11 @@ _AT_ONE = Test(3, lambda saved: ~(saved.abs() < 1))
 _NOT_FINITE = Test(4, lambda saved: ~saved.isfinite())
 TESTS = (_AT_ZERO, _NOT_POSITIVE, _AT_MINUS_ONE, _AT_ONE, _NOT_FINITE)
 
-has_any: Callable[[torch.Tensor, int], bool | None] | None = None
-"""Whether an element of a tensor is as the test of a number asks, read where it lies; None where it can't be.
+saves_any: Callable[[Any, str, int], bool | None] | None = None
+"""Whether an element of what a node has saved, by the name of its handle, is as the test of a number asks.
 
-It is compiled, and None itself where it was not: to ask PyTorch takes three calls.
+None where it can't be read where it lies. It is compiled, and None itself where it was not: PyTorch has to be asked
+three times.
 """
 
 # By the name of the node, without `Backward0`: the save that is looked at, and where its derivative is not finite.
@@ -88,7 +89,8 @@ def singular_nodes(roots: Iterable[Any]) -> tuple[list[int], bool]:
         look = _known[kind] if kind in _known else _learn(node)
         if look is not None and not (look.is_power and _is_finite_power(node)):
             may_be = True
-            if _is_singular(node, look):
+            is_one = None if saves_any is None else saves_any(node, RAW + look.save, look.test.number)
+            if _is_singular(node, look) if is_one is None else is_one:
                 found.append(int(node._sequence_nr()))
     return sorted(found), may_be
 
@@ -119,10 +121,7 @@ def _is_singular(node: Any, look: _Look) -> bool:
     saved = saved_tensor(node, look.save)
     if saved is None or type(saved) not in PLAIN:
         return False
-    found = None if has_any is None else has_any(saved, look.test.number)
-    if found is None:
-        return _is_small(saved) and is_readable(saved) and bool(look.test.holds(saved.detach()).any())
-    return found
+    return _is_small(saved) and is_readable(saved) and bool(look.test.holds(saved.detach()).any())
 
 
 def _is_small(saved: torch.Tensor) -> bool:
