@@ -71,6 +71,27 @@ TWICE = {
         8,
         "h",
     ),
+    "freed by the one of two that was not told to keep it": (
+        W + "pool = []\nfor turn in range(2):\n    fake = w.exp()\n    fake.sum().backward(retain_graph=True)\n"
+        "    pool.append(fake)\n    pool[0].pow(2).sum().backward()",
+        {4, 7},
+        7,
+        "fake",
+    ),
+    "freed by another line in a turn that was not looked at": (
+        W + "kept = None\nfor turn in range(6):\n    a = w.sigmoid()\n    b = w.exp()\n    a.sum().backward()\n"
+        "    b.pow(2).sum().backward()\n    if turn == 4:\n        kept = b\nkept.sum().backward()",
+        {5, 7},
+        10,
+        "b",
+    ),
+    "freed by the last that went there": (
+        W + "h = w.exp()\nfor turn in range(3):\n    torch.autograd.grad((h * 2).sum(), w, create_graph=True)\n"
+        "h.sum().backward()\nh.sum().backward()",
+        {2, 5},
+        6,
+        "h",
+    ),
 }
 ONCE = {
     "kept on purpose": W + "loss = w.exp().sum()\nloss.backward(retain_graph=True)\nloss.backward()",

@@ -16,6 +16,7 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
+from inplace.reading.gradients.freed_by import freed_by
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.place import Place
 from inplace.reading.writes.saves import refused_uses
@@ -63,7 +64,7 @@ def freed_graphs(index: Index) -> Iterator[Finding]:
         if call.raised is None or walk is None or call.step in stale:
             continue
         earlier = [one for one in backwards[:number] if one.within is None]
-        both, by = _shared(index, walk, earlier, walks)
+        both, by = freed_by(index, walk, earlier, walks)
         if by is not None:
             yield _finding(index, call, by, _top(index, walk, both))
     yield from _read_late(index, backwards)
@@ -131,23 +132,6 @@ def _read_late(index: Index, backwards: Sequence[Call]) -> Iterator[Finding]:
                 turns=False,
             )
             return
-
-
-def _shared(
-    index: Index, walk: GraphWalk, earlier: Sequence[Call], walks: dict[int, GraphWalk]
-) -> tuple[set[NodeId], Call | None]:
-    """The nodes that an earlier backward went through too, and that backward, where it has freed some of them.
-
-    Where its own graph was not looked at, those that were made before it.
-    """
-    starts = index.history.columns.nodes_start
-    released = {node for node in walk.released if node >= 0}
-    for call in sorted(earlier, key=lambda one: one.step not in walks):  # those whose graph is known first
-        before = {node for node in walk.reached if 0 <= node < starts[call.step]}
-        both = before.intersection(walks[call.step].reached) if call.step in walks else before
-        if not released.isdisjoint(both):
-            return both, call
-    return set(), None
 
 
 def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> FreedGraph:
