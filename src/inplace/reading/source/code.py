@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from inplace.facts.called import item_write
 from inplace.facts.model import Position, Source
 from inplace.facts.source_code import LOOPS, SourceCode, node_position
 from inplace.reading.source.loops import items_given
+from inplace.reading.source.numbers import names_of_numbers
 
 _MODULES = frozenset({"torch", "F", "nn"})
 _LIBRARY_NAMES = frozenset({"torch", "nn", "F", "np", "numpy", "self", "math", "copy", "optim", "cls"})
@@ -32,19 +33,8 @@ class Code:
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """The variables, attributes and parameters that the source gives a number that is written out."""
-        found: list[tuple[ast.expr | ast.arg, ast.expr | None]] = []
-        for node in self.source_code.nodes:
-            if isinstance(node, ast.Assign):
-                found += _pairs(node)
-            elif isinstance(node, ast.AnnAssign):
-                found.append((node.target, node.value))
-            elif isinstance(node, ast.arguments):
-                plain = [*node.posonlyargs, *node.args]
-                found += zip(plain[len(plain) - len(node.defaults) :], node.defaults, strict=True)
-                found += zip(node.kwonlyargs, node.kw_defaults, strict=True)
-        given = [(one.arg if isinstance(one, ast.arg) else ast.unparse(one), value) for one, value in found]
-        return frozenset(name for name, value in given if _is_written_number(value))
+        """The variables, attributes and parameters that the source gives a number somewhere."""
+        return names_of_numbers(self.source_code.nodes)
 
     def text(self, position: Position) -> str:
         """The source text of exactly that range."""
@@ -474,19 +464,3 @@ def number_of(node: ast.expr, known: Mapping[str, int]) -> int:
     if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript) and (text := ast.unparse(node)) in known:
         return known[text]
     raise ValueError(ast.unparse(node))
-
-
-def _pairs(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """What an assignment gives what: `a, b = 1, 2` two numbers."""
-    for target in node.targets:
-        several = isinstance(target, ast.Tuple | ast.List) and isinstance(node.value, ast.Tuple | ast.List)
-        if several and len(target.elts) == len(node.value.elts):  # type: ignore[attr-defined]  # both have items
-            yield from zip(target.elts, node.value.elts, strict=True)  # type: ignore[attr-defined]
-        else:
-            yield target, node.value
-
-
-def _is_written_number(value: ast.expr | None) -> bool:
-    if isinstance(value, ast.UnaryOp):
-        value = value.operand
-    return isinstance(value, ast.Constant) and type(value.value) in {int, float, complex}

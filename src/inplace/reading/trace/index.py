@@ -39,7 +39,7 @@ class Index:
         self.history = History(trace)
         self.places = Places(trace)
         self.names = Names(self.history, self.places)
-        self.spelled = Spelled(self.places)
+        self.spelled = Spelled(self.history, self.places, self.names)
         self.overlaps = Overlaps()
         self.custom = CustomNodes(self.history, self.places)
         self.gradients = GradientEvents(self.history, self.places)

@@ -2,19 +2,23 @@
 
 NOTE [ A number first ]
 `lr * g` calls the function of `g * lr`, with the tensor as its first argument, and nothing in the call tells the two
-apart. So where only one of the two is a tensor, the source is asked which: a number that is written out, or a name
-that is given one somewhere, is none; a gradient, or a call of PyTorch's, is one. Where it doesn't tell, it is the left.
+apart. So where only one of the two is a tensor, the source is asked which: a number, or a name that is given one
+somewhere, is none; a gradient, or a call of PyTorch's, is one, and so is what the tensor is known as. Where nothing
+tells two names apart, neither is taken for it; else it is the left.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 from inplace.facts.called import given_to, method_called
 from inplace.facts.model import Call, Function
 from inplace.facts.source_code import node_position
 from inplace.reading.source.code import Code
-from inplace.reading.trace.history import SET_ITEM
+from inplace.reading.source.numbers import is_number
+from inplace.reading.trace.history import SET_ITEM, History
+from inplace.reading.trace.names import Names
 from inplace.reading.trace.places import Places
 
 _METHODS = "torch.Tensor."
@@ -25,8 +29,8 @@ _REVERSED = frozenset({"rsub", "__rsub__", "__rtruediv__", "__rdiv__", "__rpow__
 class Spelled:
     """The expressions of one trace's arguments; each line is looked at once for each function."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, history: History, places: Places, names: Names) -> None:
+        self._history, self._places, self._names = history, places, names
         self._known: dict[tuple[int, Function, bool], dict[str, ast.expr]] = {}
 
     def of(self, call: Call) -> dict[str, ast.expr]:
@@ -40,8 +44,13 @@ class Spelled:
             site = self._places.site(stack.frames[0])
             code = self._places.codes[site.source]
             node = code.source_code.node(site.position)
-            found = self._known[key] = {} if node is None else _arguments(code, node, function, is_alone=key[2])
+            alone = self._names_of(call) if key[2] else None
+            found = self._known[key] = {} if node is None else _arguments(code, node, function, alone)
         return found
+
+    def _names_of(self, call: Call) -> list[str]:
+        """What the first argument of a call is known as."""
+        return self._names.of(self._history.tensors_by_state[call.inputs[0].before])
 
     def text(self, call: Call, path: str) -> str | None:
         """The text of one argument as Python would write it: `self.best['w']`; None where it is not known."""
@@ -60,13 +69,19 @@ def _is_own(entry: str | None, function: Function) -> bool:
     return entry is None or entry == f"Tensor.{function.label}"
 
 
-def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function, *, is_alone: bool) -> dict[str, ast.expr]:
+def _arguments(
+    code: Code, node: ast.expr | ast.stmt, function: Function, alone: Collection[str] | None
+) -> dict[str, ast.expr]:
+    """The expressions of a call's arguments; `alone` are the names of the only one that is a tensor."""
     if isinstance(node, ast.Call):
         return _of_call(node, function)
     if isinstance(node, ast.BinOp):
         is_reversed = function.label in _REVERSED
-        if is_alone and function.label in _EITHER_WAY:
-            is_reversed = _is_number_first(code, node)
+        if alone is not None and function.label in _EITHER_WAY:
+            side = _tensor_side(code, node, alone)
+            if side is None:
+                return {}
+            is_reversed = side == 1
         sides = (node.right, node.left) if is_reversed else (node.left, node.right)
         return dict(zip("01", sides, strict=True))
     if isinstance(node, ast.AugAssign):
@@ -86,22 +101,18 @@ def _arguments(code: Code, node: ast.expr | ast.stmt, function: Function, *, is_
     return {}
 
 
-def _is_number_first(code: Code, node: ast.BinOp) -> bool:
-    """See NOTE [ A number first ]."""
-    if _is_number(code, node.right) or _is_tensor(node.left):
-        return False
-    return _is_number(code, node.left) or _is_tensor(node.right)
-
-
-def _is_number(code: Code, node: ast.expr) -> bool:
-    """Whether an expression is a number, or a variable or attribute that the source gives one."""
-    if isinstance(node, ast.UnaryOp):
-        node = node.operand
-    if isinstance(node, ast.BinOp):
-        return _is_number(code, node.left) and _is_number(code, node.right)
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, int | float | complex)
-    return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in code.numbers
+def _tensor_side(code: Code, node: ast.BinOp, names: Collection[str]) -> int | None:
+    """Which operand is the tensor, 0 or 1; None where nothing tells. See NOTE [ A number first ]."""
+    sides = node.left, node.right
+    numbers, tensors = [is_number(one, code.numbers) for one in sides], [_is_tensor(one) for one in sides]
+    if numbers[0] != numbers[1]:
+        return int(numbers[0])
+    if tensors[0] != tensors[1]:
+        return int(tensors[1])
+    called = [ast.unparse(one) in names for one in sides]
+    if called[0] != called[1]:
+        return int(called[1])
+    return None if all(is_path(one) for one in sides) else 0
 
 
 def _is_tensor(node: ast.expr) -> bool:
