@@ -48,11 +48,12 @@ function callsPane(board) {
       if (!folded || unfolded || openRounds.has(i)) addBuilt(start, stop, folded ? 1 : 0);
     }
     space.style.height = `${rows.length * ROW}px`;
+    view.style.setProperty("--tall", space.style.height); // a few calls leave no empty room
     for (const child of painted.values()) child.remove();
     painted = new Map();
     const note = el.querySelector(".ip-note");
-    if (note) note.textContent = `${run.count.toLocaleString("en")} in ${counted(rows.length, "row")}`;
-    all.textContent = unfolded ? "fold" : "unfold all";
+    if (note) note.textContent = `${run.count.toLocaleString("en")}${rows.length < run.count ? ` in ${counted(rows.length, "row")}` : ""}`;
+    all.textContent = unfolded ? "fold all" : "unfold all";
     paint();
   }
 

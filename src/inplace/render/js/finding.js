@@ -114,9 +114,18 @@ function findingPane(board) {
       for (const view of memory) view.relate(related);
     },
     resize() {
+      for (const shown of el.querySelectorAll(".ip-excerpt")) fit(shown);
       for (const view of memory) view.resize();
     },
   };
+}
+
+/** Take out lines that are only around the told ones, the last first, until the rest is seen without scrolling.
+ * @param {any} excerpt */
+function fit(excerpt) {
+  const around = [...excerpt.querySelectorAll("div.ip-told-line:not(:has(.ip-mark, .is-told))")];
+  for (const line of around) line.hidden = false;
+  while (around.length && excerpt.scrollHeight > excerpt.clientHeight + 1) around.pop().hidden = true;
 }
 
 /** A sentence in pieces of prose and code by turns.
@@ -147,7 +156,7 @@ function sentence(word, pieces) {
  * @param {Board} board @param {any} finding */
 function excerpt(board, finding) {
   const { diagram } = board.run;
-  const spots = finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => ({ spot, role: at ? furtherRole(board, spot) : finding.role, said: at ? "" : finding.did }));
+  const spots = finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => ({ spot, role: at ? furtherRole(board, spot) : finding.role, said: at ? finding.also[at - 1] : finding.did }));
   if (finding.victim) spots.push({ spot: finding.victim, role: "victim", said: finding.needs });
   finding.bounds.forEach((/** @type {any} */ spot, /** @type {number} */ at) => spots.push({ spot, role: "bound", said: finding.bounds_are[at] }));
   if (diagram.ending?.spot && finding.severity === "error") spots.push({ spot: diagram.ending.spot, role: "raised", said: "raised here" });
@@ -210,9 +219,13 @@ function excerptLine(board, line, text, told, cut) {
   const step = first[0]?.spot.step ?? null;
   const inner = [
     h("span", { class: "ip-no" }, String(line)),
-    h("span", { class: "ip-gutter" }, first.slice(0, 1).map(({ role }) => badge({ role, told: true }))),
-    codeOf(text, line, marks),
-    h("span", { class: `ip-role ip-role-${first[0]?.role ?? "none"}` }, first.map(({ said }) => said).filter(Boolean).join(", ")),
+    h("span", { class: "ip-gutter" }, first.slice(0, 1).map(({ role, said }) => badge({ role, told: true }, said || SAID[/** @type {keyof typeof SAID} */ (role)]))),
+    h(
+      "span",
+      { class: "ip-told-text" },
+      codeOf(text, line, marks),
+      h("span", { class: `ip-role ip-role-${first[0]?.role ?? "none"}` }, first.map(({ said }) => said).filter(Boolean).join(", ")),
+    ),
   ];
   if (step === null) return h("div", { class: "ip-told-line" }, inner);
   return h("button", { class: "ip-told-line", type: "button", title: "Show this call", onclick: () => board.go(step) }, inner);
@@ -254,7 +267,7 @@ function change(board, finding) {
 function markdown(board, finding) {
   const { diagram } = board.run;
   const prose = (/** @type {string[]} */ pieces) => pieces.map((part, number) => (number % 2 ? `\`${part}\`` : part)).join("");
-  const spots = [...finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => [spot, at ? "" : finding.did]), ...(finding.victim ? [[finding.victim, finding.needs]] : [])];
+  const spots = [...finding.culprits.slice(0, 3).map((/** @type {any} */ spot, /** @type {number} */ at) => [spot, at ? finding.also[at - 1] : finding.did]), ...(finding.victim ? [[finding.victim, finding.needs]] : [])];
   const lines = spots.map(([spot, said]) => `${lineOf(spot, diagram)}: ${spot.code.split("\n")[0]}${said && `  # ${said}`}`);
   const parts = [`**${finding.kind}** (${diagram.title}, PyTorch ${diagram.torch}): ${prose(finding.headline)}`, `\`\`\`\n${lines.join("\n")}\n\`\`\``];
   if (finding.why.length) parts.push(`**Why:** ${prose(finding.why)}`);

@@ -28,6 +28,7 @@ function gradientsPane(board) {
   const { diagram } = board.run;
   const { columns, rows, states, chains, opening } = diagram.gradients;
   const grid = h("div", { class: `ip-ledger ${columns.length <= FEW_STEPS ? "is-few" : ""}`, role: "grid", "aria-label": "Gradients, parameters by steps" });
+  grid.style.setProperty("--steps", String(columns.length));
   grid.style.gridTemplateColumns = `max-content repeat(${columns.length}, max-content)`;
   const chain = h("div", { class: "ip-chain", "aria-live": "polite" });
   /** @type {any[][]} */

@@ -5,7 +5,7 @@ const TOKEN = /(#.*$)|('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\b(import|from|as|fo
 const WORDS = ["", "comment", "string", "keyword", "number"];
 const RANK = ["culprit", "cut", "victim", "raised", "bound", "alias", "write"];
 const SAID = {
-  culprit: "wrote what autograd still needed", victim: "needed the old values", write: "writes in place",
+  culprit: "did what the finding tells", victim: "suffered from it", write: "writes in place",
   cut: "the autograd path ends here", alias: "the same bytes", raised: "raised here",
   bound: "it happened between these lines",
 };
@@ -66,9 +66,16 @@ function sourcePane(board) {
       own.sort((/** @type {any} */ a, /** @type {any} */ b) => rank(a) - rank(b));
       const kept = own.filter((/** @type {any} */ mark, /** @type {number} */ i) => mark.line === line && own.findIndex((/** @type {any} */ one) => one.line === line && one.role === mark.role) === i);
       const shown = kept.filter((/** @type {any} */ mark) => mark.told || kept.length === 1 || !kept.some((/** @type {any} */ one) => one.told)).slice(0, kept.some((/** @type {any} */ one) => one.told) ? 2 : 1);
-      row.children[1].replaceChildren(...shown.map(badge));
+      row.children[1].replaceChildren(...shown.map((/** @type {any} */ mark) => badge(mark, meaning(mark))));
       row.children[2].replaceChildren(...linePieces(text, line, own));
     }
+  }
+
+  /** What a mark means: of what did it and of what suffered its finding knows more.
+   * @param {any} mark @returns {string} */
+  function meaning(mark) {
+    const finding = run.diagram.findings[mark.finding];
+    return { culprit: finding?.did, victim: finding?.needs }[/** @type {string} */ (mark.role)] || SAID[/** @type {keyof typeof SAID} */ (mark.role)];
   }
 
   /** The call of a line that comes next after the chosen one, else its first.
@@ -115,10 +122,9 @@ function sourcePane(board) {
   };
 }
 
-/** The sign in the gutter for a mark.
- * @param {any} mark */
-function badge(mark) {
-  const said = SAID[/** @type {keyof typeof SAID} */ (mark.role)];
+/** The sign in the gutter for a mark, with what its finding says of that line.
+ * @param {any} mark @param {string} said */
+function badge(mark, said) {
   return h("i", { class: `ip-mark ip-role-${mark.role} ${mark.told ? "is-told" : ""}`, title: said }, icon(mark.role, said));
 }
 

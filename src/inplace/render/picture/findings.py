@@ -75,6 +75,7 @@ def _verdict(finding: Finding, trace: Trace, facts: About, texts: Texts, shown: 
         fix=_held(told.fix),
         facts=_held(told.facts),
         did=words.did(finding),
+        also=tuple(words.kept if place == finding.kept_at() else "" for place in finding.culprits[1:_NAMES]),
         needs="" if finding.victim is None else words.needs(finding),
         diff=None if rewrite is None else _diff(rewrite, finding),
         culprits=tuple(texts.spot(place, shown) for place in finding.culprits[:_NAMES]),

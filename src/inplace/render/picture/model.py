@@ -51,8 +51,9 @@ class Verdict:
     """One finding, told: the sentences, the places, and what it has to do with in the other panes.
 
     Sentences are pieces of prose and code by turns, prose first. `did` says in a few words what the culprits do,
-    `needs` what the victim is to that; `role` is what the first culprit is marked as. `bounds` are the lines
-    between which it happened, where no more is known, and `bounds_are` says what each is.
+    `also` what is said of each culprit after the first (mostly nothing), `needs` what the victim is to that; `role` is
+    what the first culprit is marked as. `bounds` are the lines between which it happened, where no more is known, and
+    `bounds_are` says what each is.
     `example` is the id of the worked example that teaches the same thing, empty for none; see `Diagram.lessons`.
     """
 
@@ -64,6 +65,7 @@ class Verdict:
     fix: Runs
     facts: Runs
     did: str
+    also: tuple[str, ...]
     needs: str
     diff: Diff | None
     culprits: tuple[Spot, ...]

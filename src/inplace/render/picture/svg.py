@@ -100,7 +100,8 @@ def _change(canvas: Canvas, diff: Diff) -> None:
 
 def _spots(finding: Verdict, source: int) -> list[tuple[int, int, int, str]]:
     """(line, first column, last column, role) of the places of a finding in one source; of bounds what is said."""
-    found = [(spot, "further" if number else "culprit") for number, spot in enumerate(finding.culprits)]
+    roles = "culprit", *(said or "further" for said in finding.also)
+    found = list(zip(finding.culprits, roles, strict=False))
     found += [(finding.victim, "victim")] if finding.victim is not None else []
     found += [(spot, said) for spot, said in zip(finding.bounds, finding.bounds_are, strict=True)]
     return [

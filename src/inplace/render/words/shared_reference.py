@@ -58,6 +58,7 @@ _OF_ARGUMENTS = {
 }
 
 
+_BESIDE = {"refilled": "fills it anew", "swap": "reads what it overwrote", "groups": "refused"}
 _OF_OTHERS = {
     "foreign": ("is memory of an array", "Whoever has the array finds it changed."),
     "across": (
@@ -143,9 +144,15 @@ def _remedy(finding: SharedReference, _: Trace) -> str:
 
 
 def _did(finding: SharedReference) -> str:
-    if finding.how == "groups":
-        return "refused"
-    return "reads what it overwrote" if finding.how == "swap" else "the same bytes"  # of all places; one wrote
+    if finding.how in _BESIDE:
+        return _BESIDE[finding.how]
+    if finding.keep is None or finding.culprits[0] == finding.keep:
+        return "the same bytes"  # of all places; one wrote
+    return "writes them" if finding.how in _READS else "writes to it" if finding.how in _ARGUMENTS else "the same bytes"
+
+
+def _needs(finding: SharedReference) -> str:
+    return "reads them" if finding.how in {*_READS, "refilled"} else ""
 
 
 WORDS = Words(
@@ -153,4 +160,6 @@ WORDS = Words(
     remedy=_remedy,
     did=_did,
     example="E15",
+    kept="the same bytes",
+    needs=_needs,
 )

@@ -33,6 +33,7 @@ class Words:
         sentences: what happened, and why it matters.
         remedy: one or two sentences that say what kind of change helps, for where none is shown.
         did: a few words beside a culprit: that something was overwritten is said only where it was, and was needed.
+        kept: a few words beside the line that kept a second reference, where that is not the first culprit.
         example: the worked example that teaches the same thing; empty for none.
         cause: another example that fits the cause of a finding better; empty for none.
         bounds: a few words beside each of the two lines between which it happened, where no more is known.
@@ -43,6 +44,7 @@ class Words:
     remedy: Callable[[Any, Trace], str]
     did: Callable[[Any], str]
     example: str = ""
+    kept: str = ""
     bounds: tuple[str, str] = ("", "")
     needs: Callable[[Any], str] = _nothing
     cause: Callable[[Any], str] = _nothing
