@@ -27,6 +27,18 @@ class Stopper:
 TWO = "a, b = (torch.ones(3, requires_grad=True) for _ in 'ab')\nopt = torch.optim.Adam([a, b], lr=0.1)\n"
 GIVEN = TWO + "g = torch.full((3,), 5.0)\nfor p in (a, b):\n    p.grad = g\n"
 
+
+def test_a_whole_state_dict_is_told_of_once() -> None:
+    """One finding has the lines; that the bias is the same bytes too is no second one. Another line's reference is."""
+    code = NET + "best = net.state_dict()\n" + STEP + "net.load_state_dict(best)"
+    told = [one.how for one in record_text(code).report.of_type(SharedReference)]
+    other = code + "\nbias = net.bias.data\nwith torch.no_grad():\n    net.bias.add_(1)"
+    more = [one.how for one in record_text(other).report.of_type(SharedReference)]
+
+    assert told == ["restored"]
+    assert more == ["restored", "snapshot"]
+
+
 # The code, the lines of the culprits, and the line of the victim.
 WARNED = {
     "one gradient of two leaves, clipped": (GIVEN + "nn.utils.clip_grad_norm_([a, b], 1.0)\nopt.step()", [6, 5], 7),

@@ -189,9 +189,17 @@ def shared_references(index: Index) -> Iterator[Finding]:
         told.add(buckets.setdefault(finding.lines, finding).storage)
     yield from buckets.values()
     for storage, writes, makers in sharing_names(index):
-        if storage not in told:
+        if storage not in told and not any(_tells_of(one, index, writes, makers) for one in once.values()):
             yield _finding(index, storage, writes, makers, "snapshot", "info")
     yield from _in_two_groups(index)
+
+
+def _tells_of(told: SharedReference, index: Index, writes: list[Write], makers: list[Call]) -> bool:
+    """Whether a finding has all lines that wrote some bytes, and the one that kept them: of a whole `state_dict`."""
+    spots = {place.spot for place in told.places}
+    kept = {place.spot for call in makers for place in index.places.chain(call)}
+    wrote = [index.places.of(write.call) for write in writes]
+    return told.keep is not None and told.keep.spot in kept and all(one is None or one.spot in spots for one in wrote)
 
 
 def _joined(findings: Iterable[SharedReference]) -> Iterator[tuple[SharedReference, set[StorageId | None]]]:
