@@ -126,6 +126,53 @@ SAID = {
         "A write through one of them shows in all of them.\n"
         "Keep a copy: slots = [torch.zeros(2) for _ in range(2)].",
     ),
+    "one within a module": (
+        """
+        net = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.ReLU(inplace=True), nn.Linear(4, 1))
+        loss = net(torch.ones(2, 3)).sum()
+        loss.backward()
+        """,
+        "line 2: net(torch.ones(2, 3)) changed in net[2] what net[1] had saved for backward "
+        "(sigmoid keeps its result).\n"
+        "backward() raises: version is 1, version 0 was saved.\n"
+        "Build the module without its flag for in-place work.",
+    ),
+    "one within a module of a module, written line by line": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.ReLU(inplace=True))
+            def forward(self, x):
+                return self.body(x).sum()
+        net = Net()
+        net(torch.ones(2, 3)).backward()
+        """,
+        "line 6: self.body(x) changed in net.body[2] what net.body[1] had saved for backward "
+        "(sigmoid keeps its result).\n"
+        "backward() raises: version is 1, version 0 was saved.\n"
+        "Build the module without its flag for in-place work.",
+    ),
+    "one by a module, of a tensor with a name": (
+        """
+        act, h = nn.ReLU(inplace=True), torch.ones(3, requires_grad=True).sigmoid()
+        y = act(h)
+        y.sum().backward()
+        """,
+        "line 2: act(h) changed h after line 1 saved it for backward (sigmoid keeps its result).\n"
+        "backward() raises: version is 1, version 0 was saved.\n"
+        "Build the module without its flag for in-place work.",
+    ),
+    "a safe one within a module": (
+        """
+        net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 1))
+        net(torch.ones(2, 3)).sum().backward()
+        """,
+        "line 2: net(torch.ones(2, 3)) writes in net[1] to what net[0] made, which is safe: "
+        "linear keeps its input, not its result.\n"
+        "backward() ran through it.\n"
+        "Nothing to fix.",
+    ),
     "a safe one": (
         """
         x = torch.ones(2, 3)

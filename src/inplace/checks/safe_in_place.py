@@ -9,6 +9,7 @@ from inplace.checks.finding import Finding, Victim
 from inplace.facts.model import Node, StorageId
 from inplace.reading.trace.history import Write
 from inplace.reading.trace.index import Index
+from inplace.reading.writes.within import modules_within
 
 _MOST = 24  # different lines that are told
 
@@ -18,12 +19,14 @@ class SafeWrite(Finding):
     """An in-place call that harms nothing.
 
     `node` made the value that was overwritten (`AddmmBackward0`), `saved` is what it keeps instead (`mat1`, `mat2`).
+    `within` are the modules that wrote and that made it, where one call of the user's ran both.
     """
 
     kind = "safe-in-place"
     reassures = True
     node: str
     saved: tuple[str, ...]
+    within: tuple[str, str] | None = None
 
 
 def safe_writes(index: Index) -> Iterator[Finding]:
@@ -73,4 +76,5 @@ def _finding(index: Index, write: Write, node: Node, storage: StorageId) -> Safe
         names=index.names.told(tensors=[write.before.tensor], places=culprits),
         node=node.name,
         saved=tuple(saved.name for saved in node.saved if saved.storage != storage),
+        within=modules_within(index, write.call, node.id, storage),
     )

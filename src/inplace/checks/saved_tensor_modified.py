@@ -24,6 +24,7 @@ from inplace.reading.writes.saves import (
     writes_after,
 )
 from inplace.reading.writes.unrecorded_writes import unrecorded_writers
+from inplace.reading.writes.within import modules_within
 
 _MOST = 4  # calls told of one refusal of which no node is known
 _ENDINGS = {
@@ -41,6 +42,8 @@ class StaleSave(Finding):
     It is `pending` where no backward has come yet, and the graph that needs it lives on in a session.
     `how`: by its `version`, or because the tensor was `detached` in place, or because a `slope` can't be told from what
     an activation in place has left; no node is known then.
+    `within` are the modules that wrote and that saved, where one call of the user's ran both: it has no name for that
+    tensor. Each is empty where no module was seen.
     """
 
     kind = "saved-tensor-modified"
@@ -53,6 +56,7 @@ class StaleSave(Finding):
     disjoint: bool = False
     pending: bool = False
     how: Literal["version", "detached", "slope"] = "version"
+    within: tuple[str, str] | None = None
 
     @property
     def stands(self) -> bool:
@@ -191,6 +195,7 @@ def _stale(index: Index, one: Use) -> StaleSave:
         at=one.walk.step,
         version_saved=one.use.version_saved,
         version_now=one.use.version,
+        within=modules_within(index, counted[0].call, one.node.id, one.saved.storage) if counted else None,
         disjoint=bool(counted) and all(_beside(index, one, write) for write in counted),
     )
 

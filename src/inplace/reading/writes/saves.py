@@ -270,5 +270,8 @@ def names_of_use(
     own = index.names.of(one.saved.tensor) if one.saved.tensor is not None else []
     known = [*own, *index.names.over(one.saved.storage)]
     written = [name for name in index.names.at(*culprits[:1]) if name in (own or known)]
+    for first in culprits[:1]:  # `y = act(h)`: it was `h` before it was `y` too
+        code = index.places.code(first)
+        written.sort(key=set(code.targets(first.position)).difference(code.roots(first.position)).__contains__)
     places = [victim, *culprits[:3]] if is_elsewhere else [*culprits[:3], victim]
     return index.names.told(first=[*written, *known], places=places)

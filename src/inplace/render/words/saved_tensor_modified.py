@@ -8,6 +8,7 @@ from inplace.checks.saved_tensor_modified import StaleSave
 from inplace.facts.model import Trace
 from inplace.render.words.keeps import keeps
 from inplace.render.words.parts import culprits, instead, name, victim
+from inplace.render.words.phrase import code
 from inplace.render.words.telling import Words
 
 _ACTIVATION = re.compile(
@@ -32,6 +33,8 @@ def _sentences(finding: StaleSave, trace: Trace) -> tuple[str, str]:
         said, because, _ = _OTHER[finding.how]
         return f"{culprits(finding, trace)} {said.format(name(finding))}.", because
     what = f"{culprits(finding, trace)} changed {name(finding)} after {victim(finding, trace)} saved it for backward"
+    if finding.within is not None:
+        what = f"{culprits(finding, trace)} changed {_within(*finding.within)} for backward"
     versions = f"version is {finding.version_now}, version {finding.version_saved} was saved"
     because = f"`backward()` {'through it would raise' if finding.pending else 'raises'}: {versions}."
     if finding.disjoint:
@@ -40,6 +43,13 @@ def _sentences(finding: StaleSave, trace: Trace) -> tuple[str, str]:
         return f"{what} (a checkpoint keeps its inputs, to run again from them).", because
     node = finding.victim.node if finding.victim is not None else trace.node_by_id[finding.node].name
     return f"{what} ({keeps(node, finding.saved)}).", because
+
+
+def _within(wrote: str, saved: str) -> str:
+    """What was changed within one call, and in which modules of it: no variable of the user's is that tensor."""
+    if not wrote or not saved:
+        return "within itself a tensor that it had saved"
+    return f"in {code(wrote)} what {code(saved) if saved != wrote else 'it'} had saved"
 
 
 def _remedy(finding: StaleSave, trace: Trace) -> str:
