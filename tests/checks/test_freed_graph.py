@@ -85,6 +85,12 @@ TWICE = {
         10,
         "b",
     ),
+    "pasted into an image that the turn before pasted into": (
+        W + "image = torch.zeros(3)\nfor _ in range(2):\n    image[:2] = w\n    image.pow(2).sum().backward()",
+        {4, 5},
+        5,
+        "image",
+    ),
     "freed by the last that went there": (
         W + "h = w.exp()\nfor turn in range(3):\n    torch.autograd.grad((h * 2).sum(), w, create_graph=True)\n"
         "h.sum().backward()\nh.sum().backward()",

@@ -181,6 +181,21 @@ WARNED = {
         [3, 1],
         3,
     ),
+    "a default that grows, of a function that one line calls in a loop": (
+        "def total(rows, acc=torch.zeros(2)):\n    for r in rows:\n        acc += r\n    return acc\n"
+        "for _ in range(3):\n    rows = torch.ones(3, 2)\n    print(total(rows).sum().item())",
+        [3, 1],
+        3,
+    ),
+    "a default that another method changes, in a module that is trained": (
+        NET + "class Memory(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.net = nn.Linear(2, 1)\n    def forward(self, x, mem=torch.zeros(2)):\n"
+        "        return self.net(self.remember(x, mem))\n    def remember(self, x, mem):\n"
+        "        mem.lerp_(x.mean(0), 0.5)\n        return mem.clone()\nmemory = Memory()\n"
+        "for _ in range(2):\n    memory(x + 1).sum().backward()",
+        [11, 8],
+        11,
+    ),
     "a data set that normalises what it keeps": (
         "class Data:\n    def __init__(self):\n        self.images = torch.rand(3, 4)\n"
         "    def __getitem__(self, i):\n"
@@ -338,6 +353,18 @@ SOUND = {
     ),
     "a default that is only read": "def f(x, w=torch.ones(2)):\n    return (x * w).sum()\nf(torch.ones(2))\n"
     "f(torch.ones(2))",
+    "a default that a generator changes while others run": (
+        "def totals(rows, acc=torch.zeros(2)):\n    for r in rows:\n        acc += r\n        yield acc.clone()\n"
+        "for one in totals(torch.ones(3, 2)):\n    print((one * 2).sum().item())"
+    ),
+    "a default that is a place for results": (
+        "def double(x, place=torch.empty(2)):\n    return torch.mul(x, 2, out=place)\n"
+        "for _ in range(3):\n    print(double(torch.ones(2)).sum().item())"
+    ),
+    "a default that a loop within one call changes": (
+        "def total(rows, acc=torch.zeros(2)):\n    for r in rows:\n        acc += r * 2\n    return acc\n"
+        "print(total(torch.ones(3, 2)).sum().item())"
+    ),
     "a default that each call replaces": "def f(x, acc=None):\n    acc = torch.zeros(2) if acc is None else acc\n"
     "    acc += x\n    return acc\nf(torch.ones(2))\nf(torch.ones(2))",
     "a data set that clones": (

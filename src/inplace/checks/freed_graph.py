@@ -17,6 +17,8 @@ from typing import Literal
 from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Kind, NodeId, TensorId
 from inplace.reading.gradients.freed_by import freed_by
+from inplace.reading.source.code import root_of
+from inplace.reading.trace.history import SET_ITEM
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.place import Place
 from inplace.reading.writes.saves import refused_uses
@@ -142,7 +144,7 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
     by_places = index.places.chain(by)
     culprits = (*made[:1], *by_places) if turns else (*by_places, *made[:1])
     carried = list(_carried(index, shared, by.step))
-    assigned = [name for place in made[:1] for name in index.places.code(place).assigned_from(place.position)]
+    assigned = [name for place in made[:1] for name in _assigned(index, place)]
     used_again = index.names.at(*carried)
     return FreedGraph(
         severity="error",
@@ -159,6 +161,13 @@ def _finding(index: Index, call: Call, by: Call, top: Sequence[NodeId]) -> Freed
     )
 
 
+def _assigned(index: Index, place: Place) -> list[str]:
+    """What a line gave its result to; of `image[0] = w` it is the image that has the graph then."""
+    names = index.places.code(place).assigned_from(place.position)
+    is_write = place.step is not None and index.trace.calls[place.step].function.label == SET_ITEM
+    return [root_of(name) if is_write and name.endswith("]") else name for name in names]
+
+
 def _again(
     index: Index, second: Place | None, first: Place | None, made: Sequence[Place]
 ) -> Literal["carried", "other"] | None:
@@ -172,7 +181,8 @@ def _top(index: Index, walk: GraphWalk, both: set[NodeId]) -> list[NodeId]:
     """The shared nodes that backward meets first, of those that lead to a freed one."""
     nodes = index.trace.node_by_id
     below = {edge.node for node in both for edge in nodes[node].edges}
-    return sorted((both - below) & _leading_to(index, walk), reverse=True)[:_MOST]
+    first = both - below
+    return sorted(first & _leading_to(index, walk) or first, reverse=True)[:_MOST]
 
 
 def _leading_to(index: Index, walk: GraphWalk) -> set[NodeId]:

@@ -18,12 +18,16 @@ def freed_by(
     Of those whose graph was looked at, the last: the ones before it came through. The graph of a line that goes
     backward again and again is looked at in its first turn; a later turn of it has gone through what the same lines
     had made. Of others it is known only what was made before them. Who was told to keep the graph has freed nothing.
+    Not every node shows that it was freed (the copy of a slice doesn't): where none of them does, one is among those
+    that both went through.
     """
     starts = index.history.columns.nodes_start
     released = {node for node in walk.released if node >= 0}
     able = [call for call in earlier if not _keeps_graph(index, call)]
-    for call in reversed([one for one in able if one.step in walks]):
-        both = {node for node in walks[call.step].reached if 0 <= node < starts[call.step]}.intersection(walk.reached)
+    known = [
+        (_both(index, walk, walks[one.step], starts[one.step]), one) for one in reversed(able) if one.step in walks
+    ]
+    for both, call in known:
         if not released.isdisjoint(both):
             return both, call
     unknown = [call for call in able if call.step not in walks]
@@ -31,7 +35,14 @@ def freed_by(
         before = {node for node in walk.reached if 0 <= node < starts[call.step]}
         if not released.isdisjoint(before):
             return before, call
-    return set(), None
+    return next(((both, call) for both, call in known if both), (set(), None))
+
+
+def _both(index: Index, walk: GraphWalk, earlier: GraphWalk, before: int) -> set[NodeId]:
+    """The nodes, made before a node number, that two walks have come to; a leaf's own may be gone through again."""
+    nodes = index.trace.node_by_id
+    found = {node for node in earlier.reached if 0 <= node < before and nodes[node].leaf is None}
+    return found.intersection(walk.reached)
 
 
 def _keeps_graph(index: Index, call: Call) -> bool:

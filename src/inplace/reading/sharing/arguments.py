@@ -121,7 +121,7 @@ def written_defaults(index: Index) -> Iterator[WrittenArgument]:
         for position, function, parameter in defaults[site.source]:
             if position.holds(site.position):
                 inside = [(write, outer) for write in writes if (outer := _outer(index, write.call, site, function))]
-                again = next((write.call for write, outer in inside if outer != inside[0][1]), None)
+                again = _in_another_call(index, inside, function)
                 if again is not None:
                     keep = index.places.at(maker.stack.frames[0], maker.step)
                     yield WrittenArgument(keep, inside[0][0], again, parameter)
@@ -134,6 +134,34 @@ def written_and_made(index: Index) -> Iterator[tuple[Call, Site, list[Write]]]:
         maker = index.trace.calls[origin] if origin is not None and origin >= 0 else None
         if maker is not None and maker.stack.frames:
             yield maker, index.places.site(maker.stack.frames[0]), writes
+
+
+def _in_another_call(
+    index: Index, inside: list[tuple[Write, tuple[StackFrame, ...]]], function: ast.stmt
+) -> Call | None:
+    """The first write in another call of the function than the first one was made in.
+
+    The same line may have called it again, in a loop; then another line has run in between, as it does beside a
+    generator. What is set, and not changed from what it was, may be a place for results that is to be used again.
+    """
+    begin = inside[0][0].call.step if inside else 0
+    goes_on = any(isinstance(one, ast.Yield | ast.YieldFrom | ast.Await) for one in ast.walk(function))
+    for write, outer in inside[1:]:
+        call = write.call
+        if outer != inside[0][1]:
+            return call
+        is_result = write.argument.path == "out" or call.function.label in SETTING
+        if not goes_on and not is_result and _has_left(index, begin, call.step, outer):
+            return call
+        begin = call.step
+    return None
+
+
+def _has_left(index: Index, begin: int, end: int, outer: tuple[StackFrame, ...]) -> bool:
+    """Whether a call between two steps was made outside of what a line, with those around it, had called."""
+    columns = index.history.columns
+    between = set(columns.stack[begin + 1 : end])
+    return any(columns.stacks[number].frames[-len(outer) :] != outer for number in between)
 
 
 def _defaults(code: Code) -> Iterator[tuple[Position, ast.stmt, str]]:
