@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from inplace.checks.finding import Cure, Finding
+from inplace.checks.finding import Cure, Finding, Victim
 from inplace.facts.model import Call, Kind, Stack, StackFrame, TensorId, TensorState
 from inplace.facts.source_code import node_position
+from inplace.reading.gradients.computed_once import computed_once
 from inplace.reading.gradients.leaf_behind import LeafBehind, leaf_behind
 from inplace.reading.gradients.loaded import is_over, load_of
 from inplace.reading.gradients.replaced import Replaced, replaced_leaves
@@ -26,8 +27,9 @@ class ReboundLeaf(Finding):
     """A leaf that is no longer what its name stands for: its gradient is not where it is looked for.
 
     `how`: the name stood for the leaf and now stands for a result computed from it (`rebound`); it never stood for the
-    leaf, as in `w = torch.ones(2, requires_grad=True) * 2` (`unnamed`); or a new parameter took the place of one that
-    an optimizer holds (`replaced`). `leaf` is what the gradient or the optimizer is with, `now` what has the name.
+    leaf, as in `w = torch.ones(2, requires_grad=True) * 2` (`unnamed`); a new parameter took the place of one that an
+    optimizer holds (`replaced`); or a result was computed from it once (`once`), before the steps that change it, of
+    which the victim is the first. `leaf` is what the gradient or the optimizer is with, `now` what has the name.
     `is_put` is whether the culprit is the line that put the new one there, as against the first that computes with it.
     """
 
@@ -35,7 +37,7 @@ class ReboundLeaf(Finding):
     keeps_loss = True
     leaf: TensorId
     now: TensorId | None
-    how: Literal["rebound", "unnamed", "replaced"]
+    how: Literal["rebound", "unnamed", "replaced", "once"]
     is_put: bool = True
 
     def tensors(self) -> tuple[TensorId, ...]:
@@ -44,6 +46,8 @@ class ReboundLeaf(Finding):
 
     def cures(self) -> tuple[Cure, ...]:
         """The leaf is updated, or the result becomes one; the optimizer is told of a parameter that it lacks."""
+        if self.how == "once":
+            return ()
         return (Cure.GROUP_ADDED,) if self.how == "replaced" else (Cure.UPDATE_LEAF, Cure.AS_LEAF)
 
 
@@ -56,6 +60,7 @@ def rebound_leaves(index: Index) -> Iterator[Finding]:
     yield from _refused_by_optimizer(index)
     yield from _refused_by_module(index)
     yield from _unknown_to_optimizer(index)
+    yield from _computed_once(index)
 
 
 def _without_gradient(index: Index) -> Iterator[tuple[TensorState, int]]:
@@ -85,6 +90,22 @@ def _rebound(index: Index, state: TensorState, found: LeafBehind) -> ReboundLeaf
         now=state.tensor,
         how="rebound" if found.shared else "unnamed",
     )
+
+
+def _computed_once(index: Index) -> Iterator[Finding]:
+    """Parameters that one line took before the steps that change them, which no loss sees."""
+    for one in computed_once(index):
+        places = index.places.chain(one.use)
+        if places:
+            yield ReboundLeaf(
+                severity="warning",
+                culprits=places,
+                victim=Victim.at(index.places.of_stack(one.step.stack, None)),
+                names=index.names.told(first=[name for leaf in one.leaves for name in index.names.of(leaf)[:1]]),
+                leaf=one.leaves[0],
+                now=index.history.tensors_by_state[one.use.outputs[0]] if one.use.outputs else None,
+                how="once",
+            )
 
 
 def _refused_by_module(index: Index) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inplace.checks.rebound_leaf import ReboundLeaf
 from inplace.facts.model import Act, Trace
-from inplace.render.words.parts import culprits, name
+from inplace.render.words.parts import culprits, name, victim
 from inplace.render.words.telling import Words
 
 _NO_NAME = {
@@ -19,6 +19,11 @@ def _sentences(finding: ReboundLeaf, trace: Trace) -> tuple[str, str]:
         did = "put" if finding.is_put else "computes with"
         what = f"{culprits(finding, trace)} {did} a new parameter in the place of one that an optimizer was built over."
         return what, f"The optimizer goes on with the old one: {own} gets gradients that nobody applies."
+    if finding.how == "once":
+        what = f"{culprits(finding, trace)} computes with {own}, and no line has since"
+        if finding.victim is not None:
+            what += f" {victim(finding, trace)} first changed it"
+        return f"{what}.", "Each loss is computed from that one result, so none of them sees what the steps change."
     what = f"{culprits(finding, trace)} makes {own} the name of a result; {_NO_NAME[finding.how]}."
     return what, f"The gradient goes to the leaf, and {name(finding, '.grad')} stays `None`."
 
@@ -29,6 +34,8 @@ def _remedy(finding: ReboundLeaf, trace: Trace) -> str:
         if cell is not None:
             return f"Run the cell of the optimizer, {cell}, again: it is to hold the new parameters."
         return "Build the optimizer after the replacement, or add the parameter with `optimizer.add_param_group(...)`."
+    if finding.how == "once":
+        return f"Compute it anew from {name(finding)} in each turn, in front of the loss."
     return (
         f"Give the result another name, or update the leaf in place under `torch.no_grad()`; "
         f"for a new start, end the line with `.detach().requires_grad_()` and read {name(finding, '.grad')} of that."
@@ -45,6 +52,8 @@ def _cell_of_optimizer(finding: ReboundLeaf, trace: Trace) -> str | None:
 
 
 def _did(finding: ReboundLeaf) -> str:
+    if finding.how == "once":
+        return "computed once"
     return "replaces the parameter" if finding.how == "replaced" else "rebinds the name"
 
 
@@ -52,5 +61,6 @@ WORDS = Words(
     sentences=_sentences,
     remedy=_remedy,
     did=_did,
+    needs=lambda _: "changes it in vain",
     example="E32",
 )
