@@ -8,14 +8,17 @@ them, and no line that took it since; a gradient that came anew after a clear; a
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from inplace.facts.model import Call, Kind, Look, TensorId
-from inplace.reading.trace.gradient_events import Event
+from inplace.reading.trace.gradient_events import Event, What
 from inplace.reading.trace.index import Index
 
-_ANEW = frozenset("fx")  # a gradient with values; of others it is not known whether backward has come to them
+_WITH_VALUES = ("f", "x")  # of other gradients it is not known whether backward has come to them
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +31,73 @@ class ComputedOnce:
 
 
 def computed_once(index: Index) -> Iterator[ComputedOnce]:
-    """Yield what optimizers step in vain, by the line that took it; not where calls were let go of, or more may come."""
+    """Yield what optimizers step in vain, by the line that took it; not where calls were let go of or more may come."""
     if index.trace.goes_on or any(one.what is Look.HISTORY for one in index.trace.not_looked_at):
         return
-    steps: dict[TensorId, list[Event]] = {}
+    groups: dict[tuple[int, ...], list[Event]] = {}  # most steps are about the same
     for event in index.gradients.of("step"):
-        for leaf in event.leaves or ():
-            steps.setdefault(leaf, []).append(event)
+        groups.setdefault(event.numbers, []).append(event)
+    of_leaf: dict[TensorId, list[list[Event]]] = defaultdict(list)
+    for numbers, events in groups.items():
+        for number in numbers:
+            of_leaf[TensorId(number)].append(events)
     found: dict[object, ComputedOnce] = {}
-    for leaf, own in sorted(steps.items()):
-        use = _only_use(index, leaf, own)
+    for leaf, own in sorted(of_leaf.items()):
+        first = min((events[0] for events in own), key=lambda one: one.moment)
+        if _is_taken(index, leaf, first.moment[0]):
+            continue
+        steps = sorted((event for events in own for event in events), key=lambda one: one.moment)
+        use = _only_use(index, leaf, steps)
         if use is not None:
             before = found.get(use.stack)
-            found[use.stack] = ComputedOnce((*(before.leaves if before else ()), leaf), use, own[0])
+            found[use.stack] = ComputedOnce((*(before.leaves if before else ()), leaf), use, first)
     yield from found.values()
 
 
 def _only_use(index: Index, leaf: TensorId, steps: list[Event]) -> Call | None:
-    """The call that took a leaf, if none did behind the first step over it and gradients came for it all the same."""
-    begin = steps[0].moment
-    if len(steps) == 1 or _is_taken(index, leaf, begin[0]):
-        return None
-    concerned = frozenset({leaf})
+    """The call that took a leaf before the first step over it, where gradients came for it anew behind that."""
+    begin, concerned = steps[0].moment[0], frozenset({leaf})
     if any(event.concerns(concerned) for event in index.gradients.of("set")):
         return None
-    clears = [one.moment for one in index.gradients.of("clear") if one.leaves is not None and leaf in one.leaves]
-    backwards = [one for one in index.gradients.of("backward") if one.leaves is not None and leaf in one.leaves]
-    for before, step in zip(steps, steps[1:], strict=False):
-        cleared = max((one for one in clears if before.moment < one < step.moment), default=None)
-        if cleared is None or step.found[step.numbers.index(leaf) :][:1] not in _ANEW:
+    clears = _moments(index, "clear", leaf)
+    backwards = {one.moment: one for one in index.gradients.of("backward") if leaf in (one.leaves or ())}
+    moments = [*backwards]
+    for before, step in pairwise(steps):
+        place = bisect_left(clears, step.moment) - 1
+        if place < 0 or clears[place] < before.moment or not _is_anew(step, leaf):
             continue
-        came = [one for one in backwards if cleared < one.moment < step.moment and _is_anew(index, one, begin[0])]
-        use = _taken_by(index, leaf, came[0]) if came else None
-        if use is not None:
-            return use if use.step <= begin[0] else None
+        came = moments[bisect_left(moments, clears[place]) : bisect_left(moments, step.moment)]
+        if any(_sees_later(index, backwards[one], begin) for one in came):
+            use = _taken_by(index, leaf, backwards[came[0]])
+            return use if use is not None and use.step <= begin else None
     return None
 
 
+def _moments(index: Index, what: What, leaf: TensorId) -> list[tuple[int, int]]:
+    return [one.moment for one in index.gradients.of(what) if leaf in (one.leaves or ())]
+
+
+def _is_anew(step: Event, leaf: TensorId) -> bool:
+    """Whether a step found a gradient with values."""
+    place = step.numbers.index(leaf)
+    return step.found[place : place + 1] in _WITH_VALUES
+
+
 def _is_taken(index: Index, leaf: TensorId, after: int) -> bool:
-    """Whether behind a step of the trace a call gave out something with a path to a leaf, as no step of one does."""
+    """Whether behind a step of the trace a call gave out something with a path to a leaf."""
+    columns = index.history.columns
     for step, _ in reversed(index.history.sightings.get(leaf, [])):
         if step <= after:
             return False
-        call = index.trace.calls[step]
-        if call.function.kind is Kind.OP and any(index.trace.states[one].requires_grad for one in call.outputs):
-            return True
+        function = columns.functions[columns.function[step]]
+        if function.kind is Kind.OP and not function.label.endswith(".step"):
+            states = (index.trace.states[one] for one in columns.outputs_of(step))
+            if any(state.requires_grad for state in states):
+                return True
     return False
 
 
-def _is_anew(index: Index, backward: Event, after: int) -> bool:
+def _sees_later(index: Index, backward: Event, after: int) -> bool:
     """Whether a backward began at what was computed behind a step of the trace."""
     call = index.trace.calls[backward.step] if backward.step is not None else None
     root = index.history.tensors_by_state[call.inputs[0].before] if call is not None and call.inputs else None
