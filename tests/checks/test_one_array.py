@@ -132,3 +132,48 @@ def test_the_sentences() -> None:
         "line 12 (net(x)) was given each of them: what is written into the array shows in all.",
         "Make each its own: torch.tensor(array), or torch.from_numpy(array.copy()).",
     ]
+
+
+# ---------------------------------------------------------------- one for each of several lines
+
+ROLLOUT = """
+import numpy as np
+class Env:
+    def __init__(self):
+        self.obs = np.zeros(3, np.float32)
+    def step(self, a):
+        self.obs += a  # W
+        return self.obs
+class Buffer:
+    def __init__(self):
+        self.obs = []
+    def store(self, obs):
+        self.obs.append({kept})
+env, buffer, pi = Env(), Buffer(), nn.Linear(3, 1)
+for t in range(3):
+    obs = env.step(t)
+    pi(torch.as_tensor(obs))
+    buffer.store(obs)
+pi(torch.stack(buffer.obs)).sum().backward()
+"""
+
+
+def _warned(text: str) -> list[SharedReference]:
+    found = record_text(text).report.findings
+    return [one for one in found if isinstance(one, SharedReference) and one.severity == "warning"]
+
+
+def test_items_that_were_collected_while_their_array_was_seen_to_change_are_a_warning() -> None:
+    """The line that changed the array is named, and its tensors are to be copies of it."""
+    text = ROLLOUT.format(kept="torch.as_tensor(obs)")
+
+    (found,) = _warned(text)
+
+    lines = text.strip("\n").splitlines()
+    assert lines[found.culprits[0].position.line - 1].endswith("# W")
+    assert "torch.tensor(array)" in message(found, record_text(text).trace)
+
+
+def test_copies_of_the_array_are_left_in_peace() -> None:
+    """A tensor with bytes of its own stays what it was."""
+    assert _warned(ROLLOUT.format(kept="torch.tensor(obs)")) == []

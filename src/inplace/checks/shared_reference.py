@@ -247,8 +247,8 @@ def _repeated(index: Index, one: JoinedItems) -> SharedReference:
     """A list given to one call holds the same bytes twice, and they were written after they first went out."""
     if one.kept is not None:
         return _kept_object(index, one.kept, "repeated")
-    severity: Severity = "warning" if one.is_certain else "info"
-    return _finding(index, one.storage, one.writes, one.calls, "repeated", severity)
+    found = _finding(index, one.storage, one.writes, one.calls, "repeated", _grave(one.is_certain))
+    return replace(found, culprits=(*one.changes, *found.culprits)[:_MOST])
 
 
 def _bucket(index: Index, write: Write, names: list[str]) -> SharedReference:

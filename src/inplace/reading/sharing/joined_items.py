@@ -24,6 +24,7 @@ class JoinedItems:
         writes: the calls that wrote them.
         calls: those that gave out the tensors, and last the one that joins them.
         kept: the line that kept them and the write behind it, where both are known.
+        changes: the lines that wrote them as memory of somebody else's, while the items were made.
         is_certain: whether somebody wrote them in between; which of them was there before a write need not be known.
     """
 
@@ -31,6 +32,7 @@ class JoinedItems:
     writes: list[Write]
     calls: list[Call]
     kept: KeptObject | None
+    changes: list[Place]
     is_certain: bool
 
 
@@ -46,12 +48,12 @@ def joined_items(index: Index, objects: KeptObjects) -> Iterator[JoinedItems]:
             calls = [*index.history.given_out({state.tensor for state in states}, call.step), call]
             path = next(one.path for one in call.inputs if "[" in one.path).split("[")[0]
             is_known, kept = objects.joined(call, path, states)
-            moved = _moved_unseen(index, states)
+            moved, changes = _moved_unseen(index, states), _changed_between(index, storage, states)
             # What nobody wrote is meant (`cat((x, x))`); who writes what others own is not seen.
             is_external = index.trace.storages[storage].external and len({state.tensor for state in states}) > 1
             if kept is not None or writes or moved or is_external:
-                is_certain = not is_known if writes else moved
-                yield JoinedItems(storage, writes, calls, kept, is_certain)
+                is_certain = bool(changes) or (not is_known if writes else moved)
+                yield JoinedItems(storage, writes, calls, kept, changes, is_certain)
 
 
 def put_there(index: Index, call: Call) -> list[Place]:
@@ -78,3 +80,15 @@ def _moved_unseen(index: Index, states: list[TensorState]) -> bool:
     tensors = {state.tensor for state in states}
     versions = {index.trace.states[s].version for t in tensors for _, s in index.history.sightings.get(t, ())}
     return len(versions) > 1
+
+
+def _changed_between(index: Index, storage: StorageId, states: list[TensorState]) -> list[Place]:
+    """The lines that changed memory of somebody else's behind the first sight of one tensor and before that of another.
+
+    Without a tensor of its own for each item nobody has collected what was there.
+    """
+    first = {index.history.sightings[state.tensor][0][0] for state in states}
+    begin, end = min(first), max(first)
+    changes = [one for one in index.trace.changes if one.storage == storage and begin <= one.after < one.before <= end]
+    places = [index.places.of_stack(one.stack, None) for one in changes if one.stack is not None]
+    return list({place.spot: place for place in places if place is not None}.values())

@@ -139,7 +139,10 @@ def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
     return f"{names} reach the same bytes, which {writer} wrote.", "A write through one name shows under every other."
 
 
-def _remedy(finding: SharedReference, _: Trace) -> str:
+def _remedy(finding: SharedReference, trace: Trace) -> str:
+    is_wrapped = finding.storage is not None and trace.storages[finding.storage].external
+    if finding.how == "repeated" and finding.keep is None and is_wrapped:
+        return _REMEDIES["array"]
     return _REMEDIES.get(finding.how, _REMEDIES["snapshot"])
 
 
