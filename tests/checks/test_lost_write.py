@@ -182,6 +182,20 @@ LOST = {
         """,
         [2],
     ),
+    "a flag that is to thaw, in a later turn": (
+        """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad_(False)
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for turn in range(4):
+            if turn == 2:
+                net[0].requires_grad = True
+            opt.zero_grad()
+            net(torch.ones(1, 2)).sum().backward()
+            opt.step()
+        """,
+        [6],
+    ),
     "a flag on each child, in functions": (
         """
         def freeze(model):
@@ -503,6 +517,17 @@ SOUND = {
         except RuntimeError:
             x.sum()
         x.square()
+        """,
+    "a flag that said what was so, until the parameters were told otherwise": """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+        net[0].requires_grad = True
+        opt = torch.optim.SGD(net.parameters(), lr=0.1)
+        for turn in range(4):
+            if turn == 2:
+                net[0].requires_grad_(False)
+            opt.zero_grad()
+            net(torch.ones(1, 2)).sum().backward()
+            opt.step()
         """,
     "a flag that says what is so": """
         net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))

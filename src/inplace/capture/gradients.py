@@ -62,6 +62,9 @@ class Gradients:
         self._counters: dict[int, list[int] | None] = {}  # by the number of some parameters, at their last step
         self._looks: dict[int, int] = {}  # how often they were asked for
         self._optimizers = Identities()  # those at whose first step modules were looked at
+        self._asked: dict[int, int] = {}  # their steps
+        self._flagged = Identities()  # modules that somebody set a flag on
+        self._flags: dict[int, bool] = {}  # as it was seen last
         self._unread: set[int] = set()  # parameters of modules that somebody set a flag on
         self._attributes: dict[int, int] = {}  # how many attributes those optimizers had when they were last looked at
 
@@ -148,18 +151,41 @@ class Gradients:
         if params:
             self._note(Act.HIDDEN, self._stacks.key_of(frame)[0], self._ids(params), "")
 
+    def flagged(
+        self, known: Callable[[], list[torch.nn.Module]], optimizer: torch.optim.Optimizer, frame: FrameType
+    ) -> None:
+        """Note what a flag was set on since, at the first later steps of an optimizer and ever more rarely then."""
+        number = self._optimizers.of(optimizer)
+        if number is not None:
+            times = self._asked[number] = self._asked.get(number, 1) + 1
+            if times <= _SHOWN or not times & (times - 1):
+                self._note_unread([*known(), *self._global_modules(frame)], frame)
+
     def _note_unread(self, modules: Iterable[torch.nn.Module], frame: FrameType) -> None:
-        """Note the parameters of modules that were given an attribute `requires_grad`, and that have it otherwise."""
+        """Note the parameters of modules that were given an attribute `requires_grad`, and that have it otherwise.
+
+        What is said later to parameters that had it so when the attribute was seen first is another matter.
+        """
         found: dict[int, torch.Tensor] = {}
         for module in _all_modules(modules):
             flag = (attributes_of(module) or {}).get("requires_grad")
-            if type(flag) is bool:
+            if type(flag) is bool and self._is_new(module, flag):
                 params = [param for param in module.parameters() if type(param) in PLAIN]
                 found.update({id(param): param for param in params if param.requires_grad is not flag})
         new = tuple(number for number in self._ids([*found.values()]) if number not in self._unread)
         if new:
             self._unread.update(new)
             self._note(Act.UNREAD, self._stacks.key_of(frame)[0], new, "")
+
+    def _is_new(self, module: torch.nn.Module, flag: bool) -> bool:  # noqa: FBT001  # what an attribute is
+        """Whether a module was not seen with such an attribute before."""
+        if self._flagged.of(module) is None:
+            self._flagged.give(module)
+        number = self._flagged.of(module)
+        if number is None or self._flags.get(number) is flag:
+            return False
+        self._flags[number] = flag
+        return True
 
     def _global_modules(self, frame: FrameType) -> list[torch.nn.Module]:
         """The modules that are global variables of the user's frames.

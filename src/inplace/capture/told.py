@@ -85,6 +85,8 @@ class Told:
             if not parts.gradients.knows(optimizer):
                 self._faults.spared(NAMES, parts.naming.note_optimizer, optimizer, None)
                 self._faults.spared(GRADIENTS, parts.gradients.hidden, parts.naming.live_modules, optimizer, frame)
+            else:
+                self._faults.spared(GRADIENTS, parts.gradients.flagged, parts.naming.live_modules, optimizer, frame)
             self._faults.spared(GRADIENTS, parts.gradients.stepped, optimizer, frame)
         if not args[1:] and not kwargs:  # a closure is the user's code
             self._faults.protected(self._begin_step, optimizer, frame)

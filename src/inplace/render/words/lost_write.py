@@ -74,7 +74,7 @@ def _remedy(finding: LostWrite, _: Trace) -> str:
         "uncalled": f"Call it: {code(f'{finding.names[0]}.{name}()')}.",
         "spelling": f"Write {code('requires_grad')}.",
         "option": f"Set it in each group: {code(f'for group in optimizer.param_groups: group[{name!r}] = ...')}.",
-        "flag": "Call the method: `module.requires_grad_(False)`.",
+        "flag": "Call the method `requires_grad_(...)` with that value, instead of setting an attribute.",
     }[finding.how]
 
 
