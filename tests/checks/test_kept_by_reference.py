@@ -24,6 +24,12 @@ class Stopper:
         model.load_state_dict(self.state)
 """
 
+MEAN = (
+    "import copy\nclass Mean:\n    def __init__(self, net):\n        {first}\n        {second}\n"
+    "    def move(self):\n        with torch.no_grad():\n"
+    "            for t, s in zip(self.teacher.parameters(), self.student.parameters()):\n"
+    "                t.mul_(0.9).add_(s, alpha=0.1)\nmean = Mean(net)\n"
+)
 TWO = "a, b = (torch.ones(3, requires_grad=True) for _ in 'ab')\nopt = torch.optim.Adam([a, b], lr=0.1)\n"
 GIVEN = TWO + "g = torch.full((3,), 5.0)\nfor p in (a, b):\n    p.grad = g\n"
 
@@ -180,6 +186,21 @@ WARNED = {
         "a = total(torch.ones(3, 2)).clone()\nb = total(torch.ones(3, 2))",
         [3, 1],
         3,
+    ),
+    "a teacher that is a shallow copy": (
+        NET + MEAN.format(first="self.student = net", second="self.teacher = copy.copy(net)") + STEP + "mean.move()",
+        [16, 8],
+        12,
+    ),
+    "a teacher that is the student": (
+        NET + MEAN.format(first="self.student = net", second="self.teacher = net") + STEP + "mean.move()",
+        [16, 8],
+        12,
+    ),
+    "a teacher that is kept first, as a shallow copy": (
+        NET + MEAN.format(first="self.teacher = copy.copy(net)", second="self.student = net") + STEP + "mean.move()",
+        [16, 7],
+        12,
     ),
     "a default that grows, of a function that one line calls in a loop": (
         "def total(rows, acc=torch.zeros(2)):\n    for r in rows:\n        acc += r\n    return acc\n"

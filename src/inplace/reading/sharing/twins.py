@@ -113,19 +113,39 @@ def _same_items(index: Index, mentions: Mentions, pair: _Pair) -> Iterator[Twins
 
 
 def _kept_at(index: Index, pair: _Pair) -> Place | None:
-    """Where one of the two things that a loop goes through was given its name, by a line of its source or of a cell."""
+    """Where the second of two things that a loop goes through was given what the first has, by a line of its source.
+
+    Of two such lines it is the one that copies, but not what is inside; else the second of one function.
+    """
+    found = [one for origin in pair.origins if (one := _assigned_at(index, pair, origin)) is not None]
+    copying = [one for one in found if not is_path(one[2].value)]
+    if not copying and len(found) > 1 and _are_in_one_function(index, found):
+        found.sort(key=lambda one: one[1].start)
+        found = found[1:]
+    number, position, _ = next(iter(copying or found), (None, None, None))
+    return None if number is None or position is None else index.places.in_source(number, position)
+
+
+def _assigned_at(index: Index, pair: _Pair, origin: str) -> tuple[int, Position, ast.Assign] | None:
+    """Where one of two things was given its name without a copy of what is inside, there or by a line of a cell."""
     sources, codes = index.trace.sources, index.places.codes
     cells = [number for number, one in enumerate(sources) if one.is_cell and sources[pair.source].is_cell]
-    for origin in pair.origins:
-        holder = origin.partition("(")[0].rpartition(".")[0] or origin
-        for number in dict.fromkeys([pair.source, *reversed(cells)]):
-            for position in codes[number].assignments(holder):
-                statement = codes[number].statement(position)
-                value = statement.value if isinstance(statement, ast.Assign) else None
-                is_there = number == pair.source or codes[number].source_code.function_around(position) is None
-                if value is not None and is_there and (is_path(value) or _copies_nothing(value)):
-                    return index.places.in_source(number, position)
+    holder = origin.partition("(")[0].rpartition(".")[0] or origin
+    for number in dict.fromkeys([pair.source, *reversed(cells)]):
+        for position in codes[number].assignments(holder):
+            statement = codes[number].statement(position)
+            is_there = number == pair.source or codes[number].source_code.function_around(position) is None
+            if not isinstance(statement, ast.Assign) or not is_there:
+                continue
+            if is_path(statement.value) or _copies_nothing(statement.value):
+                return number, position, statement
     return None
+
+
+def _are_in_one_function(index: Index, found: list[tuple[int, Position, ast.Assign]]) -> bool:
+    (one, at, _), (other, there, _) = found
+    codes = index.places.codes
+    return one == other and codes[one].source_code.function_around(at) is codes[one].source_code.function_around(there)
 
 
 def _copies_nothing(value: ast.expr) -> bool:
