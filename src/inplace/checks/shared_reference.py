@@ -13,6 +13,7 @@ from inplace.reading.ranks.buckets import kept_gradients
 from inplace.reading.sharing.aliases import AliasRead, alias_reads
 from inplace.reading.sharing.arguments import WrittenArgument, written_arguments, written_defaults, written_items
 from inplace.reading.sharing.arrays import ArrayRead, ForeignWrite, array_reads, collected_arrays, foreign_writes
+from inplace.reading.sharing.batches_changed import changed_batches
 from inplace.reading.sharing.cached_results import written_results
 from inplace.reading.sharing.changed_again import changed_again
 from inplace.reading.sharing.collected import collected_by_name
@@ -152,7 +153,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept += [_written_argument(index, one, "default") for one in written_defaults(index)]
     kept += [_kept_object(index, one, "handed") for one in kept_twice(index, objects.origins)]
     kept += [_written_argument(index, one, "class") for one in written_for_all(index)]
-    items = *written_items(index), *changed_items(index), *kept_items(index)
+    items = *written_items(index), *changed_items(index), *kept_items(index), *changed_batches(index)
     kept += [_written_argument(index, one, "item") for one in items]
     kept += [_written_argument(index, one, "cached") for one in written_results(index)]
     kept += [_twins(index, one) for one in twins(index)]

@@ -1,0 +1,105 @@
+"""Batches that a generator gives out as parts of its data, changed in place again in each pass; and the sound twins."""
+
+from __future__ import annotations
+
+import pytest
+
+from inplace.checks.shared_reference import SharedReference
+from tests.checks.forms import marked
+from tests.recording import record_text
+
+DATA = """
+data, labels = torch.rand(8, 2, 3), torch.rand(8, 1)
+net = nn.Sequential(nn.Flatten(), nn.Linear(6, 1))
+def batches(x, y, n):
+    for i in range(0, len(x), n):
+        yield x[i : i + n], y[i : i + n]  # K
+"""
+LOOP = """
+for epoch in range(2):
+    for x, y in batches(data, labels, 4):
+        {line}
+        (net(x) - y).pow(2).mean().backward()
+"""
+# The line that takes the part is marked with `# K`, the one that changes it with `# W`.
+TOLD = {
+    "divided where it is taken": DATA + LOOP.format(line="x /= 255  # W"),
+    "normalised by a function, channel by channel": DATA
+    + """
+def normalise(batch, mean):
+    for c in range(batch.size(1)):
+        batch[:, c].sub_(mean[c])  # W
+    return batch
+"""
+    + LOOP.format(line="x = normalise(x, (0.5, 0.4))"),
+    "scaled by a tensor that stays the same": DATA
+    + "scale = torch.full((3,), 2.0)\n"
+    + LOOP.format(line="x *= scale  # W"),
+    "given out by an object": """
+class Loader:
+    def __init__(self):
+        self.x, self.y = torch.rand(8, 3), torch.rand(8, 1)
+    def __iter__(self):
+        for i in range(0, 8, 4):
+            yield self.x[i : i + 4], self.y[i : i + 4]  # K
+net = nn.Linear(3, 1)
+loader = Loader()
+for epoch in range(2):
+    for x, y in loader:
+        x.sub_(0.5)  # W
+        (net(x) - y).pow(2).mean().backward()
+""",
+}
+SOUND = {
+    "changed out of place": DATA + LOOP.format(line="x = x / 255"),
+    "a copy": DATA + LOOP.format(line="x = x.clone().div_(255)"),
+    "one pass": DATA + LOOP.format(line="x /= 255").replace("range(2)", "range(1)"),
+    "shuffled, and so copied": DATA.replace("x[i : i + n], y[i : i + n]", "x[[i, i + 1]], y[[i, i + 1]]")
+    + LOOP.format(line="x /= 255"),
+    "filled anew in each epoch": DATA
+    + LOOP.format(line="x /= 255").replace("    for x, y", "    data.uniform_()\n    for x, y", 1),
+    "a state that decays and is moved": """
+state, data = torch.zeros(8, 3), torch.rand(8, 3)
+def pairs(s, d):
+    for i in range(0, 8, 4):
+        yield s[i : i + 4], d[i : i + 4]
+for epoch in range(3):
+    for s, d in pairs(state, data):
+        s.mul_(0.9)
+        s += 0.1 * d
+print(state.sum() > 0)
+""",
+    "rows of one field": """
+field = torch.rand(8, 3)
+def rows(x):
+    for i in range(8):
+        yield x[i]
+for epoch in range(3):
+    for row in rows(field):
+        row.mul_(0.9)
+print(field.sum() > 0)
+""",
+}
+
+
+def _warned(text: str) -> list[SharedReference]:
+    ran = record_text(text.strip("\n") + "\n")
+    assert ran.error is None
+    return [one for one in ran.report.of_type(SharedReference) if one.severity == "warning"]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_batch_that_is_changed_again_is_told(name: str) -> None:
+    """The line that changes it, and the one that gave it out."""
+    text = TOLD[name].strip("\n")
+
+    (found,) = _warned(text)
+
+    lines = {place.position.line for place in found.culprits}
+    assert lines == marked(text, "W") | marked(text, "K")
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_may_be_meant_is_left_in_peace(name: str) -> None:
+    """Copies, data that is filled anew, states that move, and one pass."""
+    assert _warned(SOUND[name]) == []
