@@ -48,6 +48,30 @@ def test_an_edit_that_nobody_else_reads(seen: str, sign: str, hook: str) -> None
     assert lines == []
 
 
+MADE = {
+    "a function's": ("def scaled(by):\n    def hook(grad):\n        grad.mul_(by)\n    return hook", "scaled(0)", 3),
+    "a lambda of a function's": ("def scaled(by):\n    return lambda grad: grad.mul_(by)", "scaled(0)", 2),
+    "an object": ("class Scaled:\n    def __call__(self, grad):\n        grad *= 0\nhook = Scaled()", "hook", 3),
+    "an object made there": ("class Scaled:\n    def __call__(self, grad):\n        grad *= 0", "Scaled()", 3),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("first", ["k", "h"])
+def test_an_edit_by_a_hook_that_was_made_elsewhere(name: str, first: str) -> None:
+    """A hook of a factory's, or of a class, is known as one that stands where it is given; and so is the order."""
+    before, hook, line = MADE[name]
+    made = {"k": "k = w * 3", "h": "h = x * 2"}
+    rest = "\n".join([made.pop(first), *made.values(), f"h.register_hook({hook})", "((h + k) * 2).sum().backward()"])
+    head = "x, w = (torch.ones(4, requires_grad=True) for _ in 'ab')\n"
+
+    ran = record_text(f"{before}\n{head}{rest}")
+
+    found = [one for one in ran.report.of_type(CustomFunction) if one.saved == "grad_output"]
+    assert [place.position.line for one in found for place in one.culprits] == ([line] if first == "k" else [])
+    assert ran.namespace["w"].grad.tolist() == ([0] * 4 if first == "k" else [6] * 4)
+
+
 def test_an_edit_after_the_other_branch_has_read() -> None:
     """The branch whose nodes were made later runs first, and has read before the hook runs."""
     lines = TEXT.format(shape="4", seen="h", sign="+", hook="grad.mul_(0)").strip().split("\n")

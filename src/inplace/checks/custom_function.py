@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from inplace.checks.finding import Broken, Cure, Finding, Victim
 from inplace.facts.model import Call, GraphWalk, Node, NodeId
+from inplace.facts.source_code import called_name
 from inplace.reading.trace.custom_endings import custom_ending, marked_results, partial_hooks
 from inplace.reading.trace.definitions import Defined
 from inplace.reading.trace.history import Write
@@ -255,12 +257,15 @@ def _edited(index: Index, walk: GraphWalk, call: Call) -> Node | None:
     parts = site.function.split(".")
     if parts[-1] == "backward" and len(parts) > 1:
         return next((node for node in nodes if node.custom and node.name == f"{parts[-2]}Backward"), None)
-    hooked = _hooked_at(index, call, parts[-1], site.position.line)
+    hooked = _hooked_at(index, call, parts, site.position.line)
     return next((node for node in nodes if node.id == hooked), None)
 
 
-def _hooked_at(index: Index, call: Call, function: str, line: int) -> int | None:
-    """The node of the tensor whose `register_hook` was given the function that a line lies in."""
+def _hooked_at(index: Index, call: Call, function: list[str], line: int) -> int | None:
+    """The node of the tensor whose `register_hook` was given the function that a line lies in, by its qualified name.
+
+    It is named there, made there by the function or class that it is in, or an object that was made elsewhere.
+    """
     for earlier in index.history.calls_of(lambda one: one.label == "register_hook", call.step):
         if not earlier.inputs:
             continue
@@ -268,9 +273,24 @@ def _hooked_at(index: Index, call: Call, function: str, line: int) -> int | None
         if place is None:
             continue
         inline = place.position.line <= line <= place.position.end_line
-        if inline or (function != "<lambda>" and function in index.places.code(place).roots(place.position)):
+        is_named = not {*function}.isdisjoint(index.places.code(place).roots(place.position))
+        if inline or is_named or (function[-1] == "__call__" and _is_object_of(index, place, function[-2])):
             return index.trace.states[earlier.inputs[0].before].node
     return None
+
+
+def _is_object_of(index: Index, place: Place, name: str) -> bool:
+    """Whether a call is given a variable or attribute that the source gives an object of a class, by that's name."""
+    node = index.places.code(place).source_code.node(place.position)
+    given = [ast.unparse(one) for one in node.args] if isinstance(node, ast.Call) else []
+    return any(
+        isinstance(one, ast.Assign)
+        and isinstance(one.value, ast.Call)
+        and called_name(one.value) == name
+        and any(ast.unparse(target) in given for target in one.targets)
+        for code in index.places.codes
+        for one in code.source_code.simple_statements
+    )
 
 
 def _read_later(index: Index, walk: GraphWalk, edited: Node) -> bool:
