@@ -163,6 +163,35 @@ SAID = {
         "backward() raises: version is 1, version 0 was saved.\n"
         "Build the module without its flag for in-place work.",
     ),
+    "the state of an optimizer, kept and loaded": (
+        """
+        w = torch.ones(3, requires_grad=True)
+        opt = torch.optim.Adam([w])
+        w.sum().backward(); opt.step()
+        saved = opt.state_dict()
+        opt.step()
+        opt.load_state_dict(saved)
+        """,
+        "line 4 kept the same bytes (opt.state_dict()), line 5 (opt.step()) wrote them, "
+        "and line 6 loads them as they are now.\n"
+        "What was kept is a reference, not a copy: it shows what was written since.\n"
+        "Keep a copy: copy.deepcopy(optimizer.state_dict()).",
+    ),
+    "the state of an optimizer, taken over": (
+        """
+        one, two = (torch.ones(3, requires_grad=True) for _ in "ab")
+        first, second = torch.optim.Adam([one]), torch.optim.Adam([two])
+        (one + two).sum().backward()
+        first.step()
+        second.load_state_dict(first.state_dict())
+        first.step()
+        second.step()
+        """,
+        "line 5: second.load_state_dict(first.state_dict()) takes over the state of another optimizer, no copy of it, "
+        "and both go on stepping (line 6: first.step()).\n"
+        "load_state_dict copies no tensor whose dtype and device fit: a step of one changes the state of both.\n"
+        "Load a copy: copy.deepcopy(...) of what the other's state_dict() gives out.",
+    ),
     "a safe one within a module": (
         """
         net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 1))

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from inplace.capture.code.objects import attributes_of, is_a, is_one_of
-from inplace.capture.code.optimizers import is_of_torch, params_of
+from inplace.capture.code.optimizers import is_of_torch, params_of, states_of
 from inplace.capture.code.stacks import Stacks
 from inplace.capture.tables.call_log import CallLog
 from inplace.capture.tables.identities import Identities
@@ -200,6 +200,28 @@ class Gradients:
                 found += [one for one in list(around.f_globals.values()) if isinstance(one, torch.nn.Module)]
             around = around.f_back
         return found
+
+    def states(self, optimizer: torch.optim.Optimizer) -> tuple[int, ...]:
+        """The tensors that one of PyTorch's optimizers has of its parameters' state, one of each parameter."""
+        own = states_of(optimizer) if is_of_torch(optimizer) else []
+        return self._ids([state for state in own if type(state) in PLAIN])
+
+    def state_given(self, optimizer: torch.optim.Optimizer, frame: FrameType) -> None:
+        """An optimizer has given out its state, in which its tensors themselves are."""
+        self._note_states(Act.STATE_GIVEN, optimizer, self.states(optimizer), frame)
+
+    def state_loaded(self, optimizer: torch.optim.Optimizer, before: tuple[int, ...], frame: FrameType) -> None:
+        """An optimizer has loaded a state, where it had some tensors before."""
+        self._note_states(Act.STATE_LOADED, optimizer, before, frame)
+
+    def _note_states(
+        self, act: Act, optimizer: torch.optim.Optimizer, before: tuple[int, ...], frame: FrameType
+    ) -> None:
+        states = self.states(optimizer)
+        if states:
+            params = self._ids(_params_of(optimizer))
+            found = "p" * len(params) + "".join(["o" if one in before else "t" for one in states])
+            self._note(act, self._stacks.key_of(frame)[0], (*params, *states), found)
 
     def singular(self, nodes: Sequence[int], stack: int) -> None:
         """Before a backward: nodes whose derivative is not finite where they were computed."""

@@ -23,7 +23,7 @@ from inplace.capture.graph.handles import follow_hooks
 from inplace.capture.listening import Listening
 from inplace.capture.patches.forward_stack import keep_our_frames_out
 from inplace.capture.patches.ledger import Hooked, Ledger
-from inplace.capture.patches.mode_off import ModeOff
+from inplace.capture.patches.mode_off import ModeOff, around
 from inplace.capture.patches.weak_references import forgetting, leave_ours_out
 
 _ENGINE = "_engine_run_backward"
@@ -61,6 +61,8 @@ class Told:
         leave_ours_out(mode_off.patch)
         follow_hooks(self._ledger.replace)
         mode_off.patch(torch.optim.Optimizer, "add_param_group", self._on_build)
+        mode_off.patch(torch.optim.Optimizer, "state_dict", self._on_give)
+        mode_off.patch(torch.optim.Optimizer, "load_state_dict", self._on_load)
         # `Tensor.backward`, `autograd.backward` and `autograd.grad` all call it.
         if hasattr(torch.autograd, _ENGINE):
             mode_off.patch(torch.autograd, _ENGINE, self._engine)
@@ -116,6 +118,27 @@ class Told:
     def _built(self, args: tuple[Any, ...], frame: FrameType) -> None:
         if not self._light and self._mode.is_here() and args:
             self._listening.parts.gradients.built(args[0], frame)
+
+    def _on_give(self, theirs: Any) -> Any:
+        """`Optimizer.state_dict`, told of after it has run."""
+        return around(theirs, lambda _: None, functools.partial(self._faults.spared, GRADIENTS, self._given))
+
+    def _given(self, args: tuple[Any, ...], _: object, frame: FrameType) -> None:
+        if not self._light and self._mode.is_here() and args:
+            self._listening.parts.gradients.state_given(args[0], frame)
+
+    def _on_load(self, theirs: Any) -> Any:
+        """`Optimizer.load_state_dict`, told of after it has run, with what the optimizer had before."""
+        before = functools.partial(self._faults.spared, GRADIENTS, self._states)
+        return around(theirs, before, functools.partial(self._faults.spared, GRADIENTS, self._loaded))
+
+    def _states(self, args: tuple[Any, ...]) -> tuple[int, ...] | None:
+        is_told = not self._light and self._mode.is_here() and args
+        return self._listening.parts.gradients.states(args[0]) if is_told else None
+
+    def _loaded(self, args: tuple[Any, ...], before: tuple[int, ...] | None, frame: FrameType) -> None:
+        if before is not None and self._mode.is_here():
+            self._listening.parts.gradients.state_loaded(args[0], before, frame)
 
     # ------------------------------------------------------------ backwards and collectives
 

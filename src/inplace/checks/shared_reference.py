@@ -27,6 +27,7 @@ from inplace.reading.sharing.joined_items import JoinedItems, joined_items, put_
 from inplace.reading.sharing.kept_bytes import KeptBytes, compared, gradients_read_back, read_back, restored
 from inplace.reading.sharing.kept_modules import kept_modules
 from inplace.reading.sharing.kept_objects import KeptObject, KeptObjects
+from inplace.reading.sharing.loaded_states import LoadedState, loaded_states
 from inplace.reading.sharing.one_array import OneArray, tensors_of_one_array
 from inplace.reading.sharing.one_gradient import gradients_of_two
 from inplace.reading.sharing.refilled import Refilled, refilled_arrays
@@ -69,6 +70,8 @@ _How = Literal[
     "bucket",
     "groups",
     "data",
+    "state",
+    "states",
 ]
 # Of a write that another has told more of, no more is said, nor of a line that takes one for two.
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "across", "result"})
@@ -76,6 +79,8 @@ _COMPARED: frozenset[_How] = frozenset({"compared", "twins"})
 _CURES: dict[_How, tuple[Cure, ...]] = {
     "groups": (),
     "data": (),
+    "state": (),
+    "states": (),
     "foreign": (),
     "array": (),
     "across": (),
@@ -107,6 +112,8 @@ class SharedReference(Finding):
     between them; `twins` (names for two things
     that are one); `modules` (an expression that repeats one module; `made once`, if it is a default);
     `data` (parameters that `keep` gave the bytes of a vector, which they were to have the values of);
+    `state` (what `keep` kept of an optimizer, which loads it again as its steps have left it), `states` (what `keep`
+    loads of another optimizer, and both go on writing);
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
@@ -156,7 +163,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     items = *written_items(index), *changed_items(index), *kept_items(index), *changed_batches(index)
     kept += [_written_argument(index, one, "item") for one in items]
     kept += [_written_argument(index, one, "cached") for one in written_results(index)]
-    kept += [_twins(index, one) for one in twins(index)]
+    kept += [*(_twins(index, one) for one in twins(index)), *(_loaded(index, one) for one in loaded_states(index))]
     kept += [_modules(index, one) for one in repeated_modules(index)]
     kept += [_kept_object(index, one, "kept") for one in collected_by_name(index, objects)]
     kept += [_read_array(index, one) for one in (*array_reads(index), *collected_arrays(index))]
@@ -298,6 +305,23 @@ def _kept_object(index: Index, one: KeptObject, how: _How, severity: Severity = 
     places = *index.places.chain(one.write), one.keep
     found = _told(index, how, severity, one.state, places, one.reader, [one.shown], one.keep)
     return replace(found, is_alone=one.is_alone)
+
+
+def _loaded(index: Index, one: LoadedState) -> SharedReference:
+    """The state of an optimizer that was loaded without a copy."""
+    keep, read = (one.gave, one.loaded) if one.other is None else (one.loaded, one.other)
+    places = tuple({place.spot: place for place in (one.stepped, keep)}.values())
+    state = index.history.last_state(one.tensor)
+    return SharedReference(
+        severity="warning",
+        culprits=places,
+        victim=Victim.at(read),
+        names=index.names.told(places=[keep, one.loaded]),
+        storage=None if state is None else state.storage,
+        how="state" if one.other is None else "states",
+        reaching=(),
+        keep=keep,
+    )
 
 
 def _read_alias(index: Index, one: AliasRead) -> SharedReference:

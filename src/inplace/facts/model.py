@@ -448,6 +448,8 @@ class Act(Enum):
     ADDED: an optimizer of PyTorch's is about to use gradients that it used at its step before too, which were written
     since.
     SINGULAR: before a backward, nodes whose derivative is not finite at what they were computed from.
+    STATE_GIVEN: an optimizer of PyTorch's has given out its `state_dict`: the parameters, and a tensor of each's state.
+    STATE_LOADED: it has loaded one: the parameters, and a tensor of each's state that it has now.
     """
 
     SWITCHED_OFF = "switched-off"
@@ -459,6 +461,8 @@ class Act(Enum):
     OPTION = "option"
     ADDED = "added"
     SINGULAR = "singular"
+    STATE_GIVEN = "state-given"
+    STATE_LOADED = "state-loaded"
 
 
 class GradientAct(Struct, frozen=True, gc=False):
@@ -466,8 +470,9 @@ class GradientAct(Struct, frozen=True, gc=False):
 
     `numbers` are the tensors it is about; nodes for `SINGULAR`. `found` has a letter for the gradient of each: `-` for
     none, `0` for zero everywhere, `f` for finite, `x` for not finite, `?` where its values were not looked at; for
-    `ADDED` a digit, how often it was written since, 9 for more, and `-` where it is another one or was not. It is empty
-    where the gradients were not asked for.
+    `ADDED` a digit, how often it was written since, 9 for more, and `-` where it is another one or was not. Of states
+    it has `p` for each parameter, and for a tensor of its state `o` where the optimizer had the same one before, `t`
+    where it took it over. It is empty where the gradients were not asked for.
     """
 
     step: int

@@ -84,6 +84,26 @@ def _nothing(_owner: Any, _frame: FrameType) -> None:
     """Nobody is told who clears gradients."""
 
 
+def around(
+    theirs: Any, before: Callable[[tuple[Any, ...]], Any], after: Callable[[tuple[Any, ...], Any, FrameType], object]
+) -> Any:
+    """A function of PyTorch's, with what `before` finds in its arguments given to `after`, and the frame behind it."""
+
+    @functools.wraps(theirs)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        known = before(args)
+        try:
+            found = theirs(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs  # which the traceback would hold
+            leave(error)
+            raise
+        after(args, known, sys._getframe(1))
+        return found
+
+    return told
+
+
 class ModeOff:
     """Takes a mode off around what would behave otherwise with it.
 

@@ -27,6 +27,8 @@ _REMEDIES = {
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
     "across": "If the others are not to follow, write into a copy: `.clone()`.",
     "data": "Set the parameters to a copy, `vector.clone()`, or copy the values: `p.data.copy_(part)`.",
+    "state": "Keep a copy: `copy.deepcopy(optimizer.state_dict())`.",
+    "states": "Load a copy: `copy.deepcopy(...)` of what the other's `state_dict()` gives out.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
 }
 
@@ -35,6 +37,7 @@ _READS = {
     "compared": "compares them with themselves",
     "restored": "copies them onto themselves",
     "kept": "reads them back",
+    "state": "loads them as they are now",
     "twins": "takes them for two",
 }
 
@@ -82,13 +85,24 @@ def _over_array(finding: SharedReference, trace: Trace, writer: str, read: Place
     return f"{writer} fills the array anew, and {made}.", f"{given} finds the values that it got last in all of them."
 
 
+def _of_optimizers(finding: SharedReference, trace: Trace) -> tuple[str, str]:
+    if finding.how == "states" and finding.keep is not None:
+        taken = f"{where(finding.keep, trace)}: {quote(finding.keep)} takes over the state of another optimizer"
+        steps = f"{where(finding.culprits[0], trace)}: {quote(finding.culprits[0])}"
+        return (
+            f"{taken}, no copy of it, and both go on stepping ({steps}).",
+            "`load_state_dict` copies no tensor whose dtype and device fit: a step of one changes the state of both.",
+        )
+    shared = f" ({joined(finding.reaching)})" if finding.reaching else ""
+    what = f"{culprits(finding, trace)} gives an optimizer the same parameter in two groups{shared}."
+    return what, "The optimizer refuses: each of its steps would move it twice."
+
+
 def _sentences(finding: SharedReference, trace: Trace) -> tuple[str, str]:
     names = joined(finding.reaching or finding.names[:2])
     writer = f"{where(finding.culprits[0], trace)}: {quote(finding.culprits[0])}" if finding.culprits else "a call"
-    if finding.how == "groups":
-        shared = f" ({joined(finding.reaching)})" if finding.reaching else ""
-        what = f"{culprits(finding, trace)} gives an optimizer the same parameter in two groups{shared}."
-        return what, "The optimizer refuses: each of its steps would move it twice."
+    if finding.how in {"groups", "states"}:
+        return _of_optimizers(finding, trace)
     if finding.how in _ARGUMENTS and finding.keep is not None:
         keep = f"{where(finding.keep, trace)}: {quote(finding.keep)}"
         what = _ARGUMENTS[finding.how].format(name=name(finding), keep=keep)
