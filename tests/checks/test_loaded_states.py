@@ -6,6 +6,7 @@ import pytest
 
 from inplace.checks.shared_reference import SharedReference
 from tests.recording import record_text
+from tests.sessions import play
 
 FIT = """\
 import copy
@@ -148,6 +149,17 @@ def test_a_state_loaded_soundly_is_no_finding(name: str) -> None:
     found = record_text(QUIET[name]).report.of_type(SharedReference)
 
     assert [one.how for one in found if one.severity != "info"] == []
+
+
+@pytest.mark.parametrize("load", ["opt.load_state_dict(saved)", "other.load_state_dict(saved)\nfit(twin, other)"])
+def test_it_is_told_below_the_cell_that_did_it(load: str) -> None:
+    """The cell that loads what an earlier one kept is told of it, and no cell behind it."""
+    runs = play(TWIN, "saved = opt.state_dict()", "fit(net, opt)", load, "fit(net, opt)", "fit(net, opt)")
+
+    found = [[one.how for one in run.report.of_type(SharedReference) if one.severity != "info"] for run in runs]
+
+    told = [["state"], []] if load.startswith("opt") else [[], ["states"]]
+    assert found == [[], [], [], *told, []]
 
 
 def test_what_optimizers_do_is_as_without_us() -> None:

@@ -319,6 +319,7 @@ def _loaded(index: Index, one: LoadedState) -> SharedReference:
         names=index.names.told(places=[keep, one.loaded]),
         storage=None if state is None else state.storage,
         how="state" if one.other is None else "states",
+        at=one.at,
         reaching=(),
         keep=keep,
     )

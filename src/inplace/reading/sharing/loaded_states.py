@@ -7,19 +7,23 @@ optimizer gave out and which it had after a load was seen; that a step writes th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inplace.facts.model import Act, GradientAct, TensorId
 from inplace.reading.trace.index import Index
 from inplace.reading.trace.place import Place
+
+_Params = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedState:
     """The lines that gave out a state, that loaded it, and that stepped: the last step before the load, or one behind.
 
-    `other` is the step of the optimizer that loaded what is another's, None where it had the same tensors before.
+    `other` is the step of the optimizer that loaded what is another's, None where it had the same tensors before. It is
+    so since the call `at`.
     """
 
     gave: Place
@@ -27,58 +31,74 @@ class LoadedState:
     stepped: Place
     other: Place | None
     tensor: TensorId
+    at: int
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A state that an optimizer has taken over from another, and the first steps of each since."""
+
+    gave: GradientAct
+    loaded: GradientAct
+    steps: dict[_Params, GradientAct] = field(default_factory=dict)
 
 
 def loaded_states(index: Index) -> Iterator[LoadedState]:
     """Yield loads of what an optimizer had itself, after steps, and of what two optimizers go on stepping with."""
     acts = index.trace.acts
-    for at, loaded in enumerate(acts):
-        if loaded.act is not Act.STATE_LOADED:
-            continue
-        gave_at = next((one for one in range(at - 1, -1, -1) if _gave(acts[one], loaded)), None)
-        if gave_at is None:
-            continue
-        gave = acts[gave_at]
-        if _letters(loaded) <= {"o"}:
-            stepped, other = _last_step(acts[gave_at:at], gave), None
-        elif _params(gave) != _params(loaded) and "o" not in _letters(loaded):
-            behind = _until_loaded(acts[at + 1 :], (gave, loaded))
-            stepped, other = _last_step(behind, gave), _last_step(behind, loaded)
-            stepped = None if other is None else stepped
-        else:
-            continue
-        lines = [_place(index, one) for one in (gave, loaded, stepped) if one is not None]
-        places = [place for place in lines if place is not None]
-        if len(places) == 3 and not any(_is_anothers(acts, one) for one in (gave, loaded)):  # noqa: PLR2004 - the three
-            gave_out, load, step = places
-            tensor = TensorId(min(_states(loaded)))
-            yield LoadedState(gave_out, load, step, None if other is None else _place(index, other), tensor)
+    # A step over parameters of which there were several optimizers does not tell whose it was.
+    built = Counter(act.numbers for act in acts if act.act is Act.BUILT)
+    given: dict[int, tuple[int, GradientAct]] = {}
+    stepped: dict[_Params, tuple[int, GradientAct]] = {}
+    taken: dict[_Params, _Taken] = {}
+    for at, act in enumerate(acts):
+        if act.act is Act.STATE_GIVEN:
+            given.update(dict.fromkeys(_states(act), (at, act)))
+        elif act.act is Act.STEPPED:
+            stepped[act.numbers] = at, act
+            yield from _of_two(index, taken, act)
+        elif act.act is Act.STATE_LOADED:
+            _let_go(taken, _params(act))
+            since, gave = given.get(min(_states(act)), (at, act))
+            if not _states(act) <= _states(gave) or max(built[_params(one)] for one in (gave, act)) > 1:
+                continue
+            last, step = stepped.get(_params(act), (-1, act))
+            if _letters(act) == {"o"} and last > since:
+                yield from _found(index, (gave, act, step), None, act.step - 1)
+            elif _letters(act) == {"t"} and _params(gave) != _params(act):
+                _let_go(taken, _params(gave))
+                taken[_params(gave)] = taken[_params(act)] = _Taken(gave, act)
 
 
-def _gave(act: GradientAct, loaded: GradientAct) -> bool:
-    """Whether an optimizer gave out every tensor that was loaded."""
-    return act.act is Act.STATE_GIVEN and _states(loaded) <= _states(act)
+def _of_two(index: Index, taken: dict[_Params, _Taken], step: GradientAct) -> Iterator[LoadedState]:
+    """What two optimizers have in common, once both have stepped since one took it over."""
+    one = taken.get(step.numbers)
+    if one is None:
+        return
+    one.steps.setdefault(step.numbers, step)
+    if len(one.steps) > 1:
+        own, others = one.steps[_params(one.gave)], one.steps[_params(one.loaded)]
+        _let_go(taken, step.numbers)
+        yield from _found(index, (one.gave, one.loaded, own), others, step.step)
 
 
-def _last_step(acts: tuple[GradientAct, ...], of: GradientAct) -> GradientAct | None:
-    """The last step of the optimizer that one act is about."""
-    params = _params(of)
-    return next((one for one in reversed(acts) if one.act is Act.STEPPED and one.numbers == params), None)
+def _let_go(taken: dict[_Params, _Taken], params: _Params) -> None:
+    """Forget what an optimizer has taken over or given, which has another state now."""
+    one = taken.get(params)
+    if one is not None:
+        del taken[_params(one.gave)], taken[_params(one.loaded)]
 
 
-def _is_anothers(acts: tuple[GradientAct, ...], of: GradientAct) -> bool:
-    """Whether there were several optimizers of the same parameters: a step over them does not tell whose it was."""
-    return sum(one.act is Act.BUILT and one.numbers == _params(of) for one in acts) > 1
+def _found(
+    index: Index, acts: tuple[GradientAct, GradientAct, GradientAct], other: GradientAct | None, at: int
+) -> Iterator[LoadedState]:
+    gave, loaded, stepped = (_place(index, act) for act in acts)
+    if gave is not None and loaded is not None and stepped is not None:
+        tensor = TensorId(min(_states(acts[1])))
+        yield LoadedState(gave, loaded, stepped, None if other is None else _place(index, other), tensor, at)
 
 
-def _until_loaded(acts: tuple[GradientAct, ...], of: tuple[GradientAct, ...]) -> tuple[GradientAct, ...]:
-    """The acts until one of some optimizers loads another state."""
-    params = [_params(one) for one in of]
-    ends = (at for at, one in enumerate(acts) if one.act is Act.STATE_LOADED and _params(one) in params)
-    return acts[: next(ends, len(acts))]
-
-
-def _params(act: GradientAct) -> tuple[int, ...]:
+def _params(act: GradientAct) -> _Params:
     return act.numbers[: act.found.count("p")]
 
 
