@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inplace.checks.freed_graph import FreedGraph
+from inplace.render.words.telling import message
 from tests.recording import record_text
 
 W = "w = torch.ones(2, requires_grad=True)\n"
@@ -142,3 +143,11 @@ def test_an_overwritten_save_is_told_as_such() -> None:
     kinds = [one.kind for one in record_text(text).report.findings if one.severity == "error"]
 
     assert kinds == ["saved-tensor-modified"]
+
+
+def test_the_line_whose_earlier_turn_freed_is_told_by_its_number() -> None:
+    """Behind the line that made the graph, "that line" would be the wrong one."""
+    ran = record_text(TWICE["carried over from turn to turn"][0])
+    (finding,) = [one for one in ran.report.findings if one.severity == "error"]
+
+    assert "which line 4 made before; an earlier turn of line 5 has freed it." in message(finding, ran.trace)

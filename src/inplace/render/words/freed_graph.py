@@ -19,7 +19,8 @@ def _sentences(finding: FreedGraph, trace: Trace) -> tuple[str, str]:
     first = finding.culprits[0] if finding.culprits else None
     if finding.turns:
         made = f", which {where(first, trace)} made before" if first is not None else ""
-        what = f"{again}{made}; an earlier turn of that line has freed it."
+        line = victim(finding, trace) if finding.victim is not None else "that line"
+        what = f"{again}{made}; an earlier turn of {line} has freed it."
     else:
         freed = f"{where(first, trace)}: {quote(first)}" if first is not None else "an earlier backward"
         what = f"{again}, which {freed} has freed."
