@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -67,6 +68,7 @@ RESTORED = {
 @pytest.fixture(autouse=True)
 def _switched_on() -> Iterator[None]:
     yield
+    gc.collect()  # a generator that waits switches it as it goes, which must not be during another test
     torch.set_grad_enabled(True)
 
 
