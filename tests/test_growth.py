@@ -53,6 +53,16 @@ def slices(count: int) -> None:
     x.sum().backward()
 
 
+def parameters(count: int) -> None:
+    """Steps over many parameters, half of which get no gradient."""
+    own = [torch.ones(2, requires_grad=True) for _ in range(count)]
+    optimizer = torch.optim.SGD(own, lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        torch.stack(own[::2]).sum().backward()
+        optimizer.step()
+
+
 class Doubled(torch.autograd.Function):
     """A custom function with a call in its forward."""
 
@@ -190,7 +200,7 @@ def test_looking_is_linear(run: Callable[[int], None], what: Callable[[Any], Any
     assert python_calls(lambda: what(large)) < 2.2 * python_calls(lambda: what(small))
 
 
-@pytest.mark.parametrize("run", [slices, custom, arrays])
+@pytest.mark.parametrize("run", [slices, custom, arrays, parameters])
 def test_no_loop_goes_through_all_calls(run: Callable[[int], None]) -> None:
     """What is looked up for each node or array is found without asking every call or tensor: to record and to look."""
 

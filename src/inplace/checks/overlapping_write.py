@@ -8,7 +8,7 @@ from typing import Literal
 
 from inplace.checks.finding import Cure, Finding
 from inplace.facts.collectives import may_lie_within
-from inplace.facts.model import GradMode, TensorId, TensorState
+from inplace.facts.model import GradMode, StorageId, TensorId, TensorState
 from inplace.reading.ranks.collectives import is_own_part
 from inplace.reading.trace.history import SET_ITEM, Write
 from inplace.reading.trace.index import Index
@@ -47,8 +47,9 @@ class OverlappingWrite(Finding):
 
 def overlapping_writes(index: Index) -> Iterator[Finding]:
     """Yield writes whose target overlaps itself, or overlaps an input in part."""
+    inputs = _Inputs(index)
     for write in index.history.writes:
-        how = _how(index, write)
+        how = _how(index, write, inputs)
         if how is None:
             continue
         raised = write.call.raised is not None
@@ -64,7 +65,25 @@ def overlapping_writes(index: Index) -> Iterator[Finding]:
         )
 
 
-def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"] | None:
+class _Inputs:
+    """The inputs of calls by their storages; a step of an optimizer takes and writes some for each parameter."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._step = -1  # the call that was asked for last
+        self._found: dict[StorageId | None, list[tuple[str, TensorState]]] = {}
+
+    def beside(self, write: Write) -> list[tuple[str, TensorState]]:
+        """The paths and states of what the call of a write took over the same storage, itself among it."""
+        if write.call.step != self._step:
+            self._step, self._found = write.call.step, {}
+            for argument in write.call.inputs:
+                state = self._index.trace.states[argument.before]
+                self._found.setdefault(state.storage, []).append((argument.path, state))
+        return self._found.get(write.before.storage, [])
+
+
+def _how(index: Index, write: Write, inputs: _Inputs) -> Literal["expanded", "partial", "indices"] | None:
     state = write.before
     refused = write.call.raised is not None
     if may_lie_within(write.call.function.label) and is_own_part(index, write.call):
@@ -79,11 +98,10 @@ def _how(index: Index, write: Write) -> Literal["expanded", "partial", "indices"
         return "indices"
     if item and not refused:
         return "partial" if _shifts(index, write) else None
-    for argument in write.call.inputs:
-        other = state if argument is write.argument else index.trace.states[argument.before]
+    for path, other in inputs.beside(write):
         if other.tensor != state.tensor and _in_part(index, state, other):
             return "partial"
-        if item and argument.path.startswith("1") and index.overlaps.of(state, other):
+        if item and path.startswith("1") and index.overlaps.of(state, other):
             return "partial"  # the index is read while the tensor it lies in is written
     return None
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from inplace.facts.model import Call, Kind, Look, TensorId
-from inplace.reading.trace.gradient_events import Event, What
+from inplace.reading.trace.gradient_events import Event
 from inplace.reading.trace.index import Index
 
 _WITH_VALUES = ("f", "x")  # of other gradients it is not known whether backward has come to them
@@ -57,10 +57,10 @@ def computed_once(index: Index) -> Iterator[ComputedOnce]:
 def _only_use(index: Index, leaf: TensorId, steps: list[Event]) -> Call | None:
     """The call that took a leaf before the first step over it, where gradients came for it anew behind that."""
     begin, concerned = steps[0].moment[0], frozenset({leaf})
-    if any(event.concerns(concerned) for event in index.gradients.of("set")):
-        return None
-    clears = _moments(index, "clear", leaf)
     backwards = {one.moment: one for one in index.gradients.of("backward") if leaf in (one.leaves or ())}
+    if not backwards or any(event.concerns(concerned) for event in index.gradients.of("set")):
+        return None
+    clears = [one.moment for one in index.gradients.of("clear") if leaf in (one.leaves or ())]
     moments = [*backwards]
     for before, step in pairwise(steps):
         place = bisect_left(clears, step.moment) - 1
@@ -71,10 +71,6 @@ def _only_use(index: Index, leaf: TensorId, steps: list[Event]) -> Call | None:
             use = _taken_by(index, leaf, backwards[came[0]])
             return use if use is not None and use.step <= begin else None
     return None
-
-
-def _moments(index: Index, what: What, leaf: TensorId) -> list[tuple[int, int]]:
-    return [one.moment for one in index.gradients.of(what) if leaf in (one.leaves or ())]
 
 
 def _is_anew(step: Event, leaf: TensorId) -> bool:
