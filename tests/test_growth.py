@@ -63,6 +63,17 @@ def parameters(count: int) -> None:
         optimizer.step()
 
 
+def optimizers(count: int) -> None:
+    """Models that are trained by turns, each by an optimizer of its own."""
+    own = [torch.ones(2, requires_grad=True) for _ in range(count // 4)]
+    each = [torch.optim.SGD([one], lr=0.1) for one in own]
+    for _ in range(3):
+        for one, optimizer in zip(own, each, strict=True):
+            optimizer.zero_grad()
+            one.sum().backward()
+            optimizer.step()
+
+
 class Doubled(torch.autograd.Function):
     """A custom function with a call in its forward."""
 
@@ -200,7 +211,7 @@ def test_looking_is_linear(run: Callable[[int], None], what: Callable[[Any], Any
     assert python_calls(lambda: what(large)) < 2.2 * python_calls(lambda: what(small))
 
 
-@pytest.mark.parametrize("run", [slices, custom, arrays, parameters])
+@pytest.mark.parametrize("run", [slices, custom, arrays, parameters, optimizers])
 def test_no_loop_goes_through_all_calls(run: Callable[[int], None]) -> None:
     """What is looked up for each node or array is found without asking every call or tensor: to record and to look."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -83,35 +82,25 @@ def _finding(index: Index, how: How, stacks: dict[Stack, set[TensorId]]) -> Lost
     )
 
 
-def _before_each(events: list[Event], steps: list[Event], since: int) -> Iterator[tuple[Event, list[Event]]]:
-    """Each step from a call on with what happened since the step before it, which may be one of an earlier cell."""
-    moments, begin = [one.moment for one in events], 0
-    for step in steps:
-        end = bisect_left(moments, step.moment)
-        if step.moment[0] + 1 >= since:
-            yield step, events[begin:end]
-        begin = end
-
-
-def _about(events: GradientEvents, leaves: frozenset[TensorId]) -> list[Event]:
-    """What happened to the gradients of some leaves between steps.
+def _is_about(event: Event, leaves: frozenset[TensorId]) -> bool:
+    """Whether something happened to the gradients of some leaves between steps.
 
     A backward of an unknown graph is nothing of the kind, nor is a clear that found no gradient.
     """
-    found = [one for one in events.of("backward", "clear", "read", "scaler step") if not one.drops_nothing]
-    return [one for one in found if one.concerns(leaves) and not (one.what == "backward" and one.leaves is None)]
+    if event.what not in {"backward", "clear", "read", "scaler step"} or event.drops_nothing:
+        return False
+    return event.concerns(leaves) and not (event.what == "backward" and event.leaves is None)
 
 
-def _others(events: GradientEvents, steps: list[Event]) -> list[Event]:
-    """The steps of other optimizers, and of this one when it had other parameters: they may have used a gradient."""
-    own = {one.moment for one in steps}
-    return [one for one in events.of("step") if one.moment not in own]
+def _is_others(event: Event, own: frozenset[tuple[int, int]]) -> bool:
+    """Whether it is a step of another optimizer, or of this one when it had other parameters: it may have used some."""
+    return event.what == "step" and event.moment not in own
 
 
 def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears between the last backward and each step of an optimizer, none of which found a gradient."""
     found: dict[Stack, None] = {}
-    for step, before in _before_each(_about(events, leaves), steps, events.since):
+    for step, before in events.before_each(steps, partial(_is_about, leaves=leaves)):
         backwards = [one for one in before if one.what == "backward"]
         clears = [one for one in before if one.what == "clear" and backwards and one.moment > backwards[-1].moment]
         is_empty = set(step.found) <= {"-", "0"}
@@ -125,16 +114,19 @@ def _cleared(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 
 def _per_backward(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Event]) -> list[Stack]:
     """The clears that drop what the line computed from whose last backward the step's gradient comes, each time."""
-    about = [*_about(events, leaves), *_others(events, steps)]
-    return _each_time(events, about, steps, _dropped)
+    own = frozenset(one.moment for one in steps)
+    return _each_time(events, steps, lambda one: _is_about(one, leaves) or _is_others(one, own), _dropped)
 
 
 def _each_time(
-    events: GradientEvents, about: list[Event], steps: list[Event], dropped: Callable[[list[Event]], list[Event]]
+    events: GradientEvents,
+    steps: list[Event],
+    keep: Callable[[Event], bool],
+    dropped: Callable[[list[Event]], list[Event]],
 ) -> list[Stack]:
     """The clears in front of the steps that `dropped` finds, none where it finds none in front of one of them."""
     found: dict[Stack, None] = {}
-    for _, before in _before_each(sorted(about, key=lambda one: one.moment), steps, events.since):
+    for _, before in events.before_each(steps, keep):
         clears = dropped(before)
         if not clears:
             return []
@@ -174,9 +166,13 @@ def _between(events: GradientEvents, leaves: frozenset[TensorId], steps: list[Ev
 
     A backward that goes to other leaves too may be for those: an input that is attacked, another optimizer's.
     """
-    used = [one for one in events.of("clip", "unscale", "set") if one.concerns(leaves)]
-    about = [*_about(events, leaves), *_others(events, steps), *used]
-    return _each_time(events, about, steps, partial(_dropped_between, leaves=leaves))
+    own = frozenset(one.moment for one in steps)
+
+    def keep(event: Event) -> bool:
+        is_used = event.what in {"clip", "unscale", "set"} and event.concerns(leaves)
+        return is_used or _is_about(event, leaves) or _is_others(event, own)
+
+    return _each_time(events, steps, keep, partial(_dropped_between, leaves=leaves))
 
 
 def _dropped_between(events: list[Event], leaves: frozenset[TensorId]) -> list[Event]:

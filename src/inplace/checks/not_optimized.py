@@ -98,7 +98,7 @@ def _last_built(acts: tuple[GradientAct, ...]) -> GradientAct | None:
 def _late(index: Index, events: GradientEvents, escaped: set[TensorId]) -> Iterator[tuple[GradientAct, set[TensorId]]]:
     """The parameters that were met first after an optimizer was built which has others that the same line reaches."""
     found: dict[int, tuple[GradientAct, set[TensorId]]] = {}
-    for act in index.trace.acts:
+    for act in index.trace.acts if escaped else ():
         if act.act is not Act.BUILT:
             continue
         own = frozenset(map(TensorId, act.numbers))

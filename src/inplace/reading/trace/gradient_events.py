@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -52,6 +52,7 @@ class GradientEvents:
     def __init__(self, history: History, places: Places) -> None:
         self._history, self._places, self._trace = history, places, history.trace
         self.since = history.trace.begin
+        self._of: dict[tuple[What, ...], list[Event]] = {}
 
     @property
     def last_step(self) -> int | None:
@@ -95,7 +96,25 @@ class GradientEvents:
 
     def of(self, *what: What) -> list[Event]:
         """The events of some kinds, in order."""
-        return [event for event in self.all if event.what in what]
+        if what not in self._of:
+            self._of[what] = [event for event in self.all if event.what in what]
+        return self._of[what]
+
+    def before_each(self, steps: Iterable[Event], keep: Callable[[Event], bool]) -> Iterator[tuple[Event, list[Event]]]:
+        """Each step from the run's first call on, with what is to be kept of what happened since the one before it.
+
+        That may be one of an earlier cell. Nothing is looked through behind the step that is asked for.
+        """
+        begin = 0
+        for step in steps:
+            end = bisect_left(self._moments, step.moment)
+            if step.moment[0] + 1 >= self.since:
+                yield step, [event for event in self.all[begin:end] if keep(event)]
+            begin = end
+
+    @cached_property
+    def _moments(self) -> list[tuple[int, int]]:
+        return [event.moment for event in self.all]
 
     def _of_calls(self) -> list[Event]:
         found = []
