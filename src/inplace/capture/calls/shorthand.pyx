@@ -366,7 +366,7 @@ cdef class Shorthand:
             sampled = self._samples
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
             if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
-                sampled.take(known, step, self._tensors_in(args, kwargs), result, ended - begun)
+                sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
         if PyList_GET_SIZE(self._external) or (changes and self._watched):
             if self._watched or not self._take_external():
                 self._hooks.settle()
@@ -379,16 +379,6 @@ cdef class Shorthand:
         """Have storages sleep that were met lately; False where Python does it."""
         cdef Py_ssize_t last = len(self._calls) // CALL_WIDTH - 1
         return self._sleeping.take(self._external, last, self._calls.data.as_ints[last * CALL_WIDTH + STACK])
-
-    cdef list _tensors_in(self, tuple args, dict kwargs):
-        """As `tensor_arguments`."""
-        found = []
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            if type(value) in self._plain:
-                found.append(value)
-            elif (type(value) is list or type(value) is tuple) and len(value) and type(value[0]) in self._plain:
-                found += value
-        return found
 
     cdef was_compared(self, Py_ssize_t step):
         """What was compared before a call that `begin` has noted and that has not ended yet; told once."""

@@ -98,17 +98,15 @@ def saved_tensors(node: Any) -> list[tuple[str, torch.Tensor]]:
 def saved_tensor(node: Any, name: str) -> torch.Tensor | None:
     """The tensor that a node has saved under a name; None where it has none, has lost it, or a hook has packed it."""
     try:
-        one = handle(node, RAW + name)
-        saved, packed = one.data, one.unpack_hook
+        return _tensor_of(handle(node, RAW + name))
     except (RuntimeError, AttributeError):
         return None
-    return saved if packed is None and isinstance(saved, torch.Tensor) else None
 
 
 def _tensor_of(one: Any) -> torch.Tensor | None:
     """The saved tensor of a handle that no hook has packed, if it has one."""
-    saved = getattr(one, "data", None)
-    return saved if getattr(one, "unpack_hook", None) is None and isinstance(saved, torch.Tensor) else None
+    saved = shown(one)
+    return saved if not is_packed(one) and isinstance(saved, torch.Tensor) else None
 
 
 def overwritten_version(error: BaseException) -> int | None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inplace.facts.model import Call, Position, Site, StackFrame
+from inplace.facts.model import Call, Kind, Position, Site, StackFrame
 from inplace.facts.source_code import FUNCTIONS, node_position, positional
 from inplace.reading.sharing.arrays import kept_arrays
 from inplace.reading.source.code import Code
@@ -17,6 +17,7 @@ from inplace.reading.trace.place import Place
 
 TAKING = frozenset({"__getitem__", "__getitems__", "__iter__", "collate", "collate_fn"})
 SETTING = frozenset({"copy_", "fill_", "zero_", "__setitem__", "normal_", "uniform_"})
+_VIEWS = 4  # views, one of the other, that are followed
 _LOOKED_AT = 16  # calls behind a write that are asked whether they are the caller's
 
 
@@ -134,6 +135,21 @@ def written_and_made(index: Index) -> Iterator[tuple[Call, Site, list[Write]]]:
         maker = index.trace.calls[origin] if origin is not None and origin >= 0 else None
         if maker is not None and maker.stack.frames:
             yield maker, index.places.site(maker.stack.frames[0]), writes
+
+
+def giving_calls(index: Index, write: Write) -> Iterator[Call]:
+    """The call that gave out what is written, as a view of the same bytes, and those of what that is a view of."""
+    tensor = write.before.tensor
+    for _ in range(_VIEWS):
+        origin = index.trace.tensors[tensor].origin
+        call = index.trace.calls[origin] if origin is not None and origin >= 0 else None
+        if call is None or call.function.kind is not Kind.OP or not call.inputs:
+            return
+        source = index.trace.states[call.inputs[0].before]
+        if source.storage != write.before.storage:
+            return
+        yield call
+        tensor = source.tensor
 
 
 def _in_another_call(

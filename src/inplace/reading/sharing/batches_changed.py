@@ -12,13 +12,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, Kind, Stack, TensorId
+from inplace.facts.model import Call, Stack, TensorId
 from inplace.facts.source_code import node_position
-from inplace.reading.sharing.arguments import SETTING, WrittenArgument
+from inplace.reading.sharing.arguments import SETTING, WrittenArgument, giving_calls
 from inplace.reading.trace.history import Write
 from inplace.reading.trace.index import Index
 
-_DEPTH = 4  # views of a part that are followed
 _FEWEST = 2  # tensors that a batch has parts of
 
 
@@ -64,21 +63,12 @@ def _others(index: Index, write: Write) -> list[TensorId]:
 
 def _given_out(index: Index, write: Write, giving: dict[Stack, bool]) -> Call | None:
     """The call by which a generator gave out what is written elsewhere, or what that is a view of."""
-    tensor, states = write.before.tensor, index.trace.states
-    for _ in range(_DEPTH):
-        origin = index.trace.tensors[tensor].origin
-        call = index.trace.calls[origin] if origin is not None and origin >= 0 else None
-        if call is None or call.function.kind is not Kind.OP or not call.inputs:
-            return None
-        source = states[call.inputs[0].before]
-        if source.storage != write.before.storage:
-            return None
+    for call in giving_calls(index, write):
         if call.stack not in giving:
             giving[call.stack] = _is_batch(index, call)
         if giving[call.stack]:
             frames = [frame.site for frame in write.call.stack.frames]
             return None if call.stack.frames[0].site in frames else call
-        tensor = source.tensor
     return None
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from inplace.facts.model import Call, Kind
-from inplace.reading.sharing.arguments import SETTING, WrittenArgument
+from inplace.facts.model import Call
+from inplace.reading.sharing.arguments import SETTING, WrittenArgument, giving_calls
 from inplace.reading.trace.history import Write
 from inplace.reading.trace.index import Index
-
-_DEPTH = 4  # views of an item that are followed
 
 
 def changed_items(index: Index) -> Iterator[WrittenArgument]:
@@ -42,18 +40,9 @@ def changed_items(index: Index) -> Iterator[WrittenArgument]:
 
 def _taking_call(index: Index, write: Write) -> Call | None:
     """The call by which a data set gave out what is written, or what that is a view of, outside of the data set."""
-    tensor, states = write.before.tensor, index.trace.states
-    for _ in range(_DEPTH):
-        origin = index.trace.tensors[tensor].origin
-        call = index.trace.calls[origin] if origin is not None and origin >= 0 else None
-        if call is None or call.function.kind is not Kind.OP or not call.inputs:
-            return None
-        source = states[call.inputs[0].before]
-        if source.storage != write.before.storage:
-            return None
+    for call in giving_calls(index, write):
         if _is_in_data_set(index, call):
             return None if _is_in_data_set(index, write.call) else call
-        tensor = source.tensor
     return None
 
 
