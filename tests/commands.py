@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from tests.some import WHOLE
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, forks and file numbers as POSIX has them")
 
@@ -17,6 +24,56 @@ def python(*arguments: object, stdin: str = "", folder: Path | None = None) -> s
     """Run Python with some arguments."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=folder, check=False)
+
+
+_FORKED = Path(__file__).with_name("forked")
+_MODULES = (
+    "torch inplace.shells.terminal.cli inplace.capture.record inplace.shells.explanation"  # imported once for all
+)
+
+
+def run_inplace(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m inplace` with some arguments, in a process in which torch has been imported already.
+
+    To import it takes longer than most scripts. Where all tests are run each has a Python of its own, as it has with
+    `python` anywhere: that is for scripts that import no torch, or would notice whether it is there.
+    """
+    if WHOLE or os.name != "posix":
+        return python("-m", "inplace", *arguments, folder=folder)
+    given = [str(argument) for argument in arguments]
+    request = {"arguments": given, "folder": str(folder or Path.cwd()), "environment": dict(os.environ)}
+    (read_out, write_out), (read_err, write_err) = os.pipe(), os.pipe()
+    server = _server()
+    socket.send_fds(server, [json.dumps(request).encode()], [write_out, write_err])
+    os.close(write_out)
+    os.close(write_err)
+    with os.fdopen(read_out) as out, os.fdopen(read_err) as err, ThreadPoolExecutor(1) as beside:
+        said = beside.submit(err.read)
+        printed = out.read()
+    return subprocess.CompletedProcess(["inplace", *given], int(server.recv(16)), printed, said.result())
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """The process that forks these runs."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    paths = os.pathsep.join(filter(None, [str(_FORKED), os.environ.get("PYTHONPATH")]))
+    settings = {"PYTHONPATH": paths, "FORKED": str(theirs.fileno()), "FORKED_MODULES": _MODULES, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inplace"],
+        env={**os.environ, **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+
+    def close() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(close)
+    return ours
 
 
 def git(folder: Path, *arguments: str, stdin: str = "") -> None:

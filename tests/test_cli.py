@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from inplace.render.words.contract import diagnoses
-from tests.commands import POSIX, python, script
+from tests.commands import POSIX, python, run_inplace, script
 from tests.recording import record_text
 
 SCHEMA: dict[str, Any] = json.loads((files("inplace.render.words") / "diagnoses.schema.json").read_text())
@@ -34,7 +34,7 @@ def test_a_failing_script_is_left_alone(tmp_path: Path) -> None:
     path = script(tmp_path, FAILING)
 
     plain = python(path, "a", "--json")
-    ours = python("-m", "inplace", "run", "--json", tmp_path / "out.json", path, "a", "--json")
+    ours = run_inplace("run", "--json", tmp_path / "out.json", path, "a", "--json")
 
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
     assert ours.stderr.startswith(plain.stderr)
@@ -81,7 +81,7 @@ def test_a_script_cannot_take_the_report_away(tmp_path: Path) -> None:
     path = script(tmp_path, text + "sys.stdout.close()\nsys.stderr = io.StringIO()\n")
     options = ["--json", "-", "--html", "page.html", "--trace", "trace.json"]
 
-    ours = python("-m", "inplace", "run", *options, path, folder=tmp_path)
+    ours = run_inplace("run", *options, path, folder=tmp_path)
 
     assert ours.returncode == 0
     assert json.loads(ours.stdout.removeprefix("mine\n"))["calls"] == 2
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """A report that can't be written is one line; the script's exit status stays."""
     path = script(tmp_path, "import sys, torch\ntorch.ones(1)\nsys.exit(3)\n")
 
-    ours = python("-m", "inplace", "run", "--quiet", "--json", "/dev/full", path)
+    ours = run_inplace("run", "--quiet", "--json", "/dev/full", path)
 
     assert ours.returncode == 3
     assert ours.stderr == "inplace: /dev/full can't be written (No space left on device).\n"
@@ -170,7 +170,7 @@ def test_a_fault_of_ours_is_one_line(name: str, tmp_path: Path) -> None:
     path = script(tmp_path, f"import torch\n{fault}torch.ones(1)\nprint('mine')\n{{}}['k']\n")
     plain = python(path)
 
-    ours = python("-m", "inplace", "run", "--json", "out.json", path, folder=tmp_path)
+    ours = run_inplace("run", "--json", "out.json", path, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout) == (1, "mine\n")
     said = ours.stderr.removeprefix(plain.stderr)
@@ -237,9 +237,9 @@ def test_help_and_version() -> None:
 def test_a_trace_is_shown_later(tmp_path: Path) -> None:
     """`inplace show` gives the same report and JSON from the trace file as the run did."""
     path = script(tmp_path, FAILING)
-    ran = python("-m", "inplace", "run", "--trace", "trace.json", "--json", "ran.json", path, folder=tmp_path)
+    ran = run_inplace("run", "--trace", "trace.json", "--json", "ran.json", path, folder=tmp_path)
 
-    shown = python("-m", "inplace", "show", "--json", "shown.json", "trace.json", folder=tmp_path)
+    shown = run_inplace("show", "--json", "shown.json", "trace.json", folder=tmp_path)
 
     assert (shown.returncode, shown.stderr) == (0, "")
     assert ran.stderr.endswith(shown.stdout)
@@ -281,9 +281,7 @@ def test_a_run_that_never_ends_is_let_go_of(tmp_path: Path) -> None:
     )
 
     plain = python(path)
-    ours = python(
-        "-m", "inplace", "run", "--keep", "--json", tmp_path / "out.json", "--html", tmp_path / "p.html", path
-    )
+    ours = run_inplace("run", "--keep", "--json", tmp_path / "out.json", "--html", tmp_path / "p.html", path)
 
     found = json.loads((tmp_path / "out.json").read_text())
     jsonschema.validate(found, SCHEMA)
@@ -345,7 +343,7 @@ def test_children_of_a_run_that_lets_go_let_go_too(tmp_path: Path, method: str) 
     """What an early window of a child shows is told with it, and how many of its calls were let go of."""
     path = script(tmp_path, KEPT_CHILD)
 
-    ours = python("-m", "inplace", "run", "--keep=1", "--json", tmp_path / "out.json", path, method)
+    ours = run_inplace("run", "--keep=1", "--json", tmp_path / "out.json", path, method)
 
     found = json.loads((tmp_path / "out.json").read_text())
     jsonschema.validate(found, SCHEMA)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inplace.checks.shared_reference import SharedReference
-from tests.commands import python, script
+from tests.commands import run_inplace, script
 from tests.recording import record_text
 
 NET = "net = nn.Linear(2, 1)\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\nx = torch.ones(3, 2)\n"
@@ -592,7 +592,7 @@ def test_calls_of_one_line_that_show_the_same_are_one_finding(
     (tmp_path / "pictures.py").write_text(DATA_SET)
     path = script(tmp_path, FIRST + epoch * 2)
 
-    python("-m", "inplace", "run", "--json", "out.json", path, folder=tmp_path)
+    run_inplace("run", "--json", "out.json", path, folder=tmp_path)
 
     found = json.loads((tmp_path / "out.json").read_text())["diagnoses"]
     loud = [one for one in found if one["severity"] != "info"]

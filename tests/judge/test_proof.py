@@ -14,7 +14,7 @@ from inplace.fixes.candidate import Look
 from inplace.fixes.diagnose import analyze
 from inplace.judge.about import About
 from inplace.judge.judge import Judge, script_start
-from tests.commands import python, script
+from tests.commands import run_inplace, script
 from tests.judge.unfenced import Unfenced
 
 START = "import torch\nx = torch.rand(3, requires_grad=True)\n"
@@ -287,7 +287,7 @@ def test_two_writes_are_mended_together(tmp_path: Path) -> None:
     text = "h = torch.exp(x)\nh.mul_(2)\nk = torch.sigmoid(x)\nk.mul_(3)\n(h + k).sum().backward()\n"
     path = script(tmp_path, START + text)
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert "- h.mul_(2)" in ours.stderr
     assert "+ h = h.mul(2)" in ours.stderr
@@ -301,7 +301,7 @@ def test_independent_faults_are_proved_one_by_one(tmp_path: Path) -> None:
     one = "{0} = torch.{1}(x)\n{0}.mul_(2)\ntry:\n    {0}.sum().backward()\nexcept RuntimeError:\n    pass\n"
     path = script(tmp_path, START + one.format("a", "sigmoid") + one.format("b", "tanh"))
 
-    ours = python("-m", "inplace", "run", "--quiet", "--verify", "--json", "-", path)
+    ours = run_inplace("run", "--quiet", "--verify", "--json", "-", path)
 
     fixes = [one["fix"] for one in json.loads(ours.stdout)["diagnoses"] if one["kind"] == "saved-tensor-modified"]
     assert [(fix["rewrite"]["new"], fix["verified"]) for fix in fixes] == [
@@ -349,7 +349,7 @@ def test_no_file_is_touched(name: str, tmp_path: Path) -> None:
     sqlite3.connect(f"{target}.db").close()
     before = sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.is_file())
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert sorted((one.name, one.read_bytes()) for one in tmp_path.iterdir() if one.is_file()) == before
     assert "proved" in ours.stderr
@@ -365,6 +365,6 @@ def test_a_replay_may_use_its_own_folder(tmp_path: Path) -> None:
     )
     path = script(tmp_path, START + text + END)
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert "proved by a replay: nothing raises" in ours.stderr

@@ -13,7 +13,7 @@ import pytest
 from inplace.checks.report import Report
 from inplace.judge import judge
 from inplace.judge.fenced import Fenced
-from tests.commands import python, script
+from tests.commands import run_inplace, script
 from tests.some import WHOLE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no fence, and nothing is replayed")
@@ -64,7 +64,7 @@ def test_a_replay_does_not_act(name: str, tmp_path: Path) -> None:
         acting = "".join(f"    {line}\n" for line in code.splitlines())
         path = script(tmp_path, START + names + f"if 'inplace.judge.rerun' in sys.modules:\n{acting}" + WRONG)
 
-        ours = python("-m", "inplace", "run", "--verify", path)
+        ours = run_inplace("run", "--verify", path)
 
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -104,7 +104,7 @@ def test_what_does_not_act_is_replayed(name: str, tmp_path: Path) -> None:
     """Workers, shared memory and compilers of its own keep no fix from being proved."""
     path = script(tmp_path, START + SOUND[name] + WRONG)
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert "proved by a replay: nothing raises" in ours.stderr
 
@@ -115,7 +115,7 @@ def test_a_replay_joins_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RANK", "0")
     path = script(tmp_path, START + "import os\nos.environ['RANK']\n" + WRONG)
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert (
         "not proved: the code is one process of a job (MASTER_ADDR is set), which a replay does not join."

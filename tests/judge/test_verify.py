@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import python, script
+from tests.commands import run_inplace, script
 
 FREE = """\
 import torch
@@ -20,7 +20,7 @@ x = torch.randn(3, requires_grad=True)
 def verified(folder: Path, text: str) -> dict[str, Any]:
     """The fix of the first finding of a script, after `--verify`."""
     path = script(folder, FREE + text)
-    ours = python("-m", "inplace", "run", "--quiet", "--verify", "--json", "-", path)
+    ours = run_inplace("run", "--quiet", "--verify", "--json", "-", path)
     fix: dict[str, Any] = json.loads(ours.stdout)["diagnoses"][0]["fix"]
     return fix
 
@@ -115,7 +115,7 @@ def test_the_script_runs_once(tmp_path: Path) -> None:
     """What the script prints comes once: replays are silent."""
     path = script(tmp_path, FREE + "print('once')\nh = torch.exp(x)\nh.add_(1)\nh.sum().backward()\n")
 
-    ours = python("-m", "inplace", "run", "--verify", path)
+    ours = run_inplace("run", "--verify", path)
 
     assert ours.stdout == "once\n"
     assert "proved by a replay" in ours.stderr

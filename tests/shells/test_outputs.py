@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import POSIX, python, script
+from tests.commands import POSIX, python, run_inplace, script
 
 FAULTY = "import torch\nx = torch.ones(3, requires_grad=True)\nh = torch.sigmoid(x)\nh.mul_(2)\n"
 BACKWARD = "try:\n    h.sum().backward()\nexcept RuntimeError:\n    print('refused')\n"
@@ -53,7 +53,7 @@ def test_a_script_that_changes_what_is_around_it(before: str, after: str, tmp_pa
     path.write_bytes((before + FAULTY + after + BACKWARD).encode("latin-1"))
     options = [str(tmp_path / one) if one.startswith("out.") else one for one in OPTIONS]
 
-    ours = python("-m", "inplace", "run", *options, path, folder=folder)
+    ours = run_inplace("run", *options, path, folder=folder)
 
     assert ours.returncode == 0
     assert "refused\n" in ours.stdout
@@ -101,7 +101,7 @@ def test_a_fault_costs_one_output(name: str, fault: str, tmp_path: Path) -> None
         (tmp_path / option).write_text("old")
 
     options = OPTIONS if name == "proof" else OPTIONS[1:]
-    ours = python("-m", "inplace", "run", *options, path, folder=tmp_path)
+    ours = run_inplace("run", *options, path, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (7, "refused\n")
     assert (HEADLINE in ours.stderr) == (name != "text")
@@ -128,7 +128,7 @@ def test_sigterm_while_the_report_is_made(name: str, tmp_path: Path) -> None:
         f"theirs.{function} = broken\n"
     )
 
-    ours = python("-m", "inplace", "run", *OPTIONS, script(tmp_path, text), folder=tmp_path)
+    ours = run_inplace("run", *OPTIONS, script(tmp_path, text), folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (-15, "refused\nbye\n")
     assert HEADLINE in ours.stderr
@@ -144,7 +144,7 @@ def test_a_full_disk_costs_one_output(option: str, tmp_path: Path) -> None:
     path = script(tmp_path, FAULTY + BACKWARD)
     files = {"--json": "out.json", "--html": "out.html", "--trace": "out.trace", option: "/dev/full"}
 
-    ours = python("-m", "inplace", "run", *(word for pair in files.items() for word in pair), path, folder=tmp_path)
+    ours = run_inplace("run", *(word for pair in files.items() for word in pair), path, folder=tmp_path)
 
     assert ours.returncode == 0
     assert HEADLINE in ours.stderr
@@ -182,7 +182,7 @@ def test_an_alarm_of_the_script_does_not_end_the_report(tmp_path: Path) -> None:
         "import atexit\natexit.register(lambda: print(signal.getitimer(signal.ITIMER_REAL)[0] > 900))\n"
     )
 
-    ours = python("-m", "inplace", "run", script(tmp_path, text), folder=tmp_path)
+    ours = run_inplace("run", script(tmp_path, text), folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (0, "refused\n0.0\nTrue\n")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import git, python, script
+from tests.commands import git, python, run_inplace, script
 
 TEXT = "import torch\nx = torch.ones(3, requires_grad=True)\nh = torch.exp(x)\nh.add_(1)  # é\nh.sum().backward()\n"
 MENDED = TEXT.replace("h.add_(1)", "h = h.add(1)")
@@ -24,7 +24,7 @@ def test_a_patch_is_written_that_git_takes(tmp_path: Path) -> None:
     """Named as seen from where the command was given."""
     path = project(tmp_path)
 
-    python("-m", "inplace", "run", "--quiet", "--patch", "fix.diff", path.name, folder=tmp_path)
+    run_inplace("run", "--quiet", "--patch", "fix.diff", path.name, folder=tmp_path)
     git(tmp_path, "apply", "fix.diff")
 
     assert path.read_text() == MENDED
@@ -34,10 +34,10 @@ def test_a_fix_is_written_only_where_it_is_asked_for(tmp_path: Path) -> None:
     """The diff is shown all the same; where nobody can be asked nothing is written."""
     path = project(tmp_path)
 
-    shown = python("-m", "inplace", "fix", path.name, folder=tmp_path)
+    shown = run_inplace("fix", path.name, folder=tmp_path)
     after = path.read_text()
-    written = python("-m", "inplace", "fix", "--write", path.name, folder=tmp_path)
-    again = python("-m", "inplace", "fix", path.name, folder=tmp_path)
+    written = run_inplace("fix", "--write", path.name, folder=tmp_path)
+    again = run_inplace("fix", path.name, folder=tmp_path)
 
     assert "+h = h.add(1)  # é" in shown.stdout
     assert (shown.returncode, after) == (1, TEXT)
@@ -57,7 +57,7 @@ def test_a_file_outside_the_project_is_left_alone(tmp_path: Path) -> None:
         "h = torch.exp(torch.ones(3, requires_grad=True))\nh = scale(h)\nh.sum().backward()\n"
     )
 
-    ours = python("-m", "inplace", "fix", "--write", mine.name, folder=tmp_path / "mine")
+    ours = run_inplace("fix", "--write", mine.name, folder=tmp_path / "mine")
 
     assert ours.returncode == 1
     assert "does not belong to the project" in ours.stderr
@@ -80,7 +80,7 @@ def test_a_change_from_outside_is_judged(name: str, tmp_path: Path) -> None:
     patch = tmp_path / "patch.json"
     patch.write_text(json.dumps({"file": path.name, "line": 4, "old": "h.add_(1)  # é", "new": new}))
 
-    ours = python("-m", "inplace", "judge", "--patch", patch.name, "--json", "-", path.name, folder=tmp_path)
+    ours = run_inplace("judge", "--patch", patch.name, "--json", "-", path.name, folder=tmp_path)
 
     value: dict[str, Any] = json.loads(ours.stdout)
     assert (value["verdict"], ours.returncode) == (verdict, status)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import POSIX, python, script
+from tests.commands import POSIX, python, run_inplace, script
 
 pytestmark = POSIX
 
@@ -45,7 +45,7 @@ def test_a_script_that_is_ended_leaves_its_report(name: str, tmp_path: Path) -> 
     path = script(tmp_path, f"{RECORDED}{REFUSED}{ENDINGS[name]}print('not reached', flush=True)\n")
 
     plain = python(path)
-    ours = python("-m", "inplace", "run", "--json", "out.json", path, folder=tmp_path)
+    ours = run_inplace("run", "--json", "out.json", path, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
     assert plain.returncode == -signal.SIGTERM
@@ -65,7 +65,7 @@ def test_it_is_not_said_that_nothing_is_wrong(tmp_path: Path) -> None:
         f"import os, signal, torch\ntorch.ones(2)\nout = open(1, 'w', closefd=False)\nprint('lost', file=out)\n{END}",
     )
 
-    plain, ours = python(path), python("-m", "inplace", "run", path)
+    plain, ours = python(path), run_inplace("run", path)
 
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
     assert ours.stderr.endswith("1 call, 0 in place: nothing wrong in what was recorded\n")
@@ -113,7 +113,7 @@ def test_the_script_does_not_notice(name: str, tmp_path: Path) -> None:
     """What it asks of SIGTERM, and what it does with it, is as without us, for its children too."""
     path = script(tmp_path, f"import os, signal, sys, torch\ntorch.ones(1)\n{UNNOTICED[name]}\n")
 
-    plain, ours = python(path), python("-m", "inplace", "run", "--quiet", path)
+    plain, ours = python(path), run_inplace("run", "--quiet", path)
 
     assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
 
@@ -194,7 +194,7 @@ def test_a_child_that_is_told_to_end_ends(name: str, tmp_path: Path, monkeypatch
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
 
-    plain, ours = python(path), python("-m", "inplace", "run", "--quiet", path)
+    plain, ours = python(path), run_inplace("run", "--quiet", path)
 
     assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
     assert list(temporary.glob("inplace-*")) == []

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.commands import python
+from tests.commands import run_inplace
 from tests.test_cli import SCHEMA
 
 STALE = (
@@ -39,7 +39,7 @@ def notebook(folder: Path, *cells: str | dict[str, Any], name: str = "work.ipynb
 
 def run(*arguments: object, folder: Path | None = None) -> tuple[int, str, str]:
     """The exit status, the standard output, and the standard error on one line."""
-    done = python("-m", "inplace", "run", *arguments, folder=folder)
+    done = run_inplace("run", *arguments, folder=folder)
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 
@@ -164,7 +164,7 @@ def test_file_that_is_none(text: str, words: str, tmp_path: Path) -> None:
     """One sentence, and nothing runs."""
     (tmp_path / "work.ipynb").write_text(text)
 
-    done = python("-m", "inplace", "run", "work.ipynb", folder=tmp_path)
+    done = run_inplace("run", "work.ipynb", folder=tmp_path)
 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"inplace: work.ipynb can't be run: {words}.\n")
 
@@ -174,7 +174,7 @@ def test_what_needs_a_script_is_said_at_once(command: str, who: str, tmp_path: P
     """A notebook is not replayed as a whole, nor written."""
     notebook(tmp_path, "print('ran')")
 
-    done = python("-m", "inplace", *command.split(), "work.ipynb", folder=tmp_path)
+    done = run_inplace(*command.split(), "work.ipynb", folder=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"inplace: {who} needs a script in a file, and this is a notebook.\n"
