@@ -27,41 +27,50 @@ def python(*arguments: object, stdin: str = "", folder: Path | None = None) -> s
 
 
 _FORKED = Path(__file__).with_name("forked")
-_MODULES = (
-    "torch inplace.shells.terminal.cli inplace.capture.record inplace.shells.explanation"  # imported once for all
-)
+_IMPORTED = {
+    "inplace": "torch inplace.shells.terminal.cli inplace.capture.record inplace.shells.explanation",
+    "torch.distributed.run": "torch torch.distributed.launcher.api",
+    "pytest": "torch",
+}
+"""What is imported once for all runs of a module."""
 
 
 def run_inplace(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `python -m inplace` with some arguments, in a process in which torch has been imported already.
+    """Run `python -m inplace` with some arguments, as `run_module` does."""
+    return run_module("inplace", *arguments, folder=folder)
+
+
+def run_module(module: str, *arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m` with a module and some arguments, on one thread, in a process that has imported torch already.
 
     To import it takes longer than most scripts. Where all tests are run each has a Python of its own, as it has with
     `python` anywhere: that is for scripts that import no torch, or would notice whether it is there.
     """
     if WHOLE or os.name != "posix":
-        return python("-m", "inplace", *arguments, folder=folder)
+        return python("-m", module, *arguments, folder=folder)
     given = [str(argument) for argument in arguments]
-    request = {"arguments": given, "folder": str(folder or Path.cwd()), "environment": dict(os.environ)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    request = {"arguments": given, "folder": str(folder or Path.cwd()), "environment": environment}
     (read_out, write_out), (read_err, write_err) = os.pipe(), os.pipe()
-    server = _server()
+    server = _server(module)
     socket.send_fds(server, [json.dumps(request).encode()], [write_out, write_err])
     os.close(write_out)
     os.close(write_err)
     with os.fdopen(read_out) as out, os.fdopen(read_err) as err, ThreadPoolExecutor(1) as beside:
         said = beside.submit(err.read)
         printed = out.read()
-    return subprocess.CompletedProcess(["inplace", *given], int(server.recv(16)), printed, said.result())
+    return subprocess.CompletedProcess([module, *given], int(server.recv(16)), printed, said.result())
 
 
 @functools.cache
-def _server() -> socket.socket:
-    """The process that forks these runs."""
+def _server(module: str) -> socket.socket:
+    """The process that forks the runs of a module."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     paths = os.pathsep.join(filter(None, [str(_FORKED), os.environ.get("PYTHONPATH")]))
-    settings = {"PYTHONPATH": paths, "FORKED": str(theirs.fileno()), "FORKED_MODULES": _MODULES, "OMP_NUM_THREADS": "1"}
+    settings = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "inplace"],
-        env={**os.environ, **settings},
+        [sys.executable, "-m", module],
+        env={**os.environ, **settings, "FORKED": f"{theirs.fileno()} {_IMPORTED[module]}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],

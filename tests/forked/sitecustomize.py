@@ -1,6 +1,6 @@
-"""Imports torch once for many runs of `python -m inplace`: each is a fork that goes on from here as Python ever does.
+"""Imports torch once for many runs of a module: each is a fork that goes on from here as Python ever does.
 
-Python imports a module of this name before it looks at what it is to run, so `-m inplace` is run, and ended, by Python
+Python imports a module of this name before it looks at what it is to run, so the module is run, and ended, by Python
 itself, below nothing of ours. What a run is given comes over a socket, with its output and its errors as open files;
 its exit status goes back.
 """
@@ -43,9 +43,9 @@ def _begin(streams: list[int], arguments: list[str], folder: str, environment: d
 
 
 if "FORKED" in os.environ:
-    _asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(os.environ.pop("FORKED")))
-    for _module in os.environ.pop("FORKED_MODULES").split():
+    _number, *_modules = os.environ.pop("FORKED").split()
+    for _module in _modules:
         __import__(_module)
     gc.collect()
     gc.freeze()  # forks then neither copy nor go through what is there
-    _serve(_asked)
+    _serve(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=int(_number)))

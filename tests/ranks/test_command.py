@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 import inplace
+from tests.commands import run_module
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.py"))
 SCHEMA = json.loads((Path(inplace.__file__).parent / "render/words/diagnoses.schema.json").read_text())
@@ -22,6 +23,8 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 def started(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder, with one thread."""
+    if arguments[:2] in {("-m", "inplace"), TORCHRUN[:2]}:
+        return run_module(*map(str, arguments[1:]), folder=folder)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)

@@ -9,7 +9,7 @@ from textwrap import indent
 
 import pytest
 
-from tests.commands import python
+from tests.commands import run_module
 from tests.shells.late import LATE
 
 TESTS = """\
@@ -37,7 +37,7 @@ def pytest_says(folder: Path, *options: str) -> subprocess.CompletedProcess[str]
     """What pytest says of `test_it.py` with some options, and with our plugin whether we are installed or not."""
     there = any(one.value == "inplace.shells.testing.plugin" for one in entry_points(group="pytest11"))
     plugin = () if there else ("-p", "inplace.shells.testing.plugin")
-    return python("-m", "pytest", "-p", "no:cacheprovider", *plugin, *options, "test_it.py", folder=folder)
+    return run_module("pytest", "-p", "no:cacheprovider", *plugin, *options, "test_it.py", folder=folder)
 
 
 @pytest.mark.one_of(2)
