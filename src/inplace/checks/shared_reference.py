@@ -35,6 +35,7 @@ from inplace.reading.sharing.repeated import Repeated, repeated_modules
 from inplace.reading.sharing.shared_defaults import written_for_all
 from inplace.reading.sharing.sharing_names import sharing_names
 from inplace.reading.sharing.snapshots_written import written_snapshots
+from inplace.reading.sharing.sums_divided import divided_sums
 from inplace.reading.sharing.twins import Twins, twins
 from inplace.reading.sharing.vectors_shared import vectors_shared
 from inplace.reading.source.code import root_of
@@ -72,6 +73,7 @@ _How = Literal[
     "data",
     "state",
     "states",
+    "sum",
 ]
 # Of a write that another has told more of, no more is said, nor of a line that takes one for two.
 _PLAINEST: frozenset[_How] = frozenset({"kept", "foreign", "across", "result"})
@@ -81,6 +83,7 @@ _CURES: dict[_How, tuple[Cure, ...]] = {
     "data": (),
     "state": (),
     "states": (),
+    "sum": (),
     "foreign": (),
     "array": (),
     "across": (),
@@ -114,6 +117,7 @@ class SharedReference(Finding):
     `data` (parameters that `keep` gave the bytes of a vector, which they were to have the values of);
     `state` (what `keep` kept of an optimizer, which loads it again as its steps have left it), `states` (what `keep`
     loads of another optimizer, and both go on writing);
+    a `sum` that `keep` adds to, and that was divided in place, which the victim had done again;
     or `groups` (an optimizer refused a parameter that is in two of its groups; it need not have been written).
     `reaching` are the names that were seen to reach the bytes; `names` also has those the places mention.
     `is_alone` is whether a copy of what `keep` keeps is enough to mend it.
@@ -151,7 +155,7 @@ def shared_references(index: Index) -> Iterator[Finding]:
     kept = [_kept_object(index, one, "compared") for one in objects.compared()]
     kept += [_read_back(index, one, "compared") for one in compared(index)]
     kept += [_read_back(index, one, "restored") for one in restored(index)]
-    kept += [_kept_object(index, one, "data") for one in vectors_shared(index)]
+    kept += [_kept_object(index, one, how) for how, found in _by_line(index) for one in found]
     kept += [_kept_object(index, one, "kept") for one in (*objects.read_in_turn(), *data_shared(index))]
     kept += [_read_back(index, one, "kept") for one in (*read_back(index), *gradients_read_back(index))]
     kept += [_kept_object(index, one, "kept") for one in gradients_of_two(index)]
@@ -200,6 +204,12 @@ def shared_references(index: Index) -> Iterator[Finding]:
         if storage not in told and not any(_tells_of(one, index, writes, makers) for one in once.values()):
             yield _finding(index, storage, writes, makers, "snapshot", "info")
     yield from _in_two_groups(index)
+
+
+def _by_line(index: Index) -> Iterator[tuple[_How, Iterator[KeptObject]]]:
+    """What was kept by a line of which the sentences tell in words of their own."""
+    yield "data", vectors_shared(index)
+    yield "sum", divided_sums(index)
 
 
 def _tells_of(told: SharedReference, index: Index, writes: list[Write], makers: list[Call]) -> bool:

@@ -27,6 +27,7 @@ _REMEDIES = {
     "bucket": "Keep a copy, `p.grad.clone()`, or build the model with `gradient_as_bucket_view=False`.",
     "across": "If the others are not to follow, write into a copy: `.clone()`.",
     "data": "Set the parameters to a copy, `vector.clone()`, or copy the values: `p.data.copy_(part)`.",
+    "sum": "Divide out of place, so that the sum stays one: `mean = total / n`.",
     "state": "Keep a copy: `copy.deepcopy(optimizer.state_dict())`.",
     "states": "Load a copy: `copy.deepcopy(...)` of what the other's `state_dict()` gives out.",
     "groups": "Put each parameter into one group only: leave out those that an earlier group has.",
@@ -48,6 +49,7 @@ _ARGUMENTS = {
     "class": "writes to {name}, which is made once for all objects of its class ({keep})",
     "handed": "works in place on {name}, which its caller goes on with ({keep})",
     "cached": "writes to {name} in place, and so to what a function keeps for its next call ({keep})",
+    "sum": "works in place on {name}, which is added up elsewhere ({keep})",
     "item": "writes to {name} in place, and so to what the data set keeps ({keep})",
 }
 _OF_ARGUMENTS = {
@@ -57,6 +59,7 @@ _OF_ARGUMENTS = {
     "result": "{read} reads it by the name that it had before, and finds what was made of it.",
     "default": "The next call begins with what the last has left in it: {read} wrote to the same tensor.",
     "cached": "The function gives out the same tensor again, as it is now: {read} was given that.",
+    "sum": "What is left is no sum: nothing set it anew, and {read} has it changed once more.",
     "item": "Each time the item is taken out it is changed again: {read} wrote to the same bytes.",
 }
 
