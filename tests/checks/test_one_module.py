@@ -80,6 +80,28 @@ ONE = {
         4,
         "warning",
     ),
+    "a target that is put together of the parts of the other": (
+        "class Agent:\n    def __init__(self):\n        self.net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))\n"
+        "        self.target = nn.Sequential(*list(self.net.children()))\n"
+        "        self.opt = torch.optim.SGD(self.net.parameters(), lr=0.1)\n    def learn(self, s):\n"
+        "        with torch.no_grad():\n            best = self.target(s).max(1).values\n"
+        "        loss = nn.functional.mse_loss(self.net(s)[:, 0], 0.9 * best)\n        self.opt.zero_grad()\n"
+        "        loss.backward()\n        self.opt.step()\na = Agent()\nfor _ in range(3):\n"
+        "    a.learn(torch.rand(4, 3))",
+        4,
+        "warning",
+    ),
+    "a target of its parts that is moved towards it": (
+        "def move(target, net):\n    for t, p in zip(target.parameters(), net.parameters()):\n"
+        "        t.data.copy_(0.9 * t.data + 0.1 * p.data)\n"
+        "net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))\ntarget = nn.Sequential(*net)\n"
+        "opt = torch.optim.SGD(net.parameters(), lr=0.1)\nfor _ in range(3):\n    x = torch.rand(4, 3)\n"
+        "    with torch.no_grad():\n        best = target(x).max(1).values\n"
+        "    loss = (net(x)[:, 0] - best).pow(2).mean()\n    opt.zero_grad()\n    loss.backward()\n    opt.step()\n"
+        "    move(target, net)",
+        5,
+        "warning",
+    ),
     "a default of two objects, in a function": (
         HEADED
         + "def main():\n    one, two = Net(), Net()\n    fit(one, torch.rand(2, 3))\n    fit(two, torch.rand(2, 3))\n"
@@ -136,6 +158,23 @@ SOUND = {
         "left = nn.Linear(3, 2)\nright = left\nopt = torch.optim.SGD(left.parameters(), lr=0.1)\nfor _ in range(3):\n"
         "    opt.zero_grad()\n    a, b = left(torch.rand(4, 3)), right(torch.rand(4, 3))\n"
         "    (a - b).pow(2).mean().backward()\n    opt.step()"
+    ),
+    "put together of the parts of another, and trained in its place": (
+        "base = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))\nnet = nn.Sequential(*base.children())\n"
+        "fit(net, torch.rand(4, 3))\nwith torch.no_grad():\n    print(base(torch.rand(2, 3)).mean().item())"
+    ),
+    "two branches of the same parts": (
+        "left = nn.Sequential(nn.Linear(3, 2))\nright = nn.Sequential(*left)\n"
+        "opt = torch.optim.SGD(left.parameters(), lr=0.1)\nfor _ in range(3):\n"
+        "    opt.zero_grad()\n    a, b = left(torch.rand(4, 3)), right(torch.rand(4, 3))\n"
+        "    (a - b).pow(2).mean().backward()\n    opt.step()"
+    ),
+    "a copy of the parts": (
+        "import copy\nnet = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))\n"
+        "target = copy.deepcopy(nn.Sequential(*net))\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "for _ in range(3):\n    x = torch.rand(4, 3)\n    with torch.no_grad():\n"
+        "        best = target(x).max(1).values\n    loss = (net(x)[:, 0] - best).pow(2).mean()\n"
+        "    opt.zero_grad()\n    loss.backward()\n    opt.step()"
     ),
     "a habit, and an evaluation": (
         "model = nn.Linear(3, 1)\nnet = model\nopt = torch.optim.SGD(net.parameters(), lr=0.1)\nfor _ in range(3):\n"

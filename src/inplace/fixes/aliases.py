@@ -11,6 +11,7 @@ from inplace.fixes.copies import stands_for_several
 from inplace.fixes.editing import in_front_of, in_place_of
 from inplace.fixes.rules import cloned, has_twin, no_flag, operand, out_of_place
 from inplace.fixes.statement import Statement
+from inplace.reading.sharing.twins import put_together_of
 from inplace.reading.source.code import is_putting, leaves_kept_by
 from inplace.reading.trace.place import Place
 
@@ -301,7 +302,7 @@ def made_apart(look: Look, finding: Finding) -> Candidates:
     source, value = site.source_code, statement.value
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "copy.copy":
         yield Candidate(site, [in_place_of(value.func, "copy.deepcopy")], fits=True)
-    if not isinstance(value, ast.Name | ast.Attribute):
+    if not isinstance(value, ast.Name | ast.Attribute) and put_together_of(value) is None:
         return
     known = any(isinstance(one, ast.Import) and any(a.name == "copy" for a in one.names) for one in source.statements)
     edits = [in_place_of(statement.value, f"copy.deepcopy({source.text_of(statement.value)})")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inplace.facts.model import Position, TensorId
-from inplace.facts.source_code import FUNCTIONS, node_position
+from inplace.facts.source_code import FUNCTIONS, called_name, node_position
 from inplace.reading.sharing.meeting import meeting
 from inplace.reading.sharing.repeated import is_first
 from inplace.reading.source.code import Code, root_of
@@ -47,7 +47,10 @@ class _Pair:
 
 
 def twins(index: Index) -> Iterator[Twins]:
-    """Yield loops over two things whose items are the same tensors, then modules that were given a second name."""
+    """Yield loops over two things whose items are the same tensors, then modules that were given a second name.
+
+    Of a line that gave the second name is told once.
+    """
     loops = [pair for number, code in enumerate(index.places.codes) for pair in _zipped(number, code)]
     modules = [pair for number, code in enumerate(index.places.codes) for pair in _renamed(number, code)]
     wanted: dict[int, set[str]] = {}
@@ -55,10 +58,14 @@ def twins(index: Index) -> Iterator[Twins]:
         for number in (pair.source, *_others(index, pair)):
             wanted.setdefault(number, set()).update(pair.names)
     mentions = Mentions(index, wanted)
+    told: set[object] = set()
     for pair in loops:
-        yield from _same_items(index, mentions, pair)
+        for one in _same_items(index, mentions, pair):
+            told.add(one.keep.spot if one.keep is not None else None)
+            yield one
     for pair in modules:
-        yield from _same_module(index, mentions, pair)
+        if index.places.in_source(pair.source, pair.position).spot not in told:
+            yield from _same_module(index, mentions, pair)
 
 
 # ---------------------------------------------------------------- loops
@@ -137,7 +144,7 @@ def _assigned_at(index: Index, pair: _Pair, origin: str) -> tuple[int, Position,
             is_there = number == pair.source or codes[number].source_code.function_around(position) is None
             if not isinstance(statement, ast.Assign) or not is_there:
                 continue
-            if is_path(statement.value) or _copies_nothing(statement.value):
+            if is_path(statement.value) or _copies_nothing(statement.value) or put_together_of(statement.value):
                 return number, position, statement
     return None
 
@@ -146,6 +153,18 @@ def _are_in_one_function(index: Index, found: list[tuple[int, Position, ast.Assi
     (one, at, _), (other, there, _) = found
     codes = index.places.codes
     return one == other and codes[one].source_code.function_around(at) is codes[one].source_code.function_around(there)
+
+
+def put_together_of(value: ast.expr) -> ast.expr | None:
+    """The module whose own parts a new one is put together of: `online` of `nn.Sequential(*online.children())`."""
+    if not isinstance(value, ast.Call) or called_name(value) != "Sequential" or len(value.args) != 1 or value.keywords:
+        return None
+    given = value.args[0].value if isinstance(value.args[0], ast.Starred) else None
+    if isinstance(given, ast.Call) and ast.unparse(given.func) in {"list", "tuple"} and len(given.args) == 1:
+        given = given.args[0]
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr == "children":
+        given = given.func.value
+    return given if given is not None and is_path(given) else None
 
 
 def _copies_nothing(value: ast.expr) -> bool:
@@ -160,11 +179,12 @@ def _copies_nothing(value: ast.expr) -> bool:
 
 
 def _renamed(number: int, code: Code) -> Iterator[_Pair]:
-    """The assignments of a variable to another, and of an attribute to one of the same object."""
+    """The assignments of a variable to another, and of an attribute to one of the same object, or to its parts."""
     left = _MOST
     for statement in code.source_code.simple_statements:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         value = statement.value if isinstance(statement, ast.Assign) else None
+        value = value if value is None or is_path(value) else put_together_of(value)
         if not left or target is None or value is None or not is_path(target) or not is_path(value):
             continue
         names = ast.unparse(target), ast.unparse(value)
