@@ -35,6 +35,10 @@ def normalise(batch, mean):
     "scaled by a tensor that stays the same": DATA
     + "scale = torch.full((3,), 2.0)\n"
     + LOOP.format(line="x *= scale  # W"),
+    "noise that is drawn anew": DATA + LOOP.format(line="x += 0.1 * torch.randn_like(x)  # W"),
+    "noise of an empty tensor, in a function": DATA
+    + "def jitter(x):\n    return x.add_(torch.empty_like(x).uniform_(-1, 1)).clamp_(0, 1)  # W\n"
+    + LOOP.format(line="x = jitter(x)"),
     "given out by an object": """
 class Loader:
     def __init__(self):
@@ -68,6 +72,32 @@ for epoch in range(3):
         s.mul_(0.9)
         s += 0.1 * d
 print(state.sum() > 0)
+""",
+    "noise that is added out of place": DATA + LOOP.format(line="x = x + 0.1 * torch.randn_like(x)"),
+    "noise, and data that is filled anew": DATA
+    + LOOP.format(line="x += torch.randn_like(x)").replace("    for x, y", "    data.uniform_()\n    for x, y", 1),
+    "samples that noise and a gradient move": """
+data, labels = torch.rand(8, 3), torch.rand(8, 1)
+net = nn.Linear(3, 1)
+def batches(x, y):
+    for i in range(0, 8, 4):
+        yield x[i : i + 4], y[i : i + 4]
+for epoch in range(3):
+    for x, y in batches(data, labels):
+        leaf = x.clone().requires_grad_()
+        (net(leaf) - y).pow(2).mean().backward()
+        x.sub_(0.1 * leaf.grad)
+        x.add_(0.01 * torch.randn(4, 3))
+""",
+    "a walk of rows": """
+field = torch.rand(8, 3)
+def rows(x):
+    for i in range(8):
+        yield x[i]
+for epoch in range(3):
+    for row in rows(field):
+        row.add_(torch.randn(3))
+print(field.sum())
 """,
     "rows of one field": """
 field = torch.rand(8, 3)

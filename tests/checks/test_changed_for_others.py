@@ -41,6 +41,13 @@ for epoch in range(2):
         x.div_(255)  # W
         print(net(x).sum())
 """,
+    "items that noise is added to, and that are clamped": """
+rows = Rows([torch.rand(3) for _ in range(3)])
+for epoch in range(2):
+    for x in DataLoader(rows, batch_size=None):
+        x.add_(torch.randn(3), alpha=0.1).clamp_(0, 1)  # W
+        print(net(x).sum())
+""",
     "pairs of a class that is a data set by its methods, in a function": """
 class Pairs:
     def __init__(self, n):
@@ -176,6 +183,13 @@ rows = Copies([torch.rand(3) for _ in range(3)])
 for epoch in range(2):
     for x in rows:
         x.div_(255)
+        print(net(x).sum())
+""",
+    "items that noise is added to out of place": """
+rows = Rows([torch.rand(3) for _ in range(3)])
+for epoch in range(2):
+    for x in DataLoader(rows, batch_size=None):
+        x = x.add(torch.randn(3), alpha=0.1).clamp_(0, 1)
         print(net(x).sum())
 """,
     "items of a list that are changed once": """

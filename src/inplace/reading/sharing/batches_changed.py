@@ -3,7 +3,7 @@
 NOTE [ Batches, and not parts of a state ]
 A loop may well change the rows of a state in place, turn by turn. What is told here is a batch by its form: a function
 yields parts of several tensors side by side (`yield x[i : i + n], y[i : i + n]`), and who is given them changes one
-from its old values, with numbers or the same tensors in each pass. A state is moved by what is computed anew, on
+from its old values, with numbers, noise or the same tensors in each pass. A state is moved by what is computed anew, on
 whatever line; and data that somebody fills in between is other data.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from inplace.facts.model import Call, Stack, TensorId
 from inplace.facts.source_code import node_position
 from inplace.reading.sharing.arguments import SETTING, WrittenArgument, giving_calls
+from inplace.reading.sharing.moved_by import moved_by
 from inplace.reading.trace.history import Write
 from inplace.reading.trace.index import Index
 
@@ -53,12 +54,7 @@ def _is_carried(index: Index, writes: list[Write]) -> bool:
     """Whether a line changes some memory by other tensors each time."""
     first: dict[Stack, list[TensorId]] = {}
     changing = (write for write in writes if not _sets(write))
-    return any(first.setdefault(one.call.stack, own) != own for one in changing for own in [_others(index, one)])
-
-
-def _others(index: Index, write: Write) -> list[TensorId]:
-    """The tensors that a write took besides what it changed."""
-    return [index.trace.states[one.before].tensor for one in write.call.inputs if one.path != write.argument.path]
+    return any(first.setdefault(one.call.stack, own) != own for one in changing for own in [moved_by(index, one)])
 
 
 def _given_out(index: Index, write: Write, giving: dict[Stack, bool]) -> Call | None:

@@ -4,7 +4,7 @@ NOTE [ Items that no call gives out ]
 `return self.items[i]` of a list is no call of PyTorch's. That a data set keeps what is written is known by the source:
 the loop is over an object of a class with `__getitem__` and `__len__`, or over a loader of one, or the method of such a
 class made it. It was taken out again where the loop had gone on to another item in between. What is changed towards
-something that is computed anew in each turn is a state that is meant to be carried on.
+something that is computed anew in each turn, and is no noise, is a state that is meant to be carried on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from inplace.facts.model import Call, Stack, TensorId
 from inplace.facts.source_code import FUNCTIONS, node_position
 from inplace.reading.sharing.arguments import SETTING, TAKING, WrittenArgument
+from inplace.reading.sharing.moved_by import moved_by
 from inplace.reading.source.code import Code
 from inplace.reading.trace.history import Write
 from inplace.reading.trace.index import Index
@@ -57,7 +58,7 @@ def kept_items(index: Index) -> Iterator[WrittenArgument]:
         turn += item != tensor
         now[call.stack] = tensor, turn
         earlier, at = first.setdefault((call.stack, tensor), (write, turn))
-        if _others(index, earlier) != _others(index, write):
+        if moved_by(index, earlier) != moved_by(index, write):
             carried.add(tensor)
         name = index.spelled.text(call, write.argument.path)
         if turn > at and call.stack not in found and name in owners[call.stack]:
@@ -65,11 +66,6 @@ def kept_items(index: Index) -> Iterator[WrittenArgument]:
             if owner:
                 found[call.stack] = tensor, WrittenArgument(_place(index, sets[owner]), earlier, call, name)
     yield from (one for tensor, one in found.values() if tensor not in carried)
-
-
-def _others(index: Index, write: Write) -> list[TensorId]:
-    """The tensors that a write took besides the item."""
-    return [index.trace.states[one.before].tensor for one in write.call.inputs if one.path != write.argument.path]
 
 
 def _data_sets(index: Index, number: int) -> Iterator[_DataSet]:
