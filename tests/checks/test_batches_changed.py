@@ -1,4 +1,4 @@
-"""Batches that a generator gives out as parts of its data, changed in place again in each pass; and the sound twins."""
+"""Batches that are parts of data, changed in place again in each pass; and the sound twins."""
 
 from __future__ import annotations
 
@@ -39,6 +39,39 @@ def normalise(batch, mean):
     "noise of an empty tensor, in a function": DATA
     + "def jitter(x):\n    return x.add_(torch.empty_like(x).uniform_(-1, 1)).clamp_(0, 1)  # W\n"
     + LOOP.format(line="x = jitter(x)"),
+    "taken in a loop": """
+data, labels = torch.rand(8, 3), torch.rand(8, 1)
+net = nn.Linear(3, 1)
+for epoch in range(2):
+    for i in range(0, 8, 4):
+        x, y = data[i : i + 4], labels[i : i + 4]  # K
+        x += 0.1 * torch.randn_like(x)  # W
+        (net(x) - y).pow(2).mean().backward()
+""",
+    "taken one below the other, in a function": """
+def fit(net, data, labels):
+    for i in range(0, 8, 4):
+        x = data[i : i + 4]  # K
+        y = labels[i : i + 4]
+        x.div_(255)  # W
+        (net(x) - y).pow(2).mean().backward()
+data, labels, net = torch.rand(8, 3), torch.rand(8, 1), nn.Linear(3, 1)
+for epoch in range(2):
+    fit(net, data, labels)
+""",
+    "returned by a method": """
+class Data:
+    def __init__(self):
+        self.x, self.y = torch.rand(8, 3), torch.rand(8, 1)
+    def batch(self, k):
+        return self.x[4 * k : 4 * k + 4], self.y[4 * k : 4 * k + 4]  # K
+net, data = nn.Linear(3, 1), Data()
+for epoch in range(2):
+    for k in range(2):
+        x, y = data.batch(k)
+        x = x.sub_(0.5)  # W
+        (net(x) - y).pow(2).mean().backward()
+""",
     "given out by an object": """
 class Loader:
     def __init__(self):
@@ -72,6 +105,53 @@ for epoch in range(3):
         s.mul_(0.9)
         s += 0.1 * d
 print(state.sum() > 0)
+""",
+    "positions and velocities": """
+places, speeds = torch.rand(8, 3), torch.rand(8, 3)
+for step in range(3):
+    for i in range(0, 8, 4):
+        p, v = places[i : i + 4], speeds[i : i + 4]
+        p.add_(v)
+        v.mul_(0.9)
+""",
+    "positions and velocities that a network is given": """
+places, speeds, net = torch.rand(8, 3), torch.rand(8, 3), nn.Linear(3, 1)
+for step in range(3):
+    for i in range(0, 8, 4):
+        p, v = places[i : i + 4], speeds[i : i + 4]
+        p.add_(v)
+        v.mul_(0.9)
+        net(v).sum().backward()
+""",
+    "a buffer that is filled in each turn": """
+images, labels, raw = torch.rand(8, 3), torch.rand(8, 1), torch.rand(8, 3)
+net = nn.Linear(3, 1)
+for epoch in range(3):
+    for i in range(0, 8, 4):
+        x, y = images[i : i + 4], labels[i : i + 4]
+        x.copy_(raw[i : i + 4])
+        x.div_(255)
+        (net(x) - y).pow(2).mean().backward()
+""",
+    "batches of a permutation": """
+data, labels = torch.rand(8, 3), torch.rand(8, 1)
+net = nn.Linear(3, 1)
+for epoch in range(2):
+    order = torch.randperm(8)
+    for i in range(0, 8, 4):
+        x, y = data[order[i : i + 4]], labels[order[i : i + 4]]
+        x += 0.1 * torch.randn_like(x)
+        (net(x) - y).pow(2).mean().backward()
+""",
+    "states that are masked by what is done": """
+states, done = torch.rand(8, 3), torch.rand(3, 8, 1)
+inputs, cell = torch.rand(8, 2), nn.GRUCell(2, 3)
+for step in range(3):
+    for i in range(0, 8, 4):
+        h = states[i : i + 4]
+        x = inputs[i : i + 4]
+        h.mul_(done[step, i : i + 4])
+        states[i : i + 4] = cell(x, h).detach()
 """,
     "noise that is added out of place": DATA + LOOP.format(line="x = x + 0.1 * torch.randn_like(x)"),
     "noise, and data that is filled anew": DATA
