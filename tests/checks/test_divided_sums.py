@@ -298,6 +298,13 @@ SOUND = {
                 opt.zero_grad(set_to_none=False)
                 micro = 0
         """,
+    "a speed that is damped more and more": """
+        speed, damping = torch.zeros(3), 1.0
+        for _ in range(3):
+            speed.add_(torch.rand(3))
+            damping += 0.1
+            speed.div_(damping)
+        """,
     "undone before more is added": """
         class Mean:
             def __init__(self):

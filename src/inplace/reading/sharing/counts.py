@@ -117,7 +117,7 @@ def _is_word(index: ast.expr) -> bool:
 def _given(statement: ast.stmt) -> Iterator[tuple[ast.expr, bool]]:
     """What a statement sets or adds to; and whether it adds."""
     if isinstance(statement, ast.AugAssign):
-        yield statement.target, isinstance(statement.op, ast.Add)
+        yield statement.target, isinstance(statement.op, ast.Add) and not _is_fraction(statement.value)
     elif isinstance(statement, ast.Assign):
         for target, value in pairs_of(statement):
             for one in target.elts if isinstance(target, ast.Tuple | ast.List) else [target]:
@@ -134,7 +134,12 @@ def _given(statement: ast.stmt) -> Iterator[tuple[ast.expr, bool]]:
 def _adds_to(target: ast.expr, value: ast.expr) -> bool:
     """Whether `n = n + k` is what a statement says."""
     sides = [value.left, value.right] if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) else []
-    return ast.unparse(target) in map(ast.unparse, sides)
+    return ast.unparse(target) in map(ast.unparse, sides) and not any(map(_is_fraction, sides))
+
+
+def _is_fraction(node: ast.expr) -> bool:
+    """Whether it is a number with a point: what grows by that is a coefficient, and counts nothing."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, float)
 
 
 def paths_in(node: ast.expr) -> Iterator[ast.expr]:
