@@ -10,6 +10,7 @@ have that form too: then a module has to be given what was changed, and nobody m
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from inplace.facts.model import Call, Stack, StorageId, TensorId
@@ -95,9 +96,10 @@ class _Batches:
         return self._taken.get(form, set())
 
     def _is_given_to_module(self, write: Write) -> bool:
-        step = write.call.step
-        later = [at for at, _ in self._index.history.sightings.get(write.before.tensor, []) if at > step]
-        return any(self._index.trace.calls[at].module is not None for at in later[:_LOOKED_AT])
+        sightings = self._index.history.sightings.get(write.before.tensor, [])
+        begin = bisect_right(sightings, write.call.step, key=lambda one: one[0])
+        stacks = [self._index.trace.calls[at].stack for at, _ in sightings[begin : begin + _LOOKED_AT]]
+        return any((frame.entry or "").startswith("Module.") for stack in stacks for frame in stack.frames)
 
 
 def _sets(write: Write) -> bool:
