@@ -26,13 +26,17 @@ def python(*arguments: object, stdin: str = "", folder: Path | None = None) -> s
     return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=folder, check=False)
 
 
+SCRIPT = "/proc/self/cwd/script.py" if sys.platform == "linux" else "script.py"
+"""A script that has the same path in whatever folder Python runs, so that a process that has begun can run each."""
+
 _FORKED = Path(__file__).with_name("forked")
 _IMPORTED = {
-    "inplace": "torch inplace.shells.terminal.cli inplace.capture.record inplace.shells.explanation",
-    "torch.distributed.run": "torch torch.distributed.launcher.api",
-    "pytest": "torch",
+    "-m inplace": "torch inplace.shells.terminal.cli inplace.capture.record inplace.shells.explanation",
+    "-m torch.distributed.run": "torch torch.distributed.launcher.api",
+    "-m pytest": "torch",
+    SCRIPT: "torch",
 }
-"""What is imported once for all runs of a module."""
+"""What is imported once for all runs of a command."""
 
 
 def run_inplace(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,29 +52,39 @@ def run_module(module: str, *arguments: object, folder: Path | None = None) -> s
     """
     if WHOLE or os.name != "posix":
         return python("-m", module, *arguments, folder=folder)
-    given = [str(argument) for argument in arguments]
+    return _run(f"-m {module}", list(map(str, arguments)), folder or Path.cwd())
+
+
+def run_script(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script that is `SCRIPT` in a folder in plain Python, as `run_module` runs a module."""
+    if WHOLE or sys.platform != "linux":
+        return python(SCRIPT, folder=folder)
+    return _run(SCRIPT, [], folder)
+
+
+def _run(command: str, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    request = {"arguments": given, "folder": str(folder or Path.cwd()), "environment": environment}
+    request = {"arguments": arguments, "folder": str(folder), "environment": environment}
     (read_out, write_out), (read_err, write_err) = os.pipe(), os.pipe()
-    server = _server(module)
+    server = _server(command)
     socket.send_fds(server, [json.dumps(request).encode()], [write_out, write_err])
     os.close(write_out)
     os.close(write_err)
     with os.fdopen(read_out) as out, os.fdopen(read_err) as err, ThreadPoolExecutor(1) as beside:
         said = beside.submit(err.read)
         printed = out.read()
-    return subprocess.CompletedProcess([module, *given], int(server.recv(16)), printed, said.result())
+    return subprocess.CompletedProcess([command, *arguments], int(server.recv(16)), printed, said.result())
 
 
 @functools.cache
-def _server(module: str) -> socket.socket:
-    """The process that forks the runs of a module."""
+def _server(command: str) -> socket.socket:
+    """The process that forks the runs of a command."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     paths = os.pathsep.join(filter(None, [str(_FORKED), os.environ.get("PYTHONPATH")]))
     settings = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        env={**os.environ, **settings, "FORKED": f"{theirs.fileno()} {_IMPORTED[module]}"},
+        [sys.executable, *command.split()],
+        env={**os.environ, **settings, "FORKED": f"{theirs.fileno()} {_IMPORTED[command]}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],

@@ -748,18 +748,17 @@ def test_verify_proves_a_fix_on_copies(shell: Shell) -> None:
     """The rewrite of a cell is proved in another process; the user's variables and random state are not touched."""
     shell.run("w = torch.randn(3, requires_grad=True)\ndef act(t):\n    return torch.sigmoid(t)")
     cell = "h = act(w)\nh.mul_(torch.rand(3))\nh.sum().backward()"
-    ran = shell.run("%%inplace --verify\n" + cell)
+    states = []
+    for options in ("", " --verify"):
+        shell.run("torch.manual_seed(0)")
+        ran = shell.run(f"%%inplace{options}\n{cell}")
+        states.append(torch.get_rng_state().tolist())
 
     assert "+ h = h.mul(torch.rand(3))" in ran.notes[0]
     told = ran.notes[0].replace("\n       ", " ")
     assert "proved by a replay: nothing raises" in told
     assert "the gradient of w agrees with finite differences" in told
     assert shell.ip.user_ns["w"].grad is None
-    states = []
-    for options in ("", " --verify"):
-        shell.run("torch.manual_seed(0)")
-        shell.run(f"%%inplace{options}\n{cell}")
-        states.append(torch.get_rng_state().tolist())
     assert states[0] == states[1]
 
 

@@ -1,6 +1,6 @@
-"""Imports torch once for many runs of a module: each is a fork that goes on from here as Python ever does.
+"""Imports torch once for many runs of a command: each is a fork that goes on from here as Python ever does.
 
-Python imports a module of this name before it looks at what it is to run, so the module is run, and ended, by Python
+Python imports a module of this name before it looks at what it is to run, so that is run, and ended, by Python
 itself, below nothing of ours. What a run is given comes over a socket, with its output and its errors as open files;
 its exit status goes back.
 """
@@ -37,8 +37,8 @@ def _begin(streams: list[int], arguments: list[str], folder: str, environment: d
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv[1:] = arguments
-    sys.orig_argv[3:] = arguments
+    sys.argv += arguments
+    sys.orig_argv += arguments
     sys.path.remove(str(Path(__file__).parent))
 
 

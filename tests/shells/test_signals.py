@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import POSIX, python, run_inplace, script
+from tests.commands import POSIX, SCRIPT, python, run_inplace, run_script, script
 
 pytestmark = POSIX
 
@@ -42,10 +42,10 @@ ENDINGS = {
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_script_that_is_ended_leaves_its_report(name: str, tmp_path: Path) -> None:
     """It ends as it would without us, with no code of its own run, and what it did until then is reported as that."""
-    path = script(tmp_path, f"{RECORDED}{REFUSED}{ENDINGS[name]}print('not reached', flush=True)\n")
+    script(tmp_path, f"{RECORDED}{REFUSED}{ENDINGS[name]}print('not reached', flush=True)\n")
 
-    plain = python(path)
-    ours = run_inplace("run", "--json", "out.json", path, folder=tmp_path)
+    plain = run_script(tmp_path)
+    ours = run_inplace("run", "--json", "out.json", SCRIPT, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout) == (plain.returncode, plain.stdout)
     assert plain.returncode == -signal.SIGTERM
@@ -111,9 +111,9 @@ UNNOTICED = {
 @pytest.mark.parametrize("name", UNNOTICED)
 def test_the_script_does_not_notice(name: str, tmp_path: Path) -> None:
     """What it asks of SIGTERM, and what it does with it, is as without us, for its children too."""
-    path = script(tmp_path, f"import os, signal, sys, torch\ntorch.ones(1)\n{UNNOTICED[name]}\n")
+    script(tmp_path, f"import os, signal, sys, torch\ntorch.ones(1)\n{UNNOTICED[name]}\n")
 
-    plain, ours = python(path), run_inplace("run", "--quiet", path)
+    plain, ours = run_script(tmp_path), run_inplace("run", "--quiet", SCRIPT, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
 
@@ -189,12 +189,12 @@ TOLD_TO_END = {
 @pytest.mark.parametrize("name", TOLD_TO_END)
 def test_a_child_that_is_told_to_end_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it is then, its parent's `terminate` and `join` do what they do without us, and no mark is left."""
-    path = script(tmp_path, f"{CHILDREN}{TOLD_TO_END[name]}\n")
+    script(tmp_path, f"{CHILDREN}{TOLD_TO_END[name]}\n")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
 
-    plain, ours = python(path), run_inplace("run", "--quiet", path)
+    plain, ours = run_script(tmp_path), run_inplace("run", "--quiet", SCRIPT, folder=tmp_path)
 
     assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
     assert list(temporary.glob("inplace-*")) == []
