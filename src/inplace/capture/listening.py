@@ -37,7 +37,7 @@ class Listening(Listener):
     parts: Parts
 
     def __init__(self, faults: Faults, *, strict: bool, light: bool, full: Callable[[], None]) -> None:
-        self._faults, self.strict, self._light, self._full = faults, strict, light, full
+        self._faults, self.strict, self.names_modules, self._full = faults, strict, not light, full
 
     def turn_to(self, parts: Parts) -> None:
         """Have these note from now on."""
@@ -130,7 +130,7 @@ class Listening(Listener):
         self.parts.contents.settle_over(some, len(self.parts.log) - 1, changed=False)
 
     def module_of(self, frame: FrameType) -> int:
-        if self._light:
+        if not self.names_modules:
             return -1
         found = self._faults.spared(NAMES, self.parts.naming.module_at, frame)
         return -1 if found is None else int(found)

@@ -135,6 +135,11 @@ class Naming:
             is_known = model is not None and found != name_of_class(type(model))
             self._raw.names.append((f"{found}.{name}" if is_known else name, tensor, step))
 
+    @property
+    def modules(self) -> Identities:
+        """The numbers that modules have."""
+        return self._modules
+
     def live_modules(self) -> list[torch.nn.Module]:
         """The modules that have a number, or ran around others, and are still there."""
         return [module for ref in [*self._modules.refs, *self._around.refs] if (module := ref()) is not None]

@@ -154,4 +154,4 @@ class Parts:
     def _uncouple(self) -> None:
         self.seen.close()
         # What is compiled has these tables: they would wait for a cyclic collection, which may come windows later.
-        self.arrivals.meet_view = self.seen.storages.owners = self.seen.burier = None
+        self.arrivals.meet_view = self.seen.storages.owners = self.seen.compiled = None

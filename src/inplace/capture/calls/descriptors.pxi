@@ -26,6 +26,26 @@ cdef extern from *:
         Py_XDECREF(given);
         return made;
     }
+    /* See NOTE [ Found by its tensor ]. */
+    static PyObject* one_of_its_references(PyObject* one, PyObject* kind, PyObject* died, int* is_told) {
+        Py_ssize_t offset = Py_TYPE(one)->tp_weaklistoffset;
+        *is_told = 0;
+    #ifndef Py_GIL_DISABLED
+        PyWeakReference* ref = offset ? *(PyWeakReference**)((char*)one + offset) : NULL;
+        for (int count = 0; count < 8; count++) {
+            if (ref == NULL) {
+                *is_told = 1;
+                return NULL;
+            }
+            if ((PyObject*)Py_TYPE(ref) == kind && ref->wr_callback == died) {
+                *is_told = 1;
+                return (PyObject*)ref;
+            }
+            ref = ref->wr_next;
+        }
+    #endif
+        return NULL;
+    }
     static Py_ssize_t offset_of(PyObject* descriptor) {
         return ((PyMemberDescrObject*)descriptor)->d_member->offset;
     }
@@ -40,6 +60,7 @@ cdef extern from *:
     object read_by(getter get, PyObject* tensor, void* closure)
     Py_ssize_t offset_of(object descriptor)
     object weak_reference(object kind, object one, object died)
+    PyObject* one_of_its_references(PyObject* one, object kind, object died, bint* is_told) noexcept
     ctypedef struct PyFrameObject:
         pass
     ctypedef struct PyCodeObject:
@@ -108,11 +129,13 @@ cdef Py_ssize_t PASSED_SLOT = slot_named("passed", Known)
 cdef Py_ssize_t QUICK_SLOT = slot_named("quick", Known)
 cdef Py_ssize_t SWITCHES_SLOT = slot_named("switches", Known)
 cdef Py_ssize_t VARIES_SLOT = slot_named("varies", Known)
+cdef Py_ssize_t WRITING_SLOT = slot_named("writing", Known)
 
 cdef Py_ssize_t DETAIL_SLOT = slot_named("detail", TensorsSeen)
 cdef Py_ssize_t STEP_SLOT = slot_named("step", TensorsSeen)
 cdef Py_ssize_t BLOCK_SLOT = slot_named("_block", stacks.Stacks)
 
+cdef object NO_KEY = refs_of_tensors.NO_KEY
 cdef PyObject* PLAIN_TENSOR = <PyObject*>torch.Tensor
 cdef PyObject* PARAMETER = <PyObject*>torch.nn.Parameter
 
@@ -147,6 +170,21 @@ cdef inline bint is_of_one_kind(PyObject* value):
     """Whether this is a tensor of a class whose getters are those above."""
     cdef PyObject* kind = <PyObject*>Py_TYPE(<object>value)
     return kind == PLAIN_TENSOR or kind == PARAMETER
+
+
+cdef inline PyObject* ref_of(dict refs, object died, PyObject* tensor) except? NULL:
+    """What is known of a tensor: one of `refs`, which call `died` when theirs dies; NULL for nothing.
+
+    NOTE [ Found by its tensor ]
+    An object has a list of the weak references to it, and ours is among the first of it. So it is found without making
+    an integer of an address, and without asking a dictionary as large as there are tensors, which lies in colder memory.
+    Where there are more references in front of it, that dictionary is asked. One that was let go of has a key no more.
+    """
+    cdef bint is_told
+    cdef PyObject* found = one_of_its_references(tensor, TensorRef, died, &is_told)
+    if not is_told:
+        return PyDict_GetItemWithError(refs, <intptr_t>tensor)
+    return NULL if found == NULL or slot(found, KEY_SLOT) == <PyObject*>NO_KEY else found
 
 
 cdef PyObject* layout_in(dict layouts, tensor) except? NULL:

@@ -21,6 +21,7 @@ class Listener:
         external: the storages met lately whose memory others own, where there are any.
         samples: what reads a few bytes of what nodes may have saved; None where nobody does.
         strict: whether a write that destroys a save is to be stopped.
+        names_modules: whether calls are asked in whose forward they are made.
     """
 
     watched: Mapping[Any, Any]
@@ -28,6 +29,7 @@ class Listener:
     external: list[Any]
     samples: Samples | None
     strict = False
+    names_modules = True
 
     def check(self, function: Function, step: int, tensors: list[torch.Tensor]) -> None:
         """A call is about to run, in strict mode.

@@ -98,7 +98,7 @@ class CallMode(TorchFunctionMode):
         elif Shorthand is not None:
             self._shorthand = Shorthand(notes, seen, arrivals, self._stacks, self._hooks)
             arrivals.meet_view, seen.storages.owners = self._shorthand.meet_view, self._shorthand.owners
-            seen.burier = self._shorthand.bury
+            seen.compiled = self._shorthand
 
     def is_here(self) -> bool:
         """Whether the thread that calls is the recorded one: modes are per thread, hooks and patches are not."""

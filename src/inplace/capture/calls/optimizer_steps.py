@@ -98,6 +98,9 @@ class OptimizerSteps:
         log.calls.extend((function, stack, 1, -1, sequence, sequence, len(log.given), 0, 0))
         while len(self._paths) < len(params):
             self._paths.append(log.path(f"params[{len(self._paths)}]"))
+        if seen.compiled is not None:
+            seen.compiled.take_all(params, self._paths, self._refs)
+            return
         refs, noted = seen.refs, b""
         for path, param in zip(self._paths, params, strict=False):
             state = seen.see(param)
@@ -118,11 +121,14 @@ class OptimizerSteps:
         start = self._step * WIDTH
         log.calls[start + SEQ1] = torch._C._autograd._get_sequence_nr() - log.origin
         at = log.calls[start + GIVEN] + 2
-        for ref in self._refs:
-            param = ref()
-            if param is not None:
-                log.given[at] = seen.stepped(param, ref)
-            at += GIVEN_WIDTH
+        if seen.compiled is not None:
+            seen.compiled.leave_all(self._refs, at)
+        else:
+            for ref in self._refs:
+                param = ref()
+                if param is not None:
+                    log.given[at] = seen.stepped(param, ref)
+                at += GIVEN_WIDTH
         self._step = -1
         self._refs.clear()
 

@@ -81,6 +81,8 @@ cdef extern from *:
 
 cdef int KINDS = memories._KINDS
 cdef int MOST_BLOCKS = memories._MOST
+cdef int MOST_LATELY = storages.LATELY
+cdef object TOO_MANY = storages.TOO_MANY
 cdef int FACTS = tensors.FACTS
 
 
@@ -167,6 +169,8 @@ cdef class Owners:
             return False
         if type(one) is LiveStorage:
             begin = <object>slot(<PyObject*>one, LIVE_POINTER_SLOT)
+        elif type(one) is TensorRef:
+            begin = <object>slot(<PyObject*>one, POINTER_SLOT)
         else:
             begin = one.pointer
         return begin <= start and start + size <= begin + <unsigned long long>self._size_of(one)
@@ -187,13 +191,40 @@ cdef class Owners:
         layout = self._rows.data.as_ints[layout] >> LAYOUT
         return self._sizes[layout]
 
-    cdef object owner_of_new(self, pointer, size):
+    cdef object owner_of_new(self, unsigned long long start, unsigned long long size):
         """As `Storages._same_memory` finds it, before anything is noted of it."""
-        placed, self._storages._placed = self._storages._placed, len(self._rows) // TENSOR_WIDTH
         memory, unplaced = self._storages._memory, self._storages._unplaced
-        self.place(memory, unplaced, placed)
-        unplaced.clear()
-        return self.owner_of(memory, pointer, size)
+        owner = self._lately(unplaced, self._storages._placed, start, size)
+        if owner is TOO_MANY:
+            placed, self._storages._placed = self._storages._placed, len(self._rows) // TENSOR_WIDTH
+            self.place(memory, unplaced, placed)
+            unplaced.clear()
+            owner = None
+        return self.owner_of(memory, start, size) if owner is None else owner
+
+    cdef object _lately(self, list unplaced, long long placed, unsigned long long start, unsigned long long size):
+        """As `Storages._lately`."""
+        cdef Py_ssize_t count = 0
+        cdef PyObject* ref
+        if not start or not size:
+            return None
+        if PyList_GET_SIZE(unplaced) > MOST_LATELY:
+            unplaced[:] = [one for one in unplaced if not has_died(<PyObject*>one)]
+            if PyList_GET_SIZE(unplaced) > MOST_LATELY:
+                return TOO_MANY
+        for one in reversed(self._refs.values()):
+            ref = <PyObject*>one
+            if PyLong_AsLongLong(<object>slot(ref, TENSOR_SLOT)) < placed:
+                break
+            count += 1
+            if count > MOST_LATELY:
+                return TOO_MANY
+            if slot(ref, LIVE_SLOT) == <PyObject*>None and self._holds(one, start, size):
+                return one
+        for one in unplaced:
+            if self._holds(one, start, size):
+                return one
+        return None
 
     cdef int _place_living(self, memory) except -1:
         """As `Memory._forget_dead`."""

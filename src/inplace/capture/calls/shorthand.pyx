@@ -30,6 +30,7 @@ from inplace.capture.calls.functions import variant_of
 from inplace.capture.calls.known import Known
 from inplace.capture.code import stacks
 from inplace.capture.tables import call_log, layouts, storages, tensor_facts, tensor_states, tensors, tensors_seen
+from inplace.capture.tables import refs as refs_of_tensors
 from inplace.capture.tables.refs import LiveStorage, TensorRef
 from inplace.capture.tables.tensor_facts import small_values
 from inplace.capture.tables.tensors_seen import TensorsSeen
@@ -120,6 +121,9 @@ cdef class Shorthand:
     cdef object _seen, _arrivals, _hooks, _samples, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
     cdef list _times, _dead, _running, _external
+    cdef dict _module_numbers
+    cdef list _modules
+    cdef bint _is_naming
     cdef set _plain
     cdef dict _compared
     cdef list _taken
@@ -150,6 +154,8 @@ cdef class Shorthand:
         self._asleep, self._watched, self._external = hooks.asleep, hooks.watched, hooks.external
         self._live, self._plain = seen.storages.live, tensors.PLAIN
         self._detailed, self._most, self._known = notes.detailed, notes.most, notes.known
+        numbered, self._is_naming = hooks.parts.naming.modules, hooks.names_modules
+        self._module_numbers, self._modules = numbered.found, numbered.refs
         memset(self._listed, 255, sizeof(self._listed))
         self._compared = {}  # by steps of calls that have not ended, what they take that is compared around them
 
@@ -178,7 +184,9 @@ cdef class Shorthand:
             return -1
         if flag(facts, VARIES_SLOT) and (flag(facts, BUFFERS_SLOT) or kwargs.get("inplace") is True):
             if variant_of(known.facts.name, args, kwargs):
-                return -1
+                function = PyLong_AsLongLong(<object>slot(facts, WRITING_SLOT))
+                if function < 0 or not flag(facts, BUFFERS_SLOT) or self._hooks.strict:
+                    return -1  # running statistics are written, which moves no counter: all else is as ever
         if PyList_GET_SIZE(self._dead):
             self._bury()
         self._taken, self._has_list = None, False
@@ -224,9 +232,19 @@ cdef class Shorthand:
         begun.stack = self._frames.stack_of(<object>begun.frame, &begun.module)
         begun.times = self._times[begun.stack]
         if begun.module != NULL and begun.times < OWNED:
-            begun.owner = self._hooks.module_of(<object>begun.module)
+            begun.owner = self._owner_of(<object>begun.module)
         put(<PyObject*>self._seen, DETAIL_SLOT, begun.times < self._detailed)
         return 0
+
+    cdef long long _owner_of(self, frame) except -2:
+        """As `Listening.module_of`, of a module that has a number."""
+        cdef PyObject* number = NULL
+        if self._is_naming:
+            module = frame.f_locals.get("self")
+            number = PyDict_GetItemWithError(self._module_numbers, <intptr_t><PyObject*>module)
+            if number != NULL and living(<PyObject*>self._modules[<object>number]) is module:
+                return PyLong_AsLongLong(<object>number)
+        return self._hooks.module_of(frame)
 
     cdef bint _note_given(
         self, PyObject* value, Py_ssize_t place, int32_t* given, Py_ssize_t* count, Beginning* begun
@@ -243,7 +261,7 @@ cdef class Shorthand:
                 if PyObject_CallOneArg(IS_INFERENCE, <object>value):  # it has no counter, and a state for each look
                     return False
                 self._look_around(begun)
-                if PyDict_GetItemWithError(self._refs, <intptr_t>value) != NULL or not self._foreign.meet(value, begun.step):
+                if ref_of(self._refs, self._died, value) != NULL or not self._foreign.meet(value, begun.step):
                     self._seen.see(<object>value)
                 ref = self._unmoved(value)
                 if ref == NULL:
@@ -283,7 +301,7 @@ cdef class Shorthand:
         cdef PyObject* ref
         if not args or not is_of_one_kind(<PyObject*>args[0]):
             return False
-        ref = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>args[0])
+        ref = ref_of(self._refs, self._died, <PyObject*>args[0])
         return ref != NULL and slot(ref, LIVE_SLOT) != <PyObject*>None
 
     cdef int _take(self, PyObject* live) except -1:
@@ -299,7 +317,7 @@ cdef class Shorthand:
     cdef PyObject* _unmoved(self, PyObject* value) except? NULL:
         """What is known of a tensor that is in the state that was noted last; NULL where it is not, or is new."""
         cdef char* impl
-        cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>value)
+        cdef PyObject* ref = ref_of(self._refs, self._died, value)
         if ref == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None:
             return NULL
         impl = impl_of(value)
@@ -398,6 +416,67 @@ cdef class Shorthand:
         cdef int32_t state
         return state if self._views.meet(tensor, base, step, made, &state) else None
 
+    def take_all(self, list tensors, list paths, list refs):
+        """Note the arguments of a call that takes tensors alone, and what is known of each, as `OptimizerSteps` does."""
+        cdef int32_t row[GIVEN_WIDTH]
+        cdef PyObject* ref
+        cdef Py_ssize_t place
+        for place in range(PyList_GET_SIZE(tensors)):
+            tensor = tensors[place]
+            ref = self._unmoved(<PyObject*>tensor)
+            if ref == NULL:
+                self._seen.see(tensor)
+                ref = ref_of(self._refs, self._died, <PyObject*>tensor)
+                if ref == NULL:
+                    raise KeyError("a parameter that was just met")
+            row[0] = paths[place]
+            row[1] = row[2] = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
+            array.extend_buffer(self._given, <char*>row, GIVEN_WIDTH)
+            refs.append(<object>ref)
+
+    def leave_all(self, list refs, Py_ssize_t at):
+        """Note the states in which a call has left those tensors, from a place among what was noted of its arguments."""
+        cdef int32_t state
+        for one in refs:
+            tensor = living(<PyObject*>one)
+            if tensor is not None:
+                if not self._stepped(<PyObject*>one, tensor, &state):
+                    state = self._seen.stepped(tensor, one)
+                self._given.data.as_ints[at] = state
+            at += GIVEN_WIDTH
+
+    cdef bint _stepped(self, PyObject* ref, tensor, int32_t* number) except -1:
+        """As `TensorsSeen.stepped`; False, and nothing noted, where that is to do it."""
+        cdef char* impl = impl_of(<PyObject*>tensor)
+        cdef long long state = PyLong_AsLongLong(<object>slot(ref, STATE_SLOT))
+        if impl == NULL or state < 0 or slot(ref, VERSION_SLOT) == <PyObject*>None or flag(ref, GUESSED_SLOT):
+            return False
+        if pointer_at(impl) != PyLong_AsLongLong(<object>slot(ref, POINTER_SLOT)):
+            return False
+        if version_at(impl) != PyLong_AsLongLong(<object>slot(ref, VERSION_SLOT)):
+            if read(BASE, <PyObject*>tensor) is not None:
+                return False
+            state = self._again(ref, tensor, impl, state, version_at(impl))
+        number[0] = state
+        return True
+
+    cdef long long _again(self, PyObject* ref, tensor, char* impl, long long state, version) except -1:
+        """Note that a tensor whose last state is `state` is in it again, at another version."""
+        cdef long long row[STATE_WIDTH]
+        cdef Py_ssize_t place
+        for place in range(STATE_WIDTH):
+            row[place] = self._states.data.as_longlongs[state * STATE_WIDTH + place]
+        row[5], row[8] = PyLong_AsLongLong(version), len(self._rows) // TENSOR_WIDTH
+        state = len(self._states) // STATE_WIDTH
+        array.extend_buffer(self._states, <char*>row, STATE_WIDTH)
+        put(ref, VERSION_SLOT, version)
+        put(ref, STATE_SLOT, state)
+        if flag(<PyObject*>self._seen, DETAIL_SLOT):
+            values = values_of(tensor, impl)
+            if values is not None:
+                self._values[state] = values
+        return state
+
     cdef bint _note_result(
         self, known, Py_ssize_t step, args, dict kwargs, result, long long made, long long nodes, bint is_open
     ) except -1:
@@ -425,7 +504,7 @@ cdef class Shorthand:
     ) except -1:
         """Note the state of a tensor that a call has given out; False, and nothing noted, where it is not for us."""
         cdef PyObject* ref
-        if PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>result) == NULL:
+        if ref_of(self._refs, self._died, <PyObject*>result) == NULL:
             return self._meet(known, result, step, made, is_open, state)
         ref = self._unmoved(<PyObject*>result)  # as `x.long()` may give out x
         if ref == NULL:
@@ -439,10 +518,9 @@ cdef class Shorthand:
         As `TensorsSeen.stepped` does. False, and nothing noted, where it is not so.
         """
         cdef PyObject* bare = <PyObject*>result
-        cdef PyObject* ref = PyDict_GetItemWithError(self._refs, <intptr_t>bare)
+        cdef PyObject* ref = ref_of(self._refs, self._died, bare)
         cdef char* impl = impl_of(bare)
         cdef Layout* layout
-        cdef long long row[STATE_WIDTH]
         cdef long long state
         cdef int32_t number
         cdef Py_ssize_t place
@@ -467,20 +545,10 @@ cdef class Shorthand:
                 return False
         except RuntimeError:  # it has no memory any more
             return False
-        for place in range(STATE_WIDTH):
-            row[place] = self._states.data.as_longlongs[state * STATE_WIDTH + place]
-        if row[4] != (layout.number << LAYOUT | LEAF):
+        if self._states.data.as_longlongs[state * STATE_WIDTH + 4] != (layout.number << LAYOUT | LEAF):
             return False
         if version != <object>slot(ref, VERSION_SLOT):
-            put(ref, VERSION_SLOT, version)
-            row[5], row[8] = PyLong_AsLongLong(version), len(self._rows) // TENSOR_WIDTH
-            state = len(self._states) // STATE_WIDTH
-            array.extend_buffer(self._states, <char*>row, STATE_WIDTH)
-            put(ref, STATE_SLOT, state)
-            if flag(<PyObject*>self._seen, DETAIL_SLOT):
-                values = values_of(result, impl)
-                if values is not None:
-                    self._values[state] = values
+            state = self._again(ref, result, impl, state, version)
         number = state
         place = self._calls.data.as_ints[step * CALL_WIDTH + GIVEN]
         for value in (*args, *kwargs.values()):

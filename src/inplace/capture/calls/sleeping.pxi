@@ -56,14 +56,14 @@ cdef class Sleeping:
         seen: where tensors get their ids.
     """
 
-    cdef object _contents, _seen
-    cdef dict _asleep
+    cdef object _contents, _seen, _died
+    cdef dict _asleep, _refs
     cdef long long _awake
     cdef array.array _sizes
 
     def __init__(self, contents, seen):
         self._contents, self._seen, self._asleep, self._sizes = contents, seen, contents.asleep, seen.storages.sizes
-        self._awake = contents_of_others._AWAKE
+        self._awake, self._refs, self._died = contents_of_others._AWAKE, seen.refs, seen.died
 
     cdef bint look_over(self, list some, Py_ssize_t step) except -1:
         """Note that storages are as they were before the call at a step, which takes them; False where Python looks."""
@@ -111,7 +111,7 @@ cdef class Sleeping:
                 ref = <PyObject*>one
                 break
         impl = NULL if tensor is None else impl_of(<PyObject*>tensor)
-        if impl == NULL or PyDict_GetItemWithError(self._seen.refs, <intptr_t><PyObject*>tensor) != ref:
+        if impl == NULL or ref_of(self._refs, self._died, <PyObject*>tensor) != ref:
             return False
         number = <object>slot(bare, LIVE_ID_SLOT)
         size = self._sizes.data.as_longlongs[PyLong_AsLongLong(number)]

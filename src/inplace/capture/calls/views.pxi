@@ -54,7 +54,7 @@ cdef class Views:
             state: is given the view's state.
         """
         cdef PyObject* bare = <PyObject*>tensor
-        cdef PyObject* below = PyDict_GetItemWithError(self._refs, <intptr_t><PyObject*>base)
+        cdef PyObject* below = ref_of(self._refs, self._died, <PyObject*>base)
         cdef PyObject* live
         cdef char* impl = impl_of(bare)
         cdef char* base_impl = impl_of(<PyObject*>base)

@@ -11,19 +11,20 @@ class Identities:
 
     Attributes:
         refs: the objects by their numbers.
+        found: the number that an object was given last which had this `id`.
     """
 
     def __init__(self) -> None:
         self.refs: list[Any] = []
-        self._found: dict[int, int] = {}
+        self.found: dict[int, int] = {}
 
     def of(self, value: object) -> int | None:
         """The number of an object, None if it was given none."""
-        number = self._found.get(id(value))
+        number = self.found.get(id(value))
         return number if number is not None and self.refs[number]() is value else None
 
     def give(self, value: object) -> None:
         """Give an object the next number."""
         ref = weakref.ref(value)
-        self._found[id(value)] = len(self.refs)
+        self.found[id(value)] = len(self.refs)
         self.refs.append(ref)

@@ -64,10 +64,14 @@ class Memory:
             return None
         for kind in self._kinds:
             for owner in _owners(self._stretches.get((start >> kind) * _KINDS + kind)):
-                begin = owner.pointer
-                if begin <= start and owner() is not None and start + size <= begin + self._size_of(owner):
+                if self.holds(owner, start, size):
                     return owner
         return None
+
+    def holds(self, owner: Owner, start: int, size: int) -> bool:
+        """Whether an owner lives and has so many bytes at an address."""
+        begin = owner.pointer
+        return begin <= start and owner() is not None and start + size <= begin + self._size_of(owner)
 
     def _forget_dead(self) -> None:
         living = {id(one): one for some in self._stretches.values() for one in _owners(some) if one() is not None}

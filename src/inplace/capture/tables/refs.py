@@ -11,6 +11,9 @@ import weakref
 
 from inplace.facts.model import CounterId, StateId, StorageId, TensorId
 
+NO_KEY = 0
+"""The key of a reference that was let go of while its tensor lives."""
+
 
 class LiveStorage(weakref.ref):  # type: ignore[type-arg]
     """A storage that may still be alive, by the `StorageImpl` over its bytes that was met first.
@@ -58,7 +61,7 @@ class SecondStorage(weakref.ref):  # type: ignore[type-arg]
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
     """A tensor that may still be alive.
 
-    `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
+    `key` is the `id` of the tensor. `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
     `live` is None where the storage can't be read or was not asked for; in the latter case `node` is the number of the
     node that gave the tensor out, -1 for none. One that is `lost` must not be read any more.
     """

@@ -10,6 +10,10 @@ tensor lives, no other storage begins there. The storage is asked for when someb
 any call that may move the memory, or keep an alias of it that we aren't shown. After its tensor's death only the node
 that gave it out may still keep it.
 What is known of it is in the tensor's reference and row; see NOTE [ New tensors ].
+
+NOTE [ Met lately ]
+Whose bytes are those that others own is asked of what was met lately one by one, of all else through a `Memory`. So
+what a loop makes and drops between two arrays that it takes is never told to that.
 """
 
 from __future__ import annotations
@@ -28,6 +32,11 @@ from inplace.capture.tables.refs import LiveStorage, SecondStorage, TensorRef
 from inplace.capture.tables.tensors import FACTS, FIRST, LAST, NO_STEP, NONE, TENSOR, Tensors, in_order, places_in
 from inplace.facts.model import Storage, StorageId
 from inplace.facts.rows import Table
+
+LATELY = 64
+"""Tensors, and storages, that are looked at one by one when it is asked whose some bytes are."""
+TOO_MANY = object()
+"""Told where more of them live."""
 
 _MOST = 512  # tensors and storages, from which on those that have died are let go of
 _ALIVE = NO_STEP  # the last step of a storage that did not die
@@ -273,10 +282,13 @@ class Storages:
 
     def _same_memory(self, pointer: int, size: int) -> LiveStorage | None:
         """The storage that was known of some bytes before."""
-        self._place()
-        if self.owners is not None:
+        owner = self._lately(pointer, size)
+        if owner is TOO_MANY:
+            self._place()
+            owner = None
+        if owner is None and self.owners is not None:
             owner = self.owners.owner_of(self._memory, pointer, size)
-        else:
+        elif owner is None:
             owner = self._memory.owner_of(pointer, size)
         if not isinstance(owner, TensorRef):
             return None if owner is None else owner.live
@@ -284,6 +296,23 @@ class Storages:
         if tensor is not None:
             self.ask(tensor, owner)
         return owner.live
+
+    def _lately(self, pointer: int, size: int) -> Any:
+        """Who of those that `_memory` was not told of has some bytes; None for nobody, TOO_MANY if more live."""
+        if not pointer or not size:
+            return None
+        if len(self._unplaced) > LATELY:
+            self._unplaced[:] = [one for one in self._unplaced if one() is not None]
+            if len(self._unplaced) > LATELY:
+                return TOO_MANY
+        for count, ref in enumerate(reversed(self._refs.values())):  # which tensors enter in the order of their ids
+            if ref.tensor < self._placed:
+                break
+            if count == LATELY:
+                return TOO_MANY
+            if ref.live is None and self._memory.holds(ref, pointer, size):
+                return ref
+        return next((one for one in self._unplaced if self._memory.holds(one, pointer, size)), None)
 
     def _size_of(self, owner: Owner) -> int:
         """The bytes that an owner has at its pointer; a tensor has none where somebody has asked for its storage."""

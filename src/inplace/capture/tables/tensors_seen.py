@@ -8,13 +8,14 @@ while the user's code runs; who has died is looked at before the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
+from typing import Any
 
 import torch
 
 from inplace.capture.tables.counters import Counters
 from inplace.capture.tables.layouts import LAYOUT
-from inplace.capture.tables.refs import LiveStorage, TensorRef
+from inplace.capture.tables.refs import NO_KEY, LiveStorage, TensorRef
 from inplace.capture.tables.storages import Storages
 from inplace.capture.tables.tensor_facts import autograd_of, creation_of, is_functional, small_values
 from inplace.capture.tables.tensor_states import REQUIRES_GRAD, States, creation_flag
@@ -37,11 +38,11 @@ class TensorsSeen:
         origin: the sequence number at which the recording began.
         dead: references to tensors that have died since the last `bury`; they have to be buried before `refs` is asked.
         died: what a weak reference calls when its tensor dies.
-        burier: what does the same as `bury`, compiled; None where it was not.
+        compiled: what notes in these tables and was compiled; None where nothing is.
     """
 
     __slots__ = (
-        "burier",
+        "compiled",
         "counters",
         "dead",
         "detail",
@@ -65,7 +66,7 @@ class TensorsSeen:
         self.counters = Counters(self.refs, self.states)
         self.dead: list[TensorRef] = []
         self.died = self.dead.append
-        self.burier: Callable[[], None] | None = None
+        self.compiled: Any = None
 
     # ------------------------------------------------------------ seeing
 
@@ -200,8 +201,8 @@ class TensorsSeen:
 
     def bury(self) -> None:
         """Forget the tensors that have died."""
-        if self.burier is not None:
-            self.burier()
+        if self.compiled is not None:
+            self.compiled.bury()
             return
         dead, step, rows = self.dead, self.step, self.tensors.rows
         while dead:
@@ -224,6 +225,7 @@ class TensorsSeen:
         """Hold no weak reference to a tensor any more; it is another one when it is seen again."""
         known = self.refs.pop(id(tensor), None)
         if known is not None:
+            known.key = NO_KEY
             self.tensors.rows[known.tensor * TENSOR + LAST] = self.step
             self.storages.leave(known, self.step)
 
