@@ -61,9 +61,9 @@ class SecondStorage(weakref.ref):  # type: ignore[type-arg]
 class TensorRef(weakref.ref):  # type: ignore[type-arg]
     """A tensor that may still be alive.
 
-    `key` is the `id` of the tensor. `version` and `pointer` are what tells whether the tensor is still in `state`; None and 0 where it has none.
-    `live` is None where the storage can't be read or was not asked for; in the latter case `node` is the number of the
-    node that gave the tensor out, -1 for none. One that is `lost` must not be read any more.
+    `key` is the tensor's `id`. `version` and `pointer` are what tells whether the tensor is still in `state`; None and
+    0 where it has none. `live` is None where the storage can't be read or was not asked for; in the latter case `node`
+    is the number of the node that gave the tensor out, -1 for none. One that is `lost` must not be read any more.
     """
 
     __slots__ = ("counter", "guessed", "key", "live", "lost", "node", "pointer", "state", "tensor", "version")
