@@ -53,6 +53,8 @@ is_as_it_was: Callable[[Any], bool] | None = None
 
 False as well where that can't be told without `Watched.read`.
 """
+leave_out_unchanged: Callable[[list[Watched], int], tuple[list[Watched], int]] | None = None
+"""The storages of which `is_as_it_was` doesn't hold, and of how many it does: the call that is told left those so."""
 
 Change = tuple[StorageId, int, int, int | None, int, int, bool]
 
@@ -259,7 +261,10 @@ class Contents:
             else:  # it may have ended before the call came to the bytes
                 del self.asleep[watched.storage]
 
-    def _look_asleep(self, some: Iterable[Watched], step: int) -> None:
+    def _look_asleep(self, some: list[Watched], step: int) -> None:
+        if leave_out_unchanged is not None:
+            some, count = leave_out_unchanged(some, step - 1)
+            self.spent += count * _LEAST
         for watched in some:
             if watched.live.refs:
                 self._compare(self.asleep, watched, step)

@@ -46,6 +46,10 @@ cdef extern from *:
     #endif
         return NULL;
     }
+    /* An object of a class of ours, whose slots are yet to be filled. */
+    static PyObject* bare_of(PyObject* kind) {
+        return ((PyTypeObject*)kind)->tp_alloc((PyTypeObject*)kind, 0);
+    }
     static Py_ssize_t offset_of(PyObject* descriptor) {
         return ((PyMemberDescrObject*)descriptor)->d_member->offset;
     }
@@ -59,6 +63,7 @@ cdef extern from *:
     getter getter_of(object descriptor, void** closure)
     object read_by(getter get, PyObject* tensor, void* closure)
     Py_ssize_t offset_of(object descriptor)
+    object bare_of(object kind)
     object weak_reference(object kind, object one, object died)
     PyObject* one_of_its_references(PyObject* one, object kind, object died, bint* is_told) noexcept
     ctypedef struct PyFrameObject:

@@ -81,6 +81,7 @@ include "owners.pxi"
 include "foreign.pxi"
 include "elements.pxi"
 include "sleeping.pxi"
+include "sampling.pxi"
 include "entry.pxi"
 
 
@@ -117,6 +118,7 @@ cdef class Shorthand:
     cdef Owners _owners
     cdef Foreign _foreign
     cdef Sleeping _sleeping
+    cdef Sampling _sampling
     cdef NewStorages _new
     cdef object _seen, _arrivals, _hooks, _samples, _storages, _log, _died, _counters
     cdef dict _refs, _unasked, _values, _asleep, _watched, _live
@@ -144,6 +146,7 @@ cdef class Shorthand:
         self._owners, self._frames = Owners(seen), Frames(stacks)
         self._views, self._foreign = Views(seen, self._met, self._new), Foreign(seen, self._met, self._new, self._owners)
         self._sleeping = Sleeping(hooks.parts.contents, seen)
+        self._sampling = None if hooks.samples is None else Sampling(hooks.samples, seen, notes)
         self._log, self._storages, self._died = notes.log, seen.storages, seen.died
         self._refs, self._unasked = seen.refs, seen.storages.unasked
         self._states, self._counters = seen.states._facts, seen.counters
@@ -381,10 +384,9 @@ cdef class Shorthand:
             return False
         self._calls.data.as_ints[step * CALL_WIDTH + SEQ1] = ended
         if ended != begun:
-            sampled = self._samples
             times = self._times[self._calls.data.as_ints[step * CALL_WIDTH + STACK]]
-            if sampled is not None and (times <= SAMPLED_FIRST or sampled.is_on):
-                sampled.take(known, step, call_notes.tensor_arguments(args, kwargs), result, ended - begun)
+            if self._sampling is not None and (times <= SAMPLED_FIRST or self._samples.is_on):
+                self._sampling.take(known, step, args, kwargs, result, ended - begun)
         if PyList_GET_SIZE(self._external) or (changes and self._watched):
             if self._watched or not self._take_external():
                 self._hooks.settle()
