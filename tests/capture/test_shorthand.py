@@ -24,6 +24,7 @@ from inplace.capture.bytes import contents, samples
 from inplace.capture.calls import mode
 from inplace.capture.calls.call_notes import CallNotes
 from inplace.capture.record import Recorder
+from inplace.capture.tables.refs import TensorRef
 from inplace.facts.codec import to_json
 from inplace.facts.model import Act
 from tests.some import some
@@ -411,3 +412,104 @@ def test_lists_of_tensors_have_the_same_trace(name: str, tmp_path: Path) -> None
     }[name]
     text = "import torch\nw = torch.ones(2, 2, requires_grad=True)\nx = torch.ones(2, 2)\nfor _ in range(3):\n"
     assert_same(text + textwrap.indent(body, "    ") + "\n", "<program>", tmp_path)
+
+
+KNOWN = {
+    "with references in front": "held = [weakref.ref(x, print) for _ in range(20)]; y = x * 2; x.add_(1); y = x[0] * w",
+    "swapped": "y = x * 2; torch.utils.swap_tensors(x, torch.ones(2, 2)); y = x * 2; x.add_(1); y = x.t() * w",
+    "died and met again": "for n in range(9):\n    y = x * n; z = y[0]; del y\n    z.add_(1)",
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_tensor_is_known_by_its_own_references(name: str, tmp_path: Path) -> None:
+    """Wherever ours stands among them, and where it was let go of."""
+    body = textwrap.indent(KNOWN[name], "    ")
+    text = "import weakref\nimport torch\nw = torch.ones(2, requires_grad=True)\nx = torch.ones(2, 2)\n"
+    assert_same(f"{text}for _ in range(3):\n{body}\n", "<program>", tmp_path)
+
+
+def test_a_reference_that_was_let_go_of_is_not_found_again() -> None:
+    """Somebody holds it, and so it stands among those of the tensor."""
+    x = torch.ones(2)
+    with inplace.record() as recording:
+        y = x * 2
+        held = x.__weakref__
+        torch.utils.swap_tensors(x, torch.ones(2))
+        y = x * 3
+    assert type(held) is TensorRef
+    del y
+
+    one, two = (call.inputs[0].before for call in recording.report.trace.calls if call.function.label == "mul")
+
+    assert recording.report.trace.states[one].tensor != recording.report.trace.states[two].tensor
+
+
+OWNERS = {
+    "few": "a = np.ones(3, np.float32); y = torch.from_numpy(a) + 1; kept.append(y)",
+    "many": "kept += [x * n for n in range(70)]; y = torch.from_numpy(np.ones(3, np.float32)) + 1",
+    "of one met lately": "y = x * 2; u = torch.from_numpy(y.numpy()[1:]); z = u + 1; y.add_(1)",
+    "of one met long ago": "kept += [x * n for n in range(70)]; u = torch.from_numpy(kept[3].numpy()); u.add_(1)",
+    "of storages": "kept += [(x * n)[1:] for n in range(70)]; u = torch.from_numpy(kept[3].numpy()); u.add_(1)",
+}
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_whose_bytes_an_array_has_is_found_the_same(name: str, tmp_path: Path) -> None:
+    """Among the few that were met lately, and among all that are told to a `Memory`."""
+    body = textwrap.indent(OWNERS[name], "    ")
+    text = "import numpy as np\nimport torch\nx = torch.ones(5)\nkept = []\nfor _ in range(4):\n"
+    assert_same(f"{text}{body}\n", "<program>", tmp_path)
+
+
+NETS = {
+    "SGD": "torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9).step()",
+    "Adam": "adam.step(); adam.zero_grad(); y = net(x); y.sum().backward()",
+    "in evaluation": "net.eval(); y = net(x); net.train()",
+    "without statistics": "torch.nn.functional.batch_norm(x, None, None, training=True).sum()",
+    "statistics of the user's": "torch.nn.functional.batch_norm(x, mean, var, training=True); mean.add_(1)",
+    "statistics that are refused": (
+        "try:\n    torch.nn.functional.batch_norm(x, mean[:1], var, training=True)\nexcept RuntimeError:\n    pass"
+    ),
+    "a parameter moved": "net[0].weight.data = net[0].weight.data * 2; adam.step()",
+    "a parameter written": "net[0].weight.data.mul_(2); adam.step(); net[1].running_mean.add_(1)",
+    "a new module": "net[1] = torch.nn.BatchNorm1d(3); net(x).sum().backward(); adam.step()",
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_steps_norms_and_modules_have_the_same_trace(name: str, tmp_path: Path) -> None:
+    """Parameters that a step writes, statistics that no counter shows, and in whose forward a call is made."""
+    body = textwrap.indent(f"y = net(x)\ny.sum().backward()\n{NETS[name]}", "    ")
+    text = (
+        "import torch\ntorch.manual_seed(0)\n"
+        "net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.ReLU(inplace=True))\n"
+        "adam = torch.optim.Adam(net.parameters())\nx, mean, var = torch.randn(4, 3), torch.zeros(3), torch.ones(3)\n"
+        "for _ in range(4):\n"
+    )
+    assert_same(f"{text}{body}\n", "<program>", tmp_path)
+
+
+SAMPLED = {
+    "written in silence": "y = w.exp(); z = w * x; ctypes.memset(x.data_ptr(), 0, 4); z.sum().backward()",
+    "a result": "y = w.exp(); ctypes.memset(y.data_ptr(), 0, 4); (y * 2).sum().backward()",
+    "large": "b = torch.ones(3000) * w[0]; y = b.exp(); ctypes.memset(y.data_ptr(), 0, 8); y.sum().backward()",
+    "with gaps": "t = torch.ones(4, 4)[:, ::2]; y = (w[:1] * t).sum(); y.backward()",
+    "transposed": "t = torch.ones(2, 3).t(); y = (w[:2] * t).exp(); y.sum().backward()",
+    "of an array": "t = torch.from_numpy(np.ones(2, np.float32)); y = (w[:2] * t).exp(); y.sum().backward()",
+    "in a list": "y = torch.cat([w, x, w.exp()]).exp(); y.sum().backward()",
+    "cut": "y = w * x; x.untyped_storage().resize_(0); x.untyped_storage().resize_(8)",
+    "statistics": "m = torch.zeros(2); F.batch_norm(w.expand(3, 2), m, m + 1, training=True).sum().backward()",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samples_that_calls_take_have_the_same_trace(name: str, tmp_path: Path) -> None:
+    """Those that are taken and compared in short, and those that are not."""
+    body = textwrap.indent(SAMPLED[name], "    ")
+    text = (
+        "import ctypes\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+        "w = torch.ones(2, requires_grad=True)\n"
+        "for _ in range(5):\n    x = torch.full((2,), 3.0)\n"
+    )
+    assert_same(f"{text}{body}\n", "<program>", tmp_path)
