@@ -430,12 +430,14 @@ def test_a_tensor_is_known_by_its_own_references(name: str, tmp_path: Path) -> N
 
 
 def test_a_reference_that_was_let_go_of_is_not_found_again() -> None:
-    """Somebody holds it, and so it stands among those of the tensor."""
+    """Somebody holds it, and so it stands among those of the tensor, which becomes what it was."""
     x = torch.ones(2)
     with inplace.record() as recording:
         y = x * 2
         held = x.__weakref__
-        torch.utils.swap_tensors(x, torch.ones(2))
+        other = torch.ones(2)
+        torch.utils.swap_tensors(x, other)
+        torch.utils.swap_tensors(x, other)
         y = x * 3
     assert type(held) is TensorRef
     del y
@@ -449,6 +451,10 @@ OWNERS = {
     "few": "a = np.ones(3, np.float32); y = torch.from_numpy(a) + 1; kept.append(y)",
     "many": "kept += [x * n for n in range(70)]; y = torch.from_numpy(np.ones(3, np.float32)) + 1",
     "of one met lately": "y = x * 2; u = torch.from_numpy(y.numpy()[1:]); z = u + 1; y.add_(1)",
+    "of one known by its address": (
+        "y = x * 2; block = (ctypes.c_float * 4).from_address(y.data_ptr())\n"
+        "u = torch.frombuffer(block, dtype=torch.float32); z = u + 1; y.add_(1); z = u + 1"
+    ),
     "of one met long ago": "kept += [x * n for n in range(70)]; u = torch.from_numpy(kept[3].numpy()); u.add_(1)",
     "of storages": "kept += [(x * n)[1:] for n in range(70)]; u = torch.from_numpy(kept[3].numpy()); u.add_(1)",
 }
@@ -458,7 +464,7 @@ OWNERS = {
 def test_whose_bytes_an_array_has_is_found_the_same(name: str, tmp_path: Path) -> None:
     """Among the few that were met lately, and among all that are told to a `Memory`."""
     body = textwrap.indent(OWNERS[name], "    ")
-    text = "import numpy as np\nimport torch\nx = torch.ones(5)\nkept = []\nfor _ in range(4):\n"
+    text = "import ctypes\nimport numpy as np\nimport torch\nx = torch.ones(5)\nkept = []\nfor _ in range(4):\n"
     assert_same(f"{text}{body}\n", "<program>", tmp_path)
 
 
@@ -491,10 +497,10 @@ def test_steps_norms_and_modules_have_the_same_trace(name: str, tmp_path: Path) 
 
 
 SAMPLED = {
-    "written in silence": "y = w.exp(); z = w * x; ctypes.memset(x.data_ptr(), 0, 4); z.sum().backward()",
-    "a result": "y = w.exp(); ctypes.memset(y.data_ptr(), 0, 4); (y * 2).sum().backward()",
-    "large": "b = torch.ones(3000) * w[0]; y = b.exp(); ctypes.memset(y.data_ptr(), 0, 8); y.sum().backward()",
-    "with gaps": "t = torch.ones(4, 4)[:, ::2]; y = (w[:1] * t).sum(); y.backward()",
+    "written in silence": "y = w.exp(); z = w * x; elsewhere(x.data.zero_); z.sum().backward()",
+    "a result": "y = w.exp(); elsewhere(y.data.zero_); (y * 2).sum().backward()",
+    "large": "b = torch.ones(3000) * w[0]; y = b.exp(); elsewhere(y.data.zero_); y.sum().backward()",
+    "with gaps": "b = torch.ones(8); t = b[::2]; y = w[:1] * t; elsewhere(b.data[1:2].zero_); y.sum().backward()",
     "transposed": "t = torch.ones(2, 3).t(); y = (w[:2] * t).exp(); y.sum().backward()",
     "of an array": "t = torch.from_numpy(np.ones(2, np.float32)); y = (w[:2] * t).exp(); y.sum().backward()",
     "in a list": "y = torch.cat([w, x, w.exp()]).exp(); y.sum().backward()",
@@ -508,7 +514,8 @@ def test_samples_that_calls_take_have_the_same_trace(name: str, tmp_path: Path) 
     """Those that are taken and compared in short, and those that are not."""
     body = textwrap.indent(SAMPLED[name], "    ")
     text = (
-        "import ctypes\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+        "import threading\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
+        "def elsewhere(write):\n    one = threading.Thread(target=write)\n    one.start()\n    one.join()\n"
         "w = torch.ones(2, requires_grad=True)\n"
         "for _ in range(5):\n    x = torch.full((2,), 3.0)\n"
     )
