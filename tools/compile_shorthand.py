@@ -62,7 +62,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             found = compiled(root, Path(self._folder.name))
         except (Exception, SystemExit) as error:  # setuptools leaves by either
             self.app.display_warning(f"the recorder stays plain Python, about a third slower: {error}")
-            place.unlink(missing_ok=True)  # what an earlier install may have made of another source
+            if version == "editable":
+                place.unlink(missing_ok=True)  # what an earlier install may have made of another source
             return
         if version == "editable":
             place.with_suffix(".new").write_bytes(found.read_bytes())

@@ -157,9 +157,16 @@ def test_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_wheel_has_the_notebooks(tmp_path: Path) -> None:
-    """What is installed from a wheel needs no checkout beside it for a tour."""
+    """What is installed from a wheel needs no checkout beside it for a tour; to make one leaves the checkout as it is.
+
+    What was compiled there stays, where it can't be compiled now.
+    """
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "dist")]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (tmp_path / "Cython.py").write_text("raise ImportError('there is no Cython')\n")
+    there = sorted((ROOT / "src").rglob("*.so"))
+    alone = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, env=alone)
+    assert sorted((ROOT / "src").rglob("*.so")) == there
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
@@ -174,8 +181,8 @@ def test_a_wheel_has_the_notebooks(tmp_path: Path) -> None:
     )
 
     assert listed.stdout == f"{len(NAMES)} notebooks copied to copies\n"
-    there = sorted(path.name for path in (tmp_path / "installed" / "inplace" / "notebooks").iterdir())
-    assert there == [*NAMES, "capstone.py"]
+    held = sorted(path.name for path in (tmp_path / "installed" / "inplace" / "notebooks").iterdir())
+    assert held == [*NAMES, "capstone.py"]
     assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == [*NAMES, "capstone.py"]
 
 
