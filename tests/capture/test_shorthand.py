@@ -102,6 +102,11 @@ def assert_same(source: str, name: str, folder: Path) -> None:
     assert differences(compiled, pure) == []
 
 
+def assert_same_again(setup: str, times: int, body: str, folder: Path) -> None:
+    """The same of what stands in a loop, since what was met before is noted otherwise."""
+    assert_same(f"{setup}for _ in range({times}):\n{textwrap.indent(body, '    ')}\n", "<program>", folder)
+
+
 @pytest.mark.parametrize("path", list(some(CASES, 9)), ids=lambda path: path.stem)
 def test_a_case_has_the_same_trace(path: Path, tmp_path: Path) -> None:
     """Whatever the shorthand leaves to Python and takes up again."""
@@ -410,8 +415,8 @@ def test_lists_of_tensors_have_the_same_trace(name: str, tmp_path: Path) -> None
         "many": "y = torch.cat([x * n for n in range(70)]); y = torch.cat([x * n for n in range(63)])",
         "refused": "try:\n    torch.cat([x, w[:, :1], x[:1]])\nexcept RuntimeError:\n    pass",
     }[name]
-    text = "import torch\nw = torch.ones(2, 2, requires_grad=True)\nx = torch.ones(2, 2)\nfor _ in range(3):\n"
-    assert_same(text + textwrap.indent(body, "    ") + "\n", "<program>", tmp_path)
+    setup = "import torch\nw = torch.ones(2, 2, requires_grad=True)\nx = torch.ones(2, 2)\n"
+    assert_same_again(setup, 3, body, tmp_path)
 
 
 KNOWN = {
@@ -424,9 +429,8 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_tensor_is_known_by_its_own_references(name: str, tmp_path: Path) -> None:
     """Wherever ours stands among them, and where it was let go of."""
-    body = textwrap.indent(KNOWN[name], "    ")
-    text = "import weakref\nimport torch\nw = torch.ones(2, requires_grad=True)\nx = torch.ones(2, 2)\n"
-    assert_same(f"{text}for _ in range(3):\n{body}\n", "<program>", tmp_path)
+    setup = "import weakref\nimport torch\nw = torch.ones(2, requires_grad=True)\nx = torch.ones(2, 2)\n"
+    assert_same_again(setup, 3, KNOWN[name], tmp_path)
 
 
 def test_a_reference_that_was_let_go_of_is_not_found_again() -> None:
@@ -463,9 +467,8 @@ OWNERS = {
 @pytest.mark.parametrize("name", OWNERS)
 def test_whose_bytes_an_array_has_is_found_the_same(name: str, tmp_path: Path) -> None:
     """Among the few that were met lately, and among all that are told to a `Memory`."""
-    body = textwrap.indent(OWNERS[name], "    ")
-    text = "import ctypes\nimport numpy as np\nimport torch\nx = torch.ones(5)\nkept = []\nfor _ in range(4):\n"
-    assert_same(f"{text}{body}\n", "<program>", tmp_path)
+    setup = "import ctypes\nimport numpy as np\nimport torch\nx = torch.ones(5)\nkept = []\n"
+    assert_same_again(setup, 4, OWNERS[name], tmp_path)
 
 
 NETS = {
@@ -486,14 +489,12 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_steps_norms_and_modules_have_the_same_trace(name: str, tmp_path: Path) -> None:
     """Parameters that a step writes, statistics that no counter shows, and in whose forward a call is made."""
-    body = textwrap.indent(f"y = net(x)\ny.sum().backward()\n{NETS[name]}", "    ")
-    text = (
+    setup = (
         "import torch\ntorch.manual_seed(0)\n"
         "net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.ReLU(inplace=True))\n"
         "adam = torch.optim.Adam(net.parameters())\nx, mean, var = torch.randn(4, 3), torch.zeros(3), torch.ones(3)\n"
-        "for _ in range(4):\n"
     )
-    assert_same(f"{text}{body}\n", "<program>", tmp_path)
+    assert_same_again(setup, 4, f"y = net(x)\ny.sum().backward()\n{NETS[name]}", tmp_path)
 
 
 SAMPLED = {
@@ -512,11 +513,9 @@ SAMPLED = {
 @pytest.mark.parametrize("name", SAMPLED)
 def test_samples_that_calls_take_have_the_same_trace(name: str, tmp_path: Path) -> None:
     """Those that are taken and compared in short, and those that are not."""
-    body = textwrap.indent(SAMPLED[name], "    ")
-    text = (
+    setup = (
         "import threading\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\n"
         "def elsewhere(write):\n    one = threading.Thread(target=write)\n    one.start()\n    one.join()\n"
         "w = torch.ones(2, requires_grad=True)\n"
-        "for _ in range(5):\n    x = torch.full((2,), 3.0)\n"
     )
-    assert_same(f"{text}{body}\n", "<program>", tmp_path)
+    assert_same_again(setup, 5, f"x = torch.full((2,), 3.0)\n{SAMPLED[name]}", tmp_path)

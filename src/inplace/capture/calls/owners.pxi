@@ -193,14 +193,11 @@ cdef class Owners:
 
     cdef object owner_of_new(self, unsigned long long start, unsigned long long size):
         """As `Storages._same_memory` finds it, before anything is noted of it."""
-        memory, unplaced = self._storages._memory, self._storages._unplaced
-        owner = self._lately(unplaced, self._storages._placed, start, size)
+        owner = self._lately(self._storages._unplaced, self._storages._placed, start, size)
         if owner is TOO_MANY:
-            placed, self._storages._placed = self._storages._placed, len(self._rows) // TENSOR_WIDTH
-            self.place(memory, unplaced, placed)
-            unplaced.clear()
+            self._storages._place()
             owner = None
-        return self.owner_of(memory, start, size) if owner is None else owner
+        return self.owner_of(self._storages._memory, start, size) if owner is None else owner
 
     cdef object _lately(self, list unplaced, long long placed, unsigned long long start, unsigned long long size):
         """As `Storages._lately`."""

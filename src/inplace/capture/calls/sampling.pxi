@@ -102,14 +102,14 @@ cdef class Sampling:
         cdef char* impl = impl_of(<PyObject*>tensor)
         cdef PyObject* live = slot(ref, LIVE_SLOT)
         cdef PyObject* sample
-        cdef Py_ssize_t size, storage
-        if impl == NULL or slot(ref, VERSION_SLOT) == <PyObject*>None or <object>slot(ref, LOST_SLOT) or bytes_over(impl) < 0:
+        cdef Py_ssize_t size, storage, over = -1 if impl == NULL else bytes_over(impl)
+        if over < 0 or slot(ref, VERSION_SLOT) == <PyObject*>None or <object>slot(ref, LOST_SLOT):
             self._own._read(<object>ref, tensor, after)
             return 0
         number = <object>slot(ref, TENSOR_SLOT)
         self._samples.pop(number, None)
         size = word(impl, AT_NUMEL) * ITEMSIZES[dtype_at(impl)]
-        if bytes_over(impl) != size:
+        if over != size:  # it has gaps, or overlaps
             return 0
         if live == <PyObject*>None:
             if not is_ours(impl):
